@@ -1,0 +1,1 @@
+"""Streaming video recognition with MoViNets."""

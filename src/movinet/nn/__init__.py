@@ -1,0 +1,1 @@
+"""The network: stream buffers, blocks, the MoViNet itself and ensembles of it."""
