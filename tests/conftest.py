@@ -1,0 +1,21 @@
+"""Fixtures every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real clips, weights and golden files; tests that need it skip where it is absent."""
+    path = Path(os.environ.get("MOVINET_SHARED", Path(__file__).parents[1] / ".." / "shared")).resolve()
+    if not path.is_dir():
+        pytest.skip(f"no shared material at {path} (set MOVINET_SHARED)")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
