@@ -1,0 +1,156 @@
+"""What a network costs, counted from its specification alone: parameters, multiply-adds, state, receptive field.
+
+Multiply-adds are those of convolutions and dense layers, as the field counts them; normalisation, activations,
+pools and gates are left out.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+from movinet.arch.spec import EnsembleSpec, LayerSpec, NetworkSpec, Spec, make_divisible
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """The cost of one named part of a network: the stem, one layer, or the head."""
+
+    name: str
+    parameters: int  # trainable
+    frame_macs: int  # multiply-adds for every frame
+    clip_macs: int  # multiply-adds once a clip (a base network's head and global squeeze-excitation)
+
+
+def se_hidden(expansion: int, spec: NetworkSpec) -> int:
+    """Width of squeeze-excitation's hidden layer; twice as wide where it sees two pools."""
+    return make_divisible(0.25 * expansion * (2 if spec.squeeze_excitation == "cumulative_frame" else 1))
+
+
+def has_se(layer: LayerSpec, spec: NetworkSpec) -> bool:
+    return spec.squeeze_excitation != "none" and layer.squeeze_excitation
+
+
+def downsample(size: Size, stride: int) -> Size:
+    """The size after a 'same' convolution: rounded up."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def parts(spec: NetworkSpec, size: Size | None = None) -> list[PartCost]:
+    """The cost of every part in network order; `size` is (height, width), the specification's own by default."""
+    size = downsample(size or spec.size, 2)
+    costs = [PartCost("stem", _conv(27, spec.stem, spec), 27 * spec.stem * prod(size), 0)]
+    channels = spec.stem
+    for b, block in enumerate(spec.blocks):
+        for n, layer in enumerate(block.layers):
+            stride = block.stride if n == 0 else 1
+            costs.append(_layer(f"blocks.{b}.{n}", layer, channels, block.channels, stride, size, spec))
+            size = downsample(size, stride)
+            channels = block.channels
+    head_macs = spec.project * spec.hidden + spec.hidden * spec.classes
+    costs.append(
+        PartCost(
+            "head",
+            parameters=_conv(channels, spec.project, spec) + head_macs + spec.hidden + spec.classes,
+            frame_macs=channels * spec.project * prod(size) + (head_macs if spec.causal else 0),
+            clip_macs=0 if spec.causal else head_macs,
+        )
+    )
+    return costs
+
+
+def parameters(spec: Spec) -> int:
+    """Trainable parameters."""
+    if isinstance(spec, EnsembleSpec):
+        return sum(parameters(m.network) for m in spec.members)
+    return sum(part.parameters for part in parts(spec))
+
+
+def macs_per_frame(spec: Spec, size: Size | None = None) -> float:
+    """Multiply-adds a frame: of one step of a stream network, or of a base network's clip spread over its frames."""
+    if isinstance(spec, EnsembleSpec):
+        return sum(float(m.rate) * macs_per_frame(m.network) for m in spec.members)
+    return macs_per_clip(spec, size) / spec.frames
+
+
+def macs_per_clip(spec: Spec, size: Size | None = None, frames: int | None = None) -> int:
+    """Multiply-adds of a clip of `frames` frames (the specification's own number by default)."""
+    if isinstance(spec, EnsembleSpec):
+        total = frames or spec.frames
+        return sum(macs_per_clip(m.network, None, sum(map(m.takes, range(total)))) for m in spec.members)
+    costs = parts(spec, size)
+    return (frames or spec.frames) * sum(p.frame_macs for p in costs) + sum(p.clip_macs for p in costs)
+
+
+def state_bytes(spec: Spec, size: Size | None = None, bytes_per_number: int = 4) -> int:
+    """Bytes of one stream's buffers and pools; `bytes_per_number` is 4 for float32."""
+    if isinstance(spec, EnsembleSpec):
+        return sum(state_bytes(m.network, None, bytes_per_number) for m in spec.members)
+    return bytes_per_number * sum(map(prod, state_shapes(spec, size).values()))
+
+
+def state_shapes(spec: NetworkSpec, size: Size | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of every stream buffer (C, kt-1, H, W) and pooled mean (C,) of one stream, in network order.
+
+    Keys are the names of the layers that own them, e.g. `blocks.1.0.buffer`; a base network has none.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    if not spec.causal:
+        return shapes
+    size = downsample(size or spec.size, 2)
+    for b, block in enumerate(spec.blocks):
+        for n, layer in enumerate(block.layers):
+            inside, size = size, downsample(size, block.stride if n == 0 else 1)
+            if layer.kernel[0] > 1:
+                # The (2+1)D form remembers after the spatial stride, the 3D form before it.
+                at = size if spec.convolution == "2plus1d" else inside
+                shapes[f"blocks.{b}.{n}.buffer"] = (layer.expansion, layer.kernel[0] - 1, *at)
+            if has_se(layer, spec):
+                shapes[f"blocks.{b}.{n}.pool"] = (layer.expansion,)
+    shapes["head.pool"] = (spec.project,)
+    return shapes
+
+
+def receptive_field(spec: Spec) -> int:
+    """Frames the convolutions see; the pools of a network see all of them."""
+    if isinstance(spec, EnsembleSpec):
+        return max(int((receptive_field(m.network) - 1) / m.rate) + 1 + m.offset for m in spec.members)
+    return 1 + sum(layer.kernel[0] - 1 for block in spec.blocks for layer in block.layers)
+
+
+def delay(spec: Spec) -> int:
+    """Frames a feature waits for its future: none in a stream network, half the receptive field in a base network."""
+    return 0 if spec.causal else (receptive_field(spec) - 1) // 2
+
+
+def _conv(fan_in: int, out: int, spec: NetworkSpec) -> int:
+    """Parameters of a convolution with its batch norm (scale and shift), or its bias once that is folded in."""
+    return fan_in * out + (2 if spec.norm == "batch" else 1) * out
+
+
+def _layer(
+    name: str, layer: LayerSpec, channels: int, out: int, stride: int, size: Size, spec: NetworkSpec
+) -> PartCost:
+    expansion, (kt, kh, kw) = layer.expansion, layer.kernel
+    inside, outside = prod(size), prod(downsample(size, stride))
+    split = spec.convolution == "2plus1d" and kt > 1
+    parameters = _conv(channels, expansion, spec) + _conv(expansion, out, spec)
+    frame_macs = channels * expansion * inside + expansion * out * outside
+    if split:
+        parameters += _conv(kh * kw, expansion, spec) + _conv(kt, expansion, spec)
+        frame_macs += (kh * kw + kt) * expansion * outside
+    else:
+        parameters += _conv(kt * kh * kw, expansion, spec)
+        frame_macs += kt * kh * kw * expansion * outside
+    if stride > 1 or channels != out:
+        parameters += _conv(channels, out, spec)
+        frame_macs += channels * out * outside
+    clip_macs = 0
+    if has_se(layer, spec):
+        hidden = se_hidden(expansion, spec)
+        seen = expansion * (2 if spec.squeeze_excitation == "cumulative_frame" else 1)
+        parameters += seen * hidden + hidden + hidden * expansion + expansion + (1 if spec.positional_encoding else 0)
+        se_macs = (seen + expansion) * hidden
+        frame_macs += se_macs if spec.causal else 0
+        clip_macs = 0 if spec.causal else se_macs
+    return PartCost(name, parameters + (1 if spec.rezero else 0), frame_macs, clip_macs)

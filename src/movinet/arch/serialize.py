@@ -1,0 +1,43 @@
+"""Specifications as YAML files."""
+
+from pathlib import Path
+
+from movinet.arch.spec import Spec, spec_from_dict
+from movinet.errors import SpecError
+
+
+def dump_spec(spec: Spec) -> str:
+    """The specification as YAML text; `parse_spec` reads it back."""
+    import yaml
+
+    return yaml.safe_dump(spec.to_dict(), sort_keys=False, default_flow_style=None, width=120)
+
+
+def parse_spec(text: str) -> Spec:
+    """The specification in YAML text.
+
+    Raises:
+        SpecError: the text is not YAML or not a specification.
+    """
+    import yaml
+
+    try:
+        return spec_from_dict(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise SpecError(f"not YAML: {error}") from error
+
+
+def read_spec(path: str | Path) -> Spec:
+    """The specification in a YAML file.
+
+    Raises:
+        SpecError: the file is missing, not YAML or not a specification.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot read the specification: {error}") from error
+    try:
+        return parse_spec(text)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error

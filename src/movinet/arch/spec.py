@@ -1,0 +1,248 @@
+"""What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
+
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from math import floor
+from typing import Any, Literal, Self, get_args
+
+from movinet.errors import SpecError
+
+Convolution = Literal["3d", "2plus1d"]
+SqueezeExcitation = Literal["none", "global", "cumulative", "cumulative_frame"]
+Activation = Literal["relu", "relu6", "swish", "hard_swish"]
+# Hard sigmoids differ, and weights fit only the one they were trained with:
+#   keras   clamp(0.2 x + 0.5, 0, 1)   the published stream checkpoints (2021), Atze00's port
+#   garden  relu6(x + 3) * 0.16667     tf-models-official today
+#   torch   relu6(x + 3) / 6           torch.nn.Hardsigmoid
+Gate = Literal["sigmoid", "hard_sigmoid_keras", "hard_sigmoid_garden", "hard_sigmoid_torch"]
+Norm = Literal["batch", "folded"]
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One bottleneck: 1×1×1 expansion, depthwise convolution, squeeze-excitation, 1×1×1 projection."""
+
+    expansion: int  # channels of the depthwise convolution
+    kernel: tuple[int, int, int]  # frames, height, width
+    squeeze_excitation: bool = True  # False leaves it out of this layer, whatever the network has
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """Layers of equal width; the first one carries the spatial stride."""
+
+    channels: int
+    layers: tuple[LayerSpec, ...]
+    stride: int = 2
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A whole network. Everything else (parameters, states, cost, exports) follows from it.
+
+    The source of the structure is the official code: tensorflow/models, official/projects/movinet/modeling.
+    """
+
+    name: str
+    stem: int  # channels of the 1×3×3 stem, stride 2
+    blocks: tuple[BlockSpec, ...]
+    project: int  # channels of the 1×1×1 convolution before the pool
+    hidden: int  # width of the dense layer before the classifier
+    size: tuple[int, int]  # height, width it is meant for; any other works
+    fps: float  # frames a second it is meant for
+    frames: int  # frames of an evaluation clip
+    classes: int = 600
+    causal: bool = True
+    convolution: Convolution = "2plus1d"
+    squeeze_excitation: SqueezeExcitation = "cumulative_frame"
+    activation: Activation = "hard_swish"
+    gate: Gate = "hard_sigmoid_keras"
+    head_activation: Activation = "swish"
+    positional_encoding: bool = False
+    position_limit: int | None = None  # position = min(frames seen, limit); None: unlimited, as in the paper
+    rezero: bool = True
+    norm: Norm = "batch"  # "folded": no batch norm, the convolutions have biases instead
+    dropout: float = 0.2
+    stochastic_depth: float = 0.2
+    decay: float = 1.0  # γ of cumulative pooling; 1 is the paper's CGAP
+
+    def __post_init__(self) -> None:
+        for name, kinds in _CHOICES.items():
+            if getattr(self, name) not in kinds:
+                raise SpecError(f"{self.name}: {name} is {getattr(self, name)!r}; choose one of {', '.join(kinds)}")
+        if self.causal and self.squeeze_excitation == "global":
+            raise SpecError(
+                f"{self.name}: global squeeze-excitation looks at the whole clip, which a causal network cannot; "
+                "use 'cumulative' or 'cumulative_frame'"
+            )
+        if not self.causal and self.squeeze_excitation.startswith("cumulative"):
+            raise SpecError(f"{self.name}: cumulative squeeze-excitation needs a causal network; use 'global'")
+        if self.positional_encoding and not self.squeeze_excitation.startswith("cumulative"):
+            raise SpecError(
+                f"{self.name}: the positional encoding lives in cumulative squeeze-excitation, and there is none"
+            )
+        if not 0.0 < self.decay <= 1.0:
+            raise SpecError(f"{self.name}: decay is {self.decay}; it must lie in (0, 1]")
+        if not self.causal and self.decay != 1.0:
+            raise SpecError(f"{self.name}: decay is for causal networks; a base network averages the whole clip")
+        if not self.blocks or not all(block.layers for block in self.blocks):
+            raise SpecError(f"{self.name}: a network needs blocks, and every block a layer")
+        for b, block in enumerate(self.blocks):
+            for n, layer in enumerate(block.layers):
+                if any(k < 1 or k % 2 == 0 for k in layer.kernel) or len(layer.kernel) != 3:
+                    raise SpecError(
+                        f"{self.name}: blocks[{b}].layers[{n}].kernel is {layer.kernel}; want three odd sizes"
+                    )
+            if block.stride not in (1, 2):
+                raise SpecError(f"{self.name}: blocks[{b}].stride is {block.stride}; it must be 1 or 2")
+        for field in ("stem", "project", "hidden", "classes", "frames"):
+            if getattr(self, field) < 1:
+                raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
+        if min(self.size) < 1 or self.fps <= 0:
+            raise SpecError(f"{self.name}: size {self.size} and fps {self.fps} must be positive")
+
+    def with_options(self, **options: Any) -> Self:
+        """A copy with some fields changed, checked like any other specification."""
+        return replace(self, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for YAML or JSON."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "NetworkSpec":
+        """The inverse of `to_dict`.
+
+        Raises:
+            SpecError: a field is missing, unknown or contradicts another.
+        """
+        data = dict(data)
+        try:
+            data["blocks"] = tuple(
+                BlockSpec(
+                    channels=block["channels"],
+                    layers=tuple(LayerSpec(**{**layer, "kernel": tuple(layer["kernel"])}) for layer in block["layers"]),
+                    stride=block.get("stride", 2),
+                )
+                for block in data["blocks"]
+            )
+            data["size"] = tuple(data["size"])
+            return cls(**data)
+        except (TypeError, KeyError) as error:
+            raise SpecError(f"not a network specification: {error}") from error
+
+
+@dataclass(frozen=True)
+class MemberSpec:
+    """One network of an ensemble: it takes `rate` of the ensemble's frames, beginning with frame `offset`."""
+
+    network: NetworkSpec
+    rate: Fraction = Fraction(1)
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1 or self.offset < 0:
+            raise SpecError(
+                f"{self.network.name}: rate {self.rate} must lie in (0, 1] and offset {self.offset} be >= 0"
+            )
+
+    def takes(self, frame: int) -> bool:
+        """Whether frame number `frame` (from 0) is one of this member's.
+
+        Member frame k is the first ensemble frame at or after k / rate, counted from the offset.
+        """
+        n = frame - self.offset
+        return n >= 0 and floor(n * self.rate) > floor((n - 1) * self.rate)
+
+
+@dataclass(frozen=True)
+class EnsembleSpec:
+    """Networks whose logits are averaged before the softmax.
+
+    A temporal ensemble has two members at half the frame rate, one frame apart; A6 is A4 and A5 at their own rates.
+    """
+
+    name: str
+    members: tuple[MemberSpec, ...]
+    size: tuple[int, int]  # the largest member's
+    fps: float  # the full rate the clip comes at
+    frames: int
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise SpecError(f"{self.name}: an ensemble needs members")
+        if len({m.network.classes for m in self.members}) > 1:
+            raise SpecError(f"{self.name}: the members differ in their number of classes")
+        if len({m.network.causal for m in self.members}) > 1:
+            raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
+
+    @property
+    def classes(self) -> int:
+        return self.members[0].network.classes
+
+    @property
+    def causal(self) -> bool:
+        return self.members[0].network.causal
+
+    def with_options(self, **options: Any) -> "EnsembleSpec":
+        """A copy whose members have some fields changed."""
+        return replace(self, members=tuple(replace(m, network=m.network.with_options(**options)) for m in self.members))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for YAML or JSON."""
+        members = [{"network": m.network.to_dict(), "rate": str(m.rate), "offset": m.offset} for m in self.members]
+        return {"name": self.name, "members": members, "size": list(self.size), "fps": self.fps, "frames": self.frames}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "EnsembleSpec":
+        """The inverse of `to_dict`.
+
+        Raises:
+            SpecError: a field is missing or contradicts another.
+        """
+        try:
+            members = tuple(
+                MemberSpec(NetworkSpec.from_dict(m["network"]), Fraction(m["rate"]), m["offset"])
+                for m in data["members"]
+            )
+            return cls(data["name"], members, tuple(data["size"]), data["fps"], data["frames"])
+        except (TypeError, KeyError) as error:
+            raise SpecError(f"not an ensemble specification: {error}") from error
+
+
+Spec = NetworkSpec | EnsembleSpec
+
+
+def spec_from_dict(data: Any) -> Spec:
+    """The specification in plain types, as read from YAML or a weights file.
+
+    Raises:
+        SpecError: it is neither a network nor an ensemble.
+    """
+    if not isinstance(data, dict):
+        raise SpecError(f"a specification is a mapping of fields, not {type(data).__name__}")
+    return EnsembleSpec.from_dict(data) if "members" in data else NetworkSpec.from_dict(data)
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Round to a multiple of `divisor`, never down by more than 10 % (official nn_layers.make_divisible)."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "convolution": get_args(Convolution),
+    "squeeze_excitation": get_args(SqueezeExcitation),
+    "activation": get_args(Activation),
+    "head_activation": get_args(Activation),
+    "gate": get_args(Gate),
+    "norm": get_args(Norm),
+}

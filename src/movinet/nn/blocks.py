@@ -1,0 +1,232 @@
+"""The parts a MoViNet is built of.
+
+Each part maps images `(B·T, C, H, W)` to images; those with a past take it and return the new one.
+Source: official/projects/movinet/modeling/movinet_layers.py.
+"""
+
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from movinet.arch.count import has_se, se_hidden
+from movinet.arch.spec import Activation, LayerSpec, NetworkSpec
+from movinet.nn.activations import ACTIVATIONS, GATES
+from movinet.nn.stream import (
+    Clock,
+    pooled_mean,
+    positional_encoding,
+    same_padding,
+    temporal_convolution,
+    volume_convolution,
+)
+
+BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # Keras says momentum 0.99
+
+
+class Convolution(nn.Module):
+    """A 2-D convolution with 'same' padding, batch norm (or a bias, once folded) and an activation."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        spec: NetworkSpec,
+        *,
+        kernel: tuple[int, int] = (1, 1),
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.groups = kernel, stride, groups
+        self.weight = nn.Parameter(torch.empty(outputs, inputs // groups, *kernel))
+        self.bias, self.norm = _bias_and_norm(outputs, spec)
+        self.activation = ACTIVATIONS[activation] if activation else None
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H/stride, W/stride)
+        x, padding = same_padding(x, self.kernel, self.stride)
+        x = self.norm(F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups))
+        return self.activation(x) if self.activation else x
+
+
+class TemporalConvolution(nn.Module):
+    """The temporal half of a (2+1)D depthwise convolution, with its own batch norm and activation."""
+
+    def __init__(self, channels: int, frames: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 1, frames, 1))
+        self.bias, self.norm = _bias_and_norm(channels, spec)
+        self.activation = ACTIVATIONS[spec.activation]
+
+    def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock)
+        return self.activation(self.norm(x)), buffer
+
+
+class VolumeConvolution(nn.Module):
+    """A depthwise 3-D convolution with batch norm and activation."""
+
+    def __init__(self, channels: int, kernel: tuple[int, int, int], stride: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.stride = stride
+        self.weight = nn.Parameter(torch.empty(channels, 1, *kernel))
+        self.bias, self.norm = _bias_and_norm(channels, spec)
+        self.activation = ACTIVATIONS[spec.activation]
+
+    def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        x, buffer = volume_convolution(x, self.weight, self.bias, self.stride, buffer, clock)
+        return self.activation(self.norm(x)), buffer
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales channels by what was seen so far: the (cumulative) mean over the clip, beside each frame's own mean."""
+
+    def __init__(self, channels: int, hidden: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.beside_frame = spec.squeeze_excitation == "cumulative_frame"
+        self.position_limit = spec.position_limit
+        self.reduce = nn.Linear(channels * (2 if self.beside_frame else 1), hidden)
+        self.expand = nn.Linear(hidden, channels)
+        self.position_scale = nn.Parameter(torch.zeros(())) if spec.positional_encoding else None
+        self.activation, self.gate = ACTIVATIONS[spec.activation], GATES[spec.gate]
+
+    def forward(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
+        frame_means = x.mean((2, 3)).unflatten(0, (clock.batch, clock.frames))  # (B, T, C)
+        means, pool = pooled_mean(frame_means, pool, clock)  # (B, R, C)
+        means = means.to(x.dtype)
+        if self.beside_frame:
+            means = torch.cat([means, frame_means], dim=-1)  # (B, T, 2C)
+        if self.position_scale is not None:
+            positions = clock.positions
+            if self.position_limit is not None:
+                positions = positions.clamp(max=self.position_limit)
+            means = means + self.position_scale * positional_encoding(positions, means.shape[-1]).to(x.dtype)
+        gates = self.gate(self.expand(self.activation(self.reduce(means))))  # (B, R, C), R = T or 1
+        gates = gates.expand(-1, clock.frames, -1).flatten(0, 1)[..., None, None]
+        return x * gates, pool
+
+
+class Skip(nn.Module):
+    """The way around a layer that changes width or size: an average pool if strided, then a 1×1 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.stride = stride
+        self.project = Convolution(inputs, outputs, spec)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride > 1:
+            # TensorFlow's 'same' average divides by the pixels inside the picture. Padding nothing on even sides and
+            # letting the last window run over the edge (ceil_mode) is that, without a correction afterwards.
+            x = F.avg_pool2d(
+                x, 3, self.stride, (x.shape[2] % 2, x.shape[3] % 2), ceil_mode=True, count_include_pad=False
+            )
+        return self.project(x)
+
+
+class Layer(nn.Module):
+    """One bottleneck: expand, convolve over space and time, squeeze-excite, project, scale (ReZero), add the skip."""
+
+    def __init__(
+        self, inputs: int, outputs: int, layer: LayerSpec, stride: int, drop_rate: float, spec: NetworkSpec
+    ) -> None:
+        super().__init__()
+        channels, (kt, kh, kw) = layer.expansion, layer.kernel
+        self.drop_rate = drop_rate
+        self.expand = Convolution(inputs, channels, spec, activation=spec.activation)
+        self.spatial: Convolution | None = None
+        self.temporal: TemporalConvolution | None = None
+        self.volume: VolumeConvolution | None = None
+        if spec.convolution == "3d" and kt > 1:
+            self.volume = VolumeConvolution(channels, layer.kernel, stride, spec)
+        else:
+            self.spatial = Convolution(
+                channels, channels, spec, kernel=(kh, kw), stride=stride, groups=channels, activation=spec.activation
+            )
+            self.temporal = TemporalConvolution(channels, kt, spec) if kt > 1 else None
+        self.se = SqueezeExcitation(channels, se_hidden(channels, spec), spec) if has_se(layer, spec) else None
+        self.project = Convolution(channels, outputs, spec)
+        self.scale = nn.Parameter(torch.zeros(())) if spec.rezero else None
+        self.skip = Skip(inputs, outputs, stride, spec) if stride > 1 or inputs != outputs else None
+
+    def forward(
+        self, x: Tensor, clock: Clock, buffer: Tensor | None, pool: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Images in and out, with this layer's stream buffer and pooled mean before and after."""
+        skip = x if self.skip is None else self.skip(x)
+        x = self.expand(x)
+        if self.spatial is not None:
+            x = self.spatial(x)
+        if self.temporal is not None:
+            x, buffer = self.temporal(x, clock, buffer)
+        if self.volume is not None:
+            x, buffer = self.volume(x, clock, buffer)
+        if self.se is not None:
+            x, pool = self.se(x, clock, pool)
+        x = self.project(x)
+        if self.scale is not None:
+            x = x * self.scale
+        if self.training and self.drop_rate > 0:
+            x = self._drop(x, clock)
+        return x + skip, buffer, pool
+
+    def _drop(self, x: Tensor, clock: Clock) -> Tensor:
+        """Stochastic depth: the whole branch of a stream is dropped for the call, or scaled up to keep its mean."""
+        keep = torch.rand(clock.batch, device=x.device) >= self.drop_rate
+        factor = keep.to(x.dtype).repeat_interleave(clock.frames) / (1.0 - self.drop_rate)
+        return x * factor[:, None, None, None]
+
+
+class Head(nn.Module):
+    """Projection, the pool over space and all frames so far, a dense layer, dropout and the classifier."""
+
+    def __init__(self, inputs: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.project = Convolution(inputs, spec.project, spec, activation=spec.activation)
+        self.hidden = nn.Linear(spec.project, spec.hidden)
+        self.activation = ACTIVATIONS[spec.head_activation]
+        self.dropout = nn.Dropout(spec.dropout)
+        self.classifier = nn.Linear(spec.hidden, spec.classes)
+
+    def pool(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Images (B·T, C, H, W) to means (B, R, project), and the mean after the call."""
+        frame_means = self.project(x).mean((2, 3)).unflatten(0, (clock.batch, clock.frames))
+        means, pool = pooled_mean(frame_means, pool, clock)
+        return means.to(frame_means.dtype), pool
+
+    def embed(self, means: Tensor) -> Tensor:
+        """Pooled means (..., project) to the embedding the classifier sees (..., hidden)."""
+        return self.activation(self.hidden(means))
+
+    def forward(self, means: Tensor) -> Tensor:
+        """Pooled means (..., project) to logits (..., classes)."""
+        return self.classifier(self.dropout(self.embed(means)))
+
+
+def initialise(module: nn.Module) -> None:
+    """The official initialisers: He, truncated at two deviations, for kernels; N(0, 0.01) for the classifier."""
+    for part in module.modules():
+        if isinstance(part, Convolution | TemporalConvolution | VolumeConvolution):
+            _he_normal(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear):
+            _he_normal(part.weight)
+            nn.init.zeros_(part.bias)
+    for part in module.modules():
+        if isinstance(part, Head):
+            nn.init.normal_(part.classifier.weight, std=0.01)
+
+
+def _he_normal(weight: Tensor) -> None:
+    # 0.8796… is the deviation of a unit normal cut at ±2; Keras divides it out.
+    std = sqrt(2.0 / weight[0].numel()) / 0.87962566103423978
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def _bias_and_norm(channels: int, spec: NetworkSpec) -> tuple[nn.Parameter | None, nn.Module]:
+    if spec.norm == "folded":
+        return nn.Parameter(torch.empty(channels)), nn.Identity()
+    return None, nn.BatchNorm2d(channels, **BATCH_NORM)

@@ -1,0 +1,193 @@
+"""The MoViNet: one network, fed a whole clip or its stream of frames in any cut."""
+
+import torch
+from torch import Tensor, nn
+
+from movinet.arch.count import state_shapes
+from movinet.arch.spec import NetworkSpec
+from movinet.nn.blocks import Convolution, Head, Layer, initialise
+from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
+from movinet.nn.stream import Clock
+
+HEAD_POOL = "head.pool"
+
+
+class MoViNet(nn.Module):
+    """A video classifier (Kondratyuk et al., arXiv 2103.11511), base or stream as its specification says.
+
+    A clip is a stream that happens to be finished: a stream network gives the same logits for `model(clip)`, for one
+    `step` with the whole clip and for any number of steps over its pieces (in `eval()`).
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stem = Convolution(3, spec.stem, spec, kernel=(3, 3), stride=2, activation=spec.activation)
+        self.blocks = nn.ModuleList()
+        total, index, inputs = sum(len(block.layers) for block in spec.blocks), 0, spec.stem
+        for block in spec.blocks:
+            layers = nn.ModuleList()
+            for n, layer in enumerate(block.layers):
+                index += 1
+                stride = block.stride if n == 0 else 1
+                drop_rate = spec.stochastic_depth * index / total
+                layers.append(Layer(inputs, block.channels, layer, stride, drop_rate, spec))
+                inputs = block.channels
+            self.blocks.append(layers)
+        self.head = Head(inputs, spec)
+        initialise(self)
+
+    def forward(self, clip: Tensor, per_frame: bool = False) -> Tensor:
+        """Classify a clip.
+
+        Args:
+            clip: (B, 3, T, H, W), floating point in [0, 1], T ≥ 1, any H and W.
+            per_frame: the logits after every frame instead of the last; for stream networks.
+
+        Returns:
+            Logits (B, classes), or (B, T, classes) with `per_frame`.
+
+        Raises:
+            ValueError: the clip has another shape or type, or `per_frame` is asked of a base network.
+        """
+        self._check_frames(clip, "clip")
+        if clip.shape[2] == 0:
+            raise ValueError("the clip has no frames")
+        if self.spec.causal:
+            return self.step(clip, None, per_frame)[0]
+        if per_frame:
+            raise ValueError(f"{self.spec.name} is a base network: it answers for whole clips; use a stream network")
+        features, clock, _ = self._features(clip, None)
+        means, _ = self.head.pool(features, clock, None)
+        return self.head(means[:, 0])
+
+    def step(self, frames: Tensor, state: State | None = None, per_frame: bool = False) -> tuple[Tensor, State]:
+        """Go on with streams: the next frames and the past in, the answer and the new past out.
+
+        Args:
+            frames: (B, 3, T, H, W), floating point in [0, 1]; T may be 0, which changes nothing.
+            state: of the B streams, from the last step or `init_state`; None begins new streams. Left untouched.
+            per_frame: the logits after every frame instead of the last.
+
+        Returns:
+            Logits (B, classes), or (B, T, classes) with `per_frame`, and the state after the frames.
+
+        Raises:
+            ValueError: frames or state do not fit the network or each other, or the network is a base network.
+        """
+        self._check_frames(frames, "frames")
+        state = self._state_for(frames, state)
+        if frames.shape[2] == 0:
+            means = state[HEAD_POOL].to(self.head.hidden.weight.dtype)[:, None]
+            return self.head(means[:, :0] if per_frame else means[:, 0]), dict(state)
+        features, clock, new_state = self._features(frames, state)
+        means, new_state[HEAD_POOL] = self.head.pool(features, clock if per_frame else clock.last(), state[HEAD_POOL])
+        return self.head(means if per_frame else means[:, 0]), new_state
+
+    def forward_features(self, clip: Tensor) -> Tensor:
+        """The feature map before the head, (B, C, T, H/32, W/32), of a clip (B, 3, T, H, W)."""
+        self._check_frames(clip, "clip")
+        state = self._state_for(clip, None) if self.spec.causal else None
+        features, clock, _ = self._features(clip, state)
+        return features.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)
+
+    def embed(self, clip: Tensor) -> Tensor:
+        """The vector the classifier sees, (B, hidden), for a clip (B, 3, T, H, W): features for other tasks."""
+        self._check_frames(clip, "clip")
+        state = self._state_for(clip, None) if self.spec.causal else None
+        features, clock, _ = self._features(clip, state)
+        means, _ = self.head.pool(features, clock.last(), state[HEAD_POOL] if state else None)
+        return self.head.embed(means[:, 0])
+
+    def reset_classifier(self, classes: int) -> None:
+        """Put a new, untrained classifier for `classes` classes on top."""
+        old = self.head.classifier
+        self.spec = self.spec.with_options(classes=classes)
+        self.head.classifier = nn.Linear(self.spec.hidden, classes).to(old.weight.device, old.weight.dtype)
+        nn.init.normal_(self.head.classifier.weight, std=0.01)
+        nn.init.zeros_(self.head.classifier.bias)
+
+    def init_state(
+        self,
+        batch: int = 1,
+        size: tuple[int, int] | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> State:
+        """The state of streams that have seen nothing. No forward pass is needed.
+
+        Args:
+            batch: number of streams.
+            size: (height, width) of the frames to come; the specification's own by default.
+            dtype: of the stream buffers; the network's own by default. Pools and counts keep theirs.
+            device: the network's own by default.
+
+        Raises:
+            ValueError: the network is a base network, which has no state.
+        """
+        spec = self.spec
+        if not spec.causal:
+            raise ValueError(f"{spec.name} is a base network and cannot stream; use a stream network, or model(clip)")
+        device = device if device is not None else self.stem.weight.device
+        dtype = dtype or self.stem.weight.dtype
+        state = {
+            FRAME_COUNT: torch.zeros(batch, dtype=torch.int64, device=device),
+            DECAY: torch.full((batch,), spec.decay, device=device),
+            POOL_WEIGHT: torch.zeros(batch, device=device),
+        }
+        for key, shape in state_shapes(spec, size).items():
+            if len(shape) == 4:
+                channels, frames, height, width = shape
+                buffer = torch.zeros(batch, frames, height, width, channels, dtype=dtype, device=device)
+                state[key] = buffer.permute(0, 4, 1, 2, 3)  # channels last in memory, as the layers want it
+            else:
+                state[key] = torch.zeros(batch, *shape, device=device)
+        return state
+
+    def _features(self, frames: Tensor, state: State | None) -> tuple[Tensor, Clock, State]:
+        batch, _, count, _, _ = frames.shape
+        if state is None:
+            clock, new_state = Clock.whole_clip(batch, count, frames.device), State()
+        else:
+            clock = Clock.of_state(state, count)
+            new_state = {**state, FRAME_COUNT: state[FRAME_COUNT] + count, POOL_WEIGHT: clock.weight}
+        past = state or {}
+        x = frames.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B·T, 3, H, W)
+        x = self.stem(x)
+        for b, layers in enumerate(self.blocks):
+            for n, layer in enumerate(layers):  # type: ignore[arg-type]
+                buffer_key, pool_key = f"blocks.{b}.{n}.buffer", f"blocks.{b}.{n}.pool"
+                x, buffer, pool = layer(x, clock, past.get(buffer_key), past.get(pool_key))
+                if buffer is not None:
+                    new_state[buffer_key] = buffer
+                if pool is not None:
+                    new_state[pool_key] = pool
+        return x, clock, new_state
+
+    def _state_for(self, frames: Tensor, state: State | None) -> State:
+        """The given state, checked against the frames, or the beginning."""
+        batch, size = frames.shape[0], (frames.shape[3], frames.shape[4])
+        if state is None:
+            return self.init_state(batch, size, frames.dtype, frames.device)
+        if not self.spec.causal:
+            raise ValueError(f"{self.spec.name} is a base network and cannot stream; use a stream network")
+        per_stream: dict[str, tuple[int, ...]] = {FRAME_COUNT: (), DECAY: (), POOL_WEIGHT: ()}
+        for key, shape in (per_stream | state_shapes(self.spec, size)).items():
+            if key not in state:
+                raise ValueError(f"the state has no {key!r}: it belongs to another network than {self.spec.name}")
+            if state[key].shape != (batch, *shape):
+                raise ValueError(
+                    f"the state's {key!r} has shape {tuple(state[key].shape)}, but {(batch, *shape)} is needed for "
+                    f"{batch} streams of {size[0]}×{size[1]} frames; a stream keeps its frame size and its place in "
+                    "the batch (join_states and select_streams change the batch)"
+                )
+        return state
+
+    def _check_frames(self, frames: Tensor, name: str) -> None:
+        if frames.ndim != 5 or frames.shape[1] != 3:
+            raise ValueError(f"{name} must have shape (B, 3, T, H, W), got {tuple(frames.shape)}")
+        if not frames.is_floating_point():
+            raise ValueError(f"{name} must be floating point in [0, 1], got {frames.dtype}; divide uint8 by 255")
+
+    def extra_repr(self) -> str:
+        return self.spec.name

@@ -1,0 +1,180 @@
+"""What makes a network stream: the stream buffer, cumulative pooling and the positional encoding.
+
+Layers hold no state. Each takes the past it needs and returns the new one; `Clock` is what all of them share of a call.
+Activations are images `(B·T, C, H, W)` in channels-last memory, which in memory is (B, T, H, W, C): views of the same
+numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
+
+
+class Clock(NamedTuple):
+    """Where in its stream each frame of a call stands, and how pooled means weigh it. Same for every layer.
+
+    A pooled mean at row r is `carry[r] * (mean so far) + Σ_t mix[r, t] * x[t]`. A causal network has a row for every
+    frame; a base network has a single row, the plain mean over the clip.
+    """
+
+    batch: int
+    frames: int
+    positions: Tensor  # (B, T) int64: frames seen before this one
+    mix: Tensor  # (B, R, T) float32
+    carry: Tensor  # (B, R, 1) float32
+    weight: Tensor  # (B,) float32: pool weight after the call
+
+    @classmethod
+    def whole_clip(cls, batch: int, frames: int, device: torch.device) -> Self:
+        """For a base network: every mean is over all frames."""
+        return cls(
+            batch,
+            frames,
+            positions=torch.arange(frames, device=device).expand(batch, frames),
+            mix=torch.full((batch, 1, frames), 1.0 / frames, device=device),
+            carry=torch.zeros(batch, 1, 1, device=device),
+            weight=torch.full((batch,), float(frames), device=device),
+        )
+
+    @classmethod
+    def of_state(cls, state: State, frames: int) -> Self:
+        """For a stream network: frame t weighs frame i ≤ t of the call by γ^(t-i) and the past by γ^(t+1).
+
+        Powers of γ ≤ 1 are formed directly and never divided by, so nothing overflows however small γ is.
+        """
+        gamma = state[DECAY].float()[:, None]  # (B, 1)
+        steps = torch.arange(frames, device=gamma.device)
+        age = steps[:, None] - steps[None, :]  # (T, T): t - i
+        powers = (gamma[..., None] ** age.clamp(min=0)).tril()  # (B, T, T)
+        past = gamma ** (steps + 1) * state[POOL_WEIGHT].float()[:, None]  # (B, T)
+        weight = past + powers.sum(-1)
+        return cls(
+            state[FRAME_COUNT].shape[0],
+            frames,
+            positions=state[FRAME_COUNT][:, None] + steps,
+            mix=powers / weight[..., None],
+            carry=(past / weight)[..., None],
+            weight=weight[:, -1],
+        )
+
+    def last(self) -> Self:
+        """Only the last row: for a pool whose earlier means nobody asks for."""
+        return self._replace(mix=self.mix[:, -1:], carry=self.carry[:, -1:])
+
+
+def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, Tensor]:
+    """The mean over all frames so far, at every row of the clock.
+
+    In float32 whatever the precision of the network: long sums overflow float16 and stall in bfloat16.
+
+    Args:
+        x: (B, T, C), one vector a frame.
+        mean: (B, C), the mean before this call; None in a base network.
+        clock: of this call.
+
+    Returns:
+        The means (B, R, C) and the mean after the call (B, C), both float32.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        means = torch.bmm(clock.mix, x.float())
+        if mean is not None:
+            means = means + clock.carry * mean.float()[:, None]
+    return means, means[:, -1]
+
+
+def temporal_convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, buffer: Tensor | None, clock: Clock
+) -> tuple[Tensor, Tensor | None]:
+    """A depthwise convolution over time, one 2-D convolution on (T, H·W) images.
+
+    Args:
+        x: (B·T, C, H, W).
+        weight: (C, 1, kt, 1), the oldest frame's tap first.
+        bias: (C,) or None.
+        buffer: (B, C, kt-1, H, W), the frames before these; None in a base network, which pads both ends.
+        clock: of this call.
+
+    Returns:
+        The result, shaped like x, and the buffer after the call.
+    """
+    n, c, h, w = x.shape
+    frames = x.permute(0, 2, 3, 1).reshape(clock.batch, clock.frames, h * w, c)
+    padding = 0
+    if buffer is None:
+        padding = weight.shape[2] // 2
+    else:
+        frames = torch.cat([buffer.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3), frames], dim=1)
+        buffer = _newest(frames[:, clock.frames :], clock).unflatten(2, (h, w)).permute(0, 4, 1, 2, 3)
+    images = frames.permute(0, 3, 1, 2)  # (B, C, kt-1+T, H·W)
+    y = F.conv2d(images, weight, bias, padding=(padding, 0), groups=c)
+    return y.permute(0, 2, 3, 1).reshape(n, h, w, c).permute(0, 3, 1, 2), buffer
+
+
+def volume_convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, buffer: Tensor | None, clock: Clock
+) -> tuple[Tensor, Tensor | None]:
+    """A depthwise convolution over time and space at once, 'same' in space.
+
+    Args:
+        x: (B·T, C, H, W).
+        weight: (C, 1, kt, kh, kw), the oldest frame's tap first.
+        bias: (C,) or None.
+        stride: in space.
+        buffer: (B, C, kt-1, H, W), the frames before these; None in a base network, which pads both ends.
+        clock: of this call.
+
+    Returns:
+        The result (B·T, C, H/stride, W/stride) and the buffer after the call.
+    """
+    kt, kh, kw = weight.shape[2:]
+    frames = x.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)  # (B, C, T, H, W), channels last in memory
+    if buffer is not None:
+        frames = torch.cat([buffer.to(x.dtype), frames], dim=2)
+        buffer = _newest(frames[:, :, clock.frames :], clock)
+    pad_time = kt // 2 if buffer is None else 0
+    frames, (pad_height, pad_width) = same_padding(frames, (kh, kw), stride)
+    y = F.conv3d(frames, weight, bias, (1, stride, stride), (pad_time, pad_height, pad_width), groups=x.shape[1])
+    return y.transpose(1, 2).flatten(0, 1), buffer
+
+
+def same_padding(x: Tensor, kernel: tuple[int, int], stride: int) -> tuple[Tensor, tuple[int, int]]:
+    """TensorFlow's 'same': the padding a convolution can add itself, after x was padded where that is lopsided.
+
+    Args:
+        x: (..., H, W).
+        kernel: its height and width, odd.
+        stride: 1 or 2. With 2, an even side gets one row or column less at its beginning than at its end.
+
+    Returns:
+        x, padded at the end where needed, and the symmetric (height, width) padding still to be added.
+    """
+    kh, kw = kernel
+    lop_h, lop_w = (int(stride == 2 and k > 1 and n % 2 == 0) for k, n in zip(kernel, x.shape[-2:], strict=True))
+    if not (lop_h or lop_w):
+        return x, (kh // 2, kw // 2)
+    top, left = kh // 2 - lop_h, kw // 2 - lop_w
+    return F.pad(x, (left, kw // 2, top, kh // 2)), (0, 0)
+
+
+def positional_encoding(positions: Tensor, channels: int) -> Tensor:
+    """Sines beside cosines (not interleaved), as official nn_layers.PositionalEncoding computes them.
+
+    Args:
+        positions: (B, T) integers.
+        channels: even.
+
+    Returns:
+        (B, T, channels) float32.
+    """
+    even = torch.arange(0, channels, 2, device=positions.device, dtype=torch.float32)
+    radians = positions[..., None].float() * (1.0 / torch.pow(10_000.0, even / channels))
+    return torch.cat([radians.sin(), radians.cos()], dim=-1)
+
+
+def _newest(frames: Tensor, clock: Clock) -> Tensor:
+    """A buffer that does not keep a whole clip's memory alive through a view; after one frame a view is cheaper."""
+    return frames.clone() if clock.frames > 1 else frames
