@@ -1,0 +1,176 @@
+"""Opening a video wherever it is, and decoding its frames with their times."""
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from ..errors import VideoError
+from .timing import LATE, Clock
+
+_ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
+_DECODE_RATHER_THAN_SEEK = 2.0  # seconds
+
+TimedFrame = tuple[float, float, av.VideoFrame]
+"""(time, duration, frame), seconds since the first frame of the video."""
+
+
+class Video:
+    """An open video stream, read once from front to back; a context manager.
+
+    Args:
+        source: A file, or an address FFmpeg can open (`http://`, `rtsp://`, …).
+        timeout: Seconds without an answer or data after which to give up; None waits for ever.
+        live: Decode with the least delay instead of the most throughput.
+        device: FFmpeg's name of a capture device (`v4l2`, `avfoundation`, `dshow`) of which `source` is one.
+        options: Further FFmpeg options.
+
+    Raises:
+        VideoError: It cannot be opened, or has no video.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        timeout: float | None = None,
+        live: bool = False,
+        device: str | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self.name = without_password(source)
+        self.damaged = 0
+        """Packets and frames that could not be decoded, or only in part."""
+        self._container = _open(source, timeout, device, options or {})
+        try:
+            self.stream = _video_stream(self._container, self.name)
+        except VideoError:
+            self._container.close()
+            raise
+        # Frame threads are fastest but hold back a frame each.
+        self.stream.thread_type = "SLICE" if live else "AUTO"
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        self.fps = float(rate) if rate else None
+        """Frames a second as the container tells, or None. The frames' own times may differ."""
+        self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._container.format.name != "avi")
+        self._timed = self._decode()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds as the container tells; None for live sources and where it does not."""
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        return self._container.duration / av.time_base if self._container.duration else None
+
+    def __iter__(self) -> Iterator[TimedFrame]:
+        return self
+
+    def __next__(self) -> TimedFrame:
+        return next(self._timed)
+
+    def seek(self, time: float) -> bool:
+        """Go to a key frame at or before `time`, having read the first frame. False where that did not work out:
+        the video is then anywhere, and must be opened anew."""
+        if self._clock.offset is None or self.stream.time_base is None:
+            return False
+        try:
+            self._container.seek(round((time - self._clock.offset) / self.stream.time_base), stream=self.stream)
+        except av.error.FFmpegError:
+            return False
+        self._clock.seeked()
+        self._timed = self._decode()
+        landed = next(self, None)
+        if landed is None:
+            return False
+        self._timed = chain([landed], self._timed)
+        return landed[2].key_frame and landed[0] <= time + LATE
+
+    def close(self) -> None:
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _decode(self) -> Iterator[TimedFrame]:
+        packets = self._container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                self.damaged += 1
+                continue  # a damaged packet; where reading itself failed, `packets` has ended
+            except av.error.FFmpegError as error:
+                raise VideoError(f"{self.name}: reading stopped: {_reason(error)}") from error
+            for frame in frames:
+                assert isinstance(frame, av.VideoFrame)
+                self.damaged += frame.is_corrupt
+                times = self._clock.read(frame)
+                if times is not None:
+                    yield *times, frame
+
+
+def open_at(source: str | Path, start: float, timeout: float | None = None) -> Video:
+    """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
+    # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
+    for target in (start, start - 10.0):
+        if target < _DECODE_RATHER_THAN_SEEK:
+            break
+        video = Video(source, timeout)
+        if next(video, None) is not None and video.seek(target):
+            return video
+        video.close()
+    return Video(source, timeout)
+
+
+def is_address(source: str | Path) -> bool:
+    """Whether this names something on a network rather than a file."""
+    return isinstance(source, str) and "://" in source
+
+
+def without_password(source: str | Path) -> str:
+    """The source as it may be shown: `rtsp://user:password@host` without the user."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", str(source))
+
+
+def _open(source: str | Path, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
+    name = without_password(source)
+    # "file:" keeps FFmpeg from reading a protocol into a file name with a colon.
+    where = str(source) if device or is_address(source) else f"file:{source}"
+    try:
+        return av.open(where, format=device, timeout=timeout, options=options)
+    except av.error.FileNotFoundError:
+        raise VideoError(f"{name}: no such file or device") from None
+    except av.error.PermissionError:
+        raise VideoError(f"{name}: may not be read (permission denied)") from None
+    except (av.error.ExitError, av.error.TimeoutError):
+        raise VideoError(
+            f"{name}: no answer within {timeout} s; is the address right and the source running?"
+        ) from None
+    except av.error.InvalidDataError:
+        raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+
+
+def _video_stream(container: InputContainer, name: str) -> VideoStream:
+    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not moving:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams if stream.type != "video"}))
+        raise VideoError(f"{name}: has no video{f', only {kinds}' if kinds else ''}")
+    return max(moving, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
+
+
+def _reason(error: av.error.FFmpegError) -> str:
+    return str(getattr(error, "strerror", None) or error)

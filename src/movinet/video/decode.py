@@ -1,0 +1,218 @@
+"""Videos and image folders as frames at a wanted rate."""
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import VideoError
+from .container import Video, is_address, open_at
+from .pixels import ToRGB
+from .timing import at_rate
+from .transform import Transform
+
+logger = logging.getLogger(__name__)
+
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+"""Endings of the files an image folder is made of."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as a player would show it. Repeated frames share their pixels: copy before writing into them.
+
+    Args:
+        rgb: (H, W, 3) uint8. The size may change within a video.
+        time: Seconds since the first frame of the video; for live sources, since the first frame received.
+    """
+
+    rgb: NDArray[np.uint8]
+    time: float
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video says of itself.
+
+    Args:
+        size: (height, width) in pixels as shown, that is after rotation and with square pixels.
+        fps: Frames a second on average; None for image folders and where unknown.
+        duration: Seconds; None for image folders and where unknown.
+        frames: How many, stored or estimated from duration and rate; None where unknown.
+        rotation: Degrees counter-clockwise by which stored frames are turned before they are shown.
+        codec: FFmpeg's name of it, such as `h264`.
+    """
+
+    size: tuple[int, int]
+    fps: float | None
+    duration: float | None
+    frames: int | None
+    rotation: int
+    codec: str
+
+
+def probe(path: str | Path, timeout: float = 10.0) -> VideoInfo:
+    """Describe a video, an image folder or an address, decoding one frame.
+
+    Args:
+        path: As for `read_frames`.
+        timeout: Seconds an address may stay silent.
+
+    Raises:
+        VideoError: It cannot be read or has no frame.
+    """
+    _check_exists(path)
+    images = _images(Path(path)) if _is_folder(path) else None
+    with Video(images[0] if images else path, timeout if is_address(path) else None) as video:
+        first = next(video, None)
+        if first is None:
+            raise VideoError(f"{video.name}: has no frame that can be decoded")
+        shown = ToRGB(video.stream.sample_aspect_ratio)(first[2])
+        size, rotation, codec = (shown.shape[0], shown.shape[1]), first[2].rotation, video.stream.codec_context.name
+        if images:
+            return VideoInfo(size, None, None, len(images), rotation, codec)
+        fps, duration = video.fps, video.duration
+        frames = video.stream.frames or (round(fps * duration) if fps and duration else None)
+        return VideoInfo(size, fps, duration, frames, rotation, codec)
+
+
+def read_frames(
+    path: str | Path,
+    fps: float | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    *,
+    folder_fps: float | None = None,
+    timeout: float = 10.0,
+) -> Iterator[Frame]:
+    """The frames shown at start + k/fps seconds, k = 0, 1, …, by presentation time, from any rate, also variable.
+
+    Shown at t is the last frame with a time of at most t (plus a millisecond, since some containers round); the last
+    frame stays for its duration. So frames repeat where the source is slower. Without fps, every frame in
+    start ≤ time < end comes once, at its own time. Time counts from the first frame. Memory does not grow.
+
+    Damage is survived: what can be decoded is yielded, and a warning logged with the number of damaged packets.
+
+    Args:
+        path: A video, an image, an address, or a folder of images, sorted as people count (2 before 10).
+        fps: Frames a second wanted.
+        start: Seconds; reached by seeking where the file allows.
+        end: Seconds, exclusive.
+        folder_fps: At which rate a folder's images were taken; by default the rate wanted, so that each comes once
+            (one a second where no rate is wanted either).
+        timeout: Seconds an address may stay silent.
+
+    Yields:
+        At least one frame.
+
+    Raises:
+        VideoError: Missing, not readable, not a video, without pictures, or no frame between start and end.
+        ValueError: A rate that is not positive, or a span that is empty.
+    """
+    for name, rate in (("fps", fps), ("folder_fps", folder_fps)):
+        if rate is not None and not 0 < rate < float("inf"):
+            raise ValueError(f"{name} must be positive, not {rate}")
+    if not 0 <= start < float("inf"):
+        raise ValueError(f"start must be at least 0 seconds, not {start}")
+    if end is not None and not end > start:
+        raise ValueError(f"end ({end} s) must be after start ({start} s)")
+    _check_exists(path)
+    if _is_folder(path):
+        return _read_folder(Path(path), fps, start, end, folder_fps or fps or 1.0)
+    return _read_video(path, fps, start, end, timeout if is_address(path) else None)
+
+
+def read_clip(
+    path: str | Path,
+    transform: Transform,
+    start: float = 0.0,
+    end: float | None = None,
+    max_frames: int | None = None,
+    *,
+    folder_fps: float | None = None,
+) -> Tensor:
+    """A stretch of video as a network takes it, at the transform's rate.
+
+    Returns:
+        float32 (3, T, h, w), T ≥ 1.
+
+    Raises:
+        VideoError, ValueError: As `read_frames`.
+    """
+    if max_frames is not None and max_frames < 1:
+        raise ValueError(f"max_frames must be at least 1, not {max_frames}")
+    frames = read_frames(path, transform.fps, start, end, folder_fps=folder_fps)
+    # Transformed one by one, so that a long video never lies in memory at its full size.
+    return torch.cat([transform(frame.rgb) for frame in islice(frames, max_frames)], dim=1)
+
+
+def _sample(video: Video, fps: float | None, start: float, end: float | None) -> Iterator[Frame]:
+    """Frames of an open video at a rate; only those shown are converted."""
+    to_rgb = ToRGB(video.stream.sample_aspect_ratio)
+    last, rgb = None, np.empty((0, 0, 3), np.uint8)
+    for time, frame in at_rate(video, fps, start, end):
+        if frame is not last:
+            last, rgb = frame, to_rgb(frame)
+        yield Frame(rgb, time)
+
+
+def _read_video(
+    path: str | Path, fps: float | None, start: float, end: float | None, timeout: float | None
+) -> Iterator[Frame]:
+    with open_at(path, start, timeout) as video:
+        count = 0
+        try:
+            for frame in _sample(video, fps, start, end):
+                count += 1
+                yield frame
+        finally:
+            if video.damaged and count:
+                logger.warning("%s: %d damaged packets or frames", video.name, video.damaged)
+        if not count:
+            lasts = f"; it lasts about {video.duration:.2f} s" if video.duration else ""
+            if start == 0.0:
+                raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+            raise VideoError(f"{video.name}: has no frame from {start} s{f' to {end} s' if end else ''}{lasts}")
+
+
+def _read_folder(folder: Path, fps: float | None, start: float, end: float | None, rate: float) -> Iterator[Frame]:
+    images = _images(folder)
+    timed = ((index / rate, 1 / rate, image) for index, image in enumerate(images))
+    last, rgb = None, np.empty((0, 0, 3), np.uint8)
+    for time, image in at_rate(timed, fps, start, end):
+        if image is not last:
+            last, rgb = image, next(_read_video(image, None, 0.0, None, None)).rgb
+        yield Frame(rgb, time)
+    if last is None:
+        raise VideoError(f"{folder}: no image from {start} s; its {len(images)} images last {len(images) / rate:.2f} s")
+
+
+def _images(folder: Path) -> list[Path]:
+    try:
+        images = [file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith(".")]
+    except PermissionError:
+        raise VideoError(f"{folder}: may not be read (permission denied)") from None
+    if not images:
+        raise VideoError(f"{folder}: a folder without images ({', '.join(sorted(IMAGES))}); give a video file instead?")
+    return sorted(images, key=lambda image: (_natural(image.name), image.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key under which 2 comes before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name.lower())]
+
+
+def _check_exists(path: str | Path) -> None:
+    if not is_address(path) and not Path(path).exists():
+        raise VideoError(f"{path}: no such file or folder")
+
+
+def _is_folder(path: str | Path) -> bool:
+    return not is_address(path) and Path(path).is_dir()

@@ -1,0 +1,154 @@
+"""Which frame is shown when. Plain numbers; knows no decoder."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+LATE = 1e-3
+"""Seconds by which every instant is sampled late, because Matroska and FLV round time stamps to the millisecond: at
+30 frames a second the third frame is stored at 0.067 but asked for at 0.0667."""
+
+_RESET = 1.0  # a clock that steps back further than this has started anew; less is a frame out of order
+
+
+def at_rate(
+    timed: Iterable[tuple[float, float, T]], fps: float | None, start: float = 0.0, end: float | None = None
+) -> Iterator[tuple[float, T]]:
+    """What is on screen at start + k/fps, for k = 0, 1, … before `end`.
+
+    On screen at t is the last frame whose time is at most t + `LATE`; the last frame of all stays for its duration.
+    So a faster source loses frames, a slower one repeats them, and nothing drifts. Without fps: every frame with
+    start ≤ time < end, once.
+
+    Args:
+        timed: (time, duration, frame) in order of time, seconds; the first no later than `start`.
+
+    Yields:
+        (time, frame), the time being start + k/fps, or the frame's own where fps is None.
+    """
+    limit = float("inf") if end is None else end
+    shown: tuple[float, T] | None = None  # (when it goes, frame)
+    k = 0
+    for time, duration, frame in timed:
+        if fps is None:
+            if time + LATE >= limit:
+                return
+            if time + LATE >= start:
+                yield time, frame
+            continue
+        while shown is not None and (t := start + k / fps) + LATE < time:
+            yield t, shown[1]
+            k += 1
+            if start + k / fps + LATE >= limit:
+                return
+        shown = (time + duration, frame)
+    while fps is not None and shown is not None and (t := start + k / fps) + LATE < min(shown[0], limit):
+        yield t, shown[1]
+        k += 1
+
+
+class Stamped(Protocol):
+    """The part of a decoded frame a `Clock` reads: stamps and duration in ticks of time_base seconds."""
+
+    @property
+    def pts(self) -> int | None: ...
+    @property
+    def dts(self) -> int | None: ...
+    @property
+    def duration(self) -> int: ...
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
+class Clock:
+    """Seconds since the first frame, for frames as they leave the decoder, that is in order of display.
+
+    Time stamps come from the presentation time; from the decoding time where presentation times keep going backwards
+    (AVI, which stores none and lets the demuxer guess); from the frame before where there is neither. A clock that
+    was reset midway (joined recordings) goes on where it was.
+
+    Args:
+        rate: Frames a second to assume where frames tell no duration.
+        trust_pts: False for a container without presentation times.
+    """
+
+    def __init__(self, rate: float, trust_pts: bool = True) -> None:
+        self.offset: float | None = None  # seconds to add to a stamp
+        self._period = 1 / rate
+        self._time: float | None = None
+        self._duration = 0.0
+        self._last_pts = self._last_dts = float("-inf")
+        self._faults = 0 if trust_pts else 1  # more presentation than decoding times out of order
+
+    def read(self, frame: Stamped) -> tuple[float, float] | None:
+        """(time, duration) of the next frame in seconds; None where it is out of order or cannot be placed."""
+        stamp = self._stamp(frame)
+        if self._time is None and self.offset is not None:  # just after a seek
+            if stamp is None:
+                return None
+            following = stamp + self.offset
+        else:
+            following = 0.0 if self._time is None else self._time + self._duration
+        if stamp is None:
+            time = following
+        else:
+            if self.offset is None or (self._time is not None and stamp + self.offset < self._time - _RESET):
+                self.offset = following - stamp
+            time = stamp + self.offset
+        if self._time is not None and time < self._time:
+            return None
+        if frame.duration > 0:
+            self._duration = _seconds(frame.duration, frame)
+        elif self._time is not None and time > self._time:
+            self._duration = time - self._time
+        else:
+            self._duration = self._duration or self._period
+        self._time = time
+        return time, self._duration
+
+    def seeked(self) -> None:
+        """Forget the frame before: the next is somewhere else."""
+        self._time = None
+        self._last_pts = self._last_dts = float("-inf")
+
+    def _stamp(self, frame: Stamped) -> float | None:
+        """Seconds on the container's own clock; chooses as FFmpeg's best-effort time stamp does."""
+        if frame.dts is not None:
+            self._faults -= frame.dts <= self._last_dts
+            self._last_dts = frame.dts
+        if frame.pts is not None:
+            self._faults += frame.pts <= self._last_pts
+            self._last_pts = frame.pts
+        ticks = frame.pts if frame.dts is None or (self._faults <= 0 and frame.pts is not None) else frame.dts
+        return None if ticks is None else _seconds(ticks, frame)
+
+
+class Ticks:
+    """Chooses, from frames that arrive when they like, those nearest to the ticks of a clock at `fps`.
+
+    Half the usual gap between arrivals counts as on time, so that a camera at the wanted rate loses nothing to jitter.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._period = 1 / fps
+        self._gap = 0.0  # seconds between arrivals, smoothed
+        self._last: float | None = None
+        self._next = float("-inf")
+
+    def due(self, now: float) -> bool:
+        """Whether the frame arriving now (seconds) is wanted."""
+        if self._last is not None:
+            gap = min(now - self._last, self._period)
+            self._gap = gap if self._gap == 0.0 else 0.9 * self._gap + 0.1 * gap
+        self._last = now
+        if now < self._next - self._gap / 2:
+            return False
+        late = now - self._next
+        self._next = now + self._period if late > self._period else self._next + self._period
+        return True
+
+
+def _seconds(ticks: int, frame: Stamped) -> float:
+    return float(ticks * (frame.time_base or 0))
