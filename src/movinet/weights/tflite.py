@@ -88,7 +88,7 @@ class TFLiteGraph:
     def constant(self, index: int) -> NDArray[np.float32]:
         """The dequantised values of constant tensor `index`, in its shape."""
         tensor = self.tensors[index]
-        if not tensor.data:
+        if index < 0 or not tensor.data:
             raise WeightsError(f"tensor {tensor.name!r} is computed, not a constant")
         try:
             values = np.frombuffer(tensor.data, tensor.dtype).reshape(tensor.shape).astype(np.float64)
@@ -187,12 +187,15 @@ def _graph(model: _Table) -> TFLiteGraph:
     subgraph = model.tables(2)[0]
     tensors = tuple(_tensor(table, buffers) for table in subgraph.tables(0))
     operators = tuple(_operator(table, codes) for table in subgraph.tables(3))
-    for index in (i for operator in operators for i in (*operator.inputs, *operator.outputs)):
-        if not -1 <= index < len(tensors):
-            raise ValueError(f"an operator refers to tensor {index} of {len(tensors)}")
     names = [{tensors[i].name: i for i in subgraph.integers(field)} for field in (1, 2)]
     for signature in model.tables(7)[:1]:
         names = [{entry.text(0): entry.scalar(1, "I") for entry in signature.tables(field)} for field in (0, 1)]
+    used = [i for operator in operators for i in (*operator.inputs, *operator.outputs)]
+    if any(not -1 <= i < len(tensors) for i in (*used, *names[0].values(), *names[1].values())):
+        raise ValueError(f"an index beyond its {len(tensors)} tensors")
+    computed = {output: step for step, operator in enumerate(operators) for output in operator.outputs}
+    if any(computed.get(i, -1) >= step for step, operator in enumerate(operators) for i in operator.inputs):
+        raise ValueError("its operators are not in order")
     return TFLiteGraph(tensors, operators, *names)
 
 
@@ -230,7 +233,12 @@ def extract_movinet(graph: TFLiteGraph) -> dict[str, NDArray[np.float32]]:
     (C, 1, k, k), temporal (C, 1, kt) with the oldest frame first, all others (O, I). Layers without a temporal
     convolution or with an identity skip lack those entries. Raises `WeightsError` where the graph is another network.
     """
-    return dict(_Walk(graph).parameters())
+    try:
+        return dict(_Walk(graph).parameters())
+    except WeightsError:
+        raise
+    except (ValueError, IndexError) as error:  # another number of inputs, consumers or dimensions than expected
+        raise WeightsError(f"the graph has another shape ({error}): {_NOT_OFFICIAL}") from error
 
 
 class _Walk:
@@ -289,9 +297,7 @@ class _Walk:
             *self.convolution(f"{name}.spatial", spatial, "relu6", lambda w: w.transpose(3, 0, 1, 2)),
         ]
         if temporal is not None:
-            parameters += self.convolution(
-                f"{name}.temporal", temporal, "relu6", lambda w: w[..., 0, :].transpose(2, 0, 1)
-            )
+            parameters += self.convolution(f"{name}.temporal", temporal, "relu6", lambda w: _matrix(w, 1).T[:, None])
         parameters += self.convolution(f"{name}.project", project, "none", _matrix)
         (other,) = (i for i in add.inputs if self.source(i) is not rezero)
         skip = self.source(other)
@@ -342,6 +348,6 @@ class _Walk:
         return op
 
 
-def _matrix(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(O, 1, 1, I) → (O, I)."""
-    return weight[:, 0, 0, :]
+def _matrix(weight: NDArray[np.float32], rows: int = 0) -> NDArray[np.float32]:
+    """Axis `rows` and the last of a kernel whose other axes are 1: (O, 1, 1, I) → (O, I)."""
+    return weight.reshape(weight.shape[rows], weight.shape[-1])
