@@ -1,1 +1,62 @@
-"""Streaming video recognition with MoViNets."""
+"""Video recognition as it happens: MoViNets that take a clip or one frame at a time, with the same answer.
+
+import movinet
+
+recognizer = movinet.Recognizer.load("movinet_t0_stream.gestures")
+for prediction in recognizer.stream("clip.mp4"):
+    print(prediction.time, prediction.top(3))
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from movinet.arch.zoo import network_names as list_models
+from movinet.errors import MovinetError
+from movinet.nn.ensemble import Ensemble
+from movinet.nn.movinet import MoViNet
+
+if TYPE_CHECKING:
+    from movinet.recognizer import Prediction, Recognizer
+    from movinet.weights.load import Loaded, load_weights
+
+__version__ = "0.1.0"
+__all__ = [
+    "Ensemble",
+    "Loaded",
+    "MoViNet",
+    "MovinetError",
+    "Prediction",
+    "Recognizer",
+    "create_model",
+    "list_models",
+    "load_weights",
+]
+
+
+def create_model(name: str, **options: Any) -> MoViNet | Ensemble:
+    """A network of the zoo with fresh weights.
+
+    Args:
+        name: one of `list_models()`, or the path of a specification in YAML.
+        options: fields of the specification to change, such as `classes=11` or `decay=0.98`.
+
+    Raises:
+        SpecError: there is no such network, or the options contradict it.
+    """
+    from movinet.arch.serialize import find_spec
+    from movinet.nn.ensemble import build
+
+    spec = find_spec(name)
+    return build(spec.with_options(**options) if options else spec)
+
+
+def __getattr__(name: str) -> Any:
+    # Video decoding is loaded when first used: `import movinet` costs little more than torch itself.
+    if name in ("Prediction", "Recognizer"):
+        from movinet import recognizer
+
+        return getattr(recognizer, name)
+    if name in ("Loaded", "load_weights"):
+        from movinet.weights import load
+
+        return getattr(load, name)
+    raise AttributeError(f"module 'movinet' has no attribute {name!r}")

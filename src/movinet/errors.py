@@ -2,7 +2,7 @@
 
 
 class MovinetError(ValueError):
-    """Bad input: the message says what was wrong, where, and what to do. The command line prints it and exits with 2."""
+    """Bad input: the message says what was wrong, where, and what to do. The command line prints it, exit code 2."""
 
 
 class VideoError(MovinetError):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from movinet.arch.spec import Spec, spec_from_dict
+from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError
 
 
@@ -41,3 +42,13 @@ def read_spec(path: str | Path) -> Spec:
         return parse_spec(text)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from error
+
+
+def find_spec(name_or_path: str | Path) -> Spec:
+    """The specification of a published network by name, or one in a YAML file.
+
+    Raises:
+        SpecError: there is neither.
+    """
+    path = Path(name_or_path)
+    return read_spec(path) if path.suffix in (".yaml", ".yml") else network_spec(str(name_or_path))

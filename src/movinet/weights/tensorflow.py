@@ -1,6 +1,6 @@
 """The official TensorFlow checkpoints' names for our parameters, and the way there and back.
 
-Source: the variables of tf-models-official 2.19.1 as `tf.train.Checkpoint(model=...)` writes them. Kernels come in three
+Source: variables of tf-models-official 2.19.1 as `tf.train.Checkpoint(model=...)` writes them. Kernels come in three
 forms: `3d` and `3d_2plus1d` (all kernels 5-D) and `2plus1d` (all 4-D, one `_conv` deeper).
 """
 
@@ -72,6 +72,13 @@ def tensorflow_variables(model: MoViNet, form: Form) -> dict[str, Variable]:
     return variables
 
 
+def find_form(checkpoint: Arrays) -> Form:
+    """How the checkpoint's kernels are stored."""
+    if any(key.endswith("depthwise_kernel" + _VALUE) for key in checkpoint):
+        return "2plus1d"
+    return "3d_2plus1d" if any("/_conv_temporal/" in key for key in checkpoint) else "3d"
+
+
 def find_network(checkpoint: Arrays) -> tuple[NetworkSpec, Form]:
     """Which published network a checkpoint holds, told from its names and shapes.
 
@@ -81,11 +88,7 @@ def find_network(checkpoint: Arrays) -> tuple[NetworkSpec, Form]:
     Raises:
         WeightsError: none of the published networks has these variables.
     """
-    form: Form = "3d"
-    if any(key.endswith("depthwise_kernel" + _VALUE) for key in checkpoint):
-        form = "2plus1d"
-    elif any("/_conv_temporal/" in key for key in checkpoint):
-        form = "3d_2plus1d"
+    form = find_form(checkpoint)
     classifier = f"{_CLASSIFIER}_classifier/_conv/{'_conv/' if form == '2plus1d' else ''}bias{_VALUE}"
     if classifier not in checkpoint:
         raise WeightsError(

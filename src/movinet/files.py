@@ -1,0 +1,25 @@
+"""Writing files whole or not at all."""
+
+import os
+from pathlib import Path
+
+from movinet.errors import MovinetError
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Replace a file's contents; whatever goes wrong, the old file or none is there, never half of one.
+
+    Raises:
+        MovinetError: it cannot be written (no such folder, no permission, disk full).
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error

@@ -1,0 +1,81 @@
+"""What weights carry besides numbers, so that nobody can use them wrongly by accident."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from movinet.arch.spec import Spec, spec_from_dict
+from movinet.errors import WeightsError
+from movinet.video.transform import Transform
+
+# Short side before the centre crop, by crop (the official yaml configurations); other sizes keep about the same margin.
+_RESIZE_SHORT = {160: 176, 172: 192, 224: 256, 256: 288, 290: 320, 320: 368}
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """A weights file's description of itself."""
+
+    name: str  # architecture.tag, e.g. movinet_a0_stream.k600
+    spec: Spec
+    transform: Transform
+    labels: tuple[str, ...] | None = None  # one a class, in the order of the logits
+    licence: str = "unknown"
+    source: str = "unknown"  # where the numbers came from
+    accuracy: Mapping[str, float] = field(default_factory=dict)  # reported, in percent, by what was measured
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(self.labels) != self.spec.classes:
+            raise WeightsError(
+                f"{self.name}: there are {len(self.labels)} labels for {self.spec.classes} classes; "
+                "give a file with one label a line, in the order of the classes"
+            )
+
+    def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":
+        """A copy with other labels, checked against the number of classes."""
+        return replace(self, labels=labels)
+
+    def label(self, index: int) -> str:
+        """The label of a class, or `class N` where labels are unknown."""
+        return self.labels[index] if self.labels else f"class {index}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {
+            "name": self.name,
+            "spec": self.spec.to_dict(),
+            "transform": self.transform.to_dict(),
+            "labels": list(self.labels) if self.labels is not None else None,
+            "licence": self.licence,
+            "source": self.source,
+            "accuracy": dict(self.accuracy),
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "WeightsInfo":
+        """The inverse of `to_dict`.
+
+        Raises:
+            WeightsError: a field is missing or malformed.
+        """
+        try:
+            return cls(
+                name=data["name"],
+                spec=spec_from_dict(data["spec"]),
+                transform=Transform.from_dict(data["transform"]),
+                labels=tuple(data["labels"]) if data["labels"] is not None else None,
+                licence=data["licence"],
+                source=data["source"],
+                accuracy=data["accuracy"],
+                notes=data["notes"],
+            )
+        except (KeyError, TypeError) as error:
+            raise WeightsError(f"the description of the weights is malformed: {error!r}") from error
+
+
+def default_transform(spec: Spec) -> Transform:
+    """The official evaluation's preprocessing for a network of this size and rate."""
+    short = min(spec.size)
+    return Transform(size=spec.size, resize_short=_RESIZE_SHORT.get(short, round(short * 1.125)), fps=spec.fps)

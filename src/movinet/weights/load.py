@@ -1,0 +1,214 @@
+"""From a name or any file people have to a network that is ready to use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.arch.zoo import network_spec
+from movinet.errors import WeightsError
+from movinet.nn.ensemble import Ensemble, build
+from movinet.nn.movinet import MoViNet
+from movinet.weights import atze00, registry, tensorflow
+from movinet.weights.download import fetch
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.safetensors_file import read_weights
+from movinet.weights.tf_bundle import read_checkpoint
+from movinet.weights.tflite import extract_movinet, read_tflite
+
+Progress = Callable[[int, int | None], None]
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network in evaluation mode, with what is known of its weights."""
+
+    model: MoViNet | Ensemble
+    info: WeightsInfo
+
+
+def load_weights(
+    source: str | Path,
+    *,
+    labels: str | Path | None = None,
+    spec: Spec | None = None,
+    options: dict[str, Any] | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load weights by name or from a file of any kind we know.
+
+    Args:
+        source: a name of `movinet models` (`movinet_a2_stream.k600`, or just `movinet_a2_stream`), or a path: our
+            safetensors, an official TensorFlow checkpoint (`.tar.gz`, folder, prefix or `.index`), the official int8
+            stream `.tflite`, or a state dict of MoViNet-pytorch.
+        labels: a file with one label a line, where the weights bring none.
+        spec: which network the file holds, where it cannot tell itself.
+        options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
+        offline: use only what is on this machine.
+        progress: called with the bytes so far and in all while downloading.
+
+    Raises:
+        WeightsError: the name is unknown, or the file is missing, damaged or of no known kind.
+        SpecError: `options` contradict the network.
+    """
+    path = Path(source)
+    if path.exists() or (path.parent / f"{path.name}.index").exists():
+        state, info = read_any(path, spec, options)
+    elif path.suffix or len(path.parts) > 1:
+        # A name has neither folders nor one of the suffixes files have.
+        known = {entry.name for entry in registry.entries()}
+        if str(source) not in known:
+            raise WeightsError(f"{source}: no such file, and no weights of that name (`movinet models` lists them)")
+        state, info = _read_entry(registry.find(str(source)), options, offline, progress)
+    else:
+        state, info = _read_entry(registry.find(str(source)), options, offline, progress)
+    if labels is not None:
+        info = info.with_labels(read_labels(labels))
+    return Loaded(build_with(info.spec, state), info)
+
+
+def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
+    """The network with these parameters, in evaluation mode.
+
+    Raises:
+        WeightsError: parameters are missing, left over or of another shape.
+    """
+    model = build(spec)
+    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    missing, extra = wanted.keys() - state.keys(), state.keys() - wanted.keys()
+    wrong = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
+    if missing or extra or wrong:
+        example = sorted(missing | extra | set(wrong))[0]
+        raise WeightsError(
+            f"the weights do not fit {spec.name}: {len(missing)} parameters missing, {len(extra)} left over, "
+            f"{len(wrong)} of another shape, {example} among them"
+        )
+    model.load_state_dict(state, strict=False)
+    return model.eval()
+
+
+def read_any(
+    path: Path, spec: Spec | None = None, options: dict[str, Any] | None = None
+) -> tuple[StateDict, WeightsInfo]:
+    """Parameters under our names and what is known of them, from a file of any kind we know.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of no known kind.
+    """
+    head = path.read_bytes()[:8] if path.is_file() else b""
+    if path.suffix == ".safetensors":
+        state, info = read_weights(path)
+        changed = info.spec.with_options(**options) if options else info.spec
+        return state, replace(info, spec=spec or changed)
+    if spec is not None and not isinstance(spec, NetworkSpec):
+        raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
+    if head[4:8] == b"TFL3":
+        state, spec = _from_tflite(path)
+        source = "official TFLite file"
+    elif head[:2] == b"PK" or head[:2] == b"\x80\x02":
+        state, spec = _from_pickle(path, spec)
+        source = "MoViNet-pytorch state dict"
+    elif (
+        path.is_dir()
+        or head[:2] == b"\x1f\x8b"
+        or not path.exists()
+        or path.suffix == ".index"
+        or ".data-" in path.name
+    ):
+        checkpoint = read_checkpoint(path)
+        if spec is None:
+            spec, form = tensorflow.find_network(checkpoint)
+        else:
+            form = tensorflow.find_form(checkpoint)
+        state, source = tensorflow.from_tensorflow(checkpoint, spec, form), "official TensorFlow checkpoint"
+    else:
+        raise WeightsError(
+            f"{path}: not a weights file we know; safetensors, a TensorFlow checkpoint or its .tar.gz, an official "
+            "int8 .tflite and a MoViNet-pytorch state dict are"
+        )
+    spec = spec.with_options(**options) if options else spec
+    name = f"{spec.name}.{path.name.split('.')[0]}"
+    return state, WeightsInfo(name, spec, default_transform(spec), source=f"{source} {path.name}")
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """One label a line.
+
+    Raises:
+        WeightsError: the file cannot be read, or is empty.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: cannot read the labels: {error}") from error
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        raise WeightsError(f"{path}: there are no labels in it")
+    return labels
+
+
+def _read_entry(
+    entry: registry.Entry, options: dict[str, Any] | None, offline: bool, progress: Progress | None
+) -> tuple[StateDict, WeightsInfo]:
+    if entry.bundled:
+        return read_any(registry.bundled_file(entry), options=options)
+    if entry.members:
+        parts = [_read_entry(registry.find(name), options, offline, progress) for name in entry.members]
+        spec = network_spec(entry.architecture)
+        assert isinstance(spec, EnsembleSpec)
+        members = tuple(replace(m, network=info.spec) for m, (_, info) in zip(spec.members, parts, strict=True))
+        spec = replace(spec, members=members)
+        state = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
+        labels = parts[0][1].labels
+    else:
+        assert entry.address is not None
+        path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
+        state, info = read_any(path, network_spec(entry.architecture), {**entry.options, **(options or {})})
+        spec, labels = info.spec, None
+        if entry.labels_address:
+            labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
+    accuracy = {k: v for k, v in (("top-1", entry.top1), ("top-5", entry.top5)) if v is not None}
+    return state, WeightsInfo(
+        entry.name, spec, default_transform(spec), labels, entry.licence, entry.source, accuracy, entry.notes
+    )
+
+
+def _from_tflite(path: Path) -> tuple[StateDict, NetworkSpec]:
+    arrays = extract_movinet(read_tflite(path))
+    spec = network_spec("movinet_a0_stream")
+    assert isinstance(spec, NetworkSpec)
+    spec = spec.with_options(
+        squeeze_excitation="none",
+        activation="relu6",
+        head_activation="relu6",
+        norm="folded",
+        classes=len(arrays["head.classifier.bias"]),
+    )
+    with torch.device("meta"):
+        wanted = MoViNet(spec).state_dict()
+    state = {}
+    for name, array in arrays.items():
+        ours = name.replace(".skip.", ".skip.project.")
+        if ours not in wanted or wanted[ours].numel() != array.size:
+            raise WeightsError(f"{path}: {name} of shape {array.shape} does not belong to the int8 A0 stream network")
+        state[ours] = torch.from_numpy(array).reshape(wanted[ours].shape)
+    return state, spec
+
+
+def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec]:
+    try:
+        # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: not a state dict that can be read safely: {error}") from error
+    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(loaded, dict) or not atze00.is_atze00(loaded):
+        raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
+    spec = spec or atze00.find_network(loaded)
+    return atze00.from_atze00(loaded, spec), spec

@@ -1,0 +1,113 @@
+"""The weights known by name, `architecture.tag`: where they are and what is known of them."""
+
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from movinet.errors import WeightsError
+
+_BUCKET = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
+_LABELS = "https://raw.githubusercontent.com/tensorflow/models/f8af2291cced43fc9f1d9b41ddbf772ae7b0d7d2/official/projects/movinet/files/kinetics_600_labels.txt"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One set of weights. Either `bundled`, or at `address`, or made of `members`."""
+
+    name: str
+    licence: str
+    source: str
+    address: str | None = None
+    sha256: str | None = None  # None: nobody has published it; the first download records what it got
+    labels_address: str | None = None
+    bundled: str | None = None  # file inside this package
+    members: tuple[str, ...] = ()  # of an ensemble
+    options: dict[str, str] = field(default_factory=dict)  # what the file does not say of its network
+    top1: float | None = None  # reported, percent
+    top5: float | None = None
+    notes: str = ""
+
+    @property
+    def architecture(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        return self.name.partition(".")[2]
+
+
+# Single clip, top-1 and top-5 on Kinetics-600: the README of official/projects/movinet.
+_REPORTED = {
+    "a0_base": (72.28, 90.92),
+    "a1_base": (76.69, 93.40),
+    "a2_base": (78.62, 94.17),
+    "a3_base": (81.79, 95.67),
+    "a4_base": (83.48, 96.16),
+    "a5_base": (84.27, 96.39),
+    "a0_stream": (72.05, 90.63),
+    "a1_stream": (76.45, 93.25),
+    "a2_stream": (78.40, 94.05),
+    "a3_stream": (80.09, 94.84),
+    "a4_stream": (81.49, 95.66),
+    "a5_stream": (82.37, 95.79),
+}
+
+
+def entries() -> list[Entry]:
+    """Everything that can be loaded by name."""
+    official = [
+        Entry(
+            name=f"movinet_{network}.k600",
+            licence="Apache-2.0",
+            source="tensorflow/models, official/projects/movinet",
+            address=f"{_BUCKET}/movinet_{network}.tar.gz",
+            labels_address=_LABELS,
+            # The published stream checkpoints were trained with Keras' hard-sigmoid of 2021.
+            options={"gate": "hard_sigmoid_keras"} if network.endswith("stream") else {},
+            top1=top1,
+            top5=top5,
+        )
+        for network, (top1, top5) in _REPORTED.items()
+    ]
+    ensembles = [
+        Entry(
+            name=f"movinet_a6_{kind}.k600",
+            licence="Apache-2.0",
+            source="tensorflow/models, official/projects/movinet: the mean of A4's and A5's logits",
+            members=(f"movinet_a4_{kind}.k600", f"movinet_a5_{kind}.k600"),
+        )
+        for kind in ("base", "stream")
+    ]
+    bundled = [
+        Entry(
+            name="movinet_t0_stream.gestures",
+            licence="Apache-2.0",
+            source="scripts/train_gestures.py, on synthetic air gestures alone",
+            bundled="movinet_t0_stream.gestures.safetensors",
+            notes="provisional",
+        )
+    ]
+    return bundled + official + ensembles
+
+
+def find(name: str) -> Entry:
+    """The entry of this name; an architecture alone means its only or first weights.
+
+    Raises:
+        WeightsError: nothing has this name.
+    """
+    known = entries()
+    for entry in known:
+        if name in (entry.name, entry.architecture):
+            return entry
+    raise WeightsError(
+        f"no weights are called {name!r}; `movinet models` lists them: {', '.join(e.name for e in known)}"
+    )
+
+
+def bundled_file(entry: Entry) -> Path:
+    """The path of weights that are part of the package."""
+    assert entry.bundled is not None
+    resource = files("movinet.weights").joinpath("bundled", entry.bundled)
+    with as_file(resource) as path:
+        return path

@@ -1,0 +1,58 @@
+"""Our weights files: safetensors, with everything needed to use them in the header."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from movinet.errors import MovinetError, WeightsError
+from movinet.files import write_atomically
+from movinet.weights.info import WeightsInfo
+
+_KEY = "movinet"
+
+
+def save_weights(path: str | Path, state_dict: Mapping[str, Tensor], info: WeightsInfo) -> None:
+    """Write a weights file: whole or not at all.
+
+    Args:
+        path: of the file, `.safetensors` by custom; replaced if it exists.
+        state_dict: of the network; float16 halves the file, and loading gives float32 again.
+        info: what the weights are.
+
+    Raises:
+        WeightsError: the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {k: v.detach().contiguous().cpu() for k, v in state_dict.items() if not k.endswith("num_batches_tracked")}
+    data = save(tensors, metadata={_KEY: json.dumps(info.to_dict())})
+    try:
+        write_atomically(path, data)
+    except MovinetError as error:
+        raise WeightsError(str(error)) from error
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
+    """Read a weights file: the state dict in float32, and what the weights are.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
+            info = WeightsInfo.from_dict(json.loads(metadata[_KEY]))
+            return {key: file.get_tensor(key).to(torch.float32) for key in file.keys()}, info  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path}: cannot read the weights: {error}") from error
+    except WeightsError:
+        raise
+    except MovinetError as error:
+        raise WeightsError(f"{path}: {error}") from error
