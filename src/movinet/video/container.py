@@ -102,19 +102,23 @@ class Video:
 
     def _decode(self) -> Iterator[TimedFrame]:
         packets = self._container.demux(self.stream)
+        packet: av.Packet[VideoStream] | None
         while True:
             try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
-                frames = packet.decode()
-            except av.error.InvalidDataError:
+                packet = next(packets)
+            except StopIteration:  # the packet before was empty, and had the decoder give up what it held back
+                return
+            except av.error.InvalidDataError:  # nothing more can be read
                 self.damaged += 1
-                continue  # a damaged packet; where reading itself failed, `packets` has ended
+                packet = None
             except av.error.FFmpegError as error:
                 raise VideoError(f"{self.name}: reading stopped: {_reason(error)}") from error
+            try:
+                frames = self.stream.decode(packet)
+            except av.error.FFmpegError:
+                self.damaged += 1
+                continue
             for frame in frames:
-                assert isinstance(frame, av.VideoFrame)
                 self.damaged += frame.is_corrupt
                 times = self._clock.read(frame)
                 if times is not None:

@@ -106,7 +106,7 @@ class Clock:
         else:
             self._duration = self._duration or self._period
         self._time = time
-        return time, self._duration
+        return time, max(self._duration, 2 * LATE)  # no frame is too short to be seen
 
     def seeked(self) -> None:
         """Forget the frame before: the next is somewhere else."""

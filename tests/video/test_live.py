@@ -1,0 +1,305 @@
+"""Live sources: the newest frame, pace, loss and return, and an end that does not wait."""
+
+import itertools
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_clips import number_of, numbered, write
+
+from movinet.errors import VideoError
+from movinet.video import live
+from movinet.video.container import Video
+from movinet.video.decode import Frame
+from movinet.video.live import Latest, LiveSource, back_off, camera_number
+
+QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 frames in one second."""
+    path = tmp_path_factory.mktemp("live") / "clip.mkv"
+    return write(path, [numbered(i) for i in range(20)], range(0, 1000, 50), live_time_base(), options={"g": "5"})
+
+
+def live_time_base():
+    from fractions import Fraction  # noqa: PLC0415
+
+    return Fraction(1, 1000)
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """20 frames of motion JPEG, which tells no duration."""
+    path = tmp_path_factory.mktemp("live") / "clip.mjpeg"
+    frames = [numbered(i) for i in range(20)]
+    return write(path, frames, codec="mjpeg", pixels="yuvj420p", container="mjpeg").read_bytes()
+
+
+@contextmanager
+def serving(answer: Callable[[socket.socket, int, str], None]) -> Iterator[str]:
+    """A loopback server that reads each request and lets `answer(connection, count, request)` do the rest."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+    connections: list[socket.socket] = []
+
+    def one(connection: socket.socket, count: int) -> None:
+        try:
+            request = connection.recv(65536).decode(errors="replace")
+            answer(connection, count, request)
+        except OSError:
+            pass  # the client has gone
+        finally:
+            connection.close()
+
+    def accept() -> None:
+        for count in itertools.count():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            threading.Thread(target=one, args=(connection, count), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/stream"
+    finally:
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in connections:
+            connection.close()
+        thread.join(1)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/x-motion-jpeg\r\nConnection: close\r\n\r\n"
+
+
+def send_slowly(connection: socket.socket, data: bytes, seconds: float) -> None:
+    """About 20 pieces a second."""
+    size = max(1, int(len(data) / (20 * seconds)))
+    for begin in range(0, len(data), size):
+        connection.sendall(data[begin : begin + size])
+        time.sleep(0.05)
+
+
+def frame(number: int) -> Frame:
+    return Frame(np.full((1, 1, 3), number, np.uint8), float(number))
+
+
+def test_latest_gives_the_newest_and_counts_the_others() -> None:
+    latest = Latest()
+    for number in range(5):
+        latest.put(frame(number))
+    assert latest.take().time == 4
+    assert latest.dropped == 4
+    latest.put(frame(5))
+    latest.end(VideoError("lost"))
+    assert latest.take().time == 5
+    with pytest.raises(VideoError, match="lost"):
+        latest.take()
+    assert latest.dropped == 4
+
+
+def test_latest_waits_no_longer_than_told() -> None:
+    assert not Latest().wait(0.0)
+
+
+def test_back_off_doubles_to_a_limit_and_varies() -> None:
+    random.seed(0)
+    delays = list(itertools.islice(back_off(0.5, 10.0), 20))
+    for delay, full in zip(delays, [0.5, 1, 2, 4, 8, *[10] * 15], strict=True):
+        assert full / 2 <= delay <= full
+    assert len(set(delays)) == 20
+
+
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("0", 0),
+        ("12", 12),
+        ("/dev/video3", 3),
+        (Path("/dev/video3"), 3),
+        ("a.mp4", None),
+        ("", None),
+        ("rtsp://0", None),
+    ],
+)
+def test_camera_numbers(source: str | Path, number: int | None) -> None:
+    assert camera_number(source) == number
+
+
+def test_file_is_played_at_its_pace(clip: Path) -> None:
+    with LiveSource(clip, 10) as source:
+        began = time.monotonic()
+        got = []
+        for seen in source:
+            lag = time.monotonic() - began - seen.time
+            assert -0.05 < lag < 0.15
+            got.append(number_of(seen.rgb))
+    assert got == list(range(0, 20, 2))
+    assert source.dropped == source.reconnects == 0
+    assert time.monotonic() - began > 0.85
+
+
+def test_slow_consumer_misses_frames_but_does_not_lag(clip: Path) -> None:
+    with LiveSource(clip, 20) as source:
+        began = time.monotonic()
+        seen = []
+        for newest in source:
+            seen.append(newest.time)
+            assert time.monotonic() - began - newest.time < 0.15
+            time.sleep(0.22)
+    assert source.dropped + len(seen) == 20
+    assert 4 <= len(seen) <= 6
+
+
+def test_loop_goes_on_in_time(clip: Path) -> None:
+    with LiveSource(clip, 10, loop=True) as source:
+        seen = list(itertools.islice(source, 13))
+    times = [newest.time for newest in seen]
+    assert times == sorted(times)
+    assert times[-1] >= 1.2 - 1e-9
+    assert number_of(seen[-1].rgb) == round(times[-1] * 20) % 20
+
+
+def test_close_is_quick_and_ends_iteration(clip: Path) -> None:
+    with LiveSource(clip, 1, loop=True) as source:
+        next(source)
+        began = time.monotonic()
+    assert time.monotonic() - began < 0.5
+    assert not source._thread.is_alive()
+    assert list(source) == []
+
+
+def test_needs_with() -> None:
+    with pytest.raises(RuntimeError, match="with LiveSource"):
+        next(LiveSource("clip.mp4", 5))
+    with pytest.raises(ValueError, match="fps"):
+        LiveSource("clip.mp4", 0)
+    with pytest.raises(ValueError, match="timeout"):
+        LiveSource("clip.mp4", 5, timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.mp4", "no such file"),
+        (97, "camera 97"),
+        ("http://127.0.0.1:9/", "cannot be opened"),
+        ("rtsp://user:secret@127.0.0.1:9/", "^rtsp://127.0.0.1:9/: cannot be opened"),
+        ("what://ever", "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_opened_says_so_at_once(source: str | int, words: str) -> None:
+    with pytest.raises(VideoError, match=words), LiveSource(source, 5, **QUICK):
+        pass
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_server_that_never_answers_is_given_up(scheme: str) -> None:
+    release = threading.Event()
+    with serving(lambda connection, count, request: release.wait(5)) as address:
+        began = time.monotonic()
+        with (
+            pytest.raises(VideoError, match=r"no answer within 0\.5 s"),
+            LiveSource(address.replace("http", scheme), 5, **QUICK),
+        ):
+            pass
+        assert time.monotonic() - began < 2
+        release.set()
+
+
+def test_stream_that_is_not_video_says_so() -> None:
+    with (
+        serving(lambda connection, count, request: connection.sendall(HEAD + b"<html>no</html>" * 100)) as address,
+        pytest.raises(VideoError, match="not a video"),
+        LiveSource(address, 5, **QUICK),
+    ):
+        pass
+
+
+def test_stream_that_drops_is_found_again(stream: bytes) -> None:
+    def answer(connection: socket.socket, count: int, request: str) -> None:
+        if count in (1, 2):
+            return  # hangs up without a word
+        connection.sendall(HEAD)
+        send_slowly(connection, stream, 0.4)
+
+    with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
+        times = []
+        while source.reconnects < 2:
+            times.append(next(source).time)
+    assert all(a < b for a, b in itertools.pairwise(times))
+
+
+def test_stream_that_stalls_counts_as_lost(stream: bytes) -> None:
+    release = threading.Event()
+
+    def answer(connection: socket.socket, count: int, request: str) -> None:
+        connection.sendall(HEAD)
+        send_slowly(connection, stream, 0.3)
+        if count == 0:
+            release.wait(10)
+
+    with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
+        while source.reconnects == 0:
+            next(source)
+        release.set()
+
+
+def test_stream_lost_for_good_ends_in_an_error(stream: bytes) -> None:
+    def answer(connection: socket.socket, count: int, request: str) -> None:
+        if count == 0:
+            connection.sendall(HEAD)
+            send_slowly(connection, stream, 0.2)
+
+    with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
+        assert next(source).rgb.shape == (32, 64, 3)
+        with pytest.raises(VideoError, match="lost, and not found again in 3 attempts"):
+            list(source)
+
+
+def test_file_on_a_server_is_paced_and_resumed(clip: Path) -> None:
+    data = clip.read_bytes()
+    cut = threading.Event()
+
+    def answer(connection: socket.socket, count: int, request: str) -> None:
+        begin = 0
+        for line in request.splitlines():
+            if line.lower().startswith("range: bytes="):
+                begin = int(line.split("=")[1].split("-")[0])
+        length = len(data) - begin
+        head = (
+            f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {begin}-{len(data) - 1}/{len(data)}\r\n"
+            f"Content-Length: {length}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        connection.sendall(data[begin:])
+
+    with serving(answer) as address, LiveSource(address, 10, **QUICK) as source:
+        began = time.monotonic()
+        got = [number_of(seen.rgb) for seen in source]
+    assert got == list(range(0, 20, 2))
+    assert time.monotonic() - began > 0.8
+    assert not cut.is_set()
+
+
+def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def synthetic(number: int, timeout: float | None) -> Video:
+        return Video("testsrc=size=64x48:rate=50,realtime", timeout, live=True, device="lavfi")
+
+    monkeypatch.setattr(live, "open_camera", synthetic)
+    with LiveSource(0, 10) as source:
+        times = [seen.time for seen in itertools.islice(source, 10)]
+    assert times[0] == 0.0
+    assert times[-1] == pytest.approx(0.9, abs=0.1)
