@@ -97,9 +97,12 @@ class TFLiteGraph:
                 if len(tensor.scale) > 1:
                     along[tensor.axis] = -1
                 zero = np.reshape(tensor.zero_point or (0,), along if len(tensor.zero_point) > 1 else ())
-                values = (values - zero) * np.reshape(tensor.scale, along)
+                with np.errstate(all="ignore"):
+                    values = (values - zero) * np.reshape(tensor.scale, along)
         except (ValueError, TypeError, IndexError) as error:
             raise WeightsError(f"tensor {tensor.name!r} contradicts its own description: {error}") from error
+        if not (np.abs(values) <= np.finfo(np.float32).max).all():
+            raise WeightsError(f"tensor {tensor.name!r} holds values that are not finite; get the file again")
         return values.astype(np.float32)
 
 
