@@ -5,9 +5,9 @@ pools and gates are left out.
 """
 
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 
-from movinet.arch.spec import EnsembleSpec, LayerSpec, NetworkSpec, Spec, make_divisible
+from movinet.arch.spec import EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec, make_divisible
 
 Size = tuple[int, int]
 
@@ -69,23 +69,26 @@ def parameters(spec: Spec) -> int:
 def macs_per_frame(spec: Spec, size: Size | None = None) -> float:
     """Multiply-adds a frame: of one step of a stream network, or of a base network's clip spread over its frames."""
     if isinstance(spec, EnsembleSpec):
-        return sum(float(m.rate) * macs_per_frame(m.network) for m in spec.members)
+        return sum(float(m.rate) * macs_per_frame(m.network, _member_size(spec, m, size)) for m in spec.members)
     return macs_per_clip(spec, size) / spec.frames
 
 
 def macs_per_clip(spec: Spec, size: Size | None = None, frames: int | None = None) -> int:
     """Multiply-adds of a clip of `frames` frames (the specification's own number by default)."""
+    frames = spec.frames if frames is None else frames
     if isinstance(spec, EnsembleSpec):
-        total = frames or spec.frames
-        return sum(macs_per_clip(m.network, None, sum(map(m.takes, range(total)))) for m in spec.members)
+        return sum(
+            macs_per_clip(m.network, _member_size(spec, m, size), sum(map(m.takes, range(frames))))
+            for m in spec.members
+        )
     costs = parts(spec, size)
-    return (frames or spec.frames) * sum(p.frame_macs for p in costs) + sum(p.clip_macs for p in costs)
+    return frames * sum(p.frame_macs for p in costs) + (sum(p.clip_macs for p in costs) if frames else 0)
 
 
 def state_bytes(spec: Spec, size: Size | None = None, bytes_per_number: int = 4) -> int:
     """Bytes of one stream's buffers and pools; `bytes_per_number` is 4 for float32."""
     if isinstance(spec, EnsembleSpec):
-        return sum(state_bytes(m.network, None, bytes_per_number) for m in spec.members)
+        return sum(state_bytes(m.network, _member_size(spec, m, size), bytes_per_number) for m in spec.members)
     return bytes_per_number * sum(map(prod, state_shapes(spec, size).values()))
 
 
@@ -114,13 +117,17 @@ def state_shapes(spec: NetworkSpec, size: Size | None = None) -> dict[str, tuple
 def receptive_field(spec: Spec) -> int:
     """Frames the convolutions see; the pools of a network see all of them."""
     if isinstance(spec, EnsembleSpec):
-        return max(int((receptive_field(m.network) - 1) / m.rate) + 1 + m.offset for m in spec.members)
+        return max(ceil(receptive_field(m.network) / m.rate) for m in spec.members)
     return 1 + sum(layer.kernel[0] - 1 for block in spec.blocks for layer in block.layers)
 
 
 def delay(spec: Spec) -> int:
     """Frames a feature waits for its future: none in a stream network, half the receptive field in a base network."""
     return 0 if spec.causal else (receptive_field(spec) - 1) // 2
+
+
+def _member_size(spec: EnsembleSpec, member: MemberSpec, size: Size | None) -> Size:
+    return spec.member_size(member, size or spec.size)
 
 
 def _conv(fan_in: int, out: int, spec: NetworkSpec) -> int:

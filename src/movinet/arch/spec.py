@@ -93,13 +93,29 @@ class NetworkSpec:
                     raise SpecError(
                         f"{self.name}: blocks[{b}].layers[{n}].kernel is {layer.kernel}; want three odd sizes"
                     )
+                if layer.expansion < 1:
+                    raise SpecError(f"{self.name}: blocks[{b}].layers[{n}].expansion is {layer.expansion}; want >= 1")
+                if self.positional_encoding and layer.expansion % 2:
+                    raise SpecError(
+                        f"{self.name}: blocks[{b}].layers[{n}].expansion is {layer.expansion}; "
+                        "a positional encoding pairs sines with cosines and needs it even"
+                    )
+            if block.channels < 1:
+                raise SpecError(f"{self.name}: blocks[{b}].channels is {block.channels}; it must be at least 1")
             if block.stride not in (1, 2):
                 raise SpecError(f"{self.name}: blocks[{b}].stride is {block.stride}; it must be 1 or 2")
         for field in ("stem", "project", "hidden", "classes", "frames"):
             if getattr(self, field) < 1:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
-        if min(self.size) < 1 or self.fps <= 0:
-            raise SpecError(f"{self.name}: size {self.size} and fps {self.fps} must be positive")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise SpecError(f"{self.name}: size is {self.size}; want a height and a width")
+        if not self.fps > 0:
+            raise SpecError(f"{self.name}: fps is {self.fps}; it must be positive")
+        for field in ("dropout", "stochastic_depth"):
+            if not 0.0 <= getattr(self, field) < 1.0:
+                raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must lie in [0, 1)")
+        if self.position_limit is not None and self.position_limit < 0:
+            raise SpecError(f"{self.name}: position_limit is {self.position_limit}; it cannot be negative")
 
     def with_options(self, **options: Any) -> Self:
         """A copy with some fields changed, checked like any other specification."""
@@ -116,19 +132,15 @@ class NetworkSpec:
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        data = dict(data)
         try:
-            data["blocks"] = tuple(
-                BlockSpec(
-                    channels=block["channels"],
-                    layers=tuple(LayerSpec(**{**layer, "kernel": tuple(layer["kernel"])}) for layer in block["layers"]),
-                    stride=block.get("stride", 2),
-                )
+            blocks = tuple(
+                BlockSpec(**{**block, "layers": tuple(_layer_from_dict(layer) for layer in block["layers"])})
                 for block in data["blocks"]
             )
-            data["size"] = tuple(data["size"])
-            return cls(**data)
-        except (TypeError, KeyError) as error:
+            return cls(**{**data, "blocks": blocks, "size": tuple(data["size"])})
+        except KeyError as error:
+            raise SpecError(f"not a network specification: {error} is missing") from error
+        except TypeError as error:
             raise SpecError(f"not a network specification: {error}") from error
 
 
@@ -175,6 +187,13 @@ class EnsembleSpec:
             raise SpecError(f"{self.name}: the members differ in their number of classes")
         if len({m.network.causal for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
+        if len(self.size) != 2 or min(self.size) < 1 or self.frames < 1 or not self.fps > 0:
+            raise SpecError(f"{self.name}: size {self.size}, frames {self.frames} and fps {self.fps} must be positive")
+
+    def member_size(self, member: MemberSpec, size: tuple[int, int]) -> tuple[int, int]:
+        """The size a member takes frames of `size` at: scaled as its own size is to the ensemble's."""
+        (height, width), whole = member.network.size, self.size
+        return max(1, round(size[0] * height / whole[0])), max(1, round(size[1] * width / whole[1]))
 
     @property
     def classes(self) -> int:
@@ -198,15 +217,14 @@ class EnsembleSpec:
         """The inverse of `to_dict`.
 
         Raises:
-            SpecError: a field is missing or contradicts another.
+            SpecError: a field is missing, unknown or contradicts another.
         """
         try:
-            members = tuple(
-                MemberSpec(NetworkSpec.from_dict(m["network"]), Fraction(m["rate"]), m["offset"])
-                for m in data["members"]
-            )
-            return cls(data["name"], members, tuple(data["size"]), data["fps"], data["frames"])
-        except (TypeError, KeyError) as error:
+            members = tuple(_member_from_dict(member) for member in data["members"])
+            return cls(**{**data, "members": members, "size": tuple(data["size"])})
+        except KeyError as error:
+            raise SpecError(f"not an ensemble specification: {error} is missing") from error
+        except TypeError as error:
             raise SpecError(f"not an ensemble specification: {error}") from error
 
 
@@ -228,6 +246,22 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """Round to a multiple of `divisor`, never down by more than 10 % (official nn_layers.make_divisible)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
+    return LayerSpec(**{**data, "kernel": tuple(data["kernel"])})
+
+
+def _member_from_dict(data: dict[str, Any]) -> MemberSpec:
+    network = NetworkSpec.from_dict(data["network"])
+    return MemberSpec(**{**data, "network": network, "rate": _fraction(data.get("rate", 1))})
+
+
+def _fraction(value: Any) -> Fraction:
+    try:
+        return Fraction(value)
+    except (ValueError, ArithmeticError) as error:
+        raise SpecError(f"a rate is a fraction such as 1/2, not {value!r}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
-from movinet.nn.movinet import MoViNet
-from movinet.nn.state import FRAME_COUNT, State, select_streams
+from movinet.nn.movinet import MoViNet, check_frames
+from movinet.nn.state import FRAME_COUNT, State, join_states, select_streams
 
 
 class Ensemble(nn.Module):
@@ -32,9 +32,10 @@ class Ensemble(nn.Module):
         Raises:
             ValueError: as `MoViNet.forward` does.
         """
+        check_frames(clip, "clip", self._dtype)
+        if clip.shape[2] == 0:
+            raise ValueError("the clip has no frames")
         if self.spec.causal:
-            if clip.ndim == 5 and clip.shape[2] == 0:
-                raise ValueError("the clip has no frames")
             return self.step(clip, None, per_frame)[0]
         logits = []
         for member, network in self._pairs():
@@ -42,42 +43,53 @@ class Ensemble(nn.Module):
             if mine:
                 logits.append(network(self._frames_for(member, clip[:, :, mine]), per_frame))
         if not logits:
-            raise ValueError("the clip has no frames")
+            raise ValueError(f"the clip's {clip.shape[2]} frames end before any member's first")
         return torch.stack(logits).mean(0)
 
     def step(self, frames: Tensor, state: State | None = None, per_frame: bool = False) -> tuple[Tensor, State]:
-        """Go on with streams, as `MoViNet.step` does; streams of any age may share a batch."""
+        """Go on with streams, as `MoViNet.step` does; streams of any age may share a batch.
+
+        While no member has seen a frame of a stream, its logits are zero.
+        """
+        check_frames(frames, "frames", self._dtype)
+        batch, _, count, *size = frames.shape
         if state is None:
-            state = self.init_state(frames.shape[0], (frames.shape[3], frames.shape[4]), frames.dtype, frames.device)
-        batch, count = frames.shape[0], frames.shape[2]
+            state = self.init_state(batch, (size[0], size[1]), frames.dtype, frames.device)
+        if FRAME_COUNT not in state or state[FRAME_COUNT].shape != (batch,):
+            raise ValueError(f"the state is not one of {batch} streams of {self.spec.name}")
         ages = state[FRAME_COUNT].tolist()
         total = frames.new_zeros(batch, count if per_frame else 1, self.spec.classes)
-        voters = torch.zeros(batch, total.shape[1], 1, device=frames.device)
+        votes = frames.new_zeros(batch, total.shape[1], 1)
         new_state = {FRAME_COUNT: state[FRAME_COUNT] + count}
         for i, (member, network) in enumerate(self._pairs()):
             past = _member_state(state, i)
-            parts: dict[str, list[Tensor]] = {}
-            order: list[int] = []
             # Streams that take the same frames of this call step together.
             groups: dict[tuple[int, ...], list[int]] = {}
             for stream, age in enumerate(ages):
                 groups.setdefault(tuple(t for t in range(count) if member.takes(age + t)), []).append(stream)
+            parts = []
             for mine, streams in groups.items():
-                part = select_streams(past, streams)
-                before, _ = network.step(self._frames_for(member, frames[streams][:, :, :0]), part)
-                stepped, part = network.step(self._frames_for(member, frames[streams][:, :, list(mine)]), part, True)
-                answers = torch.cat([before[:, None], stepped], dim=1)  # (S, 1 + taken, classes)
+                part = past if len(groups) == 1 else select_streams(past, streams)
+                taken = self._frames_for(member, frames[streams][:, :, list(mine)])
                 # After frame t the member's answer is the one after the last frame it took.
-                taken = [sum(m <= t for m in mine) for t in range(count)] if per_frame else [len(mine)]
-                seen = (select_streams(past, streams)[FRAME_COUNT][:, None] + torch.tensor(taken)) > 0
-                total[streams] += answers[:, taken] * seen[..., None]
-                voters[streams] += seen[..., None].float()
-                for key, value in part.items():
-                    parts.setdefault(key, []).append(value)
-                order += streams
-            back = torch.tensor(order).argsort()
-            new_state |= {f"members.{i}.{k}": torch.cat(v).index_select(0, back) for k, v in parts.items()}
-        logits = total / voters.clamp(min=1).to(total.dtype)
+                numbers = [sum(m <= t for m in mine) for t in range(count)] if per_frame else [len(mine)]
+                voted = part[FRAME_COUNT][:, None] + torch.tensor(numbers, device=frames.device) > 0
+                if per_frame:
+                    before, _ = network.step(taken[:, :, :0], part)
+                    stepped, part = network.step(taken, part, per_frame=True)
+                    answers = torch.cat([before[:, None], stepped], dim=1)[:, numbers]
+                else:
+                    answer, part = network.step(taken, part)
+                    answers = answer[:, None]
+                total[streams] += answers * voted[..., None]
+                votes[streams] += voted[..., None]
+                parts.append(part)
+            after = parts[0] if parts else past
+            if len(parts) > 1:
+                order = torch.tensor([stream for streams in groups.values() for stream in streams])
+                after = select_streams(join_states(parts), order.argsort())
+            new_state |= {f"members.{i}.{key}": value for key, value in after.items()}
+        logits = total / votes.clamp(min=1)
         return (logits if per_frame else logits[:, 0]), new_state
 
     def init_state(
@@ -90,7 +102,7 @@ class Ensemble(nn.Module):
         """The state of streams that have seen nothing; see `MoViNet.init_state`."""
         state: State = {}
         for i, (member, network) in enumerate(self._pairs()):
-            part = network.init_state(batch, self._size_for(member, size or self.spec.size), dtype, device)
+            part = network.init_state(batch, self.spec.member_size(member, size or self.spec.size), dtype, device)
             state.setdefault(FRAME_COUNT, torch.zeros_like(part[FRAME_COUNT]))
             state |= {f"members.{i}.{key}": value for key, value in part.items()}
         return state
@@ -105,21 +117,20 @@ class Ensemble(nn.Module):
         networks = [network for network in self.members if isinstance(network, MoViNet)]
         return list(zip(self.spec.members, networks, strict=True))
 
-    def _size_for(self, member: MemberSpec, size: tuple[int, int]) -> tuple[int, int]:
-        """The member's share of a frame size: scaled as its own size is to the ensemble's."""
-        mine, whole = member.network.size, self.spec.size
-        return max(1, round(size[0] * mine[0] / whole[0])), max(1, round(size[1] * mine[1] / whole[1]))
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self._pairs()[0][1].stem.weight.dtype
 
     def _frames_for(self, member: MemberSpec, frames: Tensor) -> Tensor:
-        size = self._size_for(member, (frames.shape[3], frames.shape[4]))
+        size = self.spec.member_size(member, (frames.shape[3], frames.shape[4]))
         if size == frames.shape[3:]:
             return frames
         batch, channels, count = frames.shape[:3]
         if batch * count == 0:
             return frames.new_zeros(batch, channels, count, *size)
-        images = frames.transpose(1, 2).flatten(0, 1)
+        images = frames.transpose(1, 2).flatten(0, 1).float()  # PyTorch has no half-precision antialias on the CPU
         images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-        return images.unflatten(0, (batch, count)).transpose(1, 2)
+        return images.to(frames.dtype).unflatten(0, (batch, count)).transpose(1, 2)
 
 
 def build(spec: Spec) -> MoViNet | Ensemble:

@@ -50,16 +50,11 @@ class MoViNet(nn.Module):
         Raises:
             ValueError: the clip has another shape or type, or `per_frame` is asked of a base network.
         """
-        self._check_frames(clip, "clip")
-        if clip.shape[2] == 0:
-            raise ValueError("the clip has no frames")
-        if self.spec.causal:
-            return self.step(clip, None, per_frame)[0]
-        if per_frame:
+        if per_frame and not self.spec.causal:
             raise ValueError(f"{self.spec.name} is a base network: it answers for whole clips; use a stream network")
-        features, clock, _ = self._features(clip, None)
-        means, _ = self.head.pool(features, clock, None)
-        return self.head(means[:, 0])
+        features, clock = self._clip_features(clip)
+        means, _ = self.head.pool(features, clock if per_frame else clock.last(), None)
+        return self.head(means if per_frame else means[:, 0])
 
     def step(self, frames: Tensor, state: State | None = None, per_frame: bool = False) -> tuple[Tensor, State]:
         """Go on with streams: the next frames and the past in, the answer and the new past out.
@@ -75,7 +70,7 @@ class MoViNet(nn.Module):
         Raises:
             ValueError: frames or state do not fit the network or each other, or the network is a base network.
         """
-        self._check_frames(frames, "frames")
+        check_frames(frames, "frames", self.stem.weight.dtype)
         state = self._state_for(frames, state)
         if frames.shape[2] == 0:
             means = state[HEAD_POOL].to(self.head.hidden.weight.dtype)[:, None]
@@ -85,25 +80,21 @@ class MoViNet(nn.Module):
         return self.head(means if per_frame else means[:, 0]), new_state
 
     def forward_features(self, clip: Tensor) -> Tensor:
-        """The feature map before the head, (B, C, T, H/32, W/32), of a clip (B, 3, T, H, W)."""
-        self._check_frames(clip, "clip")
-        state = self._state_for(clip, None) if self.spec.causal else None
-        features, clock, _ = self._features(clip, state)
+        """The feature map before the head, (B, C, T, h, w), of a clip (B, 3, T, H, W); h is H/32 in published ones."""
+        features, clock = self._clip_features(clip)
         return features.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)
 
     def embed(self, clip: Tensor) -> Tensor:
         """The vector the classifier sees, (B, hidden), for a clip (B, 3, T, H, W): features for other tasks."""
-        self._check_frames(clip, "clip")
-        state = self._state_for(clip, None) if self.spec.causal else None
-        features, clock, _ = self._features(clip, state)
-        means, _ = self.head.pool(features, clock.last(), state[HEAD_POOL] if state else None)
+        features, clock = self._clip_features(clip)
+        means, _ = self.head.pool(features, clock.last(), None)
         return self.head.embed(means[:, 0])
 
     def reset_classifier(self, classes: int) -> None:
         """Put a new, untrained classifier for `classes` classes on top."""
         old = self.head.classifier
         self.spec = self.spec.with_options(classes=classes)
-        self.head.classifier = nn.Linear(self.spec.hidden, classes).to(old.weight.device, old.weight.dtype)
+        self.head.classifier = nn.Linear(self.spec.hidden, classes, device=old.weight.device, dtype=old.weight.dtype)
         nn.init.normal_(self.head.classifier.weight, std=0.01)
         nn.init.zeros_(self.head.classifier.bias)
 
@@ -144,6 +135,15 @@ class MoViNet(nn.Module):
                 state[key] = torch.zeros(batch, *shape, device=device)
         return state
 
+    def _clip_features(self, clip: Tensor) -> tuple[Tensor, Clock]:
+        """Images (B·T, C, h, w) before the head, of a whole clip."""
+        check_frames(clip, "clip", self.stem.weight.dtype)
+        if clip.shape[2] == 0:
+            raise ValueError("the clip has no frames")
+        state = self._state_for(clip, None) if self.spec.causal else None
+        features, clock, _ = self._features(clip, state)
+        return features, clock
+
     def _features(self, frames: Tensor, state: State | None) -> tuple[Tensor, Clock, State]:
         batch, _, count, _, _ = frames.shape
         if state is None:
@@ -155,7 +155,8 @@ class MoViNet(nn.Module):
         x = frames.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B·T, 3, H, W)
         x = self.stem(x)
         for b, layers in enumerate(self.blocks):
-            for n, layer in enumerate(layers):  # type: ignore[arg-type]
+            assert isinstance(layers, nn.ModuleList)
+            for n, layer in enumerate(layers):
                 buffer_key, pool_key = f"blocks.{b}.{n}.buffer", f"blocks.{b}.{n}.pool"
                 x, buffer, pool = layer(x, clock, past.get(buffer_key), past.get(pool_key))
                 if buffer is not None:
@@ -183,11 +184,19 @@ class MoViNet(nn.Module):
                 )
         return state
 
-    def _check_frames(self, frames: Tensor, name: str) -> None:
-        if frames.ndim != 5 or frames.shape[1] != 3:
-            raise ValueError(f"{name} must have shape (B, 3, T, H, W), got {tuple(frames.shape)}")
-        if not frames.is_floating_point():
-            raise ValueError(f"{name} must be floating point in [0, 1], got {frames.dtype}; divide uint8 by 255")
-
     def extra_repr(self) -> str:
         return self.spec.name
+
+
+def check_frames(frames: Tensor, name: str, dtype: torch.dtype) -> None:
+    """Refuse what a network of this dtype cannot take.
+
+    Raises:
+        ValueError: `frames`, called `name` in the message, has another shape or type.
+    """
+    if frames.ndim != 5 or frames.shape[1] != 3 or 0 in frames.shape[3:]:
+        raise ValueError(f"{name} must have shape (B, 3, T, H, W), got {tuple(frames.shape)}")
+    if not frames.is_floating_point():
+        raise ValueError(f"{name} must be floating point in [0, 1], got {frames.dtype}; divide uint8 by 255")
+    if frames.dtype != dtype and not torch.is_autocast_enabled(frames.device.type):
+        raise ValueError(f"{name} is {frames.dtype}, but the network is {dtype}; convert one with .to()")

@@ -5,6 +5,7 @@ Joining streams of any age is `join_states`, taking some out is `select_streams`
 """
 
 from collections.abc import Sequence
+from math import exp
 
 import torch
 from torch import Tensor
@@ -23,14 +24,8 @@ def reset_streams(state: State, streams: Tensor | Sequence[int]) -> State:
         state: of B streams.
         streams: which to reset: a bool mask (B,) or indices.
     """
-    batch = batch_size(state)
-    mask = torch.as_tensor(streams, device=state[FRAME_COUNT].device)
-    if mask.dtype != torch.bool:
-        indices = mask.long()
-        mask = torch.zeros(batch, dtype=torch.bool, device=indices.device)
-        mask[indices] = True
-    if mask.shape != (batch,):
-        raise ValueError(f"the mask has shape {tuple(mask.shape)}, the state holds {batch} streams")
+    mask = torch.zeros_like(state[FRAME_COUNT], dtype=torch.bool)
+    mask[_indices(state, streams)] = True
     return {
         key: value if _is_setting(key) else value.masked_fill(mask.view(-1, *[1] * (value.ndim - 1)), 0)
         for key, value in state.items()
@@ -42,16 +37,15 @@ def join_states(states: Sequence[State]) -> State:
     if not states:
         raise ValueError("there are no states to join")
     for state in states[1:]:
-        for key, value in states[0].items():
-            if key not in state or state[key].shape[1:] != value.shape[1:]:
+        for key in states[0].keys() | state.keys():
+            if key not in state or key not in states[0] or state[key].shape[1:] != states[0][key].shape[1:]:
                 raise ValueError(f"the states belong to different networks or frame sizes: they differ in {key!r}")
     return {key: torch.cat([state[key] for state in states]) for key in states[0]}
 
 
 def select_streams(state: State, streams: Tensor | Sequence[int]) -> State:
     """The state of some streams, by index (in the order given) or bool mask."""
-    index = torch.as_tensor(streams, device=state[FRAME_COUNT].device)
-    index = index.nonzero()[:, 0] if index.dtype == torch.bool else index.long()
+    index = _indices(state, streams)
     return {key: value.index_select(0, index) for key, value in state.items()}
 
 
@@ -77,12 +71,26 @@ def decay_from_seconds(seconds: float, fps: float) -> float:
     """The γ with which a frame's weight falls to 1/e after `seconds` at `fps` frames a second."""
     if seconds <= 0 or fps <= 0:
         raise ValueError(f"a time constant and a rate are positive, got {seconds} s at {fps} frames a second")
-    return 2.718281828459045 ** (-1.0 / (seconds * fps))
+    return exp(-1.0 / (seconds * fps))
 
 
 def batch_size(state: State) -> int:
     """How many streams the state holds."""
     return state[FRAME_COUNT].shape[0]
+
+
+def _indices(state: State, streams: Tensor | Sequence[int]) -> Tensor:
+    """Stream numbers from a bool mask or indices, checked against the state."""
+    batch = batch_size(state)
+    index = torch.as_tensor(streams, device=state[FRAME_COUNT].device)
+    if index.dtype == torch.bool:
+        if index.shape != (batch,):
+            raise ValueError(f"the mask has shape {tuple(index.shape)}, the state holds {batch} streams")
+        return index.nonzero()[:, 0]
+    index = index.long()
+    if not bool(((index >= 0) & (index < batch)).all()):
+        raise ValueError(f"there are streams 0 to {batch - 1}, not {index.tolist()}")
+    return index
 
 
 def _is_setting(key: str) -> bool:

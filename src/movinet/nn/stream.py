@@ -17,15 +17,14 @@ from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
 class Clock(NamedTuple):
     """Where in its stream each frame of a call stands, and how pooled means weigh it. Same for every layer.
 
-    A pooled mean at row r is `carry[r] * (mean so far) + Σ_t mix[r, t] * x[t]`. A causal network has a row for every
-    frame; a base network has a single row, the plain mean over the clip.
+    A pooled mean at row r is `mean + Σ_t mix[r, t] * (x[t] - mean)`, `mean` being the one before the call. A causal
+    network has a row for every frame; a base network has a single row, the plain mean over the clip.
     """
 
     batch: int
     frames: int
     positions: Tensor  # (B, T) int64: frames seen before this one
     mix: Tensor  # (B, R, T) float32
-    carry: Tensor  # (B, R, 1) float32
     weight: Tensor  # (B,) float32: pool weight after the call
 
     @classmethod
@@ -36,7 +35,6 @@ class Clock(NamedTuple):
             frames,
             positions=torch.arange(frames, device=device).expand(batch, frames),
             mix=torch.full((batch, 1, frames), 1.0 / frames, device=device),
-            carry=torch.zeros(batch, 1, 1, device=device),
             weight=torch.full((batch,), float(frames), device=device),
         )
 
@@ -57,13 +55,12 @@ class Clock(NamedTuple):
             frames,
             positions=state[FRAME_COUNT][:, None] + steps,
             mix=powers / weight[..., None],
-            carry=(past / weight)[..., None],
             weight=weight[:, -1],
         )
 
     def last(self) -> Self:
         """Only the last row: for a pool whose earlier means nobody asks for."""
-        return self._replace(mix=self.mix[:, -1:], carry=self.carry[:, -1:])
+        return self._replace(mix=self.mix[:, -1:])
 
 
 def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, Tensor]:
@@ -80,9 +77,12 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
         The means (B, R, C) and the mean after the call (B, C), both float32.
     """
     with torch.autocast(x.device.type, enabled=False):
-        means = torch.bmm(clock.mix, x.float())
-        if mean is not None:
-            means = means + clock.carry * mean.float()[:, None]
+        if mean is None:
+            means = torch.bmm(clock.mix, x.float())
+        else:
+            # Moving towards what is new, a mean cannot drift however long the stream and however rounded the weights.
+            before = mean.float()[:, None]
+            means = before + torch.bmm(clock.mix, x.float() - before)
     return means, means[:, -1]
 
 
