@@ -271,7 +271,7 @@ def test_damage_is_survived_and_counted(tmp_path: Path, caplog: pytest.LogCaptur
     data = bytearray(path.read_bytes())
     starts = [match.start() for match in re.finditer(b"IHDR", data)]
     for start in starts[10:15]:
-        data[start + 40 : start + 100] = bytes(60)
+        data[start + 2000 : start + 2060] = bytes(60)
     path.write_bytes(data)
     with caplog.at_level(logging.WARNING):
         frames = {round(frame.time * 25): frame.rgb for frame in read_frames(path)}

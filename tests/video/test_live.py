@@ -2,11 +2,13 @@
 
 import itertools
 import random
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from movinet.video.container import Video
 from movinet.video.decode import Frame
 from movinet.video.live import Latest, LiveSource, back_off, camera_number
 
+BUSY = 0.6  # seconds a busy machine may take over what takes none
 QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
 
 
@@ -26,21 +29,15 @@ QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20 frames in one second."""
     path = tmp_path_factory.mktemp("live") / "clip.mkv"
-    return write(path, [numbered(i) for i in range(20)], range(0, 1000, 50), live_time_base(), options={"g": "5"})
-
-
-def live_time_base():
-    from fractions import Fraction  # noqa: PLC0415
-
-    return Fraction(1, 1000)
+    return write(path, [numbered(i) for i in range(20)], range(0, 1000, 50), Fraction(1, 1000), options={"g": "5"})
 
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """20 frames of motion JPEG, which tells no duration."""
-    path = tmp_path_factory.mktemp("live") / "clip.mjpeg"
-    frames = [numbered(i) for i in range(20)]
-    return write(path, frames, codec="mjpeg", pixels="yuvj420p", container="mjpeg").read_bytes()
+    """400 frames as a network camera sends them: one JPEG after another."""
+    path = tmp_path_factory.mktemp("live") / "clip.mpjpeg"
+    frames = [numbered(i % 256) for i in range(400)]
+    return write(path, frames, codec="mjpeg", pixels="yuvj420p", container="mpjpeg").read_bytes()
 
 
 @contextmanager
@@ -81,14 +78,17 @@ def serving(answer: Callable[[socket.socket, int, str], None]) -> Iterator[str]:
         thread.join(1)
 
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/x-motion-jpeg\r\nConnection: close\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+MULTIPART = b"Content-Type: multipart/x-mixed-replace;boundary=ffmpeg\r\n\r\n"
 
 
 def send_slowly(connection: socket.socket, data: bytes, seconds: float) -> None:
-    """About 20 pieces a second."""
-    size = max(1, int(len(data) / (20 * seconds)))
-    for begin in range(0, len(data), size):
-        connection.sendall(data[begin : begin + size])
+    """Half at once, for the client to recognise the format by, then 20 pieces a second."""
+    begin = len(data) // 2
+    connection.sendall(HEAD + MULTIPART + data[:begin])
+    size = int((len(data) - begin) / (20 * seconds))
+    for position in range(begin, len(data), size):
+        connection.sendall(data[position : position + size])
         time.sleep(0.05)
 
 
@@ -139,28 +139,26 @@ def test_camera_numbers(source: str | Path, number: int | None) -> None:
 
 
 def test_file_is_played_at_its_pace(clip: Path) -> None:
+    began = time.monotonic()
     with LiveSource(clip, 10) as source:
-        began = time.monotonic()
-        got = []
-        for seen in source:
-            lag = time.monotonic() - began - seen.time
-            assert -0.05 < lag < 0.15
-            got.append(number_of(seen.rgb))
-    assert got == list(range(0, 20, 2))
-    assert source.dropped == source.reconnects == 0
-    assert time.monotonic() - began > 0.85
+        seen = [(time.monotonic() - began, newest.time, number_of(newest.rgb)) for newest in source]
+    assert all(number == round(20 * due) for _, due, number in seen)
+    assert all(due - 0.02 < now < due + BUSY for now, due, _ in seen)
+    assert len(seen) + source.dropped == 10
+    assert source.reconnects == 0
+    assert time.monotonic() - began > 0.95  # the last frame has its turn
 
 
 def test_slow_consumer_misses_frames_but_does_not_lag(clip: Path) -> None:
+    began = time.monotonic()
+    seen = []
     with LiveSource(clip, 20) as source:
-        began = time.monotonic()
-        seen = []
         for newest in source:
             seen.append(newest.time)
-            assert time.monotonic() - began - newest.time < 0.15
+            assert time.monotonic() - began - newest.time < BUSY
             time.sleep(0.22)
-    assert source.dropped + len(seen) == 20
-    assert 4 <= len(seen) <= 6
+    assert len(seen) + source.dropped == 20
+    assert 3 <= len(seen) <= 6
 
 
 def test_loop_goes_on_in_time(clip: Path) -> None:
@@ -168,7 +166,7 @@ def test_loop_goes_on_in_time(clip: Path) -> None:
         seen = list(itertools.islice(source, 13))
     times = [newest.time for newest in seen]
     assert times == sorted(times)
-    assert times[-1] >= 1.2 - 1e-9
+    assert times[-1] >= 1.2 - 1e-9  # 13 frames, more if some were missed
     assert number_of(seen[-1].rgb) == round(times[-1] * 20) % 20
 
 
@@ -176,7 +174,7 @@ def test_close_is_quick_and_ends_iteration(clip: Path) -> None:
     with LiveSource(clip, 1, loop=True) as source:
         next(source)
         began = time.monotonic()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < BUSY
     assert not source._thread.is_alive()
     assert list(source) == []
 
@@ -221,7 +219,11 @@ def test_server_that_never_answers_is_given_up(scheme: str) -> None:
 
 def test_stream_that_is_not_video_says_so() -> None:
     with (
-        serving(lambda connection, count, request: connection.sendall(HEAD + b"<html>no</html>" * 100)) as address,
+        serving(
+            lambda connection, count, request: connection.sendall(
+                HEAD + b"Content-Length: 1500\r\n\r\n" + b"<html>no</html>" * 100
+            )
+        ) as address,
         pytest.raises(VideoError, match="not a video"),
         LiveSource(address, 5, **QUICK),
     ):
@@ -232,7 +234,6 @@ def test_stream_that_drops_is_found_again(stream: bytes) -> None:
     def answer(connection: socket.socket, count: int, request: str) -> None:
         if count in (1, 2):
             return  # hangs up without a word
-        connection.sendall(HEAD)
         send_slowly(connection, stream, 0.4)
 
     with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
@@ -246,7 +247,6 @@ def test_stream_that_stalls_counts_as_lost(stream: bytes) -> None:
     release = threading.Event()
 
     def answer(connection: socket.socket, count: int, request: str) -> None:
-        connection.sendall(HEAD)
         send_slowly(connection, stream, 0.3)
         if count == 0:
             release.wait(10)
@@ -260,7 +260,6 @@ def test_stream_that_stalls_counts_as_lost(stream: bytes) -> None:
 def test_stream_lost_for_good_ends_in_an_error(stream: bytes) -> None:
     def answer(connection: socket.socket, count: int, request: str) -> None:
         if count == 0:
-            connection.sendall(HEAD)
             send_slowly(connection, stream, 0.2)
 
     with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
@@ -269,29 +268,33 @@ def test_stream_lost_for_good_ends_in_an_error(stream: bytes) -> None:
             list(source)
 
 
-def test_file_on_a_server_is_paced_and_resumed(clip: Path) -> None:
-    data = clip.read_bytes()
-    cut = threading.Event()
+def test_file_on_a_server_is_paced_and_resumed_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = np.random.default_rng(0).integers(0, 40, (20, 64, 128, 3), dtype=np.uint8)
+    frames = [np.clip(numbered(i, 64, 128), 60, 190) + noise for i, noise in enumerate(bars)]
+    data = write(tmp_path / "c.mkv", frames, options={"g": "5"}, time_base=Fraction(1, 20)).read_bytes()
+    monkeypatch.setattr(live, "_CUT_OFF", 0.1)
 
     def answer(connection: socket.socket, count: int, request: str) -> None:
-        begin = 0
-        for line in request.splitlines():
-            if line.lower().startswith("range: bytes="):
-                begin = int(line.split("=")[1].split("-")[0])
-        length = len(data) - begin
+        asked = re.search(r"range: bytes=(\d+)-", request, re.IGNORECASE)
+        begin = int(asked[1]) if asked else 0
         head = (
             f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {begin}-{len(data) - 1}/{len(data)}\r\n"
-            f"Content-Length: {length}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(data) - begin}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n\r\n"
         )
-        connection.sendall(head.encode())
-        connection.sendall(data[begin:])
+        end = len(data) * 2 // 3 if time.monotonic() < intact else len(data)
+        connection.sendall(head.encode() + data[begin:end])
 
-    with serving(answer) as address, LiveSource(address, 10, **QUICK) as source:
-        began = time.monotonic()
+    began = time.monotonic()
+    intact = began + 0.5
+    with serving(answer) as address, LiveSource(address, 10, timeout=2, pause=(0.05, 0.1)) as source:
         got = [number_of(seen.rgb) for seen in source]
-    assert got == list(range(0, 20, 2))
+    assert got == sorted(set(got))
+    assert len(got) + source.dropped == 10
+    assert got[-1] == 18
+    assert source.reconnects >= 1
     assert time.monotonic() - began > 0.8
-    assert not cut.is_set()
 
 
 def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,4 +305,4 @@ def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> No
     with LiveSource(0, 10) as source:
         times = [seen.time for seen in itertools.islice(source, 10)]
     assert times[0] == 0.0
-    assert times[-1] == pytest.approx(0.9, abs=0.1)
+    assert times[-1] == pytest.approx(0.9, abs=BUSY)

@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import accumulate, count, islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movinet.video.timing import LATE, Clock, Ticks, at_rate
@@ -13,6 +13,7 @@ from movinet.video.timing import LATE, Clock, Ticks, at_rate
 gaps = st.lists(st.integers(1, 400), min_size=0, max_size=40)  # milliseconds between frames
 
 
+@settings(deadline=None)
 @given(gaps, st.integers(1, 500), st.floats(0.5, 60), st.floats(0, 5), st.none() | st.floats(0.01, 5))
 def test_at_rate_shows_the_last_frame_begun(
     between: list[int], last: int, fps: float, start: float, span: float | None
@@ -33,6 +34,7 @@ def test_at_rate_shows_the_last_frame_begun(
     assert list(at_rate(timed, fps, start, end)) == expected
 
 
+@settings(deadline=None)
 @given(gaps, st.floats(0, 5), st.none() | st.floats(0.01, 5))
 def test_without_a_rate_every_frame_comes_once(between: list[int], start: float, span: float | None) -> None:
     timed = [(ms / 1000, 0.04, number) for number, ms in enumerate(accumulate(between, initial=0))]
@@ -99,6 +101,7 @@ def test_duration_is_told_else_the_gap_else_the_rate() -> None:
     assert clock.read(Stamp(6, duration=3)) == (pytest.approx(0.24), pytest.approx(0.12))
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from([(30, 5), (30, 12), (25, 8), (10, 5), (5, 5), (15, 5), (4, 5)]), st.randoms())
 def test_ticks_keep_the_rate_in_spite_of_jitter(rates: tuple[int, int], random) -> None:
     source, fps = rates

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import Self
 
 import av
@@ -103,16 +104,19 @@ class Video:
     def _decode(self) -> Iterator[TimedFrame]:
         packets = self._container.demux(self.stream)
         packet: av.Packet[VideoStream] | None
+        stopped: VideoError | None = None
         while True:
             try:
                 packet = next(packets)
-            except StopIteration:  # the packet before was empty, and had the decoder give up what it held back
-                return
-            except av.error.InvalidDataError:  # nothing more can be read
-                self.damaged += 1
-                packet = None
-            except av.error.FFmpegError as error:
-                raise VideoError(f"{self.name}: reading stopped: {_reason(error)}") from error
+            except StopIteration:
+                break
+            except av.error.FFmpegError as error:  # nothing more can be read
+                packet = None  # has the decoder give up what it holds back, as the empty packet at an orderly end does
+                # A server that hangs up at the end of what has no length is told from a fault by nobody.
+                if isinstance(error, av.error.InvalidDataError):
+                    self.damaged += 1
+                elif self.duration is not None or not isinstance(error, av.error.OSError):
+                    stopped = VideoError(f"{self.name}: reading stopped: {_reason(error)}")
             try:
                 frames = self.stream.decode(packet)
             except av.error.FFmpegError:
@@ -123,6 +127,8 @@ class Video:
                 times = self._clock.read(frame)
                 if times is not None:
                     yield *times, frame
+        if stopped is not None:
+            raise stopped
 
 
 def open_at(source: str | Path, start: float, timeout: float | None = None) -> Video:
@@ -150,6 +156,7 @@ def without_password(source: str | Path) -> str:
 
 def _open(source: str | Path, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
     name = without_password(source)
+    began = monotonic()
     # "file:" keeps FFmpeg from reading a protocol into a file name with a colon.
     where = str(source) if device or is_address(source) else f"file:{source}"
     try:
@@ -158,13 +165,13 @@ def _open(source: str | Path, timeout: float | None, device: str | None, options
         raise VideoError(f"{name}: no such file or device") from None
     except av.error.PermissionError:
         raise VideoError(f"{name}: may not be read (permission denied)") from None
-    except (av.error.ExitError, av.error.TimeoutError):
-        raise VideoError(
-            f"{name}: no answer within {timeout} s; is the address right and the source running?"
-        ) from None
-    except av.error.InvalidDataError:
-        raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
     except av.error.FFmpegError as error:
+        if timeout is not None and monotonic() - began >= timeout:  # which FFmpeg reports in several ways
+            raise VideoError(
+                f"{name}: no answer within {timeout} s; is the address right and the source running?"
+            ) from None
+        if isinstance(error, av.error.InvalidDataError):
+            raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
 
 
