@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.spec import EnsembleSpec, Spec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
 from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
 from movinet.video.decode import read_clip, read_frames
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import Loaded, build_with, load_weights
+from movinet.weights.load import Loaded, Progress, build_with, load_weights
 
 _STATE_KEY = "movinet_state"
 
@@ -100,12 +100,13 @@ class Recognizer:
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
+        progress: Progress | None = None,
     ) -> Self:
         """Load weights by name or file (see `load_weights`) and take them into use (see `Recognizer`).
 
         Positions that training never saw carry no meaning, so positional encodings stop at the training length.
         """
-        loaded = load_weights(source, labels=labels, options=options, offline=offline)
+        loaded = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
         spec = _with_position_limits(loaded.info.spec)
         if spec != loaded.info.spec:
             loaded = Loaded(build_with(spec, loaded.model.state_dict()), loaded.info)
@@ -252,8 +253,11 @@ def _decays(spec: Spec, seconds: float) -> dict[str, float]:
 
 def _with_position_limits(spec: Spec) -> Spec:
     if isinstance(spec, EnsembleSpec):
-        members = tuple(replace(m, network=_with_position_limits(m.network)) for m in spec.members)
-        return replace(spec, members=members)
+        return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
+    return _limited(spec)
+
+
+def _limited(spec: NetworkSpec) -> NetworkSpec:
     if spec.positional_encoding and spec.position_limit is None:
         return spec.with_options(position_limit=spec.frames - 1)
     return spec

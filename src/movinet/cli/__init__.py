@@ -1,0 +1,31 @@
+"""The command line: one plain function a command, in files by what people come for."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from movinet.cli import data, networks, recognise  # noqa: F401  (their commands join the app)
+from movinet.cli.app import app
+from movinet.cli.console import complain, err
+from movinet.errors import MovinetError
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends in one message and exit code 2, never in a traceback."""
+    try:
+        code = app(tokens, exit_on_error=False)
+    except CycloptsError:
+        code = 2  # cyclopts has said why
+    except MovinetError as error:
+        complain(error)
+        code = 2
+    except KeyboardInterrupt:
+        err.print("stopped")
+        code = 130
+    except BrokenPipeError:
+        # The reader (head, less) went away; Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)

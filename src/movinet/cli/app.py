@@ -1,0 +1,40 @@
+"""The application every command belongs to, and what commands share."""
+
+from typing import Annotated
+
+import torch
+from cyclopts import App, Parameter
+
+from movinet import __version__
+from movinet.errors import MovinetError
+
+DEFAULT_MODEL = "movinet_t0_stream.gestures"
+
+app = App(
+    name="movinet",
+    help="Recognise what happens in videos and live sources, frame by frame.",
+    version=__version__,
+    help_format="markdown",
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+)
+
+Model = Annotated[str, Parameter(name=["--model", "-m"])]
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's --help."""
+    return "**Examples**\n\n```\n" + "\n".join(lines) + "\n```"
+
+
+def at_least_one(name: str, value: int) -> None:
+    """Refuse a count below one."""
+    if value < 1:
+        raise MovinetError(f"{name} must be at least 1, got {value}")
+
+
+def use_threads(threads: int | None) -> None:
+    """Limit the threads torch computes with."""
+    if threads is not None:
+        at_least_one("--threads", threads)
+        torch.set_num_threads(threads)

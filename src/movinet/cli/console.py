@@ -1,0 +1,67 @@
+"""What the command line prints: answers on stdout, complaints and progress on stderr."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from movinet.errors import MovinetError
+from movinet.events import Event
+from movinet.recognizer import Prediction
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_prediction(prediction: Prediction, topk: int, as_json: bool, video: Path) -> None:
+    if as_json:
+        print_json({"video": str(video), **as_dict(prediction, topk)})
+        return
+    (label, probability), *rest = prediction.top(topk)
+    others = "  ".join(f"{label} {p:.0%}" for label, p in rest)
+    out.print(f"  {prediction.time:6.2f} s  {bar(probability)} {probability:5.0%}  {label:22} [dim]{others}[/]")
+
+
+def as_dict(prediction: Prediction, topk: int) -> dict[str, Any]:
+    top = [{"label": label, "probability": round(p, 6)} for label, p in prediction.top(topk)]
+    return {"time": round(prediction.time, 3), "frames": prediction.frames, "top": top}
+
+
+def report_events(events: Sequence[Event], as_json: bool) -> None:
+    for event in events:
+        if as_json:
+            print_json({"type": "event", **asdict(event)})
+        elif not out.is_terminal:
+            out.print(f"{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}", markup=False)
+
+
+def bar(probability: float, width: int = 20) -> str:
+    full = round(probability * width)
+    return "█" * full + "░" * (width - full)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def complain(error: MovinetError) -> None:
+    err.print(f"[bold red]movinet:[/] {escape(str(error))}")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A progress bar on a terminal, shown once there is progress; nothing elsewhere."""
+    if not err.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

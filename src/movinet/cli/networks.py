@@ -1,0 +1,173 @@
+"""Commands about networks and weights: models, profile, convert."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import yaml
+from rich.table import Table
+
+from movinet.arch.count import macs_per_frame, parameters
+from movinet.arch.serialize import find_spec
+from movinet.arch.spec import Spec
+from movinet.arch.zoo import network_names, network_spec
+from movinet.cli.app import app, at_least_one, examples, use_threads
+from movinet.cli.console import out, print_json, progress_bar
+from movinet.errors import MovinetError
+from movinet.profiling import profile as measure
+from movinet.weights.load import load_weights
+from movinet.weights.registry import Entry, entries
+from movinet.weights.safetensors_file import save_weights
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet models",
+        "movinet models --json",
+    )
+)
+def models(*, json: bool = False) -> int:
+    """List the weights that can be loaded by name, and the networks that can be trained.
+
+    Args:
+        json: one JSON object a line, for programs.
+    """
+    rows: list[tuple[Spec, Entry | None]] = []
+    for name in network_names():
+        spec = network_spec(name)
+        rows += [(spec, entry) for entry in entries() if entry.architecture == name] or [(spec, None)]
+    if json:
+        for spec, entry in rows:
+            size = {"size": list(spec.size), "fps": spec.fps, "frames": spec.frames}
+            cost = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
+            weights = {k: v for k, v in asdict(entry).items() if k != "members"} if entry else None
+            print_json({"architecture": spec.name, **size, **cost, "weights": weights})
+        return 0
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("weights", no_wrap=True)
+    for heading in ("params", "MACs/frame", "frame", "fps", "top-1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("where")
+    for spec, entry in rows:
+        table.add_row(
+            entry.name if entry else f"[dim]{spec.name}[/]",
+            f"{parameters(spec) / 1e6:.2f} M",
+            f"{macs_per_frame(spec) / 1e6:.1f} M",
+            f"{spec.size[0]}×{spec.size[1]}",
+            f"{spec.fps:g}",
+            f"{entry.top1:.2f}" if entry and entry.top1 else "",
+            _where(entry) if entry else "[dim]none[/]",
+        )
+    out.print(table)
+    return 0
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet profile movinet_a0_stream",
+        "movinet profile movinet_a2_base --size 224 224 --threads 1",
+        "movinet profile found.yaml --json",
+    )
+)
+def profile(
+    model: str,
+    *,
+    size: tuple[int, int] | None = None,
+    frames: int | None = None,
+    repeats: int = 20,
+    threads: int | None = None,
+    json: bool = False,
+) -> int:
+    """Count what a network costs, and measure it on this machine.
+
+    Args:
+        model: a network of `movinet models`, or a specification in YAML.
+        size: height and width of the frames; the network's own by default.
+        frames: of the clip; the network's own by default.
+        repeats: steps to time.
+        threads: of the processor; all by default.
+        json: one JSON object, for programs.
+    """
+    use_threads(threads)
+    at_least_one("--repeats", repeats)
+    for name, value in (("--size", min(size) if size else 1), ("--frames", 1 if frames is None else frames)):
+        at_least_one(name, value)
+    with progress_bar("measuring") as progress:
+        result = measure(find_spec(model), size=size, frames=frames, repeats=repeats, progress=progress)
+    if json:
+        print_json(asdict(result))
+        return 0
+    height, width = result.size
+    lines = [
+        ("parameters", f"{result.parameters:,}"),
+        ("multiply-adds a frame", f"{result.macs_per_frame / 1e6:,.1f} M"),
+        (f"multiply-adds a clip of {result.frames}", f"{result.macs_per_clip / 1e9:,.2f} G"),
+        ("state of one stream", f"{result.state_bytes / 1e6:,.2f} MB"),
+        ("temporal receptive field", f"{result.receptive_field} frames"),
+        ("delay", f"{result.delay} frames"),
+        ("one frame, measured", f"{result.step_ms:.2f} ms" if result.step_ms else "not a stream network"),
+        ("the clip, measured", f"{result.clip_ms:.0f} ms" if result.clip_ms else "not measured"),
+        ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB"),
+    ]
+    out.print(f"[bold]{result.name}[/]  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, float32")
+    for name, text in lines:
+        out.print(f"  {name:32} {text}")
+    return 0
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet convert movinet_a0_stream.tar.gz a0.safetensors --labels kinetics_600_labels.txt",
+        "movinet convert modelA2_stream_statedict_v3 a2.safetensors --half",
+        "movinet convert mine.tar.gz mine.safetensors --option gate=hard_sigmoid_garden",
+    )
+)
+def convert(
+    src: str,
+    dst: Path,
+    *,
+    labels: Path | None = None,
+    option: Sequence[str] = (),
+    name: str | None = None,
+    half: bool = False,
+    offline: bool = False,
+) -> int:
+    """Turn weights of any kind we know into one of our own files, with all that is needed to use them.
+
+    Reads official TensorFlow checkpoints (also as .tar.gz), the official int8 stream .tflite, state dicts of
+    MoViNet-pytorch, our own files, and names of `movinet models`.
+
+    Args:
+        src: the weights to read.
+        dst: the file to write, `.safetensors`.
+        labels: a file with one label a line.
+        option: fields of the specification that the file cannot tell, as field=value.
+        name: what the weights are called from now on, `architecture.tag`.
+        half: store float16: half the size, very nearly the same answers.
+        offline: never download.
+    """
+    if dst.suffix != ".safetensors":
+        raise MovinetError(f"{dst}: the file to write must end in .safetensors")
+    options = {}
+    for pair in option:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise MovinetError(f"--option {pair}: want field=value, such as gate=hard_sigmoid_garden")
+        options[key] = yaml.safe_load(value)
+    with progress_bar("downloading") as progress:
+        loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
+    state = loaded.model.state_dict()
+    save_weights(
+        dst,
+        {key: value.half() if half and value.is_floating_point() else value for key, value in state.items()},
+        replace(loaded.info, name=name) if name else loaded.info,
+    )
+    labelled = f"{len(loaded.info.labels)} labels" if loaded.info.labels else "no labels (--labels gives them)"
+    out.print(f"{dst}: {loaded.info.spec.name}, {loaded.info.spec.classes} classes, {labelled}")
+    return 0
+
+
+def _where(entry: Entry) -> str:
+    if entry.bundled:
+        return "bundled"
+    return "A4 + A5" if entry.members else "download"

@@ -1,0 +1,240 @@
+"""Commands that recognise: classify, watch, demo."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from rich.live import Live
+
+from movinet.cli.app import DEFAULT_MODEL, Model, app, at_least_one, examples, use_threads
+from movinet.cli.console import (
+    as_dict,
+    bar,
+    complain,
+    err,
+    out,
+    print_json,
+    print_prediction,
+    progress_bar,
+    report_events,
+)
+from movinet.data.encode import encode_video
+from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.errors import MovinetError
+from movinet.events import EventDetector
+from movinet.recognizer import Prediction, Recognizer
+from movinet.video.live import LiveSource
+from movinet.watching import View
+from movinet.watching import watch as look
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet classify clip.mp4",
+        "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
+        "movinet classify talk.mkv --model weights.tflite --labels labels.txt --frames --json",
+    )
+)
+def classify(
+    *videos: Path,
+    model: Model = DEFAULT_MODEL,
+    labels: Path | None = None,
+    topk: int = 5,
+    frames: bool = False,
+    start: float = 0.0,
+    end: float | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    offline: bool = False,
+    json: bool = False,
+) -> int:
+    """Say what videos show.
+
+    Args:
+        videos: video files or folders of images.
+        model: a name of `movinet models`, or a weights file.
+        labels: a file with one label a line, for weights that bring none.
+        topk: how many labels to show.
+        frames: show the answer after every frame, not only the last (stream networks).
+        start: begin at this second.
+        end: stop at this second.
+        device: where the network runs: cpu, cuda, mps.
+        threads: of the processor; all by default.
+        offline: never download.
+        json: one JSON object a line, for programs.
+    """
+    if not videos:
+        raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
+    at_least_one("--topk", topk)
+    recognizer = _load(model, labels, offline, device, threads, memory=None)
+    failed = 0
+    for video in videos:
+        try:
+            _classify_one(recognizer, video, topk, frames, (start, end), as_json=json)
+        except MovinetError as error:
+            failed += 1
+            complain(error)
+    return 2 if failed else 0
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet watch 0",
+        "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
+        "movinet watch clip.mp4 --loop",
+        "movinet watch 0 --json | jq 'select(.type == \"event\")'",
+    )
+)
+def watch(
+    source: str,
+    *,
+    model: Model = DEFAULT_MODEL,
+    labels: Path | None = None,
+    memory: float | None = None,
+    on: float = 0.5,
+    off: float = 0.3,
+    shortest: float = 0.0,
+    ignore: Sequence[str] = (),
+    topk: int = 5,
+    seconds: float | None = None,
+    loop: bool = False,
+    timeout: float = 10.0,
+    device: str = "cpu",
+    threads: int | None = None,
+    offline: bool = False,
+    json: bool = False,
+) -> int:
+    """Watch a camera, a network stream or a file as it plays.
+
+    The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
+    again, with growing pauses. Ctrl-C ends it.
+
+    Args:
+        source: a camera's number, an rtsp:// or http:// address, or a file, which is played in real time.
+        model: a name of `movinet models`, or a weights file; a stream network.
+        labels: a file with one label a line, for weights that bring none.
+        memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
+            made for, 0 for never.
+        on: probability at which an event begins.
+        off: probability below which it ends.
+        shortest: seconds; briefer events are not reported.
+        ignore: labels that are no events.
+        topk: how many labels to show.
+        seconds: stop after so many seconds of the source.
+        loop: begin again at the end of a file.
+        timeout: seconds an address may stay silent before it counts as lost.
+        device: where the network runs: cpu, cuda, mps.
+        threads: of the processor; all by default.
+        offline: never download.
+        json: one JSON object a line for every prediction and event, for programs.
+    """
+    at_least_one("--topk", topk)
+    if not 0 < off < on <= 1:
+        raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
+    if not timeout > 0:
+        raise MovinetError(f"--timeout must be positive, got {timeout}")
+    recognizer = _load(model, labels, offline, device, threads, memory=memory)
+    if memory is None:
+        recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
+    detector = EventDetector(on, off, shortest, frozenset(ignore))
+    view = View(source, recognizer.info.name, topk)
+    with LiveSource(source, recognizer.info.transform.fps, loop=loop, timeout=timeout) as live:
+        if json or not out.is_terminal:
+            for glance in look(recognizer, live, detector, seconds):
+                if json:
+                    figures = {"fps": round(glance.fps, 2), "dropped": glance.dropped, "reconnects": glance.reconnects}
+                    print_json({"type": "prediction", **as_dict(glance.prediction, topk), **figures})
+                report_events(glance.ended, json)
+        else:
+            with Live(console=out, refresh_per_second=10) as screen:
+                for glance in look(recognizer, live, detector, seconds):
+                    screen.update(view.render(glance))
+    report_events(detector.finish(), json)
+    return 0
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet demo",
+        "movinet demo --gesture circle_ccw --seed 7",
+    )
+)
+def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
+    """Render an air gesture, write it to a video file, read it back and recognise it frame by frame. Needs no network.
+
+    Args:
+        gesture: what to draw.
+        seed: another seed, another hand, place and background.
+        json: one JSON object a line, for programs.
+    """
+    if gesture not in GESTURES:
+        raise MovinetError(f"--gesture {gesture}: choose one of {', '.join(GESTURES)}")
+    recognizer = _load(DEFAULT_MODEL, None, True, "cpu", None, memory=None)
+    spec = recognizer.info.spec
+    clip = render_gesture(gesture, seed, size=(192, 256), frames=spec.frames, fps=spec.fps)
+    with TemporaryDirectory() as folder:
+        video = Path(folder) / f"{gesture}.mp4"
+        encode_video(video, clip.frames, spec.fps)
+        prediction = _classify_one(recognizer, video, 3, True, (0.0, None), as_json=json)
+    if prediction.label != gesture:
+        err.print(f"The hand drew {gesture}, the network says {prediction.label}.")
+        return 1
+    if not json:
+        out.print(f"\nThe hand drew [bold green]{gesture}[/], and the network says so.")
+        out.print("Now yours: `movinet watch 0` looks through your camera, `movinet classify VIDEO` at a file.")
+    return 0
+
+
+def _load(
+    model: str, labels: Path | None, offline: bool, device: str, threads: int | None, memory: float | None
+) -> Recognizer:
+
+    use_threads(threads)
+    if memory is not None and memory < 0:
+        raise MovinetError(f"--memory must be seconds, at least 0; got {memory}")
+    try:
+        with torch.device(device):
+            torch.empty(1)
+    except (RuntimeError, AssertionError) as error:
+        raise MovinetError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
+    with progress_bar("downloading") as progress:
+        return Recognizer.load(
+            model, labels=labels, offline=offline, device=device, memory=memory or None, progress=progress
+        )
+
+
+def _classify_one(
+    recognizer: Recognizer,
+    video: Path,
+    topk: int,
+    frames: bool,
+    span: tuple[float, float | None],
+    *,
+    as_json: bool,
+) -> Prediction:
+    start, end = span
+    if frames and not as_json:
+        out.print(f"[bold]{video.name}[/]")
+    if recognizer.info.spec.causal:
+        prediction = None
+        with progress_bar(video.name) as progress:
+            for prediction in recognizer.stream(video, start, end):
+                if progress:
+                    progress(prediction.frames, None)
+                if frames:
+                    print_prediction(prediction, topk, as_json, video)
+        assert prediction is not None
+        if frames:
+            return prediction
+    else:
+        if frames:
+            raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
+        prediction = recognizer.classify(video, start, end)
+    if as_json:
+        print_json({"video": str(video), **as_dict(prediction, topk)})
+        return prediction
+    out.print(f"[bold]{video.name}[/]  {prediction.frames} frames at {recognizer.info.transform.fps:g} a second")
+    for label, probability in prediction.top(topk):
+        out.print(f"  {probability:6.1%}  {bar(probability)}  {label}", markup=False)
+    return prediction

@@ -1,0 +1,100 @@
+"""What a network costs: counted from its specification, and measured on this machine."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
+from movinet.arch.spec import Spec
+from movinet.nn.ensemble import build
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Counted figures, and measured ones (float32, eager, this machine)."""
+
+    name: str
+    size: tuple[int, int]
+    frames: int
+    fps: float
+    parameters: int
+    macs_per_frame: float
+    macs_per_clip: int
+    state_bytes: int
+    receptive_field: int  # frames
+    delay: int  # frames
+    threads: int
+    step_ms: float | None  # median of one frame, batch 1; None for base networks
+    clip_ms: float | None  # median of the whole clip; None where not measured
+    peak_memory_mb: float  # of the whole process, torch included
+
+
+def profile(
+    spec: Spec,
+    *,
+    size: tuple[int, int] | None = None,
+    frames: int | None = None,
+    clip: bool = True,
+    repeats: int = 20,
+    progress: Callable[[int, int], None] | None = None,
+) -> Profile:
+    """Count and measure a network with fresh weights.
+
+    Args:
+        spec: what to build.
+        size: (height, width) of the frames; the specification's own by default.
+        frames: of the clip; the specification's own by default.
+        clip: measure the whole clip too, which takes its memory.
+        repeats: steps timed, after a warm-up; a clip is timed three times.
+        progress: called with repeats done and in all.
+    """
+    size, frames = size or spec.size, frames or spec.frames
+    model = build(spec).eval()
+    step_ms = clip_ms = None
+    done, total = 0, (repeats if spec.causal else 0) + (3 if clip or not spec.causal else 0)
+
+    def timed(run: Callable[[], object]) -> float:
+        nonlocal done
+        begin = time.perf_counter()
+        run()
+        done += 1
+        if progress:
+            progress(done, total)
+        return 1e3 * (time.perf_counter() - begin)
+
+    with torch.inference_mode():
+        if spec.causal:
+            frame, state = torch.rand(1, 3, 1, *size), model.init_state(1, size)
+
+            def step() -> None:
+                nonlocal state
+                _, state = model.step(frame, state)
+
+            for _ in range(3):
+                step()
+            step_ms = statistics.median(timed(step) for _ in range(repeats))
+        if clip or not spec.causal:
+            video = torch.rand(1, 3, frames, *size)
+            clip_ms = statistics.median(timed(lambda: model(video)) for _ in range(3))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    return Profile(
+        name=spec.name,
+        size=size,
+        frames=frames,
+        fps=spec.fps,
+        parameters=parameters(spec),
+        macs_per_frame=macs_per_frame(spec, size),
+        macs_per_clip=macs_per_clip(spec, size, frames),
+        state_bytes=state_bytes(spec, size),
+        receptive_field=receptive_field(spec),
+        delay=delay(spec),
+        threads=torch.get_num_threads(),
+        step_ms=step_ms,
+        clip_ms=clip_ms,
+        peak_memory_mb=peak,
+    )
