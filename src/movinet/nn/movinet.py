@@ -35,7 +35,8 @@ class MoViNet(nn.Module):
                 inputs = block.channels
             self.blocks.append(layers)
         self.head = Head(inputs, spec)
-        initialise(self)
+        if not self.stem.weight.is_meta:  # no values to set, and trying imports torch's decompositions: a second
+            initialise(self)
 
     def forward(self, clip: Tensor, per_frame: bool = False) -> Tensor:
         """Classify a clip.

@@ -68,11 +68,13 @@ class WeightsInfo:
                 labels=tuple(data["labels"]) if data["labels"] is not None else None,
                 licence=data["licence"],
                 source=data["source"],
-                accuracy=data["accuracy"],
+                accuracy=dict(data["accuracy"]),
                 notes=data["notes"],
             )
-        except (KeyError, TypeError) as error:
-            raise WeightsError(f"the description of the weights is malformed: {error!r}") from error
+        except KeyError as error:
+            raise WeightsError(f"the description of the weights lacks {error}") from error
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"the description of the weights is malformed: {error}") from error
 
 
 def default_transform(spec: Spec) -> Transform:

@@ -1,16 +1,17 @@
 """From a name or any file people have to a network that is ready to use."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError
+from movinet.errors import SpecError, WeightsError
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights import atze00, registry, tensorflow
@@ -22,6 +23,7 @@ from movinet.weights.tflite import extract_movinet, read_tflite
 
 Progress = Callable[[int, int | None], None]
 StateDict = dict[str, Tensor]
+AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ def load_weights(
 ) -> Loaded:
     """Load weights by name or from a file of any kind we know.
 
+    A string that is a name of `movinet models` means those weights; any other string, and every `Path`, is a file.
+
     Args:
-        source: a name of `movinet models` (`movinet_a2_stream.k600`, or just `movinet_a2_stream`), or a path: our
-            safetensors, an official TensorFlow checkpoint (`.tar.gz`, folder, prefix or `.index`), the official int8
-            stream `.tflite`, or a state dict of MoViNet-pytorch.
+        source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors, an official
+            TensorFlow checkpoint (`.tar.gz`, folder, prefix or `.index`), the official int8 stream `.tflite`, or a
+            state dict of MoViNet-pytorch.
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
@@ -57,39 +61,36 @@ def load_weights(
         WeightsError: the name is unknown, or the file is missing, damaged or of no known kind.
         SpecError: `options` contradict the network.
     """
-    path = Path(source)
-    if path.exists() or (path.parent / f"{path.name}.index").exists():
-        state, info = read_any(path, spec, options)
-    elif path.suffix or len(path.parts) > 1:
-        # A name has neither folders nor one of the suffixes files have.
-        known = {entry.name for entry in registry.entries()}
-        if str(source) not in known:
-            raise WeightsError(f"{source}: no such file, and no weights of that name (`movinet models` lists them)")
-        state, info = _read_entry(registry.find(str(source)), options, offline, progress)
+    entry = registry.lookup(source) if isinstance(source, str) else None
+    if entry:
+        state, info = _read_entry(entry, options, offline, progress)
     else:
-        state, info = _read_entry(registry.find(str(source)), options, offline, progress)
+        state, info = read_any(Path(source), spec, options)
     if labels is not None:
         info = info.with_labels(read_labels(labels))
-    return Loaded(build_with(info.spec, state), info)
+    with _naming(source):
+        return Loaded(build_with(info.spec, state), info)
 
 
 def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
-    """The network with these parameters, in evaluation mode.
+    """The network with these very tensors as parameters and statistics, in evaluation mode.
 
     Raises:
         WeightsError: parameters are missing, left over or of another shape.
     """
-    model = build(spec)
-    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    with torch.device("meta"):  # no memory, no initial values
+        model = build(spec)
+    wanted = model.state_dict()
+    counts = {k: torch.zeros_like(v, device="cpu") for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+    state = {**counts, **state}
     missing, extra = wanted.keys() - state.keys(), state.keys() - wanted.keys()
-    wrong = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
+    wrong = {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape}
     if missing or extra or wrong:
-        example = sorted(missing | extra | set(wrong))[0]
         raise WeightsError(
             f"the weights do not fit {spec.name}: {len(missing)} parameters missing, {len(extra)} left over, "
-            f"{len(wrong)} of another shape, {example} among them"
+            f"{len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
         )
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict(state, assign=True)
     return model.eval()
 
 
@@ -101,38 +102,27 @@ def read_any(
     Raises:
         WeightsError: the file is missing, damaged or of no known kind.
     """
-    head = path.read_bytes()[:8] if path.is_file() else b""
-    if path.suffix == ".safetensors":
+    head = _head(path)
+    if path.suffix == ".safetensors" or head[8:] == b"{":
         state, info = read_weights(path)
-        changed = info.spec.with_options(**options) if options else info.spec
-        return state, replace(info, spec=spec or changed)
+        return state, replace(info, spec=_with_options(spec or info.spec, options))
     if spec is not None and not isinstance(spec, NetworkSpec):
         raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
     if head[4:8] == b"TFL3":
         state, spec = _from_tflite(path)
         source = "official TFLite file"
-    elif head[:2] == b"PK" or head[:2] == b"\x80\x02":
+    elif head[:2] in (b"PK", b"\x80\x02"):
         state, spec = _from_pickle(path, spec)
         source = "MoViNet-pytorch state dict"
-    elif (
-        path.is_dir()
-        or head[:2] == b"\x1f\x8b"
-        or not path.exists()
-        or path.suffix == ".index"
-        or ".data-" in path.name
-    ):
-        checkpoint = read_checkpoint(path)
-        if spec is None:
-            spec, form = tensorflow.find_network(checkpoint)
-        else:
-            form = tensorflow.find_form(checkpoint)
-        state, source = tensorflow.from_tensorflow(checkpoint, spec, form), "official TensorFlow checkpoint"
+    elif not path.is_file() or head[:2] == b"\x1f\x8b" or path.suffix in (".tar", ".index") or ".data-" in path.name:
+        state, spec = _from_checkpoint(path, spec)
+        source = "official TensorFlow checkpoint"
     else:
         raise WeightsError(
             f"{path}: not a weights file we know; safetensors, a TensorFlow checkpoint or its .tar.gz, an official "
             "int8 .tflite and a MoViNet-pytorch state dict are"
         )
-    spec = spec.with_options(**options) if options else spec
+    spec = _with_options(spec, options)
     name = f"{spec.name}.{path.name.split('.')[0]}"
     return state, WeightsInfo(name, spec, default_transform(spec), source=f"{source} {path.name}")
 
@@ -162,8 +152,9 @@ def _read_entry(
         parts = [_read_entry(registry.find(name), options, offline, progress) for name in entry.members]
         spec = network_spec(entry.architecture)
         assert isinstance(spec, EnsembleSpec)
-        members = tuple(replace(m, network=info.spec) for m, (_, info) in zip(spec.members, parts, strict=True))
-        spec = replace(spec, members=members)
+        networks = [info.spec for _, info in parts if isinstance(info.spec, NetworkSpec)]
+        members = zip(spec.members, networks, strict=True)
+        spec = replace(spec, members=tuple(replace(member, network=network) for member, network in members))
         state = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
         labels = parts[0][1].labels
     else:
@@ -179,8 +170,49 @@ def _read_entry(
     )
 
 
+def _head(path: Path) -> bytes:
+    """The first nine bytes of a file; none of a folder or a checkpoint's prefix."""
+    if path.is_dir() or path.with_name(f"{path.name}.index").is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such file{registry.suggestion(str(path))}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _naming(source: str | Path) -> Iterator[None]:
+    """A message about what a file holds says which file."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"{source}: {error}") from error
+
+
+def _with_options(spec: AnySpec, options: dict[str, Any] | None) -> AnySpec:
+    unknown = (options or {}).keys() - {field.name for field in fields(NetworkSpec)}
+    if unknown:
+        raise SpecError(f"{spec.name}: a network has no option {min(unknown)!r}")
+    return spec.with_options(**options) if options else spec
+
+
+def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec]:
+    checkpoint = read_checkpoint(path)
+    with _naming(path):
+        if spec is None:
+            spec, form = tensorflow.find_network(checkpoint)
+        else:
+            form = tensorflow.find_form(checkpoint)
+        return tensorflow.from_tensorflow(checkpoint, spec, form), spec
+
+
 def _from_tflite(path: Path) -> tuple[StateDict, NetworkSpec]:
-    arrays = extract_movinet(read_tflite(path))
+    graph = read_tflite(path)
+    with _naming(path):
+        arrays = extract_movinet(graph)
     spec = network_spec("movinet_a0_stream")
     assert isinstance(spec, NetworkSpec)
     spec = spec.with_options(
@@ -206,9 +238,12 @@ def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, Netwo
         # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path}: not a state dict that can be read safely: {error}") from error
-    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(loaded, dict) or not atze00.is_atze00(loaded):
+        raise WeightsError(
+            f"{path}: damaged, or more than a state dict, which cannot be read safely; save `model.state_dict()` alone"
+        ) from error
+    state_dict = atze00.find_state_dict(loaded)
+    if state_dict is None:
         raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
-    spec = spec or atze00.find_network(loaded)
-    return atze00.from_atze00(loaded, spec), spec
+    with _naming(path):
+        spec = spec or atze00.find_network(state_dict)
+        return atze00.from_atze00(state_dict, spec), spec

@@ -1,7 +1,8 @@
 """The weights known by name, `architecture.tag`: where they are and what is known of them."""
 
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
+from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 
 from movinet.errors import WeightsError
@@ -90,24 +91,31 @@ def entries() -> list[Entry]:
     return bundled + official + ensembles
 
 
+def lookup(name: str) -> Entry | None:
+    """The entry of this name, if there is one; an architecture alone means its only or first weights."""
+    return next((entry for entry in entries() if name in (entry.name, entry.architecture)), None)
+
+
 def find(name: str) -> Entry:
-    """The entry of this name; an architecture alone means its only or first weights.
+    """The entry of this name, as `lookup` finds it.
 
     Raises:
         WeightsError: nothing has this name.
     """
-    known = entries()
-    for entry in known:
-        if name in (entry.name, entry.architecture):
-            return entry
-    raise WeightsError(
-        f"no weights are called {name!r}; `movinet models` lists them: {', '.join(e.name for e in known)}"
-    )
+    entry = lookup(name)
+    if entry is None:
+        raise WeightsError(f"no weights are called {name!r}{suggestion(name)}")
+    return entry
+
+
+def suggestion(name: str) -> str:
+    """The end of a message about a name that nothing has: what may have been meant."""
+    known = [entry.name for entry in entries()]
+    near = get_close_matches(name, [*known, *(entry.architecture for entry in entries())], n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 
 
 def bundled_file(entry: Entry) -> Path:
     """The path of weights that are part of the package."""
     assert entry.bundled is not None
-    resource = files("movinet.weights").joinpath("bundled", entry.bundled)
-    with as_file(resource) as path:
-        return path
+    return Path(str(files("movinet.weights"))) / "bundled" / entry.bundled

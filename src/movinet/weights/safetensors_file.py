@@ -49,7 +49,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
             if _KEY not in metadata:
                 raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
             info = WeightsInfo.from_dict(json.loads(metadata[_KEY]))
-            return {key: file.get_tensor(key).to(torch.float32) for key in file.keys()}, info  # noqa: SIM118
+            # Copies, so that the tensors are not tied to the file.
+            return {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}, info  # noqa: SIM118
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise WeightsError(f"{path}: cannot read the weights: {error}") from error
     except WeightsError:
