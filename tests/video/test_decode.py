@@ -325,6 +325,17 @@ def test_closing_early_closes_the_file(long_clip: Path, monkeypatch: pytest.Monk
     assert len(closed) == 1
 
 
+def test_clips_whose_frames_are_all_stamped_zero(shared: Path) -> None:
+    path = shared / "data" / "egogestar" / "caret" / "carret_1.mp4"
+    info = probe(path)
+    assert (info.size, info.frames, info.fps) == ((192, 256), 81, pytest.approx(29.97, abs=0.01))
+    assert info.duration == pytest.approx(81 / 29.97, abs=0.01)
+    whole = list(read_frames(path))
+    assert [frame.time for frame in whole] == pytest.approx([i / info.fps for i in range(81)])
+    assert len(list(read_frames(path, 5))) == 14
+    assert (next(read_frames(path, 5, start=2.4)).rgb == whole[71].rgb).all()
+
+
 @pytest.mark.parametrize(
     ("name", "frames"),
     [("archery.avi", 27), ("arm_wrestling.mp4", 50), ("flipping_pancake.mkv", 52), ("putting_on_eyeliner.avi", 33)],

@@ -56,7 +56,10 @@ class Video:
             raise
         # Frame threads are fastest but hold back a frame each.
         self.stream.thread_type = "SLICE" if live else "AUTO"
-        rate = self.stream.average_rate or self.stream.guessed_rate
+        average, nominal = self.stream.average_rate, self.stream.guessed_rate
+        # Frames far closer than the codec or their own durations say: the time stamps stand still.
+        self.stuck = bool(average and nominal and average > 2 * nominal)
+        rate = nominal if self.stuck else average or nominal
         self.fps = float(rate) if rate else None
         """Frames a second as the container tells, or None. The frames' own times may differ."""
         self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._container.format.name != "avi")
@@ -65,6 +68,8 @@ class Video:
     @property
     def duration(self) -> float | None:
         """Seconds as the container tells; None for live sources and where it does not."""
+        if self.stuck and self.stream.frames and self.fps:
+            return self.stream.frames / self.fps
         if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         return self._container.duration / av.time_base if self._container.duration else None
@@ -78,7 +83,7 @@ class Video:
     def seek(self, time: float) -> bool:
         """Go to a key frame at or before `time`, having read the first frame. False where that did not work out:
         the video is then anywhere, and must be opened anew."""
-        if self._clock.offset is None or self.stream.time_base is None:
+        if self.stuck or self._clock.offset is None or self.stream.time_base is None:
             return False
         try:
             self._container.seek(round((time - self._clock.offset) / self.stream.time_base), stream=self.stream)

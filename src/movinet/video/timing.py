@@ -66,8 +66,9 @@ class Clock:
     """Seconds since the first frame, for frames as they leave the decoder, that is in order of display.
 
     Time stamps come from the presentation time; from the decoding time where presentation times keep going backwards
-    (AVI, which stores none and lets the demuxer guess); from the frame before where there is neither. A clock that
-    was reset midway (joined recordings) goes on where it was.
+    (AVI, which stores none and lets the demuxer guess); from the frame before where there is neither, or where the
+    stamp repeats (some files stamp every frame with 0). A clock that was reset midway (joined recordings) goes on
+    where it was.
 
     Args:
         rate: Frames a second to assume where frames tell no duration.
@@ -79,12 +80,17 @@ class Clock:
         self._period = 1 / rate
         self._time: float | None = None
         self._duration = 0.0
+        self._last_stamp: float | None = None
         self._last_pts = self._last_dts = float("-inf")
         self._faults = 0 if trust_pts else 1  # more presentation than decoding times out of order
 
     def read(self, frame: Stamped) -> tuple[float, float] | None:
         """(time, duration) of the next frame in seconds; None where it is out of order or cannot be placed."""
         stamp = self._stamp(frame)
+        if stamp is not None and stamp == self._last_stamp:
+            stamp = None
+        else:
+            self._last_stamp = stamp
         if self._time is None and self.offset is not None:  # just after a seek
             if stamp is None:
                 return None
@@ -110,7 +116,7 @@ class Clock:
 
     def seeked(self) -> None:
         """Forget the frame before: the next is somewhere else."""
-        self._time = None
+        self._time = self._last_stamp = None
         self._last_pts = self._last_dts = float("-inf")
 
     def _stamp(self, frame: Stamped) -> float | None:
