@@ -3,8 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+
+# The first call into torch outlasts any deadline; a slow machine is no failure.
+hypothesis.settings.register_profile("movinet", deadline=None)
+hypothesis.settings.load_profile("movinet")
 
 
 @pytest.fixture(scope="session")

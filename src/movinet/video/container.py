@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from ..errors import VideoError
-from .timing import LATE, Clock
+from movinet.errors import VideoError
+from movinet.video.timing import LATE, Clock
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds

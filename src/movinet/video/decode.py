@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import VideoError
-from .container import Video, is_address, open_at
-from .pixels import ToRGB
-from .timing import at_rate
-from .transform import Transform
+from movinet.errors import VideoError
+from movinet.video.container import Video, is_address, open_at
+from movinet.video.pixels import ToRGB
+from movinet.video.timing import at_rate
+from movinet.video.transform import Transform
 
 logger = logging.getLogger(__name__)
 

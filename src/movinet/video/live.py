@@ -11,11 +11,11 @@ from typing import Self
 import av.device
 import av.error
 
-from ..errors import VideoError
-from .container import Video, is_address, without_password
-from .decode import Frame, read_frames
-from .pixels import ToRGB
-from .timing import Ticks
+from movinet.errors import VideoError
+from movinet.video.container import Video, is_address, without_password
+from movinet.video.decode import Frame, read_frames
+from movinet.video.pixels import ToRGB
+from movinet.video.timing import Ticks
 
 _STREAM_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
 _CLOSE_WITHIN = 1.0  # seconds
