@@ -99,10 +99,13 @@ def find_network(checkpoint: Arrays) -> tuple[NetworkSpec, Form]:
         spec = network_spec(name)
         if not isinstance(spec, NetworkSpec) or spec.causal != (form != "3d"):
             continue
-        spec = spec.with_options(classes=checkpoint[classifier].shape[0])
+        spec = spec.with_options(
+            classes=checkpoint[classifier].size,
+            positional_encoding=spec.causal and any("/_pos_encoding/" in key for key in checkpoint),
+        )
         with torch.device("meta"):
-            wanted = tensorflow_variables(MoViNet(spec), form).values()
-        if all(v.key in checkpoint and checkpoint[v.key].shape == v.shape for v in wanted):
+            variables = tensorflow_variables(MoViNet(spec), form)
+        if _misfit(checkpoint, variables) is None:
             return spec, form
     raise WeightsError(
         f"the checkpoint ({form} convolutions) fits none of the published networks; give its specification"
@@ -113,22 +116,20 @@ def from_tensorflow(checkpoint: Arrays, spec: NetworkSpec, form: Form) -> dict[s
     """The checkpoint's variables as a state dict of `MoViNet(spec)`.
 
     Raises:
-        WeightsError: a variable is missing or has another shape.
+        WeightsError: a variable is missing, has another shape, or is not the network's.
     """
     with torch.device("meta"):
         model = MoViNet(spec)
-    state = {}
-    for name, variable in tensorflow_variables(model, form).items():
-        array = checkpoint.get(variable.key)
-        if array is None or array.shape != variable.shape:
-            found = "missing" if array is None else f"of shape {array.shape}"
-            raise WeightsError(
-                f"the checkpoint does not fit {spec.name}: {variable.key} is {found}, wanted {variable.shape}"
-            )
-        values = torch.from_numpy(np.array(array, dtype=np.float32))
+    variables = tensorflow_variables(model, form)
+    misfit = _misfit(checkpoint, variables)
+    if misfit:
+        raise WeightsError(f"the checkpoint does not fit {spec.name}: {misfit}")
+    ours, state = model.state_dict(), {}
+    for name, variable in variables.items():
+        values = torch.from_numpy(np.array(checkpoint[variable.key], dtype=np.float32))
         if name.endswith("weight") and values.ndim >= 4:  # a kernel (…, in, out), or (…, channels, 1) if depthwise
             values = values.movedim((-2, -1), (0, 1) if "depthwise_kernel" in variable.key else (1, 0))
-        state[name] = values.reshape(model.state_dict()[name].shape).contiguous()
+        state[name] = values.reshape(ours[name].shape).contiguous()
     return state
 
 
@@ -142,8 +143,23 @@ def to_tensorflow(model: MoViNet, form: Form) -> dict[str, NDArray[np.float32]]:
             last = variable.shape[-2:] if "depthwise_kernel" in variable.key else variable.shape[:-3:-1]
             values = values.reshape(*last, *variable.shape[:-2])
             values = values.movedim((0, 1), (-2, -1) if "depthwise_kernel" in variable.key else (-1, -2))
-        arrays[variable.key] = np.array(values.reshape(variable.shape), order="C")
+        values = values.reshape(variable.shape).clone(memory_format=torch.contiguous_format)
+        arrays[variable.key] = values.cpu().numpy()
     return arrays
+
+
+def _misfit(checkpoint: Arrays, variables: Mapping[str, Variable]) -> str | None:
+    """What is wrong with the first variable that does not fit, if any."""
+    wanted = {variable.key: variable.shape for variable in variables.values()}
+    for key, shape in wanted.items():
+        if key not in checkpoint:
+            return f"{key} is missing"
+        if checkpoint[key].shape != shape:
+            return f"{key} has shape {checkpoint[key].shape}, wanted {shape}"
+    # Beside the network there may be counters, and slots of the optimizer.
+    layers = {key for key in checkpoint if key.startswith("model/layer_with_weights-") and ".OPTIMIZER_SLOT" not in key}
+    left_over = layers - wanted.keys()
+    return f"{min(left_over)} is not part of it" if left_over else None
 
 
 def _in_layer(part: str, form: Form) -> str:
