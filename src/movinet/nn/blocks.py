@@ -22,7 +22,7 @@ from movinet.nn.stream import (
     volume_convolution,
 )
 
-BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # Keras says momentum 0.99
+BATCH_NORM_EPS, BATCH_NORM_MOMENTUM = 1e-3, 0.01  # Keras says momentum 0.99
 
 
 class Convolution(nn.Module):
@@ -40,14 +40,14 @@ class Convolution(nn.Module):
         activation: Activation | None = None,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride, self.groups = kernel, stride, groups
+        self.stride, self.groups = stride, groups
         self.weight = nn.Parameter(torch.empty(outputs, inputs // groups, *kernel))
         self.bias, self.norm = _bias_and_norm(outputs, spec)
         self.activation = ACTIVATIONS[activation] if activation else None
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H/stride, W/stride)
-        x, padding = same_padding(x, self.kernel, self.stride)
-        x = self.norm(F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups))
+        weight, padding = same_padding(self.weight, x.shape, self.stride)
+        x = self.norm(F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups))
         return self.activation(x) if self.activation else x
 
 
@@ -229,4 +229,4 @@ def _he_normal(weight: Tensor) -> None:
 def _bias_and_norm(channels: int, spec: NetworkSpec) -> tuple[nn.Parameter | None, nn.Module]:
     if spec.norm == "folded":
         return nn.Parameter(torch.empty(channels)), nn.Identity()
-    return None, nn.BatchNorm2d(channels, **BATCH_NORM)
+    return None, nn.BatchNorm2d(channels, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM)

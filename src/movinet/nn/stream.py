@@ -5,6 +5,7 @@ Activations are images `(B·T, C, H, W)` in channels-last memory, which in memor
 numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -130,34 +131,35 @@ def volume_convolution(
     Returns:
         The result (B·T, C, H/stride, W/stride) and the buffer after the call.
     """
-    kt, kh, kw = weight.shape[2:]
     frames = x.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)  # (B, C, T, H, W), channels last in memory
     if buffer is not None:
         frames = torch.cat([buffer.to(x.dtype), frames], dim=2)
         buffer = _newest(frames[:, :, clock.frames :], clock)
-    pad_time = kt // 2 if buffer is None else 0
-    frames, (pad_height, pad_width) = same_padding(frames, (kh, kw), stride)
-    y = F.conv3d(frames, weight, bias, (1, stride, stride), (pad_time, pad_height, pad_width), groups=x.shape[1])
+    pad_time = weight.shape[2] // 2 if buffer is None else 0
+    weight, padding = same_padding(weight, x.shape, stride)
+    y = F.conv3d(frames, weight, bias, (1, stride, stride), (pad_time, *padding), groups=x.shape[1])
     return y.transpose(1, 2).flatten(0, 1), buffer
 
 
-def same_padding(x: Tensor, kernel: tuple[int, int], stride: int) -> tuple[Tensor, tuple[int, int]]:
-    """TensorFlow's 'same': the padding a convolution can add itself, after x was padded where that is lopsided.
+def same_padding(weight: Tensor, size: Sequence[int], stride: int) -> tuple[Tensor, tuple[int, int]]:
+    """TensorFlow's 'same' convolution with padding that is alike on both sides.
+
+    With stride 2 an even side gets one row or column less at its beginning than at its end. A row of zeros before the
+    kernel's first does the same to a kernel that is padded on both sides, and is cheaper than to pad images.
 
     Args:
-        x: (..., H, W).
-        kernel: its height and width, odd.
-        stride: 1 or 2. With 2, an even side gets one row or column less at its beginning than at its end.
+        weight: (..., kh, kw), kh and kw odd.
+        size: (..., H, W) of what it convolves.
+        stride: 1 or 2.
 
     Returns:
-        x, padded at the end where needed, and the symmetric (height, width) padding still to be added.
+        The kernel, larger by one where needed, and the (height, width) padding.
     """
-    kh, kw = kernel
-    lop_h, lop_w = (int(stride == 2 and k > 1 and n % 2 == 0) for k, n in zip(kernel, x.shape[-2:], strict=True))
-    if not (lop_h or lop_w):
-        return x, (kh // 2, kw // 2)
-    top, left = kh // 2 - lop_h, kw // 2 - lop_w
-    return F.pad(x, (left, kw // 2, top, kh // 2)), (0, 0)
+    kh, kw = weight.shape[-2:]
+    lop_h, lop_w = (int(stride == 2 and k > 1 and n % 2 == 0) for k, n in ((kh, size[-2]), (kw, size[-1])))
+    if lop_h or lop_w:
+        weight = F.pad(weight, (lop_w, 0, lop_h, 0))
+    return weight, (kh // 2, kw // 2)
 
 
 def positional_encoding(positions: Tensor, channels: int) -> Tensor:
