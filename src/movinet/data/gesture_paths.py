@@ -127,7 +127,7 @@ def _other(rng: np.random.Generator) -> GesturePath:
 
 def _strokes(corners: FloatArray, rng: np.random.Generator, jitter: float) -> FloatArray:
     """Straight-ish strokes through jittered, slanted `corners`: (_SAMPLES, 2)."""
-    slant = np.radians(rng.normal(0, 7))
+    slant = np.radians(np.clip(rng.normal(0, 7), -15, 15))
     rotation = np.array([[np.cos(slant), np.sin(slant)], [-np.sin(slant), np.cos(slant)]])
     corners = (corners + rng.uniform(-jitter, jitter, corners.shape)) @ rotation
 

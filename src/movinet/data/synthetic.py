@@ -6,12 +6,21 @@ at both ends, show mostly right hands with the forearm coming from the lower rig
 gesture, and start over-exposed at times.
 """
 
+import csv
+import io
+import json
+import multiprocessing
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from movinet.data.encode import encode_video
 from movinet.data.gesture_paths import GESTURES
 from movinet.data.grade import Sensor, Tone
 from movinet.data.hand import HandSprites, draw_hand, idle_poses, pointing_pose
@@ -19,10 +28,12 @@ from movinet.data.motion import Arm, Camera, HandMotion
 from movinet.data.scenes import draw_scene
 from movinet.data.stage import Stage, draw_blobs
 from movinet.errors import MovinetError
+from movinet.files import write_atomically
 
-__all__ = ["GESTURES", "GestureClip", "render_gesture"]
+__all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]
 
 _CHUNK = 16  # frames rendered at once, which bounds memory
+_SEEDS_PER_SET = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,103 @@ def render_gesture(
         pixels[part] = sensor.expose(stage.render(time[part], size), time[part], first)
     motion = stage.motion
     return GestureClip(pixels, label, motion.fingertip(time).astype(np.float32), motion.start, motion.end)
+
+
+def write_dataset(
+    folder: str | Path,
+    clips_per_class: int,
+    seed: int = 0,
+    size: tuple[int, int] = (192, 256),
+    fps: float = 10.0,
+    frames: int = 40,
+    labels: tuple[str, ...] = GESTURES,
+    workers: int = 1,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> None:
+    """Writes a labelled set of clips: a folder of .mp4 files per label, and `clips.csv` (file, label, seed).
+
+    Clip number i has seed 1,000,000 · `seed` + i, whatever the other arguments, for `render_gesture` to make it again.
+    Files appear whole or not at all and those that are there are kept, so an interrupted call is repeated to go on, and
+    a larger `clips_per_class` adds clips. `synthetic.json` holds what must not change between such calls.
+
+    Args:
+        folder: made if it is not there.
+        clips_per_class: 1 to 1,000,000.
+        seed: of the set, 0 or more.
+        size, fps, frames: of each clip, see `render_gesture`.
+        labels: the gestures to draw.
+        workers: processes. Above 1, a script that calls this needs the `if __name__ == "__main__":` guard that
+            multiprocessing asks for.
+        progress: called with the number of clips that are done and of all clips.
+
+    Raises:
+        MovinetError: for an argument out of its range, a folder begun with other settings, or one that is not writable.
+    """
+    if not 1 <= clips_per_class <= _SEEDS_PER_SET:
+        raise MovinetError(f"a set has 1 to {_SEEDS_PER_SET} clips of a gesture, not {clips_per_class}")
+    for label in labels:
+        _check(label, seed, size, frames, fps)
+    folder = Path(folder)
+    _claim(folder, {"seed": seed, "size": list(size), "fps": float(fps), "frames": frames}, labels)
+
+    # By number, then by label: a set cut short is balanced.
+    seeds = range(seed * _SEEDS_PER_SET, seed * _SEEDS_PER_SET + clips_per_class)
+    clips = [(f"{label}/{label}_{clip:06d}.mp4", label, clip) for clip in seeds for label in labels]
+    todo = [clip for clip in clips if not (folder / clip[0]).exists()]
+    done = len(clips) - len(todo)
+    if workers <= 1 or len(todo) < 2 * workers:
+        for file, label, clip in todo:
+            _write_clip(folder / file, label, clip, size, frames, fps)
+            done += 1
+            if progress:
+                progress(done, len(clips))
+    else:
+        # Forking a process in which torch has started threads can deadlock.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            jobs = [pool.submit(_write_clip, folder / f, label, clip, size, frames, fps) for f, label, clip in todo]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    done += 1
+                    if progress:
+                        progress(done, len(clips))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    _write_list(folder / "clips.csv", clips)
+
+
+def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -> None:
+    """Makes the folders, and makes sure that what is in them belongs to the same set."""
+    record = folder / "synthetic.json"
+    try:
+        for label in labels:
+            (folder / label).mkdir(parents=True, exist_ok=True)
+        before = json.loads(record.read_bytes()) if record.exists() else None
+    except (OSError, ValueError) as error:
+        raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
+    if before is None:
+        write_atomically(record, json.dumps(settings).encode())
+    elif before != settings:
+        raise MovinetError(f"{folder} was begun with {before}, not {settings}; repeat those or choose another folder")
+
+
+def _write_clip(path: Path, label: str, seed: int, size: tuple[int, int], frames: int, fps: float) -> None:
+    encode_video(path, render_gesture(label, seed, size, frames, fps).frames, fps)
+
+
+def _write_list(path: Path, clips: list[tuple[str, str, int]]) -> None:
+    """Lists `clips` and what earlier calls listed, sorted."""
+    rows = {file: (file, label, str(seed)) for file, label, seed in clips}
+    if path.exists():
+        with open(path, newline="", encoding="utf-8") as earlier:
+            rows |= {row["file"]: (row["file"], row["label"], row["seed"]) for row in csv.DictReader(earlier)}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "label", "seed"))
+    writer.writerows(rows[file] for file in sorted(rows))
+    write_atomically(path, text.getvalue().encode())
 
 
 def _set_up(label: str, seed: int, size: tuple[int, int], duration: float) -> tuple[Stage, Sensor]:
