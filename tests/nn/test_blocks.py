@@ -1,0 +1,144 @@
+"""The parts against plain formulas of what the official code computes."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from arch.specs import network_specs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nn.networks import SEEDS, assert_same
+from torch import Tensor, nn
+
+from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.zoo import network_spec
+from movinet.nn.blocks import Convolution, Layer, Skip, SqueezeExcitation
+from movinet.nn.movinet import MoViNet
+from movinet.nn.stream import Clock
+
+
+def spec_with(**options: object) -> NetworkSpec:
+    spec = network_spec("movinet_t0_stream")
+    assert isinstance(spec, NetworkSpec)
+    return spec.with_options(**options)
+
+
+def tensorflow_average(image: np.ndarray) -> np.ndarray:
+    """AveragePooling2D(3, strides=2, padding='same') of (C, H, W): only pixels inside the picture count."""
+    _, height, width = image.shape
+    out = np.empty((image.shape[0], -(-height // 2), -(-width // 2)), image.dtype)
+    for y, x in np.ndindex(*out.shape[1:]):
+        top, left = 2 * y - height % 2, 2 * x - width % 2
+        out[:, y, x] = image[:, max(top, 0) : top + 3, max(left, 0) : left + 3].mean((1, 2))
+    return out
+
+
+@given(st.integers(1, 12), st.integers(1, 12), SEEDS)
+@settings(max_examples=60, deadline=None)
+@torch.inference_mode()
+def test_skip_pools_as_tensorflow_does(height: int, width: int, seed: int) -> None:
+    images = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    skip = Skip(3, 3, 2, spec_with(norm="folded"))
+    nn.init.dirac_(skip.project.weight)
+    nn.init.zeros_(skip.project.bias)  # type: ignore[arg-type]
+    expected = np.stack([tensorflow_average(image) for image in images.numpy()])
+    np.testing.assert_allclose(skip(images.contiguous(memory_format=torch.channels_last)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["global", "cumulative", "cumulative_frame"])
+@pytest.mark.parametrize("positional_encoding", [True, False])
+@torch.inference_mode()
+def test_squeeze_excitation(kind: str, positional_encoding: bool) -> None:
+    causal = kind != "global"
+    positional_encoding = positional_encoding and causal
+    spec = spec_with(
+        causal=causal,
+        squeeze_excitation=kind,
+        gate="sigmoid",
+        activation="relu",
+        positional_encoding=positional_encoding,
+    )
+    se = SqueezeExcitation(6, 8, spec)
+    if se.position_scale is not None:
+        se.position_scale.fill_(0.7)
+    x = torch.randn(3, 6, 4, 5)  # three frames of one stream
+    state = {"frame_count": torch.tensor([0]), "decay": torch.ones(1), "pool_weight": torch.zeros(1)}
+    clock = Clock.of_state(state, 3) if causal else Clock.whole_clip(1, 3, x.device)
+    y, pool = se(x, clock, torch.zeros(1, 6) if causal else None)
+    for t in range(3):
+        pooled = x[: t + 1].mean((0, 2, 3)) if causal else x.mean((0, 2, 3))
+        if kind == "cumulative_frame":
+            pooled = torch.cat([pooled, x[t].mean((1, 2))])  # in this order
+        if positional_encoding:
+            angles = t / 10_000 ** (torch.arange(0, len(pooled), 2) / len(pooled))
+            pooled = pooled + 0.7 * torch.cat([angles.sin(), angles.cos()])
+        hidden = F.relu(F.linear(pooled, se.reduce.weight, se.reduce.bias))
+        gate = torch.sigmoid(F.linear(hidden, se.expand.weight, se.expand.bias))
+        assert_same(y[t], x[t] * gate[:, None, None])
+    assert_same(pool[0], x.mean((0, 2, 3)))
+
+
+@torch.inference_mode()
+def test_batch_norm_is_keras() -> None:
+    convolution = Convolution(2, 2, spec_with())
+    nn.init.dirac_(convolution.weight)
+    x = torch.randn(4, 2, 5, 5) * 3 + 1
+    assert_same(convolution(x), (x - x.mean((0, 2, 3), True)) / (x.var((0, 2, 3), False, keepdim=True) + 1e-3).sqrt())
+    norm = convolution.norm
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    torch.testing.assert_close(norm.running_mean, 0.01 * x.mean((0, 2, 3)))  # momentum 0.99 as Keras counts
+
+
+def dropping_layer(drop_rate: float) -> tuple[Layer, Tensor]:
+    torch.manual_seed(1)
+    layer = Layer(4, 4, LayerSpec(6, (1, 3, 3)), 1, drop_rate, spec_with(norm="folded", rezero=False))
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter)
+    return layer, torch.randn(1, 4, 2, 2)
+
+
+@torch.inference_mode()
+def test_stochastic_depth_keeps_the_mean_and_drops_whole_streams() -> None:
+    layer, image = dropping_layer(0.25)
+    streams, frames = 2000, 2
+    images = image.expand(streams * frames, -1, -1, -1)
+    clock = Clock.whole_clip(streams, frames, image.device)
+    pool = torch.zeros(streams, 6)
+    branch = layer.eval()(images, clock, None, pool)[0] - images
+    dropped = (layer.train()(images, clock, None, pool)[0] - images).unflatten(0, (streams, frames))
+    gone = (dropped == 0).flatten(1).all(1)
+    assert_same(dropped[~gone], branch.unflatten(0, (streams, frames))[~gone] / 0.75)
+    assert 0.2 < gone.float().mean() < 0.3  # five deviations around 0.25
+
+
+def test_stochastic_depth_grows_with_depth() -> None:
+    layer = LayerSpec(8, (1, 3, 3))
+    network = MoViNet(
+        spec_with(blocks=(BlockSpec(8, (layer, layer)), BlockSpec(8, (layer, layer))), stochastic_depth=0.2)
+    )
+    rates = [part.drop_rate for part in network.modules() if isinstance(part, Layer)]
+    assert rates == pytest.approx([0.05, 0.1, 0.15, 0.2])
+
+
+@given(network_specs(rezero=True))
+@settings(max_examples=15, deadline=None)
+@torch.inference_mode()
+def test_fresh_weights(spec: NetworkSpec) -> None:
+    """Finite, no branch heard (ReZero begins at zero), and a cautious classifier."""
+    network = MoViNet(spec).eval()
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
+    assert all(part.scale == 0 for part in network.modules() if isinstance(part, Layer))
+    assert network.head.classifier.weight.abs().max() < 0.06
+    assert not network.head.classifier.bias.any()
+
+
+def test_kernels_are_he_normal_cut_at_two_deviations() -> None:
+    weight = Convolution(200, 300, spec_with()).weight
+    MoViNet(spec_with())  # building is what initialises
+    network = MoViNet(spec_with(stem=200, blocks=(BlockSpec(200, (LayerSpec(304, (1, 3, 3)),), stride=1),)))
+    layer = network.blocks[0][0]  # type: ignore[index]
+    assert isinstance(layer, Layer)
+    weight = layer.expand.weight
+    assert weight.std().item() == pytest.approx((2 / 200) ** 0.5, rel=0.02)
+    assert weight.abs().max().item() == pytest.approx(2 * (2 / 200) ** 0.5 / 0.8796, rel=0.01)
