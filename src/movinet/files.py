@@ -1,6 +1,7 @@
 """Writing files whole or not at all."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from movinet.errors import MovinetError
@@ -21,5 +22,6 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what stood in the way of writing may stand in the way of this
+            part.unlink()
         raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error

@@ -46,14 +46,13 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if _KEY not in metadata:
-                raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
-            info = WeightsInfo.from_dict(json.loads(metadata[_KEY]))
             # Copies, so that the tensors are not tied to the file.
-            return {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}, info  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            tensors = {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the weights: {error}") from error
-    except WeightsError:
-        raise
-    except MovinetError as error:
+    if _KEY not in metadata:
+        raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
+    try:
+        return tensors, WeightsInfo.from_dict(json.loads(metadata[_KEY]))
+    except ValueError as error:
         raise WeightsError(f"{path}: {error}") from error

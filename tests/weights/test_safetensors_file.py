@@ -1,0 +1,175 @@
+import errno
+import json
+import os
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import Tensor
+
+from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
+from movinet.errors import WeightsError
+from movinet.nn.ensemble import build
+from movinet.video.transform import Transform
+from movinet.weights.info import WeightsInfo
+from movinet.weights.load import build_with, load_weights
+from movinet.weights.safetensors_file import read_weights, save_weights
+
+TINY = NetworkSpec(
+    name="tiny",
+    stem=4,
+    blocks=(BlockSpec(6, (LayerSpec(8, (3, 3, 3)), LayerSpec(8, (1, 5, 5)))),),
+    project=8,
+    hidden=8,
+    size=(32, 24),
+    fps=5,
+    frames=4,
+    classes=3,
+)
+PAIR = EnsembleSpec("pair", (MemberSpec(TINY, Fraction(1, 2)), MemberSpec(TINY, Fraction(1, 2), 1)), (32, 24), 10, 8)
+INFO = WeightsInfo(
+    name="tiny.test",
+    spec=TINY,
+    transform=Transform(size=(32, 24), resize_short=28, fps=5, scale=(-1.0, 1.0)),
+    labels=("drawing", "écriture", "书写"),
+    licence="CC-BY-4.0",
+    source="this test",
+    accuracy={"top-1": 12.5},
+    notes="notes",
+)
+
+
+def state_dict(spec: Spec) -> dict[str, Tensor]:
+    state = build(spec).state_dict()
+    return {k: torch.randn_like(v) for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+@pytest.mark.parametrize("spec", [TINY, PAIR], ids=["network", "ensemble"])
+def test_round_trip(spec: Spec, tmp_path: Path) -> None:
+    state, path = state_dict(spec), tmp_path / "weights.safetensors"
+    info = WeightsInfo(**{**vars(INFO), "spec": spec})
+    save_weights(path, build_with(spec, state).state_dict(), info)
+    read, read_info = read_weights(path)
+    assert read_info == info
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[key], value) for key, value in state.items())
+    loaded = load_weights(path)
+    assert loaded.info == info
+    assert all(torch.equal(loaded.model.state_dict()[key], value) for key, value in state.items())
+    assert not loaded.model.training
+    assert all(parameter.requires_grad for parameter in loaded.model.parameters())
+
+
+def test_half_precision_halves_the_file(tmp_path: Path) -> None:
+    state = {"weight": torch.randn(100, 100)}
+    save_weights(tmp_path / "whole", state, INFO)
+    save_weights(tmp_path / "half", {key: value.half() for key, value in state.items()}, INFO)
+    assert (tmp_path / "half").stat().st_size < 0.6 * (tmp_path / "whole").stat().st_size
+    read, _ = read_weights(tmp_path / "half")
+    assert read["weight"].dtype == torch.float32
+    assert torch.equal(read["weight"], state["weight"].half().float())
+
+
+def test_what_was_read_is_not_tied_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"weight": torch.ones(4)}, INFO)
+    read, _ = read_weights(path)
+    with open(path, "r+b") as file:
+        file.seek(-16, os.SEEK_END)
+        file.write(bytes(16))
+    assert torch.equal(read["weight"], torch.ones(4))
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"weight": torch.ones(4)}, INFO)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    with pytest.raises(WeightsError, match=r"weights\.safetensors.*No space left"):
+        save_weights(path, {"weight": torch.zeros(4)}, INFO)
+    assert torch.equal(read_weights(path)[0]["weight"], torch.ones(4))
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "missing" / "x.safetensors", tmp_path / "file" / "x.safetensors", tmp_path):
+        with pytest.raises(WeightsError, match="cannot write"):
+            save_weights(path, {"weight": torch.ones(4)}, INFO)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_missing_and_foreign_files(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"missing\.safetensors"):
+        read_weights(tmp_path / "missing.safetensors")
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.ones(4)}, path)
+    with pytest.raises(WeightsError, match="does not say which MoViNet"):
+        load_weights(path)
+    for content in (b"", b"{}", b"\0" * 100, b"\xff" * 100):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"other\.safetensors"):
+            load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("labels", ["one"]),
+        ("labels", 3),
+        ("spec", None),
+        ("spec", {"name": "x"}),
+        ("spec", {**TINY.to_dict(), "gate": "open"}),
+        ("spec", {**TINY.to_dict(), "fps": "fast"}),
+        ("transform", {"size": [0, 0], "resize_short": 1, "fps": 1}),
+        ("transform", None),
+        ("accuracy", None),
+    ],
+)
+def test_descriptions_that_make_no_sense(tmp_path: Path, field: str, value: object) -> None:
+    path = tmp_path / "weights.safetensors"
+    for description in (
+        {**INFO.to_dict(), field: value},
+        {k: v for k, v in INFO.to_dict().items() if k != field},
+        [INFO.to_dict()],
+    ):
+        save_file({"weight": torch.ones(4)}, path, metadata={"movinet": json.dumps(description)})
+        with pytest.raises(WeightsError, match=r"weights\.safetensors"):
+            load_weights(path)
+
+
+def test_weights_of_another_network(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.safetensors", state_dict(TINY)
+    for wrong in (
+        {k: v for k, v in state.items() if k != "stem.weight"},
+        {**state, "extra": torch.ones(1)},
+        {**state, "stem.weight": torch.ones(4, 3, 5, 5)},
+    ):
+        save_weights(path, wrong, INFO)
+        with pytest.raises(WeightsError, match=r"weights\.safetensors: the weights do not fit tiny.*(stem|extra)"):
+            load_weights(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "weights.safetensors"
+    save_weights(path, {"weight": torch.ones(4), "bias": torch.ones(2)}, INFO)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans(), label="cut"):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
+            content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with suppress(WeightsError):
+        read_weights(path)
