@@ -213,8 +213,9 @@ class Recognizer:
             self._next_due = time
         if time < self._next_due - 5e-4:  # time stamps are rounded
             return False
-        # Late frames do not pile up: the network's clock goes on from the frame it gets.
-        self._next_due = max(self._next_due + self._period, time)
+        # The network's clock ticks on; where frames come too late for it, it starts anew from the one that came.
+        tick = self._next_due + self._period
+        self._next_due = tick if time < tick else time + self._period
         return True
 
     def _fresh_state(self) -> State:

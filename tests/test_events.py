@@ -1,0 +1,62 @@
+"""Hysteresis: events begin surely, end surely, and do not flicker."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import LABELS, tiny_spec
+
+from movinet.events import Event, EventDetector
+from movinet.recognizer import Prediction
+from movinet.weights.info import WeightsInfo, default_transform
+
+INFO = WeightsInfo("tiny_stream.test", tiny_spec(), default_transform(tiny_spec()), LABELS)
+
+
+def run(detector: EventDetector, curve: list[float]) -> list[Event]:
+    """The events of a stream in which `left` has these probabilities, one a second."""
+    ended = []
+    for t, p in enumerate(curve):
+        rest = (1 - p) / 2
+        ended += detector.push(Prediction(float(t), t + 1, np.array([p, rest, rest], np.float32), INFO))
+    return ended + detector.finish()
+
+
+def test_an_event_spans_from_on_to_off() -> None:
+    assert run(EventDetector(0.6, 0.4), [0.34, 0.5, 0.7, 0.9, 0.5, 0.45, 0.39]) == [
+        Event("left", 2.0, 6.0, pytest.approx(0.9))
+    ]
+
+
+def test_what_lasts_to_the_end_ends_there() -> None:
+    assert run(EventDetector(0.6, 0.4), [0.34, 0.8, 0.8]) == [Event("left", 1.0, 2.0, pytest.approx(0.8))]
+
+
+def test_brief_events_and_ignored_labels_are_left_out() -> None:
+    curve = [0.34, 0.9, 0.34, 0.9, 0.9, 0.9, 0.34]
+    assert [e.start for e in run(EventDetector(0.6, 0.4, shortest=2.0), curve)] == [3.0]
+    assert run(EventDetector(0.6, 0.4, ignore=frozenset({"left"})), curve) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=40))
+def test_events_follow_from_the_thresholds_alone(curve: list[float]) -> None:
+    on, off = 0.7, 0.5  # both above one half: only one label can be concerned at a time
+    expected, begin, best = [], None, 0.0
+    for t, p in enumerate(float(np.float32(p)) for p in curve):
+        if begin is None and p >= on:
+            begin, best = t, p
+        elif begin is not None and p < off:
+            expected.append((begin, t, best))
+            begin = None
+        elif begin is not None:
+            best = max(best, p)
+    if begin is not None:
+        expected.append((begin, len(curve) - 1, best))
+    found = [e for e in run(EventDetector(on, off), curve) if e.label == "left"]
+    assert [(e.start, e.end) for e in found] == [(a, b) for a, b, _ in expected]
+    assert [e.confidence for e in found] == pytest.approx([c for _, _, c in expected])
+
+
+def test_thresholds_must_make_sense() -> None:
+    with pytest.raises(ValueError, match="off < on"):
+        EventDetector(0.3, 0.5)

@@ -1,0 +1,189 @@
+"""The object behind everything a user does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tiny import tiny_spec, tiny_weights
+
+from movinet import MovinetError
+from movinet.arch.zoo import network_spec
+from movinet.data.encode import encode_video
+from movinet.errors import WeightsError
+from movinet.nn.movinet import MoViNet
+from movinet.recognizer import Recognizer, _with_position_limits
+from movinet.video.decode import read_clip
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.load import Loaded
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "noise.mp4"
+    encode_video(path, frames(17), fps=5)
+    return path
+
+
+def frames(count: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, 48, 64, 3), dtype=np.uint8)
+
+
+def test_streaming_a_file_ends_where_classifying_its_clip_does(weights: Path, video: Path) -> None:
+    recognizer = Recognizer.load(weights)
+    predictions = list(recognizer.stream(video))
+    clip = read_clip(video, recognizer.info.transform)
+    with torch.inference_mode():
+        expected = recognizer.model(clip[None]).softmax(-1)[0].numpy()
+    assert [p.frames for p in predictions] == list(range(1, 18))
+    np.testing.assert_allclose([p.time for p in predictions], np.arange(17) / 5, atol=1e-3)
+    np.testing.assert_allclose(predictions[-1].probabilities, expected, atol=1e-5)
+    np.testing.assert_array_equal(recognizer.classify(video).probabilities, predictions[-1].probabilities)
+
+
+def test_predictions_name_the_likeliest_labels_first(weights: Path) -> None:
+    prediction = Recognizer.load(weights).push(frames(1)[0])
+    assert prediction is not None
+    top = prediction.top(3)
+    assert top[0] == (prediction.label, prediction.confidence)
+    assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+    assert sum(p for _, p in top) == pytest.approx(1)
+
+
+def test_a_base_network_classifies_but_does_not_stream(tmp_path: Path, video: Path) -> None:
+    recognizer = Recognizer.load(tiny_weights(tmp_path, causal=False))
+    assert recognizer.classify(video).frames == 17
+    with pytest.raises(MovinetError, match="base network"):
+        recognizer.push(frames(1)[0])
+    with pytest.raises(MovinetError, match="base network"):
+        next(recognizer.stream(video))
+
+
+@given(st.lists(st.floats(0.001, 0.5), min_size=1, max_size=60))
+@settings(max_examples=20)
+def test_frames_are_taken_at_the_networks_rate_whatever_the_cameras(gaps: list[float]) -> None:
+    due = due_times(list(np.cumsum(gaps)))
+    times = list(np.cumsum(gaps))
+    assert due[0] == times[0]
+    assert len(due) <= 1 + (times[-1] - times[0] + 1e-3) / 0.2
+    # No frame was passed over that came two periods after the last one taken.
+    assert all(any(0 <= t - taken < 0.4 for taken in due) for t in times)
+
+
+@pytest.mark.parametrize("rate", [5, 10, 25, 30])
+def test_a_steady_camera_is_thinned_to_exactly_the_networks_rate(rate: int) -> None:
+    due = due_times([n / rate for n in range(4 * rate)])
+    assert len(due) == 20
+    np.testing.assert_allclose(np.diff(due), 0.2, atol=1.01 / rate)
+
+
+def due_times(times: list[float]) -> list[float]:
+    recognizer = fake_recognizer()
+    image = frames(1)[0]
+    return [t for t in times if recognizer.push(image, t) is not None]
+
+
+def fake_recognizer(on_gap: str = "reset", memory: float | None = None) -> Recognizer:
+    spec = tiny_spec()
+    info = WeightsInfo("tiny_stream.test", spec, default_transform(spec))
+    return Recognizer(Loaded(MoViNet(spec), info), on_gap=on_gap, memory=memory)  # type: ignore[arg-type]
+
+
+def test_a_gap_begins_a_new_stream_or_not_as_asked() -> None:
+    image = frames(1)[0]
+    for on_gap, expected in (("reset", 1), ("continue", 3)):
+        recognizer = fake_recognizer(on_gap)
+        recognizer.push(image, 0.0)
+        recognizer.push(image, 0.2)
+        after = recognizer.push(image, 30.0)
+        assert after is not None
+        assert after.frames == expected
+
+
+def test_time_that_runs_backwards_counts_as_a_gap() -> None:
+    recognizer, image = fake_recognizer(), frames(1)[0]
+    recognizer.push(image, 10.0)
+    after = recognizer.push(image, 3.0)
+    assert after is not None
+    assert after.frames == 1
+
+
+def test_memory_forgets_and_reset_keeps_it() -> None:
+    recognizer = fake_recognizer(memory=2.0)
+    image = frames(1)[0]
+    recognizer.push(image)
+    recognizer.reset()
+    recognizer.push(image)
+    assert recognizer._state is not None
+    gamma = recognizer._state["decay"].item()
+    assert gamma ** (2.0 * 5) == pytest.approx(np.exp(-1), rel=1e-4)
+
+
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(weights: Path, tmp_path: Path) -> None:
+    images = frames(9)
+    one, two = Recognizer.load(weights), Recognizer.load(weights)
+    for image in images[:5]:
+        one.push(image)
+    one.save_state(tmp_path / "state.safetensors")
+    two.restore_state(tmp_path / "state.safetensors")
+    for image in images[5:]:
+        a, b = one.push(image), two.push(image)
+        assert a is not None
+        assert b is not None
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+        assert a.frames == b.frames
+
+
+def test_a_state_of_other_weights_is_refused(weights: Path, tmp_path: Path) -> None:
+    one = Recognizer.load(weights)
+    one.push(frames(1)[0])
+    one.save_state(tmp_path / "state.safetensors")
+    other = Recognizer.load(weights)
+    with torch.no_grad():
+        other.model.head.classifier.bias.add_(1.0)  # type: ignore[union-attr]
+    with pytest.raises(WeightsError, match="other weights"):
+        other.restore_state(tmp_path / "state.safetensors")
+    (tmp_path / "junk").write_bytes(b"junk")
+    with pytest.raises(WeightsError, match="cannot read"):
+        other.restore_state(tmp_path / "junk")
+    with pytest.raises(MovinetError, match="not begun"):
+        Recognizer.load(weights).save_state(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((48, 64, 3), np.float32), "uint8"),
+        (np.zeros((48, 64), np.uint8), "3"),
+        (np.zeros((48, 64, 4), np.uint8), "3"),
+        (np.zeros((3, 48, 64), np.uint8), "3"),
+    ],
+)
+def test_frames_of_another_kind_are_refused(image: NDArray[np.generic], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fake_recognizer().push(image)  # type: ignore[arg-type]
+
+
+def test_positions_stop_at_the_training_length() -> None:
+    limited = _with_position_limits(network_spec("movinet_a3_stream"))
+    assert limited.position_limit == 119  # type: ignore[union-attr]
+    ensemble = _with_position_limits(network_spec("movinet_a6_stream"))
+    assert [m.network.position_limit for m in ensemble.members] == [79, 119]  # type: ignore[union-attr]
+
+
+def test_bfloat16_answers_much_like_float32(weights: Path) -> None:
+    images = frames(6)
+    full, half = Recognizer.load(weights), Recognizer.load(weights, dtype=torch.bfloat16)
+    for image in images:
+        a, b = full.push(image), half.push(image)
+    assert a is not None
+    assert b is not None
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=0.05)
