@@ -159,9 +159,9 @@ def _read_entry(
         labels = parts[0][1].labels
     else:
         assert entry.address is not None
+        spec, labels = _with_options(network_spec(entry.architecture), {**entry.options, **(options or {})}), None
         path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
-        state, info = read_any(path, network_spec(entry.architecture), {**entry.options, **(options or {})})
-        spec, labels = info.spec, None
+        state, _ = read_any(path, spec)
         if entry.labels_address:
             labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
     accuracy = {k: v for k, v in (("top-1", entry.top1), ("top-5", entry.top5)) if v is not None}
