@@ -52,7 +52,7 @@ def one_layer(layer: LayerSpec, **block: Any) -> tuple[BlockSpec, ...]:
         ({"blocks": ()}, "needs blocks"),
         ({"blocks": (BlockSpec(8, ()),)}, "every block a layer"),
         ({"blocks": one_layer(LayerSpec(8, (2, 3, 3)))}, r"blocks\[0\].layers\[0\].kernel is \(2, 3, 3\)"),
-        ({"blocks": one_layer(LayerSpec(8, (3, 3)))}, "three odd sizes"),  # type: ignore[arg-type]
+        ({"blocks": one_layer(LayerSpec(8, (3, 3)))}, "three odd sizes"),
         ({"blocks": one_layer(LayerSpec(0, (1, 3, 3)))}, "expansion is 0"),
         ({"blocks": one_layer(LayerSpec(7, (1, 3, 3))), "positional_encoding": True}, "needs it even"),
         ({"blocks": one_layer(LayerSpec(8, (1, 3, 3)), stride=3)}, "stride is 3"),

@@ -40,7 +40,7 @@ def test_skip_pools_as_tensorflow_does(height: int, width: int, seed: int) -> No
     images = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
     skip = Skip(3, 3, 2, spec_with(norm="folded"))
     nn.init.dirac_(skip.project.weight)
-    nn.init.zeros_(skip.project.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(skip.project.bias)
     expected = np.stack([tensorflow_average(image) for image in images.numpy()])
     np.testing.assert_allclose(skip(images.contiguous(memory_format=torch.channels_last)), expected, atol=1e-6)
 
@@ -92,7 +92,8 @@ def test_batch_norm_is_keras() -> None:
 
 def dropping_layer(drop_rate: float) -> tuple[Layer, Tensor]:
     torch.manual_seed(1)
-    layer = Layer(4, 4, LayerSpec(6, (1, 3, 3)), 1, drop_rate, spec_with(norm="folded", rezero=False))
+    described = LayerSpec(6, (1, 3, 3), squeeze_excitation=False)
+    layer = Layer(4, 4, described, 1, drop_rate, spec_with(norm="folded", rezero=False))
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     return layer, torch.randn(1, 4, 2, 2)
@@ -104,9 +105,8 @@ def test_stochastic_depth_keeps_the_mean_and_drops_whole_streams() -> None:
     streams, frames = 2000, 2
     images = image.expand(streams * frames, -1, -1, -1)
     clock = Clock.whole_clip(streams, frames, image.device)
-    pool = torch.zeros(streams, 6)
-    branch = layer.eval()(images, clock, None, pool)[0] - images
-    dropped = (layer.train()(images, clock, None, pool)[0] - images).unflatten(0, (streams, frames))
+    branch = layer.eval()(images, clock, None, None)[0] - images
+    dropped = (layer.train()(images, clock, None, None)[0] - images).unflatten(0, (streams, frames))
     gone = (dropped == 0).flatten(1).all(1)
     assert_same(dropped[~gone], branch.unflatten(0, (streams, frames))[~gone] / 0.75)
     assert 0.2 < gone.float().mean() < 0.3  # five deviations around 0.25
@@ -134,10 +134,8 @@ def test_fresh_weights(spec: NetworkSpec) -> None:
 
 
 def test_kernels_are_he_normal_cut_at_two_deviations() -> None:
-    weight = Convolution(200, 300, spec_with()).weight
-    MoViNet(spec_with())  # building is what initialises
     network = MoViNet(spec_with(stem=200, blocks=(BlockSpec(200, (LayerSpec(304, (1, 3, 3)),), stride=1),)))
-    layer = network.blocks[0][0]  # type: ignore[index]
+    layer = network.blocks[0][0]
     assert isinstance(layer, Layer)
     weight = layer.expand.weight
     assert weight.std().item() == pytest.approx((2 / 200) ** 0.5, rel=0.02)

@@ -106,6 +106,19 @@ def test_join_split_select_and_reset(spec: Spec, ages: list[int], data: st.DataO
     assert_same(after[mask], network.step(clip, new)[0][mask])
 
 
+@pytest.mark.parametrize("convolution", ["3d", "2plus1d"])
+@torch.inference_mode()
+def test_buffers_stay_channels_last(convolution: str) -> None:
+    spec = network_spec("movinet_t0_stream").with_options(convolution=convolution, squeeze_excitation="cumulative")
+    network = build(spec).eval()
+    for frames in (0, 1, 6):
+        _, state = network.step(torch.rand(3, 3, frames, 64, 64))
+        for same in (state, reset_streams(state, [1]), select_streams(state, [2, 0]), join_states(split_state(state))):
+            buffers = [value for key, value in same.items() if key.endswith("buffer")]
+            assert len(buffers) == 8
+            assert {buffer.stride(1) for buffer in buffers} == {1}
+
+
 def test_no_streams_at_all() -> None:
     for spec in (network_spec("movinet_t0_stream"), network_spec("movinet_a6_stream").with_options(blocks=TINY)):
         network = build(spec).eval()
@@ -116,7 +129,7 @@ def test_no_streams_at_all() -> None:
         assert split_state(after) == []
 
 
-TINY = network_spec("movinet_t0_stream").blocks[:1]  # type: ignore[union-attr]
+TINY = network_spec("movinet_t0_stream").blocks[:1]
 
 
 def test_wrong_streams_are_refused() -> None:

@@ -46,10 +46,10 @@ def test_same_padding(height: int, width: int, kernel: tuple[int, int], stride: 
     random = torch.Generator().manual_seed(seed)
     x = torch.randn(2, 3, height, width, generator=random)
     weight = torch.randn(4, 3, *kernel, generator=random)
-    padded, rest = same_padding(x, kernel, stride)
+    padded, padding = same_padding(weight, x.shape, stride)
     (top, bottom), (left, right) = (tensorflow_pads(n, k, stride) for n, k in zip((height, width), kernel, strict=True))
     expected = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, stride=stride)
-    assert_same(F.conv2d(padded, weight, stride=stride, padding=rest), expected)
+    assert_same(F.conv2d(x, padded, stride=stride, padding=padding), expected)
     assert expected.shape[2:] == (-(-height // stride), -(-width // stride))
 
 

@@ -24,10 +24,11 @@ def reset_streams(state: State, streams: Tensor | Sequence[int]) -> State:
         state: of B streams.
         streams: which to reset: a bool mask (B,) or indices.
     """
-    mask = torch.zeros_like(state[FRAME_COUNT], dtype=torch.bool)
-    mask[_indices(state, streams)] = True
+    keep = torch.ones_like(state[FRAME_COUNT], dtype=torch.bool)
+    keep[_indices(state, streams)] = False
+    # Not masked_fill, nor index_select below: those would lose the buffers' channels-last memory.
     return {
-        key: value if _is_setting(key) else value.masked_fill(mask.view(-1, *[1] * (value.ndim - 1)), 0)
+        key: value if _is_setting(key) else value.where(keep.view(-1, *[1] * (value.ndim - 1)), 0)
         for key, value in state.items()
     }
 
@@ -46,7 +47,7 @@ def join_states(states: Sequence[State]) -> State:
 def select_streams(state: State, streams: Tensor | Sequence[int]) -> State:
     """The state of some streams, by index (in the order given) or bool mask."""
     index = _indices(state, streams)
-    return {key: value.index_select(0, index) for key, value in state.items()}
+    return {key: value[index] for key, value in state.items()}
 
 
 def split_state(state: State) -> list[State]:
@@ -87,7 +88,7 @@ def _indices(state: State, streams: Tensor | Sequence[int]) -> Tensor:
         if index.shape != (batch,):
             raise ValueError(f"the mask has shape {tuple(index.shape)}, the state holds {batch} streams")
         return index.nonzero()[:, 0]
-    index = index.long()
+    index = index.long().reshape(-1)
     if not bool(((index >= 0) & (index < batch)).all()):
         raise ValueError(f"there are streams 0 to {batch - 1}, not {index.tolist()}")
     return index

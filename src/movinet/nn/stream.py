@@ -133,7 +133,7 @@ def volume_convolution(
     """
     frames = x.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)  # (B, C, T, H, W), channels last in memory
     if buffer is not None:
-        frames = torch.cat([buffer.to(x.dtype), frames], dim=2)
+        frames = torch.cat([buffer.to(x.dtype), frames], dim=2).contiguous(memory_format=torch.channels_last_3d)
         buffer = _newest(frames[:, :, clock.frames :], clock)
     pad_time = weight.shape[2] // 2 if buffer is None else 0
     weight, padding = same_padding(weight, x.shape, stride)
