@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -229,3 +231,14 @@ def test_built_networks_hold_the_given_tensors() -> None:
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert all(p.requires_grad and p.device.type == "cpu" for p in model.parameters())
     model.train()(torch.rand(2, 3, 2, 32, 32)).sum().backward()  # statistics and counts are there too
+
+
+def test_loading_imports_no_compiler(small: Path) -> None:
+    """Parts of PyTorch that take a second to import are not needed, and a careless operation would bring them."""
+    program = f"""
+import sys
+from movinet.weights.load import load_weights
+load_weights({str(small)!r})
+assert "sympy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -81,7 +81,7 @@ def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
     with torch.device("meta"):  # no memory, no initial values
         model = build(spec)
     wanted = model.state_dict()
-    counts = {k: torch.zeros_like(v, device="cpu") for k, v in wanted.items() if k.endswith("num_batches_tracked")}
+    counts = {k: torch.zeros((), dtype=torch.int64) for k in wanted if k.endswith("num_batches_tracked")}
     state = {**counts, **state}
     missing, extra = wanted.keys() - state.keys(), state.keys() - wanted.keys()
     wrong = {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape}
