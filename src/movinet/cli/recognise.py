@@ -67,6 +67,8 @@ def classify(
     if not videos:
         raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
     at_least_one("--topk", topk)
+    if start < 0 or (end is not None and end <= start):
+        raise MovinetError(f"--start must be at least 0 and --end after it; got {start} and {end}")
     recognizer = _load(model, labels, offline, device, threads, memory=None)
     failed = 0
     for video in videos:

@@ -1,0 +1,188 @@
+"""The command line as a user meets it: answers, examples, and every kind of bad input ending in one message and 2."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tiny import tiny_weights
+
+from movinet.cli import main
+from movinet.cli.app import app
+from movinet.data.encode import encode_video
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good and bad files of every kind."""
+    folder = tmp_path_factory.mktemp("files")
+    noise = np.random.default_rng(0).integers(0, 256, (12, 48, 64, 3), dtype=np.uint8)
+    tiny_weights(folder)
+    tiny_weights(folder, causal=False)
+    encode_video(folder / "good.mp4", noise, fps=5)
+    encode_video(folder / "one.mp4", noise[:1], fps=5)
+    encode_video(folder / "odd.mkv", noise[:, :47, :61], fps=5)
+    whole = (folder / "good.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("not a video")
+    (folder / "nothing").mkdir()
+    (folder / "labels.txt").write_text("one\ntwo\n")
+    (folder / "bad.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
+    (folder / "junk.tar.gz").write_bytes(b"\x1f\x8bjunk")
+    (folder / "spec.yaml").write_text("name: [")
+    with av.open(str(folder / "sound.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return folder
+
+
+def run(folder: Path, line: str, capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command; `@` stands for the folder."""
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(line.replace("@", str(folder))))
+    out, err = capfd.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+MODEL = "--model @/tiny_stream.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"classify @/missing.mp4 {MODEL}", "no such file"),
+        (f"classify @/empty.mp4 {MODEL}", "empty.mp4"),
+        (f"classify @/text.mp4 {MODEL}", "text.mp4"),
+        (f"classify @/cut.mp4 {MODEL}", "cut.mp4"),
+        (f"classify @/sound.mp4 {MODEL}", "sound.mp4"),
+        (f"classify @/nothing {MODEL}", "nothing"),
+        (f"classify {MODEL}", "at least one video"),
+        (f"classify @/good.mp4 {MODEL} --topk 0", "--topk"),
+        (f"classify @/good.mp4 {MODEL} --topk many", "many"),
+        (f"classify @/good.mp4 {MODEL} --threads 0", "--threads"),
+        (f"classify @/good.mp4 {MODEL} --device toaster", "toaster"),
+        (f"classify @/good.mp4 {MODEL} --start 5 --end 2", "end"),
+        (f"classify @/good.mp4 {MODEL} --start 100", "good.mp4"),
+        (f"classify @/good.mp4 {MODEL} --labels @/labels.txt", "2 labels for 3 classes"),
+        (f"classify @/good.mp4 {MODEL} --labels @/missing.txt", "missing.txt"),
+        (f"classify @/good.mp4 {MODEL} --frobnicate", "frobnicate"),
+        ("classify @/good.mp4 --model @/tiny_base.safetensors --frames", "stream network"),
+        ("classify @/good.mp4 --model @/missing.safetensors", "no such file"),
+        ("classify @/good.mp4 --model @/bad.safetensors", "bad.safetensors"),
+        ("classify @/good.mp4 --model @/junk.tar.gz", "junk.tar.gz"),
+        ("classify @/good.mp4 --model @/text.mp4", "text.mp4"),
+        ("classify @/good.mp4 --model movinet_a0_streem", "movinet_a0_stream"),
+        (f"watch @/missing.mp4 {MODEL}", "no such file"),
+        (f"watch @/good.mp4 {MODEL} --on 0.2 --off 0.5", "--off"),
+        (f"watch @/good.mp4 {MODEL} --timeout 0", "--timeout"),
+        (f"watch @/good.mp4 {MODEL} --memory -1", "--memory"),
+        (f"watch http://127.0.0.1:9/ {MODEL} --timeout 1", "127.0.0.1"),
+        ("watch @/good.mp4 --model @/tiny_base.safetensors", "base network"),
+        ("profile movinet_a9_stream", "movinet_a0_stream"),
+        ("profile @/spec.yaml", "spec.yaml"),
+        ("profile @/missing.yaml", "missing.yaml"),
+        ("profile movinet_t0_stream --frames 0", "--frames"),
+        ("convert @/missing.tflite @/out.safetensors", "missing.tflite"),
+        ("convert @/tiny_stream.safetensors @/out.bin", ".safetensors"),
+        ("convert @/tiny_stream.safetensors @/no/folder/out.safetensors", "No such file"),
+        ("convert @/tiny_stream.safetensors @/out.safetensors --option gate", "field=value"),
+        ("convert @/tiny_stream.safetensors @/out.safetensors --option gate=door", "door"),
+        ("convert @/tiny_stream.safetensors @/out.safetensors --option colour=red", "colour"),
+        ("data synthesize @/set --gestures wave", "wave"),
+        ("data synthesize @/set --clips 0", "--clips"),
+        ("data synthesize @/good.mp4 --clips 1", "good.mp4"),
+        ("demo --gesture wave", "wave"),
+        ("recognise", "recognise"),
+    ],
+)
+def test_bad_input_ends_in_a_message_and_exit_code_2(
+    folder: Path, line: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(folder, line, capfd)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["good.mp4", "one.mp4", "odd.mkv"])
+def test_odd_but_sound_videos_are_classified(folder: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(folder, f"classify @/{name} {MODEL} --json", capfd)
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["video"].endswith(name)
+    assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_bad_video_does_not_keep_the_good_ones_from_being_classified(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(folder, f"classify @/text.mp4 @/good.mp4 {MODEL}", capfd)
+    assert code == 2
+    assert "good.mp4" in out
+    assert "text.mp4" in err
+
+
+def test_frames_show_every_frame(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(folder, f"classify @/good.mp4 {MODEL} --frames --json --topk 1", capfd)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["frames"] for line in lines] == list(range(1, 13))
+    _, text, _ = run(folder, f"classify @/good.mp4 {MODEL} --frames", capfd)
+    assert len(text.splitlines()) == 13
+
+
+def test_watching_a_file_prints_predictions_and_events_as_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(folder, f"watch @/good.mp4 {MODEL} --json --seconds 1 --on 0.4 --off 0.01", capfd)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    predictions = [line for line in lines if line["type"] == "prediction"]
+    assert 1 <= len(predictions) <= 6
+    assert {"time", "frames", "top", "fps", "dropped", "reconnects"} <= predictions[0].keys()
+    assert all(line["start"] <= line["end"] for line in lines if line["type"] == "event")
+
+
+def test_converting_keeps_answers_and_everything_needed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(folder, "convert @/tiny_stream.safetensors @/copy.safetensors --name tiny.copy", capfd)
+    _, first, _ = run(folder, f"classify @/good.mp4 {MODEL} --json", capfd)
+    _, second, _ = run(folder, "classify @/good.mp4 --model @/copy.safetensors --json", capfd)
+    assert json.loads(first) == json.loads(second)
+
+
+def test_models_and_profile_speak_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(folder, "models --json", capfd)
+    models = [json.loads(line) for line in out.splitlines()]
+    a0 = next(m for m in models if m["architecture"] == "movinet_a0_stream")
+    assert a0["parameters"] == 3_748_031
+    assert a0["weights"]["top1"] == 72.05
+    _, out, _ = run(folder, "profile movinet_t0_stream --size 33 47 --frames 2 --repeats 1 --json", capfd)
+    assert json.loads(out)["step_ms"] > 0
+    _, out, _ = run(folder, "profile movinet_t0_base --size 32 32 --frames 2", capfd)
+    assert "not a stream network" in out
+
+
+def test_synthesize_writes_a_folder_a_class(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    line = "data synthesize @/set --clips 1 --size 32 32 --frames 3 --gestures star --gestures tick --workers 1"
+    assert run(folder, line, capfd)[0] == 0
+    assert sorted(p.parent.name for p in (folder / "set").glob("*/*.mp4")) == ["star", "tick"]
+    assert "star" in (folder / "set" / "clips.csv").read_text()
+
+
+def test_every_command_has_help_with_examples(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("classify", "watch", "models", "profile", "convert", "demo", "data synthesize"):
+        code, out, _ = run(Path(), f"{command} --help", capfd)
+        assert code == 0
+        assert "Examples" in out
+        assert f"movinet {command}" in out
+
+
+def test_the_installed_program_runs() -> None:
+    program = Path(sys.executable).with_name("movinet")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == app.version
