@@ -120,7 +120,7 @@ def specs(draw: st.DrawFn) -> NetworkSpec:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(spec=specs(), seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_there_and_back(spec: NetworkSpec, seed: int, data: st.DataObject) -> None:
     there_and_back(spec, data.draw(st.sampled_from(forms(spec))), seed)
