@@ -71,7 +71,7 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
 
     Args:
         x: (B, T, C), one vector a frame.
-        mean: (B, C), the mean before this call; None in a base network.
+        mean: (B, C), the mean before this call; None if there was nothing before.
         clock: of this call.
 
     Returns:
