@@ -1,6 +1,8 @@
 """Synthetic clips: the same everywhere, at any size, rate and length; sets of them on disk."""
 
 import csv
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from movinet.data.synthetic import GESTURES, render_gesture, write_dataset
 from movinet.errors import MovinetError
@@ -24,7 +27,7 @@ def test_labels_are_sorted_and_unique() -> None:
     seed=st.integers(0, 2**64),
     size=st.tuples(st.integers(8, 70), st.integers(8, 70)),
     frames=st.integers(1, 20),
-    fps=st.floats(0.1, 240),
+    fps=st.floats(0.01, 1000),
 )
 def test_any_size_length_and_rate(label: str, seed: int, size: tuple[int, int], frames: int, fps: float) -> None:
     clip = render_gesture(label, seed, size, frames, fps)
@@ -87,6 +90,11 @@ def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> 
 SMALL: dict[str, object] = {"seed": 3, "size": (24, 32), "fps": 5.0, "frames": 3, "labels": ("tick", "swipe_up")}
 
 
+def decode(path: Path) -> NDArray[np.uint8]:
+    with av.open(path) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def test_dataset_is_listed_and_reproducible(tmp_path: Path) -> None:
     progress: list[tuple[int, int | None]] = []
     write_dataset(tmp_path, 2, progress=lambda done, total: progress.append((done, total)), **SMALL)
@@ -95,8 +103,7 @@ def test_dataset_is_listed_and_reproducible(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == ["swipe_up", "swipe_up", "tick", "tick"]
     for row in rows:
-        with av.open(tmp_path / row["file"]) as container:
-            frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        frames = decode(tmp_path / row["file"])
         again = render_gesture(row["label"], int(row["seed"]), (24, 32), 3, 5.0).frames
         assert np.abs(frames.astype(int) - again).mean() < 12
 
@@ -105,11 +112,11 @@ def test_dataset_goes_on_where_it_stopped(tmp_path: Path) -> None:
     write_dataset(tmp_path, 2, **SMALL)
     files = sorted(tmp_path.glob("*/*.mp4"))
     untouched, lost = files[0], files[-1]
-    before, content = untouched.stat().st_mtime_ns, lost.read_bytes()
+    before, content = untouched.stat().st_mtime_ns, decode(lost)
     lost.unlink()
     write_dataset(tmp_path, 3, **SMALL)
     assert untouched.stat().st_mtime_ns == before
-    assert lost.read_bytes() == content
+    assert np.abs(decode(lost).astype(int) - content).mean() < 0.5
     assert len(list(tmp_path.glob("*/*"))) == 6
     assert (tmp_path / "clips.csv").read_text().count("\n") == 7
 
@@ -129,5 +136,16 @@ def test_dataset_needs_a_folder(tmp_path: Path) -> None:
 def test_other_processes_write_the_same(tmp_path: Path) -> None:
     for workers in (1, 2):
         write_dataset(tmp_path / str(workers), 2, workers=workers, **SMALL)
-    files = [sorted((tmp_path / str(workers)).glob("**/*.*")) for workers in (1, 2)]
-    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+    one, two = (sorted((tmp_path / str(workers)).glob("**/*.*")) for workers in (1, 2))
+    for here, there in zip(one, two, strict=True):
+        assert here.relative_to(tmp_path / "1") == there.relative_to(tmp_path / "2")
+        if here.suffix == ".mp4":  # the encoder is not reproducible to the bit
+            assert np.abs(decode(here).astype(int) - decode(there)).mean() < 0.5
+        else:
+            assert here.read_bytes() == there.read_bytes()
+
+
+def test_rendering_is_bit_identical_in_another_process() -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        there = pool.submit(render_gesture, "star", 7, (40, 56), 5).result()
+    assert np.array_equal(there.frames, render_gesture("star", 7, (40, 56), 5).frames)

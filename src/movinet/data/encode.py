@@ -23,14 +23,14 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
     Args:
         path: the suffix chooses the container: .mp4, .mkv, .avi, .mov.
         frames: (H, W, 3) uint8 RGB each, all of one size, at least one; a (T, H, W, 3) array will do.
-        fps: frames per second, above 0.
+        fps: frames per second, 0.01 to 1000.
 
     Raises:
         MovinetError: for no frames, frames of another kind or of unequal size, or where the file cannot be written.
     """
     path = Path(path)
-    if not 0 < fps < float("inf"):
-        raise MovinetError(f"{path}: the frame rate must be above 0 frames per second, not {fps}")
+    if not 0.01 <= fps <= 1000:
+        raise MovinetError(f"{path}: the frame rate must be 0.01 to 1000 frames per second, not {fps}")
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         _write(part, frames, Fraction(fps).limit_denominator(1001))
@@ -74,5 +74,5 @@ def _add_stream(container: av.container.OutputContainer, rate: Fraction, height:
     stream.pix_fmt = "yuv420p" if height % 2 == width % 2 == 0 or stream.codec.name == "mpeg4" else "yuv444p"
     stream.codec_context.colorspace = Colorspace.ITU601
     stream.codec_context.color_range = ColorRange.MPEG
-    stream.thread_count = 1  # the same bytes on every machine
+    stream.thread_count = 1  # clips are small and many: whoever writes them runs several processes
     return stream

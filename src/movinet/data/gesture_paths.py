@@ -110,13 +110,13 @@ def _other(rng: np.random.Generator) -> GesturePath:
     """Pointing at nothing, fidgeting, wandering about or a sign that is none of the gestures."""
     centre = np.array([rng.normal(0.5, 0.08), rng.normal(0.5, 0.1)])
     kind = rng.random()
-    if kind < 0.35:  # almost still: a slow sway
+    if kind < 0.45:  # almost still: a slow sway
         phase = np.linspace(0, 2 * np.pi, _SAMPLES)[:, None] * rng.uniform(0.5, 3.0, 2) + rng.uniform(0, 2 * np.pi, 2)
-        return GesturePath(centre + rng.uniform(0.005, 0.06) * np.sin(phase))
+        return GesturePath(centre + rng.uniform(0.005, 0.08) * np.sin(phase))
     extent = rng.uniform(0.15, 0.4, 2)
-    if kind < 0.5:
+    if kind < 0.57:
         return GesturePath(centre + extent * _circle(rng, turn=1.0))
-    if kind < 0.75:
+    if kind < 0.78:
         decoy = np.array(_DECOYS[rng.integers(len(_DECOYS))], dtype=np.float64)
         return GesturePath(centre + extent * _strokes(decoy, rng, jitter=0.15))
     # To and fro along both axes, which no gesture does.

@@ -65,7 +65,7 @@ def render_gesture(
         size: height and width in pixels, at least 8 each.
         frames: length, at least 1. The gesture fills `frames / fps` seconds but for a rest at either end, so a short
             clip shows a fast gesture; nobody draws for longer than some seconds, so a long clip shows waiting as well.
-        fps: frames per second. The same seconds at another rate or size show the same scene.
+        fps: frames per second, 0.01 to 1000. The same seconds at another rate or size show the same scene.
 
     Raises:
         MovinetError: for an argument out of its range.
@@ -216,5 +216,5 @@ def _check(label: str, seed: int, size: tuple[int, int], frames: int, fps: float
         raise MovinetError(f"a synthetic clip needs at least 8 × 8 pixels, not {size[0]} × {size[1]}")
     if frames < 1:
         raise MovinetError(f"a synthetic clip needs at least one frame, not {frames}")
-    if not 0 < fps < float("inf"):
-        raise MovinetError(f"the frame rate must be above 0 frames per second, not {fps}")
+    if not 0.01 <= fps <= 1000:
+        raise MovinetError(f"the frame rate must be 0.01 to 1000 frames per second, not {fps}")
