@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from arch.specs import network_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nn.networks import SEEDS, assert_same
+from nn.networks import SEEDS, assert_same, random_frames, random_network
 from torch import Tensor, nn
 
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
@@ -76,6 +76,44 @@ def test_squeeze_excitation(kind: str, positional_encoding: bool) -> None:
         gate = torch.sigmoid(F.linear(hidden, se.expand.weight, se.expand.bias))
         assert_same(y[t], x[t] * gate[:, None, None])
     assert_same(pool[0], x.mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("convolution", ["3d", "2plus1d"])
+@torch.inference_mode()
+def test_a_base_network_is_its_formula(convolution: str) -> None:
+    """Stem, a layer with a plain and one with a projected skip, and the head, written out as 3-D convolutions."""
+    layers = LayerSpec(6, (3, 3, 3), squeeze_excitation=False), LayerSpec(8, (5, 3, 3), squeeze_excitation=False)
+    spec = spec_with(
+        blocks=(BlockSpec(5, layers[:1], stride=1), BlockSpec(7, layers[1:], stride=1)),
+        **{"stem": 5, "project": 9, "hidden": 11, "classes": 3, "causal": False, "squeeze_excitation": "none"},
+        **{"convolution": convolution, "activation": "relu6", "head_activation": "relu", "norm": "folded"},
+    )
+    network = random_network(spec, 0)
+    assert isinstance(network, MoViNet)
+    weights = network.state_dict()
+    clip = random_frames(2, 6, (9, 9), 1)
+
+    def convolve(x: Tensor, name: str, stride: int = 1) -> Tensor:
+        weight = weights[f"{name}.weight"]
+        if weight.ndim == 4:  # 2-D: over time in the temporal half, over space elsewhere
+            weight = weight[..., None] if name.endswith("temporal") else weight[:, :, None]
+        padding = [side // 2 for side in weight.shape[2:]]
+        groups = x.shape[1] // weight.shape[1]
+        return F.conv3d(x, weight, weights[f"{name}.bias"], (1, stride, stride), padding, groups=groups)
+
+    def layer(x: Tensor, name: str, skip: Tensor) -> Tensor:
+        y = F.relu6(convolve(x, f"{name}.expand"))
+        for part in ["volume"] if convolution == "3d" else ["spatial", "temporal"]:
+            y = F.relu6(convolve(y, f"{name}.{part}"))
+        return skip + weights[f"{name}.scale"] * convolve(y, f"{name}.project")
+
+    x = F.relu6(convolve(clip, "stem", stride=2))
+    x = layer(x, "blocks.0.0", skip=x)
+    x = layer(x, "blocks.1.0", skip=convolve(x, "blocks.1.0.skip.project"))
+    assert_same(network.forward_features(clip), x)
+    pooled = F.relu6(convolve(x, "head.project")).mean((2, 3, 4))
+    hidden = F.relu(F.linear(pooled, weights["head.hidden.weight"], weights["head.hidden.bias"]))
+    assert_same(network(clip), F.linear(hidden, weights["head.classifier.weight"], weights["head.classifier.bias"]))
 
 
 @torch.inference_mode()
