@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -12,7 +13,19 @@ from rich.text import Text
 
 from movinet.events import Event, EventDetector
 from movinet.recognizer import Prediction, Recognizer
-from movinet.video.live import LiveSource
+from movinet.video.decode import Frame
+
+
+class Source(Protocol):
+    """Frames as they come, such as a `LiveSource`, and what was lost of them."""
+
+    @property
+    def dropped(self) -> int: ...
+
+    @property
+    def reconnects(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Glance:
 
 
 def watch(
-    recognizer: Recognizer, source: LiveSource, detector: EventDetector, seconds: float | None = None
+    recognizer: Recognizer, source: Source, detector: EventDetector, seconds: float | None = None
 ) -> Iterator[Glance]:
     """Recognise what a live source shows until it ends.
 
