@@ -1,0 +1,63 @@
+"""The shape of the house: imports point one way, and the face stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "movinet"
+# From the ground up; a room may use rooms of lower floors and itself.
+FLOORS = [
+    {"errors"},
+    {"files", "arch"},
+    {"nn", "video"},
+    {"weights", "data"},
+    {"recognizer", "profiling"},
+    {"events", "__init__"},
+    {"watching"},
+    {"cli"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room_of(path: Path) -> str:
+    part = path.relative_to(ROOT).parts[0]
+    return part.removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of movinet a file imports, and `torch`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "movinet":
+                found.add(parts[1] if parts[1] in FLOOR else "__init__")
+            elif parts[0] == "torch":
+                found.add("torch")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    assert room in FLOOR, f"{room} has no floor yet: give it one"
+    above = {other for other in imports(path) - {"torch"} if other != room and FLOOR[other] >= FLOOR[room]}
+    assert not above
+    if room == "arch":
+        assert "torch" not in imports(path)
+
+
+def test_importing_movinet_brings_only_torch_along() -> None:
+    code = "import torch, sys; before = set(sys.modules); import movinet; print(*(set(sys.modules) - before))"
+    new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    roots = {name.partition(".")[0] for name in new}
+    assert "movinet" in roots
+    assert not roots & {"av", "rich", "cyclopts", "yaml", "safetensors"}
