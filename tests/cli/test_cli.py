@@ -160,7 +160,8 @@ def test_models_and_profile_speak_json(folder: Path, capfd: pytest.CaptureFixtur
     models = [json.loads(line) for line in out.splitlines()]
     a0 = next(m for m in models if m["architecture"] == "movinet_a0_stream")
     assert a0["parameters"] == 3_748_031
-    assert a0["weights"]["top1"] == 72.05
+    assert a0["weights"]["accuracy"]["top-1"] == 72.05
+    assert a0["weights"]["transform"]["fps"] == 5
     _, out, _ = run(folder, "profile movinet_t0_stream --size 33 47 --frames 2 --repeats 1 --json", capfd)
     assert json.loads(out)["step_ms"] > 0
     _, out, _ = run(folder, "profile movinet_t0_base --size 32 32 --frames 2", capfd)

@@ -15,7 +15,8 @@ from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.errors import MovinetError
 from movinet.profiling import profile as measure
-from movinet.weights.load import load_weights
+from movinet.weights.info import WeightsInfo
+from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import Entry, entries
 from movinet.weights.safetensors_file import save_weights
 
@@ -32,31 +33,33 @@ def models(*, json: bool = False) -> int:
     Args:
         json: one JSON object a line, for programs.
     """
-    rows: list[tuple[Spec, Entry | None]] = []
+    known = entries()
+    rows: list[tuple[Spec, WeightsInfo | None, str]] = []
     for name in network_names():
-        spec = network_spec(name)
-        rows += [(spec, entry) for entry in entries() if entry.architecture == name] or [(spec, None)]
+        found = [entry for entry in known if entry.architecture == name]
+        rows += [(info.spec, info, _where(entry)) for entry in found for info in [describe(entry)]]
+        rows += [] if found else [(network_spec(name), None, "none")]
     if json:
-        for spec, entry in rows:
-            size = {"size": list(spec.size), "fps": spec.fps, "frames": spec.frames}
-            cost = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
-            weights = {k: v for k, v in asdict(entry).items() if k != "members"} if entry else None
-            print_json({"architecture": spec.name, **size, **cost, "weights": weights})
+        for spec, info, where in rows:
+            counts = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
+            weights = {k: v for k, v in info.to_dict().items() if k not in ("spec", "labels")} if info else None
+            print_json({"architecture": spec.name, **counts, "weights": weights, "where": where})
         return 0
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("weights", no_wrap=True)
     for heading in ("params", "MACs/frame", "frame", "fps", "top-1"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("where")
-    for spec, entry in rows:
+    for spec, info, where in rows:
         table.add_row(
-            entry.name if entry else f"[dim]{spec.name}[/]",
+            info.name if info else spec.name,
             f"{parameters(spec) / 1e6:.2f} M",
             f"{macs_per_frame(spec) / 1e6:.1f} M",
             f"{spec.size[0]}×{spec.size[1]}",
             f"{spec.fps:g}",
-            f"{entry.top1:.2f}" if entry and entry.top1 else "",
-            _where(entry) if entry else "[dim]none[/]",
+            f"{info.accuracy['top-1']:.2f}" if info and "top-1" in info.accuracy else "",
+            where,
+            style="" if info else "dim",
         )
     out.print(table)
     return 0

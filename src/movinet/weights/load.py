@@ -17,7 +17,7 @@ from movinet.nn.movinet import MoViNet
 from movinet.weights import atze00, registry, tensorflow
 from movinet.weights.download import fetch
 from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.safetensors_file import read_weights
+from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
 from movinet.weights.tflite import extract_movinet, read_tflite
 
@@ -143,31 +143,42 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     return labels
 
 
+def describe(entry: registry.Entry) -> WeightsInfo:
+    """What is known of named weights before they are downloaded: all but the labels.
+
+    Raises:
+        WeightsError: bundled weights are damaged.
+    """
+    if entry.bundled:
+        return read_info(registry.bundled_file(entry))
+    spec = _with_options(network_spec(entry.architecture), dict(entry.options))
+    accuracy = {k: v for k, v in (("top-1", entry.top1), ("top-5", entry.top5)) if v is not None}
+    return WeightsInfo(
+        entry.name, spec, default_transform(spec), None, entry.licence, entry.source, accuracy, entry.notes
+    )
+
+
 def _read_entry(
     entry: registry.Entry, options: dict[str, Any] | None, offline: bool, progress: Progress | None
 ) -> tuple[StateDict, WeightsInfo]:
     if entry.bundled:
         return read_any(registry.bundled_file(entry), options=options)
+    info = describe(entry)
     if entry.members:
         parts = [_read_entry(registry.find(name), options, offline, progress) for name in entry.members]
-        spec = network_spec(entry.architecture)
-        assert isinstance(spec, EnsembleSpec)
-        networks = [info.spec for _, info in parts if isinstance(info.spec, NetworkSpec)]
-        members = zip(spec.members, networks, strict=True)
-        spec = replace(spec, members=tuple(replace(member, network=network) for member, network in members))
+        assert isinstance(info.spec, EnsembleSpec)
+        networks = [part.spec for _, part in parts if isinstance(part.spec, NetworkSpec)]
+        members = zip(info.spec.members, networks, strict=True)
+        whole = replace(info.spec, members=tuple(replace(member, network=network) for member, network in members))
         state = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
-        labels = parts[0][1].labels
-    else:
-        assert entry.address is not None
-        spec, labels = _with_options(network_spec(entry.architecture), {**entry.options, **(options or {})}), None
-        path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
-        state, _ = read_any(path, spec)
-        if entry.labels_address:
-            labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
-    accuracy = {k: v for k, v in (("top-1", entry.top1), ("top-5", entry.top5)) if v is not None}
-    return state, WeightsInfo(
-        entry.name, spec, default_transform(spec), labels, entry.licence, entry.source, accuracy, entry.notes
-    )
+        return state, replace(info, spec=whole, labels=parts[0][1].labels)
+    assert entry.address is not None
+    spec, labels = _with_options(info.spec, options), None
+    path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
+    state, _ = read_any(path, spec)
+    if entry.labels_address:
+        labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
+    return state, replace(info, spec=spec, labels=labels)
 
 
 def _head(path: Path) -> bytes:

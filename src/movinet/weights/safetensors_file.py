@@ -1,8 +1,10 @@
 """Our weights files: safetensors, with everything needed to use them in the header."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,18 +43,37 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     Raises:
         WeightsError: the file is missing, damaged, or not one of ours.
     """
+    with _opened(path) as file:
+        # Copies, so that the tensors are not tied to the file.
+        tensors = {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}  # noqa: SIM118
+        return tensors, _info(path, file.metadata())
+
+
+def read_info(path: str | Path) -> WeightsInfo:
+    """What the weights in a file are, without reading them.
+
+    Raises:
+        WeightsError: as `read_weights`.
+    """
+    with _opened(path) as file:
+        return _info(path, file.metadata())
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Copies, so that the tensors are not tied to the file.
-            tensors = {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the weights: {error}") from error
-    if _KEY not in metadata:
+
+
+def _info(path: str | Path, metadata: Mapping[str, str] | None) -> WeightsInfo:
+    if _KEY not in (metadata or {}):
         raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
     try:
-        return tensors, WeightsInfo.from_dict(json.loads(metadata[_KEY]))
+        return WeightsInfo.from_dict(json.loads((metadata or {})[_KEY]))
     except ValueError as error:
         raise WeightsError(f"{path}: {error}") from error
