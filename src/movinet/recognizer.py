@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
+from movinet.nn.fold import fold
 from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
 from movinet.video.decode import read_clip, read_frames
 from movinet.weights.info import WeightsInfo
@@ -79,7 +80,7 @@ class Recognizer:
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         self.info = loaded.info
-        self.model = loaded.model.to(device=device, dtype=dtype).eval()
+        self.model = fold(loaded.model).to(device=device, dtype=dtype)
         self.device, self.dtype = torch.device(device), dtype
         self.memory, self.on_gap, self.max_gap = memory, on_gap, max_gap
         self._state: State | None = None
