@@ -18,7 +18,7 @@ from video_clips import number_of, numbered, write, write_planes, write_sound
 from movinet.errors import VideoError
 from movinet.video import pixels
 from movinet.video.container import Video, open_at
-from movinet.video.decode import probe, read_clip, read_frames
+from movinet.video.decode import duration, probe, read_at, read_clip, read_frames
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
 
@@ -82,6 +82,30 @@ def test_start_and_end_are_a_slice_of_the_whole(tmp_path: Path, kind: str, start
     first = round(start * 25)
     assert numbers(path, 25, start, start + 0.4) == list(range(first, min(first + 10, 200)))
     assert numbers(path, None, start) == list(range(first, 200))
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=6), st.integers(0, 1))
+def test_single_instants_are_what_is_shown_then(long_clip: Path, times: list[float], threads: int) -> None:
+    times.sort()
+    frames = list(read_at(long_clip, times, threads=threads))
+    assert [frame.time for frame in frames] == times
+    assert [number_of(frame.rgb) for frame in frames] == [min(199, int((t + LATE) * 25)) for t in times]
+
+
+def test_single_instants_of_an_image_folder(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"{number}.png", numbered(number), "rgb24", "rgb24")
+    frames = list(read_at(tmp_path, [0.0, 0.3, 0.3, 0.9], folder_fps=5))
+    assert [number_of(frame.rgb) for frame in frames] == [0, 1, 1, 3]
+    assert frames[1].rgb is frames[2].rgb
+    assert duration(tmp_path, folder_fps=5) == 0.8
+
+
+def test_duration_is_told_or_found(long_clip: Path, tmp_path: Path) -> None:
+    assert duration(long_clip) == pytest.approx(8.0)
+    raw = write(tmp_path / "raw.h264", [numbered(i) for i in range(50)], container="h264")  # tells none
+    assert duration(raw) == pytest.approx(2.0, abs=0.1)
 
 
 def test_seeking_skips_what_comes_before(long_clip: Path) -> None:
@@ -250,6 +274,12 @@ def test_unfit_arguments_are_refused_at_once(long_clip: Path) -> None:
         read_clip(long_clip, Transform((8, 8), 8, 5.0), max_frames=0)
     with pytest.raises(VideoError, match=r"no frame from 99 s; it lasts about 8\.00 s"):
         list(read_frames(long_clip, 5, start=99))
+
+
+@pytest.mark.parametrize("times", [[], [-0.1], [1.0, 0.5]])
+def test_unfit_instants_are_refused(long_clip: Path, times: list[float]) -> None:
+    with pytest.raises(ValueError, match="ascending"):
+        next(read_at(long_clip, times))
 
 
 def test_truncated_file_gives_what_it_has(tmp_path: Path) -> None:

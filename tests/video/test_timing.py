@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.video.timing import LATE, Clock, Ticks, at_rate
+from movinet.video.timing import LATE, Clock, Ticks, at_rate, at_times
 
 gaps = st.lists(st.integers(1, 400), min_size=0, max_size=40)  # milliseconds between frames
 
@@ -47,6 +47,16 @@ def test_without_a_rate_every_frame_comes_once(between: list[int], start: float,
 def test_times_rounded_to_milliseconds_lose_nothing(rate: int) -> None:
     timed = [(round(1000 * i / rate) / 1000, 1 / rate, i) for i in range(100)]
     assert [number for _, number in at_rate(timed, rate)] == list(range(100))
+
+
+@given(gaps, st.lists(st.floats(0, 10), max_size=12))
+def test_at_times_shows_the_last_frame_begun(between: list[int], instants: list[float]) -> None:
+    times = [ms / 1000 for ms in accumulate(between, initial=0)]
+    timed = [(time, 0.1, number) for number, time in enumerate(times)]
+    instants.sort()
+    expected = [(t, max(number for number, time in enumerate(times) if time <= t + LATE)) for t in instants]
+    assert list(at_times(timed, instants)) == expected
+    assert list(at_times([], instants)) == []
 
 
 def test_stops_asking_soon_after_the_end() -> None:

@@ -32,6 +32,8 @@ class Video:
         live: Decode with the least delay instead of the most throughput.
         device: FFmpeg's name of a capture device (`v4l2`, `avfoundation`, `dshow`) of which `source` is one.
         options: Further FFmpeg options.
+        threads: Decoding threads, 0 for as many as FFmpeg likes. One takes the least work altogether (half, for small
+            videos), which counts where several videos are read at once.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -44,6 +46,7 @@ class Video:
         live: bool = False,
         device: str | None = None,
         options: dict[str, str] | None = None,
+        threads: int = 0,
     ) -> None:
         self.name = without_password(source)
         self.damaged = 0
@@ -56,6 +59,7 @@ class Video:
             raise
         # Frame threads are fastest but hold back a frame each.
         self.stream.thread_type = "SLICE" if live else "AUTO"
+        self.stream.codec_context.thread_count = threads
         average, nominal = self.stream.average_rate, self.stream.guessed_rate
         # Frames far closer than the codec or their own durations say: the time stamps stand still.
         self.stuck = bool(average and nominal and average > 2 * nominal)
@@ -136,17 +140,17 @@ class Video:
             raise stopped
 
 
-def open_at(source: str | Path, start: float, timeout: float | None = None) -> Video:
+def open_at(source: str | Path, start: float, timeout: float | None = None, threads: int = 0) -> Video:
     """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
     # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
     for target in (start, start - 10.0):
         if target < _DECODE_RATHER_THAN_SEEK:
             break
-        video = Video(source, timeout)
+        video = Video(source, timeout, threads=threads)
         if next(video, None) is not None and video.seek(target):
             return video
         video.close()
-    return Video(source, timeout)
+    return Video(source, timeout, threads=threads)
 
 
 def is_address(source: str | Path) -> bool:

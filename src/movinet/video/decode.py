@@ -2,10 +2,11 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from torch import Tensor
 from movinet.errors import VideoError
 from movinet.video.container import Video, is_address, open_at
 from movinet.video.pixels import ToRGB
-from movinet.video.timing import at_rate
+from movinet.video.timing import at_rate, at_times
 from movinet.video.transform import Transform
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -83,6 +85,24 @@ def probe(path: str | Path, timeout: float = 10.0) -> VideoInfo:
         return VideoInfo(size, fps, duration, frames, rotation, codec)
 
 
+def duration(path: str | Path, *, folder_fps: float = 1.0) -> float:
+    """Seconds a video or image folder lasts, as its container tells or, where it does not, found by decoding.
+
+    Raises:
+        VideoError: As `read_frames`.
+    """
+    _check_exists(path)
+    if _is_folder(path):
+        return len(_images(Path(path))) / folder_fps
+    with Video(path) as video:
+        if video.duration:
+            return video.duration
+        end = max((time + lasting for time, lasting, _ in video), default=0.0)
+        if not end:
+            raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+        return end
+
+
 def read_frames(
     path: str | Path,
     fps: float | None = None,
@@ -129,6 +149,38 @@ def read_frames(
     return _read_video(path, fps, start, end, timeout if is_address(path) else None)
 
 
+def read_at(path: str | Path, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0) -> Iterator[Frame]:
+    """The frames shown at given instants, by the rule of `read_frames`. Only these are converted to RGB, and decoding
+    goes from the key frame before the first of them to the last.
+
+    Args:
+        path: A video, an image, or a folder of images.
+        times: Seconds from the first frame, at least one, ascending. After the end the last frame stays.
+        folder_fps: At which rate a folder's images were taken.
+        threads: Decoding threads, as in `movinet.video.container.Video`.
+
+    Yields:
+        A frame for each of `times`; those shown more than once share their pixels.
+
+    Raises:
+        VideoError: Missing, not readable, not a video, or without a frame that can be decoded.
+        ValueError: No times, or times that descend or are negative.
+    """
+    if not times or times[0] < 0 or any(later < earlier for earlier, later in pairwise(times)):
+        raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
+    _check_exists(path)
+    if _is_folder(path):
+        yield from _converted(at_times(_timed_images(Path(path), folder_fps), times), _read_image)
+        return
+    with open_at(path, times[0], threads=threads) as video:
+        found = False
+        for frame in _converted(at_times(video, times), ToRGB(video.stream.sample_aspect_ratio)):
+            found = True
+            yield frame
+        if not found:
+            raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+
+
 def read_clip(
     path: str | Path,
     transform: Transform,
@@ -153,13 +205,13 @@ def read_clip(
     return torch.cat([transform(frame.rgb) for frame in islice(frames, max_frames)], dim=1)
 
 
-def _sample(video: Video, fps: float | None, start: float, end: float | None) -> Iterator[Frame]:
-    """Frames of an open video at a rate; only those shown are converted."""
-    to_rgb = ToRGB(video.stream.sample_aspect_ratio)
-    last, rgb = None, np.empty((0, 0, 3), np.uint8)
-    for time, frame in at_rate(video, fps, start, end):
-        if frame is not last:
-            last, rgb = frame, to_rgb(frame)
+def _converted(timed: Iterator[tuple[float, T]], to_rgb: Callable[[T], NDArray[np.uint8]]) -> Iterator[Frame]:
+    """Sampled frames as RGB; those that repeat are converted once."""
+    last: list[T] = []  # at most one
+    rgb = np.empty((0, 0, 3), np.uint8)
+    for time, frame in timed:
+        if not last or frame is not last[0]:
+            last, rgb = [frame], to_rgb(frame)
         yield Frame(rgb, time)
 
 
@@ -169,7 +221,7 @@ def _read_video(
     with open_at(path, start, timeout) as video:
         count = 0
         try:
-            for frame in _sample(video, fps, start, end):
+            for frame in _converted(at_rate(video, fps, start, end), ToRGB(video.stream.sample_aspect_ratio)):
                 count += 1
                 yield frame
         finally:
@@ -183,15 +235,21 @@ def _read_video(
 
 
 def _read_folder(folder: Path, fps: float | None, start: float, end: float | None, rate: float) -> Iterator[Frame]:
-    images = _images(folder)
-    timed = ((index / rate, 1 / rate, image) for index, image in enumerate(images))
-    last, rgb = None, np.empty((0, 0, 3), np.uint8)
-    for time, image in at_rate(timed, fps, start, end):
-        if image is not last:
-            last, rgb = image, next(_read_video(image, None, 0.0, None, None)).rgb
-        yield Frame(rgb, time)
-    if last is None:
+    images = _timed_images(folder, rate)
+    found = False
+    for frame in _converted(at_rate(images, fps, start, end), _read_image):
+        found = True
+        yield frame
+    if not found:
         raise VideoError(f"{folder}: no image from {start} s; its {len(images)} images last {len(images) / rate:.2f} s")
+
+
+def _timed_images(folder: Path, rate: float) -> list[tuple[float, float, Path]]:
+    return [(index / rate, 1 / rate, image) for index, image in enumerate(_images(folder))]
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    return next(_read_video(path, None, 0.0, None, None)).rgb
 
 
 def _images(folder: Path) -> list[Path]:

@@ -49,6 +49,31 @@ def at_rate(
         k += 1
 
 
+def at_times(timed: Iterable[tuple[float, float, T]], times: Iterable[float]) -> Iterator[tuple[float, T]]:
+    """What is on screen at given instants, by the rule of `at_rate`; the first and last frame of all stay for ever.
+
+    Args:
+        timed: (time, duration, frame) in order of time, seconds.
+        times: Seconds, ascending. Equal ones give the same frame again.
+
+    Yields:
+        (time, frame) for each of `times`; nothing where there is no frame at all.
+    """
+    wanted = iter(times)
+    t = next(wanted, None)
+    shown: list[T] = []  # at most one
+    for time, _, frame in timed:
+        while shown and t is not None and t + LATE < time:
+            yield t, shown[0]
+            t = next(wanted, None)
+        if t is None:
+            return
+        shown = [frame]
+    while shown and t is not None:
+        yield t, shown[0]
+        t = next(wanted, None)
+
+
 class Stamped(Protocol):
     """The part of a decoded frame a `Clock` reads: stamps and duration in ticks of time_base seconds."""
 
