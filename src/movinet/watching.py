@@ -87,7 +87,7 @@ class View:
 
     def _bars(self, glance: Glance) -> Table:
         table = Table.grid(padding=(0, 1))
-        table.add_column(min_width=22, no_wrap=True)
+        table.add_column(width=28, no_wrap=True, overflow="ellipsis")  # steady, however labels change
         table.add_column(width=40)
         table.add_column(justify="right", width=6)
         for n, (label, probability) in enumerate(glance.prediction.top(self.topk)):
