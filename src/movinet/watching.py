@@ -40,6 +40,15 @@ class Glance:
     dropped: int  # frames that were due and missed
     reconnects: int
 
+    def figures(self) -> dict[str, float]:
+        """How the watching itself goes, for programs."""
+        return {
+            "fps": round(self.fps, 2),
+            "step_ms": round(self.step_ms, 2),
+            "dropped": self.dropped,
+            "reconnects": self.reconnects,
+        }
+
 
 def watch(
     recognizer: Recognizer, source: Source, detector: EventDetector, seconds: float | None = None

@@ -102,6 +102,7 @@ def watch(
     seconds: float | None = None,
     loop: bool = False,
     timeout: float = 10.0,
+    retries: int | None = None,
     device: str = "cpu",
     threads: int | None = None,
     offline: bool = False,
@@ -126,6 +127,7 @@ def watch(
         seconds: stop after so many seconds of the source.
         loop: begin again at the end of a file.
         timeout: seconds an address may stay silent before it counts as lost.
+        retries: failed attempts in a row after which a lost source is given up; never by default.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; all by default.
         offline: never download.
@@ -136,23 +138,28 @@ def watch(
         raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
     if not timeout > 0:
         raise MovinetError(f"--timeout must be positive, got {timeout}")
+    if retries is not None and retries < 0:
+        raise MovinetError(f"--retries must be at least 0, got {retries}")
     recognizer = _load(model, labels, offline, device, threads, memory=memory)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
     detector = EventDetector(on, off, shortest, frozenset(ignore))
     view = View(source, recognizer.info.name, topk)
-    with LiveSource(source, recognizer.info.transform.fps, loop=loop, timeout=timeout) as live:
-        if json or not out.is_terminal:
-            for glance in look(recognizer, live, detector, seconds):
-                if json:
-                    figures = {"fps": round(glance.fps, 2), "dropped": glance.dropped, "reconnects": glance.reconnects}
-                    print_json({"type": "prediction", **as_dict(glance.prediction, topk), **figures})
-                report_events(glance.ended, json)
-        else:
-            with Live(console=out, refresh_per_second=10) as screen:
-                for glance in look(recognizer, live, detector, seconds):
-                    screen.update(view.render(glance))
-    report_events(detector.finish(), json)
+    fps = recognizer.info.transform.fps
+    try:
+        with LiveSource(source, fps, loop=loop, timeout=timeout, retries=retries) as live:
+            glances = look(recognizer, live, detector, seconds)
+            if json or not out.is_terminal:
+                for glance in glances:
+                    if json:
+                        print_json({"type": "prediction", **as_dict(glance.prediction, topk), **glance.figures()})
+                    report_events(glance.ended, json)
+            else:
+                with Live(console=out, refresh_per_second=10) as screen:
+                    for glance in glances:
+                        screen.update(view.render(glance))
+    finally:  # also after Ctrl-C: an event that has begun is not lost
+        report_events(detector.finish(), json)
     return 0
 
 

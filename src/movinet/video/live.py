@@ -1,5 +1,6 @@
 """Cameras, network streams and files played in real time: always the newest frame, never a queue."""
 
+import logging
 import random
 import sys
 import threading
@@ -16,6 +17,8 @@ from movinet.video.container import Video, is_address, without_password
 from movinet.video.decode import Frame, read_frames
 from movinet.video.pixels import ToRGB
 from movinet.video.timing import Ticks
+
+logger = logging.getLogger(__name__)
 
 _STREAM_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
 _CLOSE_WITHIN = 1.0  # seconds
@@ -42,7 +45,7 @@ class LiveSource:
         fps: Frames a second wanted.
         loop: Begin again at the end of a file. Time goes on.
         timeout: Seconds an address may take to open, or stay silent, before it counts as lost.
-        retries: Failed attempts in a row after which a lost source is given up.
+        retries: Failed attempts in a row after which a lost source is given up; None never gives up.
         pause: First and longest pause before opening again, seconds.
 
     Raises:
@@ -56,7 +59,7 @@ class LiveSource:
         *,
         loop: bool = False,
         timeout: float = 10.0,
-        retries: int = 10,
+        retries: int | None = None,
         pause: tuple[float, float] = (0.5, 10.0),
     ) -> None:
         if not 0 < fps < float("inf"):
@@ -193,6 +196,7 @@ class LiveSource:
     def _found(self) -> None:
         """A frame has come."""
         if self._failures:
+            logger.warning("%s: found again", without_password(self.source))
             self.reconnects += 1
             self._failures, self._pauses = 0, back_off(*self.pause)
         self._seen = True
@@ -205,6 +209,8 @@ class LiveSource:
             raise VideoError(f"{name}: {reason}, before any frame came")
         if self._failures == self.retries:
             raise VideoError(f"{name}: lost, and not found again in {self.retries} attempts: {reason}")
+        if self._failures == 0:
+            logger.warning("%s: lost (%s), trying again", name, reason)
         self._failures += 1
         self._closed.wait(next(self._pauses))
 
