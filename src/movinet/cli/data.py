@@ -1,13 +1,18 @@
-"""Commands about data: data synthesize."""
+"""Commands about data: data synthesize, data check."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
+from rich.markup import escape
 
 from movinet.cli.app import app, at_least_one, examples
-from movinet.cli.console import out, progress_bar
+from movinet.cli.console import out, print_json, progress_bar
+from movinet.cli.data_report import print_report
+from movinet.data.check import check_set
+from movinet.data.lists import read_set
+from movinet.data.sheet import contact_sheet
 from movinet.data.synthetic import GESTURES, write_dataset
 from movinet.errors import MovinetError
 
@@ -66,3 +71,52 @@ def synthesize(
         )
     out.print(f"{folder}: {clips} clips each of {len(gestures) or len(GESTURES)} gestures, listed in clips.csv")
     return 0
+
+
+@data.command(
+    help_epilogue=examples(
+        "movinet data check clips/",
+        "movinet data check train.csv val.csv --videos /data/videos --sheet sheet.png",
+        "movinet data check clips/ --json | jq .problems",
+    )
+)
+def check(
+    *paths: Path,
+    videos: Path | None = None,
+    skip_missing: bool = False,
+    sheet: Path | None = None,
+    workers: int | None = None,
+    json: bool = False,
+) -> int:
+    """Look at every clip of a data set before training on it, and say what is in it and what is wrong.
+
+    Reads a folder with a folder of videos per class (also within train, val, test), CSV and JSON lists (file, label,
+    and optionally start, end, split), and the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51.
+    Exit code 2 where training is impossible.
+
+    Args:
+        paths: a folder or a list; several are the splits of one set.
+        videos: where listed videos are; by default where the list is.
+        skip_missing: leave out listed videos that are not there.
+        sheet: draw a contact sheet of the classes into this PNG.
+        workers: threads; one a core by default.
+        json: one JSON object, for programs.
+    """
+    if workers is not None:
+        at_least_one("--workers", workers)
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise MovinetError(f"--sheet {sheet}: the picture to write must end in .png")
+    listing = read_set(*paths, videos=videos, skip_missing=skip_missing)
+    with progress_bar("checking") as progress:
+        report = check_set(listing.splits, progress, workers)
+    if sheet is not None:
+        contact_sheet(listing.select(), sheet, workers=workers)
+    if json:
+        missing = [str(path) for path in listing.missing]
+        print_json({"kind": listing.kind, "missing": missing, **report.to_dict()})
+    else:
+        out.print(f"[bold]{escape(', '.join(map(str, paths)))}[/]  {listing.kind}")
+        print_report(report, len(listing.missing))
+        if sheet is not None:
+            out.print(f"{sheet}: what the classes look like", markup=False)
+    return 2 if report.fatal else 0
