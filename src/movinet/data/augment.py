@@ -158,8 +158,7 @@ def _jitter(clip: Tensor, colour: ColourJitter, rng: np.random.Generator) -> Ten
     hue = torch.linalg.solve(_TO_YIQ, turn @ _TO_YIQ) if colour.hue else torch.eye(3)
     saturate = saturation * torch.eye(3) + (1 - saturation) * _TO_GREY.expand(3, 3)
     pixels = clip.reshape(-1, 3).float()
-    grey = pixels.mean(dim=0) @ _TO_GREY
-    changed = torch.addmm(
-        (brightness * (1 - contrast) * grey).expand(3), pixels, (brightness * contrast * saturate @ hue).T
-    )
+    grey = float(pixels.mean(dim=0) @ _TO_GREY)
+    changed = pixels @ (brightness * contrast * saturate @ hue).T
+    changed += brightness * (1 - contrast) * grey
     return changed.round_().clamp_(0, 255).to(torch.uint8).view(clip.shape)

@@ -76,8 +76,9 @@ _LEVELS = torch.arange(256)
 
 def auto_contrast(clip: Tensor, *_: object) -> Tensor:
     """Each channel stretched to 0..255."""
-    low = clip.amin(dim=(0, 1, 2)).float()
-    high = clip.amax(dim=(0, 1, 2)).float()
+    columns = clip.view(-1, clip.shape[2] * 3)  # down to one row first: short rows are slow to reduce
+    low = columns.amin(0).view(-1, 3).amin(0).float()
+    high = columns.amax(0).view(-1, 3).amax(0).float()
     scale = 255.0 / (high - low).clamp(min=1.0)
     table = ((_LEVELS[:, None] - low) * scale).clamp(0, 255)
     return _per_channel(clip, torch.where(high > low, table, _LEVELS[:, None].float()).to(torch.uint8))
@@ -116,8 +117,10 @@ def solarize_add(clip: Tensor, level: float, *_: object) -> Tensor:
 
 def color(clip: Tensor, level: float, *_: object) -> Tensor:
     """Between grey (factor 0), the clip (1) and beyond; factor 0.1 to 1.9."""
-    grey = (clip.float() @ torch.tensor(_GREY)).to(torch.uint8)
-    return _blend(grey[..., None].expand_as(clip), clip, _factor(level))
+    factor = _factor(level)
+    # Per pixel grey + factor · (pixel − grey), as one matrix: short rows are slow to broadcast over.
+    mix = factor * torch.eye(3) + (1 - factor) * torch.tensor(_GREY)[:, None]
+    return (clip.float() @ mix).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def contrast(clip: Tensor, level: float, *_: object) -> Tensor:
@@ -137,7 +140,7 @@ def sharpness(clip: Tensor, level: float, *_: object) -> Tensor:
     smooth = clip.clone()
     inside = conv2d(clip.permute(0, 3, 1, 2).float(), kernel, groups=3).clamp(0, 255)
     smooth[:, 1:-1, 1:-1] = inside.permute(0, 2, 3, 1).to(torch.uint8)
-    return _blend(smooth, clip, _factor(level))
+    return torch.lerp(smooth.float(), clip.float(), _factor(level)).clamp_(0, 255).to(torch.uint8)
 
 
 def rotate(clip: Tensor, level: float, _: object, rng: np.random.Generator) -> Tensor:
@@ -181,12 +184,6 @@ def _signed(amount: float, rng: np.random.Generator) -> float:
     return amount if rng.random() < 0.5 else -amount
 
 
-def _blend(zero: Tensor, one: Tensor, factor: float) -> Tensor:
-    """zero at factor 0, one at 1, beyond above; cut off to uint8 as TensorFlow casts."""
-    start = zero.float()
-    return torch.lerp(start, one.float(), factor).clamp_(0, 255).to(torch.uint8)
-
-
 def _table(clip: Tensor, table: Tensor) -> Tensor:
     """Each level replaced by the table's entry, (256,)."""
     return table.to(torch.uint8).index_select(0, clip.flatten().int()).view(clip.shape)
@@ -194,11 +191,7 @@ def _table(clip: Tensor, table: Tensor) -> Tensor:
 
 def _per_channel(clip: Tensor, tables: Tensor) -> Tensor:
     """Each channel's levels replaced by its column of the (256, 3) tables."""
-    return (
-        tables.flatten()
-        .index_select(0, (clip.int() * 3 + torch.arange(3, dtype=torch.int32)).flatten())
-        .view(clip.shape)
-    )
+    return torch.stack([_table(clip[..., channel], tables[:, channel]) for channel in range(3)], dim=-1)
 
 
 def _warp(clip: Tensor, to_x: tuple[float, float, float], to_y: tuple[float, float, float]) -> Tensor:

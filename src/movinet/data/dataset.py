@@ -1,0 +1,229 @@
+"""Labelled videos as training and test examples, in an order that depends on nothing but seed and epoch."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from av.error import FFmpegError
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
+from movinet.data.sampling import Sampling
+from movinet.data.videos import Video, VideoSet
+from movinet.errors import MovinetError, VideoError
+from movinet.video.decode import duration, read_at
+from movinet.video.timing import LATE
+from movinet.video.transform import Transform
+
+logger = logging.getLogger(__name__)
+
+
+_EXAMPLE, _REPLACEMENT, _ORDER = range(3)  # what a generator is for
+
+
+class Example(NamedTuple):
+    """One example, or a batch of them with a further first axis.
+
+    Attributes:
+        clip: float32 (3, T, h, w) in the transform's range; (clips, 3, T, h, w) where the sampling gives several.
+        target: The class, int64; for multi-label sets float32 (classes,) of 0 and 1.
+        video: Which of the set's videos is shown: another than was asked for, where that could not be read.
+    """
+
+    clip: Tensor
+    target: Tensor
+    video: int
+
+
+class Pick(NamedTuple):
+    """Which example is wanted: `epoch` decides what is random about it."""
+
+    epoch: int
+    video: int
+
+
+class ClipDataset(Dataset[Example]):
+    """Videos, sampled, augmented and made ready for a network.
+
+    The example of a `Pick` depends on it and the arguments here, not on process, worker or what was read before. A
+    video that cannot be read is replaced by one with the same labels, or any if none of those can be read; that is
+    logged once and noted in `broken`.
+
+    Args:
+        videos: The set, with its classes.
+        transform: Of the network.
+        sampling: From a stretch's duration to the instants to be seen; see `movinet.data.sampling`.
+        augmentation: For training.
+        seed: Of sampling and augmentation.
+        folder_fps: At which rate image folders were taken; the transform's by default.
+
+    Raises:
+        MovinetError: No videos, labels that are no class, or `swap` pairs that are none.
+    """
+
+    def __init__(
+        self,
+        videos: VideoSet,
+        transform: Transform,
+        sampling: Sampling,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        folder_fps: float | None = None,
+    ) -> None:
+        if not videos.videos:
+            raise MovinetError("a data set needs at least one video")
+        self.videos, self.classes, self.multi_label = videos.videos, videos.labels, videos.multi_label
+        self.transform, self.sampling, self.augmentation = transform, sampling, augmentation
+        self.seed = seed
+        self.folder_fps = folder_fps or transform.fps
+        self.broken = torch.zeros(len(self.videos), dtype=torch.bool).share_memory_()
+        """Which videos could not be read so far, in any worker."""
+        self._class_of = {label: index for index, label in enumerate(self.classes)}
+        swapped = chain.from_iterable(augmentation.swap) if augmentation else ()
+        labels = {label for video in self.videos for label in video.labels}
+        if unknown := sorted({*labels, *swapped} - set(self.classes)):
+            raise MovinetError(f"no class is called {', '.join(unknown)}; there are {', '.join(self.classes)}")
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, pick: Pick | int) -> Example:
+        """The example of a pick; of an index alone, that of epoch 0.
+
+        Raises:
+            MovinetError: Not one video can be read.
+        """
+        epoch, asked = (0, pick) if isinstance(pick, int) else pick
+        for index in self._candidates(epoch, asked):
+            try:
+                return self._read(index, _generator(_EXAMPLE, self.seed, epoch, asked))
+            except (VideoError, FFmpegError, OSError) as error:
+                if not self.broken[index]:
+                    self.broken[index] = True
+                    logger.warning("left out and replaced by others: %s", error)
+        raise MovinetError(f"none of the {len(self)} videos can be read; the first is {self.videos[0].path}")
+
+    def _candidates(self, epoch: int, asked: int) -> Iterator[int]:
+        """The video asked for, then others to take its place: first those with the same labels, at random."""
+        yield asked
+        labels = self.videos[asked].labels
+        order = _generator(_REPLACEMENT, self.seed, epoch, asked).permutation(len(self)).tolist()
+        others = [index for index in order if index != asked]
+        yield from sorted(others, key=lambda index: self.videos[index].labels != labels)
+
+    def _read(self, index: int, rng: np.random.Generator) -> Example:
+        video = self.videos[index]
+        start, end = _stretch(video, self.folder_fps)
+        # What begins at the end is no longer part of the stretch.
+        instants = start + np.minimum(self.sampling(end - start, rng), max(0.0, end - start - 2 * LATE))
+        times, places = np.unique(instants, return_inverse=True)  # a decoder reads forwards
+        # One decoding thread: the workers are as many as there are cores.
+        read = read_at(video.path, times.tolist(), folder_fps=self.folder_fps, threads=1)
+        frames = (frame.rgb for frame in read)
+        labels = video.labels
+        if self.augmentation is None:
+            clip = torch.cat([self.transform(rgb) for rgb in frames], dim=1)
+        else:
+            pixels = _shrunk(frames, self.transform, self.augmentation, rng)
+            pixels, mirrored = augment(pixels, self.augmentation, rng)
+            labels = self.augmentation.mirrored(labels) if mirrored else labels
+            clip = replace(self.transform, resize_short=min(self.transform.size))(pixels)
+        clip = clip[:, places.ravel()]
+        if instants.ndim == 2:
+            clip = clip.unflatten(1, instants.shape).movedim(1, 0)
+        return Example(clip, self._target(labels), index)
+
+    def _target(self, labels: Sequence[str]) -> Tensor:
+        classes = [self._class_of[label] for label in labels]
+        if not self.multi_label:
+            return torch.tensor(classes[0])
+        target = torch.zeros(len(self.classes))
+        target[classes] = 1.0
+        return target
+
+
+class EpochOrder(Sampler[Pick]):
+    """The order of an epoch: all examples once, shuffled anew in each. `set_epoch` before each epoch, with a position
+    to go on where a run was interrupted.
+
+    Args:
+        size: Examples in all.
+        seed: Of the shuffling.
+        shuffle: Otherwise in the order of the set.
+        rank, ranks: Of several processes each takes every `ranks`-th example, so that their n-th batches together are
+            the n-th batch of one process. A remainder is left out.
+    """
+
+    def __init__(self, size: int, seed: int = 0, shuffle: bool = True, rank: int = 0, ranks: int = 1) -> None:
+        if not 0 <= rank < ranks:
+            raise ValueError(f"rank must be at least 0 and less than the {ranks} ranks, not {rank}")
+        self.size, self.seed, self.shuffle, self.rank, self.ranks = size, seed, shuffle, rank, ranks
+        self.epoch = self.position = 0
+
+    def set_epoch(self, epoch: int, position: int = 0) -> None:
+        """Choose the epoch, leaving out the first `position` examples of this rank."""
+        self.epoch, self.position = epoch, position
+
+    def __iter__(self) -> Iterator[Pick]:
+        order = _generator(_ORDER, self.seed, self.epoch).permutation(self.size) if self.shuffle else range(self.size)
+        for place in range(self.position * self.ranks + self.rank, self.size - self.size % self.ranks, self.ranks):
+            yield Pick(self.epoch, int(order[place]))
+
+    def __len__(self) -> int:
+        return max(0, self.size // self.ranks - self.position)
+
+
+def load_batches(
+    dataset: ClipDataset, order: EpochOrder, batch_size: int, workers: int = 0, *, drop_last: bool = False
+) -> DataLoader[Example]:
+    """Batches of examples, prepared by `workers` processes of one thread each; 0 for this process.
+
+    What comes out is the same for any number of workers. Workers live from epoch to epoch.
+    """
+    return DataLoader(
+        dataset,
+        batch_size,
+        sampler=order,
+        num_workers=workers,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+        drop_last=drop_last,
+        generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
+    )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _generator(purpose: int, *seeds: int) -> np.random.Generator:
+    return np.random.default_rng((purpose, *seeds))
+
+
+def _stretch(video: Video, folder_fps: float) -> tuple[float, float]:
+    """(start, end) in seconds, within what there is of the video."""
+    lasts = duration(video.path, folder_fps=folder_fps)
+    end = lasts if video.end is None else min(video.end, lasts)
+    if not video.start < end:
+        raise VideoError(f"{video.path}: lasts {lasts:.2f} s, so nothing is left from {video.start} s on")
+    return video.start, end
+
+
+def _shrunk(
+    frames: Iterator[NDArray[np.uint8]], transform: Transform, augmentation: Augmentation, rng: np.random.Generator
+) -> Tensor:
+    """(T, h, w, 3) uint8 at the network's size, each frame shrunk as it comes: a long clip is never in memory whole."""
+    if augmentation.crop is None:
+        levels = replace(transform, scale=(0.0, 255.0))
+        return torch.cat([levels(rgb).round_().to(torch.uint8) for rgb in frames], dim=1).permute(1, 2, 3, 0)
+    first = next(frames)
+    box = draw_box(augmentation.crop, first.shape[:2], transform.size, rng)
+    return torch.cat(
+        [crop_and_resize(torch.from_numpy(rgb)[None], box, transform.size) for rgb in chain([first], frames)]
+    )

@@ -1,0 +1,210 @@
+"""Examples that depend on seed, epoch and video alone, whatever else happens."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.data.dataset import ClipDataset, EpochOrder, Example, Pick, load_batches
+from movinet.data.encode import encode_video
+from movinet.data.policies import AutoAugment
+from movinet.data.sampling import dense, random_clip, uniform, windows
+from movinet.data.videos import Video, VideoSet
+from movinet.errors import MovinetError
+from movinet.video.decode import read_clip
+from movinet.video.transform import Transform
+
+TRANSFORM = Transform((24, 24), 28, fps=5.0)
+SAMPLE = partial(random_clip, fps=5.0, frames=4, jitter=(0.8, 1.25))
+AUGMENTATION = Augmentation(
+    RandomCrop(), flip=0.5, swap=(("left", "right"),), policy=AutoAugment(), colour=ColourJitter(0.2)
+)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
+    """Six videos of two seconds, three of each class; frame t of video n has brightness 38·n + 2·t and a texture."""
+    folder = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    listed = []
+    for number in range(6):
+        texture = rng.integers(0, 20, (32, 48, 3), dtype=np.uint8)
+        frames = np.stack([texture + np.uint8(38 * number + 2 * t) for t in range(20)])
+        encode_video(folder / f"{number}.mp4", frames, 10.0)
+        listed.append(Video(folder / f"{number}.mp4", (("left", "right")[number % 2],)))
+    return VideoSet(tuple(listed), ("left", "right", "up"), False)
+
+
+def same(a: Example, b: Example) -> bool:
+    return bool(torch.equal(a.clip, b.clip) and torch.equal(a.target, b.target) and a.video == b.video)
+
+
+def test_an_example_depends_on_seed_epoch_and_video(videos: VideoSet) -> None:
+    make = partial(ClipDataset, videos, TRANSFORM, SAMPLE, AUGMENTATION)
+    dataset = make(seed=1)
+    first = dataset[Pick(3, 2)]
+    assert first.clip.shape == (3, 4, 24, 24)
+    assert first.clip.dtype == torch.float32
+    assert 0 <= first.clip.amin() <= first.clip.amax() <= 1
+    _ = dataset[0]
+    assert same(first, dataset[Pick(3, 2)])
+    assert same(first, make(seed=1)[Pick(3, 2)])
+    assert not same(first, dataset[Pick(4, 2)])
+    assert not same(first, make(seed=2)[Pick(3, 2)])
+    assert same(dataset[5], dataset[Pick(0, 5)])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(videos: VideoSet, workers: int) -> None:
+    dataset, order = ClipDataset(videos, TRANSFORM, SAMPLE, AUGMENTATION), EpochOrder(6, seed=4)
+    here, there = load_batches(dataset, order, 4), load_batches(dataset, order, 4, workers)
+    before = torch.random.get_rng_state()
+    epochs = []
+    for epoch in range(2):  # the workers live on, and must hear of the new epoch
+        order.set_epoch(epoch)
+        expected = list(here)
+        assert [len(batch.clip) for batch in expected] == [4, 2]
+        for a, b in zip(expected, there, strict=True):
+            assert torch.equal(a.clip, b.clip)
+            assert torch.equal(a.target, b.target)
+            assert torch.equal(a.video, b.video)
+        epochs.append(torch.cat([batch.video for batch in expected]).tolist())
+    assert epochs[0] != epochs[1]
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 12), st.booleans())
+def test_every_example_comes_once_and_an_epoch_can_be_gone_on_with(
+    size: int, ranks: int, position: int, shuffle: bool
+) -> None:
+    orders = [EpochOrder(size, 7, shuffle, rank, ranks) for rank in range(ranks)]
+    for order in orders:
+        order.set_epoch(2)
+    whole = [list(order) for order in orders]
+    assert {len(picks) for picks in whole} == {size // ranks} == {len(order) for order in orders}
+    seen = [pick.video for picks in whole for pick in picks]
+    assert len(set(seen)) == len(seen) == size - size % ranks
+    single = EpochOrder(size, 7, shuffle)
+    single.set_epoch(2)
+    assert [pick for turn in zip(*whole, strict=True) for pick in turn] == list(single)[: len(seen)]
+    for order, picks in zip(orders, whole, strict=True):
+        order.set_epoch(2, position)
+        assert list(order) == picks[position:]
+        assert len(order) == len(picks[position:])
+
+
+def test_without_augmentation_it_is_the_clip_the_network_is_given(videos: VideoSet) -> None:
+    dataset = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0))
+    video = videos.videos[1]
+    assert torch.equal(dataset[1].clip, read_clip(video.path, TRANSFORM))
+    cut = ClipDataset(replace(videos, videos=(replace(video, start=0.6, end=1.4),)), TRANSFORM, partial(dense, fps=5.0))
+    assert torch.equal(cut[0].clip, read_clip(video.path, TRANSFORM, 0.6, 1.4))
+    assert int(dataset[1].target) == 1
+    nothing = ClipDataset(videos, replace(TRANSFORM, scale=(-1.0, 1.0)), partial(dense, fps=5.0), Augmentation())
+    assert torch.allclose(nothing[1].clip, dataset[1].clip * 2 - 1, atol=1e-6)
+
+
+def test_a_stretch_ends_before_its_end(videos: VideoSet) -> None:
+    video = replace(videos.videos[0], start=0.5, end=1.0)
+    held = ClipDataset(replace(videos, videos=(video,)), TRANSFORM, partial(windows, fps=5.0, frames=6))[0].clip
+    assert torch.equal(held[:, -1:], read_clip(video.path, TRANSFORM, start=0.95, max_frames=1))
+
+
+def test_several_clips_of_a_video(videos: VideoSet) -> None:
+    both = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0].clip
+    alone = ClipDataset(videos, TRANSFORM, partial(uniform, frames=10))[0].clip
+    assert both.shape == (2, 3, 5, 24, 24)
+    assert torch.equal(both[0], alone[:, ::2])
+    assert torch.equal(both[1], alone[:, 1::2])
+
+
+def test_a_mirrored_clip_has_the_mirrored_label(videos: VideoSet) -> None:
+    swap = Augmentation(flip=1.0, swap=(("left", "right"),))
+    plain = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0))[0]
+    mirrored = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0), swap)[0]
+    assert (int(plain.target), int(mirrored.target)) == (0, 1)
+    assert torch.allclose(mirrored.clip.flip(3), plain.clip, atol=1 / 255)
+
+
+def test_multi_label_targets(videos: VideoSet) -> None:
+    listed = (replace(videos.videos[0], labels=("left", "up")), replace(videos.videos[1], labels=()))
+    dataset = ClipDataset(VideoSet(listed, videos.labels, True), TRANSFORM, partial(dense, fps=5.0))
+    assert dataset[0].target.tolist() == [1, 0, 1]
+    assert dataset[1].target.tolist() == [0, 0, 0]
+
+
+@pytest.fixture
+def damaged(videos: VideoSet, tmp_path: Path) -> VideoSet:
+    """Of the first class, two are broken."""
+    empty, cut = tmp_path / "empty.mp4", tmp_path / "cut.mp4"
+    empty.touch()
+    cut.write_bytes(videos.videos[2].path.read_bytes()[:300])
+    listed = list(videos.videos)
+    listed[0] = replace(listed[0], path=empty)
+    listed[2] = replace(listed[2], path=cut)
+    return replace(videos, videos=tuple(listed))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_video_is_replaced_by_one_of_its_class(
+    damaged: VideoSet, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset, order = ClipDataset(damaged, TRANSFORM, SAMPLE, seed=3), EpochOrder(6, shuffle=False)
+    batches = load_batches(dataset, order, 6, workers)
+    with caplog.at_level(logging.WARNING):
+        for epoch in range(3):
+            order.set_epoch(epoch)
+            (batch,) = batches
+            assert batch.video.tolist() == [4, 1, 4, 3, 4, 5]
+            assert batch.target.tolist() == [0, 1, 0, 1, 0, 1]
+    assert dataset.broken.tolist() == [True, False, True, False, False, False]
+    if not workers:  # what other processes log is not seen here
+        assert len(caplog.records) == 2
+        assert all(any(name in line for line in caplog.messages) for name in ("empty.mp4", "cut.mp4"))
+
+
+def test_what_replaces_a_broken_video_depends_on_the_epoch_alone(videos: VideoSet, tmp_path: Path) -> None:
+    listed = (replace(videos.videos[0], path=tmp_path / "gone.mp4"), *videos.videos[1:])
+    datasets = [ClipDataset(replace(videos, videos=listed), TRANSFORM, SAMPLE, seed=3) for _ in range(2)]
+    picks = [Pick(epoch, 0) for epoch in range(8)]
+    chosen = [datasets[0][pick] for pick in picks]
+    assert {example.video for example in chosen} == {2, 4}
+    again = [datasets[1][pick] for pick in reversed(picks)][::-1]
+    assert all(same(a, b) for a, b in zip(chosen, again, strict=True))
+
+
+def test_a_class_without_a_readable_video_and_a_set_without_one(videos: VideoSet, tmp_path: Path) -> None:
+    gone = replace(videos.videos[0], path=tmp_path / "gone.mp4", labels=("up",))
+    late = replace(videos.videos[1], start=60.0)
+    mixed = ClipDataset(replace(videos, videos=(gone, late, videos.videos[3])), TRANSFORM, SAMPLE)
+    assert [mixed[index].video for index in range(3)] == [2, 2, 2]
+    assert int(mixed[0].target) == 1
+    with pytest.raises(MovinetError, match="none of the 2 videos"):
+        _ = ClipDataset(replace(videos, videos=(gone, late)), TRANSFORM, SAMPLE)[0]
+
+
+def test_what_cannot_be_learnt_is_refused(videos: VideoSet) -> None:
+    with pytest.raises(MovinetError, match="at least one video"):
+        ClipDataset(replace(videos, videos=()), TRANSFORM, SAMPLE)
+    with pytest.raises(MovinetError, match="no class is called right"):
+        ClipDataset(replace(videos, labels=("left",)), TRANSFORM, SAMPLE)
+    with pytest.raises(MovinetError, match="no class is called down"):
+        ClipDataset(videos, TRANSFORM, SAMPLE, Augmentation(swap=(("up", "down"),)))
+    with pytest.raises(ValueError, match="rank"):
+        EpochOrder(4, rank=2, ranks=2)
+
+
+def test_image_folders(tmp_path: Path, videos: VideoSet) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.ppm").write_bytes(b"P6 32 32 255\n" + bytes([40 * number] * 32 * 32 * 3))
+    dataset = ClipDataset(
+        VideoSet((Video(tmp_path, ("up",)),), videos.labels, False), TRANSFORM, partial(dense, fps=5.0), folder_fps=10.0
+    )
+    assert torch.allclose(dataset[0].clip[0, :, 0, 0] * 255, torch.tensor([0.0, 80.0, 160.0]), atol=1)
