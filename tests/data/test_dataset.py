@@ -117,6 +117,18 @@ def test_a_stretch_ends_before_its_end(videos: VideoSet) -> None:
     assert torch.equal(held[:, -1:], read_clip(video.path, TRANSFORM, start=0.95, max_frames=1))
 
 
+def at(instants: list[float], duration: float, rng: np.random.Generator) -> np.ndarray:
+    return np.array(instants)
+
+
+@pytest.mark.parametrize("augmentation", [None, Augmentation()])
+def test_instants_may_come_in_any_order(videos: VideoSet, augmentation: Augmentation | None) -> None:
+    instants = [1.4, 0.2, 1.0, 0.2, 1.8, 0.6]
+    ascending = ClipDataset(videos, TRANSFORM, partial(at, sorted(set(instants))), augmentation)[0].clip
+    clip = ClipDataset(videos, TRANSFORM, partial(at, instants), augmentation)[0].clip
+    assert torch.equal(clip, ascending[:, [3, 0, 2, 0, 4, 1]])
+
+
 def test_several_clips_of_a_video(videos: VideoSet) -> None:
     both = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0].clip
     alone = ClipDataset(videos, TRANSFORM, partial(uniform, frames=10))[0].clip

@@ -99,7 +99,7 @@ class ClipDataset(Dataset[Example]):
         Raises:
             MovinetError: Not one video can be read.
         """
-        epoch, asked = (0, pick) if isinstance(pick, int) else pick
+        epoch, asked = pick if isinstance(pick, tuple) else (0, pick)
         for index in self._candidates(epoch, asked):
             try:
                 return self._read(index, _generator(_EXAMPLE, self.seed, epoch, asked))
@@ -122,9 +122,9 @@ class ClipDataset(Dataset[Example]):
         start, end = _stretch(video, self.folder_fps)
         # What begins at the end is no longer part of the stretch.
         instants = start + np.minimum(self.sampling(end - start, rng), max(0.0, end - start - 2 * LATE))
-        times, places = np.unique(instants, return_inverse=True)  # a decoder reads forwards
+        order = np.argsort(instants, axis=None, kind="stable")  # a decoder reads forwards
         # One decoding thread: the workers are as many as there are cores.
-        read = read_at(video.path, times.tolist(), folder_fps=self.folder_fps, threads=1)
+        read = read_at(video.path, instants.ravel()[order].tolist(), folder_fps=self.folder_fps, threads=1)
         frames = (frame.rgb for frame in read)
         labels = video.labels
         if self.augmentation is None:
@@ -134,7 +134,8 @@ class ClipDataset(Dataset[Example]):
             pixels, mirrored = augment(pixels, self.augmentation, rng)
             labels = self.augmentation.mirrored(labels) if mirrored else labels
             clip = replace(self.transform, resize_short=min(self.transform.size))(pixels)
-        clip = clip[:, places.ravel()]
+        if (np.diff(order) < 0).any():
+            clip = clip[:, np.argsort(order)]
         if instants.ndim == 2:
             clip = clip.unflatten(1, instants.shape).movedim(1, 0)
         return Example(clip, self._target(labels), index)
