@@ -104,8 +104,8 @@ def check(
     """
     if workers is not None:
         at_least_one("--workers", workers)
-    if sheet is not None and sheet.suffix.lower() != ".png":
-        raise MovinetError(f"--sheet {sheet}: the picture to write must end in .png")
+    if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
+        raise MovinetError(f"--sheet {sheet}: want a file ending in .png, in a folder that is there")
     listing = read_set(*paths, videos=videos, skip_missing=skip_missing)
     with progress_bar("checking") as progress:
         report = check_set(listing.splits, progress, workers)

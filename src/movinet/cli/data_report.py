@@ -28,7 +28,7 @@ def print_report(report: Report, missing: int) -> None:
         out.print(f"{'frames/s':10} {_histogram(_whole(report.rates))}")
     out.print()
     if missing:
-        out.print(f"[yellow]![/] {missing} listed videos are not there and were left out")
+        out.print(f"[yellow]![/] listed videos that are missing and were left out: {missing}")
     for problem in report.problems:
         mark = "[bold red]✗[/]" if problem.fatal else "[yellow]![/]"
         out.print(f"{mark} {escape(problem.message)}")

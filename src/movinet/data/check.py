@@ -147,20 +147,20 @@ def _too_few(
 
 def _by_clip(seen: Mapping[Video, Inspection]) -> Iterable[Problem]:
     for kind, message, why in (
-        ("unreadable", "clips cannot be used", lambda found: found.error),
-        ("damaged", "clips are damaged in parts", lambda found: found.damage),
-        ("one_frame", "clips have one frame only", lambda found: f"{found.frames} frame" if found.frames == 1 else ""),
-        ("time_stamps", "clips have odd time stamps", lambda found: "; ".join(found.oddities)),
+        ("unreadable", "clips that cannot be used", lambda found: found.error),
+        ("damaged", "clips that are damaged in parts", lambda found: found.damage),
+        ("one_frame", "clips of a single frame", lambda found: f"{found.frames} frame" if found.frames == 1 else ""),
+        ("time_stamps", "clips with odd time stamps", lambda found: "; ".join(found.oddities)),
     ):
         items = tuple(f"{_name(video)}: {reason}" for video, found in seen.items() if (reason := why(found)))
         if items:
-            yield Problem(kind, f"{len(items)} {message}", tuple(sorted(items)))
+            yield Problem(kind, f"{message}: {len(items)}", tuple(sorted(items)))
 
 
 def _empty(counts: Mapping[str, Mapping[str, int]]) -> Iterable[Problem]:
     for name, count in counts.items():
         if (empty := tuple(label for label, clips in count.items() if not clips)) and len(empty) < len(count):
-            yield Problem("empty_class", f"{_of(name)}{len(empty)} classes have no clip that can be used", empty)
+            yield Problem("empty_class", f"{_of(name)}classes without a clip that can be used: {len(empty)}", empty)
 
 
 def _leaks(splits: Mapping[str, VideoSet], copies: Mapping[Path, Path]) -> Iterable[Problem]:
@@ -175,9 +175,11 @@ def _leaks(splits: Mapping[str, VideoSet], copies: Mapping[Path, Path]) -> Itera
             leaks.append(" = ".join(f"{name} {path}" for name, paths in parts.items() for path in paths))
         twice += [" = ".join(map(str, paths)) for paths in parts.values() if len(paths) > 1]
     if leaks:
-        yield Problem("leak", f"{len(leaks)} videos are in several splits: results will look too good", tuple(leaks))
+        yield Problem(
+            "leak", f"videos in several splits, which makes results look too good: {len(leaks)}", tuple(leaks)
+        )
     if twice:
-        yield Problem("duplicate", f"{len(twice)} videos are there more than once in a split", tuple(twice))
+        yield Problem("duplicate", f"videos that are there more than once in a split: {len(twice)}", tuple(twice))
 
 
 def _unbalanced(counts: Mapping[str, Mapping[str, int]], multi_label: bool) -> Iterable[Problem]:

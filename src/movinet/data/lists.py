@@ -75,10 +75,12 @@ def read_folder(folder: Path) -> Listing:
     found = [(path, video) for path in folders for video in find_videos(path)]
     loose = [path for path in inside if path.suffix.lower() in VIDEOS and path.is_file()]
     if not found:
-        why = f"{len(loose)} videos, but no folder per class" if loose else "no videos"
+        why = "videos, but no folder per class" if loose else "no videos"
         raise MovinetError(f"{folder}: {why}; want {folder.name}/CLASS/VIDEO, or give a list (CSV or JSON)")
     if loose:
-        logger.warning("%s: %d videos lie outside the folders of classes and are left out", folder, len(loose))
+        logger.warning(
+            "%s: left out because outside the folders of classes: %s", folder, ", ".join(path.name for path in loose)
+        )
     for path, video in found:
         if path == video:
             raise MovinetError(

@@ -75,7 +75,9 @@ def contact_sheet(
         top = _MARGIN + row * (height + _BETWEEN)
         for line, text in enumerate(_wrap(label)):
             _write(sheet, text, top + 2 + line * 20, _MARGIN, _BRIGHT, scale=2)
-        _write(sheet, f"{len(clips[label])} clips", top + height - 9, _MARGIN, _DIM)
+        _write(
+            sheet, f"{len(clips[label])} clip{'s' if len(clips[label]) != 1 else ''}", top + height - 9, _MARGIN, _DIM
+        )
     places: dict[int, int] = {}
     for (row, video), strip in zip(chosen, strips, strict=True):
         column = places[row] = places.get(row, -1) + 1
@@ -128,7 +130,7 @@ def _paste(cell: NDArray[np.uint8], picture: NDArray[np.uint8] | None) -> None:
         cell[:, max(0, -surplus) // 2 :][:, : picture.shape[1]] = picture
 
 
-def _wrap(label: str, width: int = _LABEL // 12 - 1, lines: int = 2) -> list[str]:
+def _wrap(label: str, width: int = _LABEL // 12 - 1, lines: int = 3) -> list[str]:
     """A label on at most some lines, broken between words where that is possible."""
     rest, wrapped = label, list[str]()
     while rest and len(wrapped) < lines:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import TypeVar
 
@@ -111,11 +111,12 @@ def gather(
     rows = list(rows)
     if not rows:
         raise MovinetError(f"{source}: lists no videos")
-    there = [row for row in rows if row.video.path.exists()]
-    missing = tuple(row.video.path for row in rows if not row.video.path.exists())
+    exists = [row.video.path.exists() for row in rows]  # asked once: a disk on the network takes its time
+    there = list(compress(rows, exists))
+    missing = tuple(row.video.path for row, found in zip(rows, exists, strict=True) if not found)
     if missing and (not skip_missing or not there):
         raise MovinetError(
-            f"{source}: {len(missing)} of {len(rows)} listed videos are not there ({_some(map(str, missing))}); "
+            f"{source}: {len(missing)} of {len(rows)} listed videos missing ({_some(map(str, missing))}); "
             "correct the list, say where the videos are (--videos), or leave out what is missing (--skip-missing)"
         )
     _refuse_duplicates(source, there)
@@ -182,8 +183,8 @@ def _refuse_duplicates(source: Path, rows: list[Row]) -> None:
             twice.append(f"{row.video.path}{as_what}, {earlier.where} and {row.where}")
     if twice:
         raise MovinetError(
-            f"{source}: {len(twice)} videos are listed twice ({_some(twice, '; ')}); "
-            "keep one, several labels of one video are written a|b"
+            f"{source}: listed twice: {_some(twice, '; ')}; keep one of each. Several "
+            "labels of one video are written a|b"
         )
 
 
