@@ -81,6 +81,16 @@ def test_inspection_of_any_container(tmp_path: Path, suffix: str) -> None:
     assert part.duration == pytest.approx(1.05, abs=0.01)
 
 
+def test_frames_stored_out_of_order(tmp_path: Path) -> None:
+    still = np.broadcast_to(noise(0, 1), (30, 32, 48, 3))
+    encode_video(tmp_path / "clip.mp4", still, fps=10)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stamps = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
+    assert stamps != sorted(stamps)
+    found = inspect(tmp_path / "clip.mp4")
+    assert (found.frames, found.oddities, found.damage) == (30, (), "")
+
+
 def test_inspection_of_spans(clips: Path) -> None:
     path = clips / "a/0.mp4"  # lasts one second
     assert "it lasts 1.00 s" in inspect(path, 5.0).error
@@ -122,10 +132,15 @@ def test_damage_is_seen(tmp_path: Path) -> None:
     found = inspect(path)
     assert not found.error
     assert "cut short" in found.damage
-    middle = len(data) // 3
-    path.write_bytes(data[:middle] + b"\x55" * (len(data) - 2 * middle) + data[-middle:])
+    path = tmp_path / "clip.mp4"
+    encode_video(path, noise(0, 60), fps=10)
+    spoilt = bytearray(path.read_bytes())
+    for place in range(len(spoilt) // 2, len(spoilt) * 3 // 4, 2000):
+        spoilt[place : place + 100] = bytes(100)
+    path.write_bytes(spoilt)
     found = inspect(path)
-    assert found.damage or found.error
+    assert (found.error, found.frames) == ("", 60)
+    assert "damaged at" in found.damage
 
 
 def test_odd_time_stamps_are_seen(tmp_path: Path) -> None:

@@ -201,6 +201,13 @@ def test_no_list_ends_in_another_error(tmp_path_factory: pytest.TempPathFactory,
             read_set(path)
 
 
+def test_a_video_may_be_in_two_splits(tmp_path: Path) -> None:
+    """Wrong as a rule, but that is for `movinet data check` to say."""
+    touch(tmp_path, "1.mp4", "2.mp4")
+    (tmp_path / "list.csv").write_text("file,label,split\n1.mp4,a,train\n2.mp4,b,train\n1.mp4,a,test\n")
+    assert [len(part.videos) for part in read_set(tmp_path / "list.csv").splits.values()] == [2, 1]
+
+
 def test_missing_videos_can_be_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "1.mp4")
     (tmp_path / "list.csv").write_text("file,label\n1.mp4,a\n2.mp4,b\n")

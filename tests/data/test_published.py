@@ -33,6 +33,7 @@ def test_kinetics(tmp_path: Path) -> None:
         (
             "passing American football (in game)/abc-_123456_000003_000013.mp4",
             "-bcdefghijk_000111_000121.mkv",
+            "-bcdefghijk.mp4",
             "xyz45678901.mp4",
         ),
     )
