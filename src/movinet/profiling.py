@@ -1,6 +1,5 @@
 """What a network costs: counted from its specification, and measured on this machine."""
 
-import resource
 import statistics
 import sys
 import time
@@ -31,7 +30,7 @@ class Profile:
     threads: int
     step_ms: float | None  # median of one frame, batch 1; None for base networks
     clip_ms: float | None  # median of the whole clip; None where not measured
-    peak_memory_mb: float  # of the whole process, torch included
+    peak_memory_mb: float | None  # of the whole process, torch included; None where the system does not tell
 
 
 def profile(
@@ -81,7 +80,6 @@ def profile(
         if clip or not spec.causal:
             video = torch.rand(1, 3, frames, *size)
             clip_ms = statistics.median(timed(lambda: model(video)) for _ in range(3))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     return Profile(
         name=spec.name,
         size=size,
@@ -96,5 +94,14 @@ def profile(
         threads=torch.get_num_threads(),
         step_ms=step_ms,
         clip_ms=clip_ms,
-        peak_memory_mb=peak,
+        peak_memory_mb=_peak_memory(),
     )
+
+
+def _peak_memory() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    kilobytes = 1024 if sys.platform == "darwin" else 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobytes / 1024

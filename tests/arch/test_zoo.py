@@ -70,8 +70,10 @@ def test_names() -> None:
         spec = network_spec(name)
         assert spec.name == name
         assert spec.causal == name.endswith("stream")
-    with pytest.raises(SpecError, match="no network is called 'movinet_a7_base'; there are movinet_t0_base"):
+    with pytest.raises(SpecError, match="no network is called 'movinet_a7_base'; did you mean movinet_a"):
         network_spec("movinet_a7_base")
+    with pytest.raises(SpecError, match="no network is called 'resnet'; there are movinet_t0_base"):
+        network_spec("resnet")
 
 
 @pytest.mark.parametrize("kind", ["base", "stream"])

@@ -71,6 +71,10 @@ MODEL = "--model @/tiny_stream.safetensors"
         (f"classify @/good.mp4 {MODEL} --device toaster", "toaster"),
         (f"classify @/good.mp4 {MODEL} --start 5 --end 2", "end"),
         (f"classify @/good.mp4 {MODEL} --start 100", "good.mp4"),
+        (f"classify @/good.mp4 {MODEL} --start nan", "--start"),
+        (f"classify @/good.mp4 {MODEL} --end inf", "--end"),
+        (f"classify @/good.mp4 {MODEL} --device meta", "meta"),
+        (f"classify http://127.0.0.1:9/a.mp4 {MODEL}", "http://127.0.0.1:9/a.mp4"),
         (f"classify @/good.mp4 {MODEL} --labels @/labels.txt", "2 labels for 3 classes"),
         (f"classify @/good.mp4 {MODEL} --labels @/missing.txt", "missing.txt"),
         (f"classify @/good.mp4 {MODEL} --frobnicate", "frobnicate"),
@@ -84,9 +88,12 @@ MODEL = "--model @/tiny_stream.safetensors"
         (f"watch @/good.mp4 {MODEL} --on 0.2 --off 0.5", "--off"),
         (f"watch @/good.mp4 {MODEL} --timeout 0", "--timeout"),
         (f"watch @/good.mp4 {MODEL} --memory -1", "--memory"),
+        (f"watch @/good.mp4 {MODEL} --memory nan", "--memory"),
+        (f"watch @/good.mp4 {MODEL} --seconds -3", "--seconds"),
+        (f"watch @/good.mp4 {MODEL} --retries -1", "--retries"),
         (f"watch http://127.0.0.1:9/ {MODEL} --timeout 1", "127.0.0.1"),
         ("watch @/good.mp4 --model @/tiny_base.safetensors", "base network"),
-        ("profile movinet_a9_stream", "movinet_a0_stream"),
+        ("profile movinet_a9_stream", "did you mean movinet_a6_stream"),
         ("profile @/spec.yaml", "spec.yaml"),
         ("profile @/missing.yaml", "missing.yaml"),
         ("profile movinet_t0_stream --frames 0", "--frames"),
@@ -96,6 +103,19 @@ MODEL = "--model @/tiny_stream.safetensors"
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate", "field=value"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate=door", "door"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option colour=red", "colour"),
+        ("convert @/tiny_stream.safetensors @/out.safetensors --option 'gate=[x'", "gate"),
+        *(
+            (f"convert @/tiny_stream.safetensors @/out.safetensors --option {option}", option.partition("=")[0])
+            for option in (
+                "classes=abc",
+                "size=5",
+                "dropout=x",
+                "hidden=true",
+                "classes=[600]",
+                "rezero=maybe",
+                "name=",
+            )
+        ),
         ("data synthesize @/set --gestures wave", "wave"),
         ("data synthesize @/set --clips 0", "--clips"),
         ("data synthesize @/good.mp4 --clips 1", "good.mp4"),
@@ -136,6 +156,20 @@ def test_frames_show_every_frame(folder: Path, capfd: pytest.CaptureFixture[str]
     assert [line["frames"] for line in lines] == list(range(1, 13))
     _, text, _ = run(folder, f"classify @/good.mp4 {MODEL} --frames", capfd)
     assert len(text.splitlines()) == 13
+
+
+def test_brackets_in_names_and_labels_are_shown_as_they_are(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "[Subs] clip [x9].mp4").write_bytes((folder / "good.mp4").read_bytes())
+    (folder / "brackets.txt").write_text("[a]\nPushing [something] [/up]\nc\n")
+    line = f"classify '@/[Subs] clip [x9].mp4' {MODEL} --labels @/brackets.txt --topk 3"
+    for more in ("", "--frames"):
+        code, out, _ = run(folder, f"{line} {more}", capfd)
+        assert code == 0
+        assert "[Subs] clip [x9].mp4" in out
+        assert "[a]" in out
+        assert "Pushing [something] [/up]" in out
+    _, _, err = run(folder, f"classify '[gone].mp4' {MODEL}", capfd)
+    assert "[gone].mp4: no such file" in err
 
 
 def test_watching_a_file_prints_predictions_and_events_as_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

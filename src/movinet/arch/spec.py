@@ -1,6 +1,6 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from math import floor
 from typing import Any, Literal, Self, get_args
@@ -67,6 +67,7 @@ class NetworkSpec:
     decay: float = 1.0  # γ of cumulative pooling; 1 is the paper's CGAP
 
     def __post_init__(self) -> None:
+        _check_types(self)
         for name, kinds in _CHOICES.items():
             if getattr(self, name) not in kinds:
                 raise SpecError(f"{self.name}: {name} is {getattr(self, name)!r}; choose one of {', '.join(kinds)}")
@@ -118,7 +119,13 @@ class NetworkSpec:
             raise SpecError(f"{self.name}: position_limit is {self.position_limit}; it cannot be negative")
 
     def with_options(self, **options: Any) -> Self:
-        """A copy with some fields changed, checked like any other specification."""
+        """A copy with some fields changed, checked like any other specification.
+
+        Raises:
+            SpecError: there is no such field, or the network contradicts itself.
+        """
+        if unknown := options.keys() - {field.name for field in fields(self)}:
+            raise SpecError(f"{self.name}: a network has no option {min(unknown)!r}")
         return replace(self, **options)
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,6 +253,40 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """Round to a multiple of `divisor`, never down by more than 10 % (official nn_layers.make_divisible)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _check_types(spec: NetworkSpec) -> None:
+    """A specification may come from anywhere: `classes: "600"` is caught here and not in the depths of torch."""
+
+    def want(kind: str, what: str, value: object) -> None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = {
+            "a name": isinstance(value, str) and value != "",
+            "a whole number": number and isinstance(value, int),
+            "a number": number,
+            "true or false": isinstance(value, bool),
+            "a pair of whole numbers": isinstance(value, tuple) and all(type(n) is int for n in value),
+        }[kind]
+        if not fits:
+            raise SpecError(f"{spec.name}: {what} is {value!r}; want {kind}")
+
+    want("a name", "name", spec.name)
+    for field in ("stem", "project", "hidden", "classes", "frames"):
+        want("a whole number", field, getattr(spec, field))
+    for field in ("fps", "dropout", "stochastic_depth", "decay"):
+        want("a number", field, getattr(spec, field))
+    for field in ("causal", "positional_encoding", "rezero"):
+        want("true or false", field, getattr(spec, field))
+    want("a pair of whole numbers", "size", spec.size)
+    if spec.position_limit is not None:
+        want("a whole number", "position_limit", spec.position_limit)
+    for b, block in enumerate(spec.blocks):
+        want("a whole number", f"blocks[{b}].channels", block.channels)
+        for n, layer in enumerate(block.layers):
+            want("a whole number", f"blocks[{b}].layers[{n}].expansion", layer.expansion)
+            want("true or false", f"blocks[{b}].layers[{n}].squeeze_excitation", layer.squeeze_excitation)
+            for k in layer.kernel:
+                want("a whole number", f"a size of blocks[{b}].layers[{n}].kernel", k)
 
 
 def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:

@@ -5,6 +5,7 @@ activations from the yaml configurations beside it.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fractions import Fraction
 
 from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
@@ -152,7 +153,9 @@ def network_spec(name: str) -> Spec:
         SpecError: there is no network of this name.
     """
     if name not in network_names():
-        raise SpecError(f"no network is called {name!r}; there are {', '.join(network_names())}")
+        near = get_close_matches(name, network_names(), n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(network_names())}"
+        raise SpecError(f"no network is called {name!r}; {hint}")
     _, body_id, kind = name.split("_")
     if body_id == "a6":
         return _a6(name, kind)

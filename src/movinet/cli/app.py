@@ -1,5 +1,6 @@
 """The application every command belongs to, and what commands share."""
 
+from math import inf
 from typing import Annotated
 
 import torch
@@ -15,7 +16,7 @@ app = App(
     help="Recognise what happens in videos and live sources, frame by frame.",
     version=__version__,
     help_format="markdown",
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), json_list=False, json_dict=False),  # `[x] y.mp4` is a file
     result_action="return_value",
 )
 
@@ -31,6 +32,12 @@ def at_least_one(name: str, value: int) -> None:
     """Refuse a count below one."""
     if value < 1:
         raise MovinetError(f"{name} must be at least 1, got {value}")
+
+
+def seconds(name: str, value: float | None) -> None:
+    """Refuse a time that is negative, infinite or no number."""
+    if value is not None and not 0 <= value < inf:
+        raise MovinetError(f"{name} must be seconds, at least 0; got {value}")
 
 
 def use_threads(threads: int | None) -> None:

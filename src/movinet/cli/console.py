@@ -4,27 +4,26 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.recognizer import Prediction
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup: labels and file names may hold brackets.
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
-def print_prediction(prediction: Prediction, topk: int, as_json: bool, video: Path) -> None:
-    if as_json:
-        print_json({"video": str(video), **as_dict(prediction, topk)})
-        return
+def print_prediction(prediction: Prediction, topk: int) -> None:
+    """One line for one frame."""
     (label, probability), *rest = prediction.top(topk)
     others = "  ".join(f"{label} {p:.0%}" for label, p in rest)
-    out.print(f"  {prediction.time:6.2f} s  {bar(probability)} {probability:5.0%}  {label:22} [dim]{others}[/]")
+    line = f"  {prediction.time:6.2f} s  {bar(probability)} {probability:5.0%}  {label:22} "
+    out.print(Text.assemble(line, (others, "dim")))
 
 
 def as_dict(prediction: Prediction, topk: int) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def report_events(events: Sequence[Event], as_json: bool) -> None:
         if as_json:
             print_json({"type": "event", **asdict(event)})
         elif not out.is_terminal:
-            out.print(f"{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}", markup=False)
+            out.print(f"{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}")
 
 
 def bar(probability: float, width: int = 20) -> str:
@@ -50,7 +49,7 @@ def print_json(value: Any) -> None:
 
 
 def complain(error: MovinetError) -> None:
-    err.print(f"[bold red]movinet:[/] {escape(str(error))}")
+    err.print(Text.assemble(("movinet: ", "bold red"), str(error)))
 
 
 @contextmanager
@@ -61,7 +60,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None] | None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=None, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
-from rich.markup import escape
+from rich.text import Text
 
 from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import out, print_json, progress_bar
@@ -115,8 +115,8 @@ def check(
         missing = [str(path) for path in listing.missing]
         print_json({"kind": listing.kind, "missing": missing, **report.to_dict()})
     else:
-        out.print(f"[bold]{escape(', '.join(map(str, paths)))}[/]  {listing.kind}")
+        out.print(Text.assemble((", ".join(map(str, paths)), "bold"), f"  {listing.kind}"))
         print_report(report, len(listing.missing))
         if sheet is not None:
-            out.print(f"{sheet}: what the classes look like", markup=False)
+            out.print(f"{sheet}: what the classes look like")
     return 2 if report.fatal else 0

@@ -2,14 +2,15 @@
 
 from collections import Counter
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from movinet.cli.console import out
 from movinet.data.check import Report
 
 _ROWS = 40
 _ITEMS = 5
+_WARNING, _ERROR = ("! ", "yellow"), ("✗ ", "bold red")
 
 
 def print_report(report: Report, missing: int) -> None:
@@ -28,32 +29,31 @@ def print_report(report: Report, missing: int) -> None:
         out.print(f"{'frames/s':10} {_histogram(_whole(report.rates))}")
     out.print()
     if missing:
-        out.print(f"[yellow]![/] listed videos that are missing and were left out: {missing}")
+        out.print(Text.assemble(_WARNING, f"listed videos that are missing and were left out: {missing}"))
     for problem in report.problems:
-        mark = "[bold red]✗[/]" if problem.fatal else "[yellow]![/]"
-        out.print(f"{mark} {escape(problem.message)}")
+        out.print(Text.assemble(_ERROR if problem.fatal else _WARNING, problem.message))
         for item in problem.items[:_ITEMS]:
-            out.print(f"    [dim]{escape(item)}[/]")
+            out.print(f"    {item}", style="dim")
         if len(problem.items) > _ITEMS:
-            out.print(f"    [dim]and {len(problem.items) - _ITEMS} more (--json shows all)[/]")
+            out.print(f"    and {len(problem.items) - _ITEMS} more (--json shows all)", style="dim")
     if report.fatal:
-        out.print("[bold red]This set cannot be trained on.[/]")
+        out.print("This set cannot be trained on.", style="bold red")
     elif not report.problems and not missing:
-        out.print("[green]✓[/] nothing wrong")
+        out.print(Text.assemble(("✓ ", "green"), "nothing wrong"))
 
 
 def _counts(report: Report) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("class")
     for split in report.clips:
-        table.add_column(escape(split), justify="right")
+        table.add_column(split, justify="right")
     labels = report.labels
     if len(labels) > _ROWS:  # the rare classes are those that need a look
         labels = tuple(sorted(labels, key=lambda label: sum(count[label] for count in report.clips.values()))[:_ROWS])
     for label in labels:
-        table.add_row(escape(label), *(str(count[label]) for count in report.clips.values()))
+        table.add_row(label, *(str(count[label]) for count in report.clips.values()))
     if len(labels) < len(report.labels):
-        table.add_row(f"[dim]{len(report.labels) - len(labels)} classes with more clips[/]")
+        table.add_row(f"{len(report.labels) - len(labels)} classes with more clips", style="dim")
     return table
 
 

@@ -1,11 +1,12 @@
 """Commands about networks and weights: models, profile, convert."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
 from rich.table import Table
+from rich.text import Text
 
 from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.serialize import find_spec
@@ -13,12 +14,12 @@ from movinet.arch.spec import Spec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import out, print_json, progress_bar
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, WeightsError
 from movinet.profiling import profile as measure
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import Entry, entries
-from movinet.weights.safetensors_file import save_weights
+from movinet.weights.safetensors_file import read_info, save_weights
 
 
 @app.command(
@@ -33,12 +34,7 @@ def models(*, json: bool = False) -> int:
     Args:
         json: one JSON object a line, for programs.
     """
-    known = entries()
-    rows: list[tuple[Spec, WeightsInfo | None, str]] = []
-    for name in network_names():
-        found = [entry for entry in known if entry.architecture == name]
-        rows += [(info.spec, info, _where(entry)) for entry in found for info in [describe(entry)]]
-        rows += [] if found else [(network_spec(name), None, "none")]
+    rows = [row for name in network_names() for row in _rows(name)]
     if json:
         for spec, info, where in rows:
             counts = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
@@ -84,7 +80,7 @@ def profile(
     """Count what a network costs, and measure it on this machine.
 
     Args:
-        model: a network of `movinet models`, or a specification in YAML.
+        model: a network or weights of `movinet models`, a weights file of ours, or a specification in YAML.
         size: height and width of the frames; the network's own by default.
         frames: of the clip; the network's own by default.
         repeats: steps to time.
@@ -96,7 +92,7 @@ def profile(
     for name, value in (("--size", min(size) if size else 1), ("--frames", 1 if frames is None else frames)):
         at_least_one(name, value)
     with progress_bar("measuring") as progress:
-        result = measure(find_spec(model), size=size, frames=frames, repeats=repeats, progress=progress)
+        result = measure(_spec_of(model), size=size, frames=frames, repeats=repeats, progress=progress)
     if json:
         print_json(asdict(result))
         return 0
@@ -110,9 +106,10 @@ def profile(
         ("delay", f"{result.delay} frames"),
         ("one frame, measured", f"{result.step_ms:.2f} ms" if result.step_ms else "not a stream network"),
         ("the clip, measured", f"{result.clip_ms:.0f} ms" if result.clip_ms else "not measured"),
-        ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB"),
+        ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
-    out.print(f"[bold]{result.name}[/]  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, float32")
+    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, float32"
+    out.print(Text.assemble((result.name, "bold"), how))
     for name, text in lines:
         out.print(f"  {name:32} {text}")
     return 0
@@ -156,7 +153,11 @@ def convert(
         key, equals, value = pair.partition("=")
         if not equals:
             raise MovinetError(f"--option {pair}: want field=value, such as gate=hard_sigmoid_garden")
-        options[key] = yaml.safe_load(value)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise MovinetError(f"--option {pair}: {value!r} is not a value in YAML") from error
+        options[key] = tuple(parsed) if isinstance(parsed, list) else parsed
     with progress_bar("downloading") as progress:
         loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
     state = loaded.model.state_dict()
@@ -168,6 +169,27 @@ def convert(
     labelled = f"{len(loaded.info.labels)} labels" if loaded.info.labels else "no labels (--labels gives them)"
     out.print(f"{dst}: {loaded.info.spec.name}, {loaded.info.spec.classes} classes, {labelled}")
     return 0
+
+
+def _rows(name: str) -> Iterator[tuple[Spec, WeightsInfo | None, str]]:
+    """What there is to list of a network: each of its weights, or the network alone."""
+    found = [entry for entry in entries() if entry.architecture == name]
+    for entry in found:
+        try:
+            info = describe(entry)
+        except WeightsError:
+            yield network_spec(name), None, "damaged"
+        else:
+            yield info.spec, info, _where(entry)
+    if not found:
+        yield network_spec(name), None, "none"
+
+
+def _spec_of(model: str) -> Spec:
+    """What a name of weights, a weights file, a network's name or a YAML file describes."""
+    if entry := next((entry for entry in entries() if entry.name == model), None):
+        return describe(entry).spec
+    return read_info(model).spec if model.endswith(".safetensors") else find_spec(model)
 
 
 def _where(entry: Entry) -> str:

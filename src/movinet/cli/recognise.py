@@ -1,18 +1,21 @@
 """Commands that recognise: classify, watch, demo."""
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import torch
+from cyclopts import Parameter
 from rich.live import Live
+from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model, app, at_least_one, examples, use_threads
+from movinet.cli.app import DEFAULT_MODEL, Model, app, at_least_one, examples, seconds, use_threads
 from movinet.cli.console import (
     as_dict,
     bar,
     complain,
-    err,
     out,
     print_json,
     print_prediction,
@@ -24,6 +27,7 @@ from movinet.data.synthetic import GESTURES, render_gesture
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.recognizer import Prediction, Recognizer
+from movinet.video.container import is_address
 from movinet.video.live import LiveSource
 from movinet.watching import View
 from movinet.watching import watch as look
@@ -37,7 +41,7 @@ from movinet.watching import watch as look
     )
 )
 def classify(
-    *videos: Path,
+    *videos: str,
     model: Model = DEFAULT_MODEL,
     labels: Path | None = None,
     topk: int = 5,
@@ -52,7 +56,7 @@ def classify(
     """Say what videos show.
 
     Args:
-        videos: video files or folders of images.
+        videos: video files, folders of images, or addresses.
         model: a name of `movinet models`, or a weights file.
         labels: a file with one label a line, for weights that bring none.
         topk: how many labels to show.
@@ -67,8 +71,10 @@ def classify(
     if not videos:
         raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
     at_least_one("--topk", topk)
-    if start < 0 or (end is not None and end <= start):
-        raise MovinetError(f"--start must be at least 0 and --end after it; got {start} and {end}")
+    seconds("--start", start)
+    seconds("--end", end)
+    if end is not None and end <= start:
+        raise MovinetError(f"--end must come after --start; got {end} and {start}")
     recognizer = _load(model, labels, offline, device, threads, memory=None)
     failed = 0
     for video in videos:
@@ -99,7 +105,7 @@ def watch(
     shortest: float = 0.0,
     ignore: Sequence[str] = (),
     topk: int = 5,
-    seconds: float | None = None,
+    duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
     timeout: float = 10.0,
     retries: int | None = None,
@@ -124,7 +130,7 @@ def watch(
         shortest: seconds; briefer events are not reported.
         ignore: labels that are no events.
         topk: how many labels to show.
-        seconds: stop after so many seconds of the source.
+        duration: stop after so many seconds of the source.
         loop: begin again at the end of a file.
         timeout: seconds an address may stay silent before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
@@ -136,7 +142,9 @@ def watch(
     at_least_one("--topk", topk)
     if not 0 < off < on <= 1:
         raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
-    if not timeout > 0:
+    for name, value in (("--memory", memory), ("--shortest", shortest), ("--seconds", duration)):
+        seconds(name, value)
+    if not 0 < timeout < inf:
         raise MovinetError(f"--timeout must be positive, got {timeout}")
     if retries is not None and retries < 0:
         raise MovinetError(f"--retries must be at least 0, got {retries}")
@@ -148,7 +156,7 @@ def watch(
     fps = recognizer.info.transform.fps
     try:
         with LiveSource(source, fps, loop=loop, timeout=timeout, retries=retries) as live:
-            glances = look(recognizer, live, detector, seconds)
+            glances = look(recognizer, live, detector, duration)
             if json or not out.is_terminal:
                 for glance in glances:
                     if json:
@@ -185,12 +193,12 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
     with TemporaryDirectory() as folder:
         video = Path(folder) / f"{gesture}.mp4"
         encode_video(video, clip.frames, spec.fps)
-        prediction = _classify_one(recognizer, video, 3, True, (0.0, None), as_json=json)
+        prediction = _classify_one(recognizer, str(video), 3, True, (0.0, None), as_json=json)
     if prediction.label != gesture:
-        err.print(f"The hand drew {gesture}, the network says {prediction.label}.")
+        complain(MovinetError(f"the hand drew {gesture}, but the network says {prediction.label}"))
         return 1
     if not json:
-        out.print(f"\nThe hand drew [bold green]{gesture}[/], and the network says so.")
+        out.print(Text.assemble("\nThe hand drew ", (gesture, "bold green"), ", and the network says so."))
         out.print("Now yours: `movinet watch 0` looks through your camera, `movinet classify VIDEO` at a file.")
     return 0
 
@@ -198,13 +206,9 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
 def _load(
     model: str, labels: Path | None, offline: bool, device: str, threads: int | None, memory: float | None
 ) -> Recognizer:
-
     use_threads(threads)
-    if memory is not None and memory < 0:
-        raise MovinetError(f"--memory must be seconds, at least 0; got {memory}")
     try:
-        with torch.device(device):
-            torch.empty(1)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise MovinetError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
     with progress_bar("downloading") as progress:
@@ -215,7 +219,7 @@ def _load(
 
 def _classify_one(
     recognizer: Recognizer,
-    video: Path,
+    video: str,
     topk: int,
     frames: bool,
     span: tuple[float, float | None],
@@ -223,16 +227,19 @@ def _classify_one(
     as_json: bool,
 ) -> Prediction:
     start, end = span
+    name = video if is_address(video) else Path(video).name
     if frames and not as_json:
-        out.print(f"[bold]{video.name}[/]")
+        out.print(name, style="bold")
     if recognizer.info.spec.causal:
         prediction = None
-        with progress_bar(video.name) as progress:
+        with progress_bar(name) as progress:
             for prediction in recognizer.stream(video, start, end):
                 if progress:
                     progress(prediction.frames, None)
-                if frames:
-                    print_prediction(prediction, topk, as_json, video)
+                if frames and as_json:
+                    print_json({"video": video, **as_dict(prediction, topk)})
+                elif frames:
+                    print_prediction(prediction, topk)
         assert prediction is not None
         if frames:
             return prediction
@@ -241,9 +248,10 @@ def _classify_one(
             raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
         prediction = recognizer.classify(video, start, end)
     if as_json:
-        print_json({"video": str(video), **as_dict(prediction, topk)})
+        print_json({"video": video, **as_dict(prediction, topk)})
         return prediction
-    out.print(f"[bold]{video.name}[/]  {prediction.frames} frames at {recognizer.info.transform.fps:g} a second")
+    read = f"  {prediction.frames} frames at {recognizer.info.transform.fps:g} a second"
+    out.print(Text.assemble((name, "bold"), read))
     for label, probability in prediction.top(topk):
-        out.print(f"  {probability:6.1%}  {bar(probability)}  {label}", markup=False)
+        out.print(f"  {probability:6.1%}  {bar(probability)}  {label}")
     return prediction

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import SpecError, WeightsError
+from movinet.errors import WeightsError
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights import atze00, registry, tensorflow
@@ -204,9 +204,6 @@ def _naming(source: str | Path) -> Iterator[None]:
 
 
 def _with_options(spec: AnySpec, options: dict[str, Any] | None) -> AnySpec:
-    unknown = (options or {}).keys() - {field.name for field in fields(NetworkSpec)}
-    if unknown:
-        raise SpecError(f"{spec.name}: a network has no option {min(unknown)!r}")
     return spec.with_options(**options) if options else spec
 
 
