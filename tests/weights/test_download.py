@@ -402,3 +402,10 @@ def test_many_at_once_download_once(server: Server, tmp_path: Path) -> None:
     assert paths[0].read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=300000-"]
     assert left(tmp_path) == {NAME, NAME + ".sha256"}
+
+
+def test_a_host_that_is_not_known_is_given_up_at_once(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    with pytest.raises(WeightsError, match=r"host is not known here .* put it at .*file\.bin, or name a mirror"):
+        fetch("http://nowhere.invalid/file.bin", sha256=None, cache_dir=tmp_path, backoff=60)
+    assert time.monotonic() - begin < 30

@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import os
 import re
+import socket
 import ssl
 import sys
 import time
@@ -251,6 +252,11 @@ class _Download:
                 raise WeightsError(f"cannot download {self.source}: its certificate is refused ({reason})") from error
             if isinstance(error, http.client.InvalidURL):
                 raise WeightsError(f"cannot download {self.source}: not an address ({error})") from error
+            if isinstance(reason, socket.gaierror):  # waiting does not help against having no network
+                raise WeightsError(
+                    f"cannot download {self.source}: its host is not known here ({reason.strerror}); without a "
+                    f"network, fetch the file elsewhere and put it at {self.target}, or name a mirror in MOVINET_MIRROR"
+                ) from error
             raise _cut(error) from error
         else:
             with response:

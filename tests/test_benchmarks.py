@@ -1,0 +1,28 @@
+"""The benchmarks run, and what they promise holds. Minutes each: `make test-slow`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import_time.py --rounds 5",
+        "stream_memory.py --source movinet_t0_stream.gestures",
+        "streaming_step.py --models a0 --threads 1",
+        "gestures.py --clips 2",
+    ],
+)
+def test_benchmark(command: str) -> None:
+    script, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
