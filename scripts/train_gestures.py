@@ -175,7 +175,7 @@ def main() -> None:
         notes=notes,
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(args.out, {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}, info)
+    save_weights(args.out, model.state_dict(), info, half=True)
     print(f"{args.out}: {notes}; top-1 over {args.test_clips * len(GESTURES)} fresh clips {top1:.1%}")
 
 

@@ -58,6 +58,13 @@ def test_predictions_name_the_likeliest_labels_first(weights: Path) -> None:
     assert sum(p for _, p in top) == pytest.approx(1)
 
 
+def test_a_prediction_prints_as_one_line(weights: Path) -> None:
+    prediction = Recognizer.load(weights).push(frames(1)[0], time=2.5)
+    text = repr(prediction)
+    assert text.startswith("Prediction(2.50 s, frame 1: ")
+    assert len(text) < 80
+
+
 def test_a_base_network_classifies_but_does_not_stream(tmp_path: Path, video: Path) -> None:
     recognizer = Recognizer.load(tiny_weights(tmp_path, causal=False))
     assert recognizer.classify(video).frames == 17

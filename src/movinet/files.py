@@ -21,7 +21,9 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):  # what stood in the way of writing may stand in the way of this
             part.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error

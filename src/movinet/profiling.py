@@ -29,7 +29,7 @@ class Profile:
     delay: int  # frames
     threads: int
     step_ms: float | None  # median of one frame, batch 1; None for base networks
-    clip_ms: float | None  # median of the whole clip; None where not measured
+    clip_ms: float  # median of the whole clip
     peak_memory_mb: float | None  # of the whole process, torch included; None where the system does not tell
 
 
@@ -38,7 +38,6 @@ def profile(
     *,
     size: tuple[int, int] | None = None,
     frames: int | None = None,
-    clip: bool = True,
     repeats: int = 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Profile:
@@ -48,14 +47,13 @@ def profile(
         spec: what to build.
         size: (height, width) of the frames; the specification's own by default.
         frames: of the clip; the specification's own by default.
-        clip: measure the whole clip too, which takes its memory.
         repeats: steps timed, after a warm-up; a clip is timed three times.
         progress: called with repeats done and in all.
     """
     size, frames = size or spec.size, frames or spec.frames
     model = build(spec).eval()
-    step_ms = clip_ms = None
-    done, total = 0, (repeats if spec.causal else 0) + (3 if clip or not spec.causal else 0)
+    step_ms = None
+    done, total = 0, (repeats if spec.causal else 0) + 3
 
     def timed(run: Callable[[], object]) -> float:
         nonlocal done
@@ -77,9 +75,8 @@ def profile(
             for _ in range(3):
                 step()
             step_ms = statistics.median(timed(step) for _ in range(repeats))
-        if clip or not spec.causal:
-            video = torch.rand(1, 3, frames, *size)
-            clip_ms = statistics.median(timed(lambda: model(video)) for _ in range(3))
+        video = torch.rand(1, 3, frames, *size)
+        clip_ms = statistics.median(timed(lambda: model(video)) for _ in range(3))
     return Profile(
         name=spec.name,
         size=size,

@@ -22,7 +22,7 @@ from movinet.weights.load import Loaded, Progress, build_with, load_weights
 _STATE_KEY = "movinet_state"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What the network thinks after a frame."""
 
@@ -30,6 +30,9 @@ class Prediction:
     frames: int  # frames of the stream the network has seen
     probabilities: NDArray[np.float32]  # (classes,), summing to 1
     info: WeightsInfo
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.time:.2f} s, frame {self.frames}: {self.label} {self.confidence:.0%})"
 
     @property
     def label(self) -> str:
@@ -75,18 +78,18 @@ class Recognizer:
             memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, which is
                 right for clips and wrong for a camera that runs all day.
             on_gap: what `push` does when frames were missing for more than `max_gap` seconds, or time ran backwards.
-            max_gap: seconds.
+            max_gap: seconds; three of the network's frames at least.
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         self.info = loaded.info
         self.model = fold(loaded.model).to(device=device, dtype=dtype)
         self.device, self.dtype = torch.device(device), dtype
-        self.memory, self.on_gap, self.max_gap = memory, on_gap, max_gap
+        self._period = 1.0 / self.info.transform.fps
+        self.memory, self.on_gap, self.max_gap = memory, on_gap, max(max_gap, 3 * self._period)
         self._state: State | None = None
         self._last_time: float | None = None  # of the last frame pushed
         self._next_due: float | None = None  # when the network wants its next frame
-        self._period = 1.0 / self.info.transform.fps
 
     @classmethod
     def load(

@@ -173,3 +173,13 @@ def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory
     path.write_bytes(content)
     with suppress(WeightsError):
         read_weights(path)
+
+
+def test_half_keeps_what_float16_cannot_hold(tmp_path: Path) -> None:
+    state = state_dict(TINY)
+    name = next(key for key in state if key.endswith("running_var"))
+    state[name] = torch.full_like(state[name], 1e6)
+    save_weights(tmp_path / "half.safetensors", state, INFO, half=True)
+    loaded, _ = read_weights(tmp_path / "half.safetensors")
+    assert torch.equal(loaded[name], state[name])
+    assert all(torch.equal(loaded[key], state[key].half().float()) for key in loaded.keys() - {name})

@@ -126,7 +126,9 @@ class NetworkSpec:
         """
         if unknown := options.keys() - {field.name for field in fields(self)}:
             raise SpecError(f"{self.name}: a network has no option {min(unknown)!r}")
-        return replace(self, **options)
+        # YAML and JSON know lists only.
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        return replace(self, **plain)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for YAML or JSON."""

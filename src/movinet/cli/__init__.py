@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
@@ -14,6 +15,9 @@ from movinet.errors import MovinetError
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # bars and × in a terminal that knows only ASCII
     try:
         code = app(tokens, exit_on_error=False)
     except CycloptsError:
@@ -28,4 +32,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
         # The reader (head, less) went away; Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:  # stdout on a full disk, say
+        complain(MovinetError(f"cannot go on: {error}"))
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)

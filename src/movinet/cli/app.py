@@ -18,6 +18,7 @@ app = App(
     help_format="markdown",
     default_parameter=Parameter(negative=(), json_list=False, json_dict=False),  # `[x] y.mp4` is a file
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # main has a word to say
 )
 
 Model = Annotated[str, Parameter(name=["--model", "-m"])]

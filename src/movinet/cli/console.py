@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -13,9 +12,15 @@ from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.recognizer import Prediction
 
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for main, which treats all output alike
+
+
 # No markup: labels and file names may hold brackets.
-out = Console(highlight=False, soft_wrap=True, markup=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+out = _Console(highlight=False, soft_wrap=True, markup=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def print_prediction(prediction: Prediction, topk: int) -> None:
@@ -34,7 +39,9 @@ def as_dict(prediction: Prediction, topk: int) -> dict[str, Any]:
 def report_events(events: Sequence[Event], as_json: bool) -> None:
     for event in events:
         if as_json:
-            print_json({"type": "event", **asdict(event)})
+            assert event.end is not None
+            times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+            print_json({"type": "event", "label": event.label, **times, "confidence": round(event.confidence, 6)})
         elif not out.is_terminal:
             out.print(f"{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}")
 

@@ -51,7 +51,8 @@ def synthesize(
         gestures: which; all eleven by default.
         workers: processes; one a core by default.
     """
-    for name, value in (("--clips", clips), ("--size", min(size)), ("--frames", frames)):
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    for name, value in (("--clips", clips), ("--size", min(size)), ("--frames", frames), ("--workers", workers)):
         at_least_one(name, value)
     if not fps > 0:
         raise MovinetError(f"--fps must be positive, got {fps}")
@@ -66,7 +67,7 @@ def synthesize(
             fps=fps,
             frames=frames,
             labels=tuple(gestures) or GESTURES,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers,
             progress=progress,
         )
     out.print(f"{folder}: {clips} clips each of {len(gestures) or len(GESTURES)} gestures, listed in clips.csv")

@@ -105,7 +105,7 @@ def profile(
         ("temporal receptive field", f"{result.receptive_field} frames"),
         ("delay", f"{result.delay} frames"),
         ("one frame, measured", f"{result.step_ms:.2f} ms" if result.step_ms else "not a stream network"),
-        ("the clip, measured", f"{result.clip_ms:.0f} ms" if result.clip_ms else "not measured"),
+        ("the clip, measured", f"{result.clip_ms:.0f} ms"),
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
     how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, float32"
@@ -154,18 +154,13 @@ def convert(
         if not equals:
             raise MovinetError(f"--option {pair}: want field=value, such as gate=hard_sigmoid_garden")
         try:
-            parsed = yaml.safe_load(value)
+            options[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise MovinetError(f"--option {pair}: {value!r} is not a value in YAML") from error
-        options[key] = tuple(parsed) if isinstance(parsed, list) else parsed
     with progress_bar("downloading") as progress:
         loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
-    state = loaded.model.state_dict()
-    save_weights(
-        dst,
-        {key: value.half() if half and value.is_floating_point() else value for key, value in state.items()},
-        replace(loaded.info, name=name) if name else loaded.info,
-    )
+    info = replace(loaded.info, name=name) if name else loaded.info
+    save_weights(dst, loaded.model.state_dict(), info, half=half)
     labelled = f"{len(loaded.info.labels)} labels" if loaded.info.labels else "no labels (--labels gives them)"
     out.print(f"{dst}: {loaded.info.spec.name}, {loaded.info.spec.classes} classes, {labelled}")
     return 0

@@ -16,20 +16,22 @@ from movinet.weights.info import WeightsInfo
 _KEY = "movinet"
 
 
-def save_weights(path: str | Path, state_dict: Mapping[str, Tensor], info: WeightsInfo) -> None:
+def save_weights(path: str | Path, state_dict: Mapping[str, Tensor], info: WeightsInfo, half: bool = False) -> None:
     """Write a weights file: whole or not at all.
 
     Args:
         path: of the file, `.safetensors` by custom; replaced if it exists.
-        state_dict: of the network; float16 halves the file, and loading gives float32 again.
+        state_dict: of the network.
         info: what the weights are.
+        half: store float16, half the size, where the values allow it; loading gives float32 again.
 
     Raises:
         WeightsError: the file cannot be written.
     """
     from safetensors.torch import save
 
-    tensors = {k: v.detach().contiguous().cpu() for k, v in state_dict.items() if not k.endswith("num_batches_tracked")}
+    kept = {key: value.detach() for key, value in state_dict.items() if not key.endswith("num_batches_tracked")}
+    tensors = {key: (_halved(value) if half else value).contiguous().cpu() for key, value in kept.items()}
     data = save(tensors, metadata={_KEY: json.dumps(info.to_dict())})
     try:
         write_atomically(path, data)
@@ -57,6 +59,12 @@ def read_info(path: str | Path) -> WeightsInfo:
     """
     with _opened(path) as file:
         return _info(path, file.metadata())
+
+
+def _halved(value: Tensor) -> Tensor:
+    """In float16, unless a value is too large for it."""
+    half = value.half()
+    return half if bool(half.isfinite().all()) else value
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def read_checkpoint(path: str | Path) -> dict[str, NDArray[np.generic]]:
     try:
         if path.is_dir():
             return _read(_folder(path), path)
-        if path.is_file() and _ARCHIVE.search(path.name):
+        if path.is_file() and (_ARCHIVE.search(path.name) or tarfile.is_tarfile(path)):
             with tarfile.open(path) as archive:
                 return _read(_members(archive, path), path)
         prefix = _DATA.sub("", path.name).removesuffix(_INDEX)
