@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 import torch
 
+torch.set_num_threads(1)  # on a busy machine the threads of small networks wait for each other more than they work
 # The first call into torch outlasts any deadline; a slow machine is no failure.
 hypothesis.settings.register_profile("movinet", deadline=None)
 hypothesis.settings.load_profile("movinet")

@@ -18,6 +18,7 @@ FLOORS = [
     {"events", "__init__"},
     {"watching"},
     {"cli"},
+    {"__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -64,7 +64,7 @@ def classify(
         start: begin at this second.
         end: stop at this second.
         device: where the network runs: cpu, cuda, mps.
-        threads: of the processor; all by default.
+        threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
         json: one JSON object a line, for programs.
     """
@@ -135,7 +135,7 @@ def watch(
         timeout: seconds an address may stay silent before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
         device: where the network runs: cpu, cuda, mps.
-        threads: of the processor; all by default.
+        threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
         json: one JSON object a line for every prediction and event, for programs.
     """
@@ -212,9 +212,13 @@ def _load(
     except (RuntimeError, AssertionError) as error:
         raise MovinetError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
     with progress_bar("downloading") as progress:
-        return Recognizer.load(
+        recognizer = Recognizer.load(
             model, labels=labels, offline=offline, device=device, memory=memory or None, progress=progress
         )
+    if threads is None and recognizer.info.spec.causal:
+        # On one small frame a second thread gains a tenth at best, and on a busy machine threads wait for each other.
+        use_threads(1)
+    return recognizer
 
 
 def _classify_one(
