@@ -1,12 +1,13 @@
 """How our float network of the official int8 file agrees with LiteRT running that file, on the same frames.
 
     pip install ai-edge-litert
-    python scripts/compare_int8.py ../shared
+    python scripts/compare_int8.py FOLDER
 
-The folder holds `weights/movinet_a0_stream_int8.tflite`, `weights/kinetics_600_labels.txt` and `clips/`. The two differ
+FOLDER holds `weights/movinet_a0_stream_int8.tflite`, `weights/kinetics_600_labels.txt` and `clips/`. The two differ
 by int8 arithmetic: most of it is the head's running sum, whose 256 steps are coarse, and the float network has none.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -22,11 +23,14 @@ from movinet import load_weights
 from movinet.video.decode import read_clip
 
 
-def main(shared: Path) -> None:
-    tflite = shared / "weights" / "movinet_a0_stream_int8.tflite"
-    loaded = load_weights(tflite, labels=shared / "weights" / "kinetics_600_labels.txt")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    tflite = folder / "weights" / "movinet_a0_stream_int8.tflite"
+    loaded = load_weights(tflite, labels=folder / "weights" / "kinetics_600_labels.txt")
     print("| clip | frames | correlation | same top-1 | last: int8 | last: float |\n|---|---|---|---|---|---|")
-    for path in sorted((shared / "clips").iterdir()):
+    for path in sorted((folder / "clips").iterdir()):
         clip = read_clip(path, loaded.info.transform)
         theirs: NDArray[np.float32] = int8_logits(tflite, clip)
         with torch.inference_mode():
@@ -43,4 +47,4 @@ def answer(label: str, logits: NDArray[np.float32]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

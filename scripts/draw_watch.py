@@ -35,7 +35,7 @@ def main() -> None:
         clip = render_gesture(args.gesture, args.seed, (192, 256), spec.frames, spec.fps)
         encode_video(Path(folder) / name, clip.frames, spec.fps)
         with LiveSource(Path(folder) / name, spec.fps) as source:
-            for glance in watch(recognizer, source, EventDetector(ignore=frozenset({"other"}))):
+            for glance in watch(recognizer, source, EventDetector(on=0.75, off=0.5, ignore=frozenset({"other"}))):
                 picture = view.render(glance)
     console = Console(record=True, width=76, file=StringIO(), force_terminal=True)
     console.print(picture)

@@ -95,6 +95,7 @@ MODEL = "--model @/tiny_stream.safetensors"
         ("watch @/good.mp4 --model @/tiny_base.safetensors", "base network"),
         ("profile movinet_a9_stream", "did you mean movinet_a6_stream"),
         ("profile @/spec.yaml", "spec.yaml"),
+        ("profile @/junk.tar.gz", "movinet convert"),
         ("profile @/missing.yaml", "missing.yaml"),
         ("profile movinet_t0_stream --frames 0", "--frames"),
         ("convert @/missing.tflite @/out.safetensors", "missing.tflite"),

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 from typing import Any, Literal, Self, get_args
 
 from movinet.errors import SpecError
@@ -110,7 +110,7 @@ class NetworkSpec:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
         if len(self.size) != 2 or min(self.size) < 1:
             raise SpecError(f"{self.name}: size is {self.size}; want a height and a width")
-        if not self.fps > 0:
+        if not 0 < self.fps < inf:
             raise SpecError(f"{self.name}: fps is {self.fps}; it must be positive")
         for field in ("dropout", "stochastic_depth"):
             if not 0.0 <= getattr(self, field) < 1.0:
@@ -282,6 +282,8 @@ def _check_types(spec: NetworkSpec) -> None:
     want("a pair of whole numbers", "size", spec.size)
     if spec.position_limit is not None:
         want("a whole number", "position_limit", spec.position_limit)
+    if not (isinstance(spec.blocks, tuple) and all(isinstance(block, BlockSpec) for block in spec.blocks)):
+        raise SpecError(f"{spec.name}: blocks is {spec.blocks!r}; want blocks, as a YAML specification lists them")
     for b, block in enumerate(spec.blocks):
         want("a whole number", f"blocks[{b}].channels", block.channels)
         for n, layer in enumerate(block.layers):

@@ -17,7 +17,8 @@ def main(tokens: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, never in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # bars and × in a terminal that knows only ASCII
+            # File names that are not UTF-8 survive; bars do not fail in a terminal that knows only ASCII.
+            stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
     try:
         code = app(tokens, exit_on_error=False)
     except CycloptsError:

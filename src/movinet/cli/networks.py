@@ -184,7 +184,13 @@ def _spec_of(model: str) -> Spec:
     """What a name of weights, a weights file, a network's name or a YAML file describes."""
     if entry := next((entry for entry in entries() if entry.name == model), None):
         return describe(entry).spec
-    return read_info(model).spec if model.endswith(".safetensors") else find_spec(model)
+    if model.endswith(".safetensors"):
+        return read_info(model).spec
+    if Path(model).exists() and not model.endswith((".yaml", ".yml")):
+        raise MovinetError(
+            f"{model}: neither a specification in YAML nor weights of ours; `movinet convert` makes such"
+        )
+    return find_spec(model)
 
 
 def _where(entry: Entry) -> str:
