@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,11 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(MovinetError, match="nowhere"):
         write_atomically(tmp_path / "nowhere" / "file", b"")
+
+
+def test_many_writers_of_one_file_do_not_hinder_each_other(tmp_path: Path) -> None:
+    path, contents = tmp_path / "file", [bytes([n]) * 100_000 for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda data: write_atomically(path, data), contents * 4))
+    assert path.read_bytes() in contents
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 
 from movinet.errors import MovinetError
 
@@ -14,7 +15,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         MovinetError: it cannot be written (no such folder, no permission, disk full).
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")  # nobody else's
     try:
         with open(part, "wb") as file:
             file.write(data)

@@ -25,6 +25,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathname
 
 from movinet.errors import WeightsError
+from movinet.files import write_atomically
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes present so far and the bytes expected, None where the server does not say."""
@@ -144,9 +145,7 @@ def _checked(path: Path, sha256: str | None, record: bool = False) -> Path:
         expected = sha256 or (recorded[0] if recorded else None)
         if expected is None:
             if record and os.access(path.parent, os.W_OK):  # a read-only cache serves too
-                temporary = note.with_name(f".{note.name}.{os.getpid()}")
-                temporary.write_text(f"{found}  {path.name}\n")
-                os.replace(temporary, note)
+                write_atomically(note, f"{found}  {path.name}\n".encode())
             return path
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
