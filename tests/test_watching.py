@@ -58,3 +58,11 @@ def test_the_view_shows_labels_figures_and_events(recognizer: Recognizer) -> Non
         assert piece in text
     assert f"{best[0][1]:.0%}" in text
     assert f"{glance.running[0].start:.1f}–" in text
+
+
+def test_a_narrow_terminal_still_shows_the_percentages(recognizer: Recognizer) -> None:
+    recognizer.reset()
+    glance = next(iter(watch(recognizer, Played(1, fps=5), EventDetector())))
+    console = Console(width=40, record=True, file=StringIO())
+    console.print(View("camera 0", "tiny.test").render(glance))
+    assert f"{glance.prediction.confidence:.0%}" in console.export_text()

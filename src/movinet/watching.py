@@ -97,12 +97,12 @@ class View:
     def _bars(self, glance: Glance) -> Table:
         table = Table.grid(padding=(0, 1))
         table.add_column(width=28, no_wrap=True, overflow="ellipsis")  # steady, however labels change
-        table.add_column(width=40)
-        table.add_column(justify="right", width=6)
+        table.add_column(justify="right", width=4, no_wrap=True)
+        table.add_column(width=40, no_wrap=True)  # last, where a narrow terminal cuts
         for n, (label, probability) in enumerate(glance.prediction.top(self.topk)):
             style = "bold green" if n == 0 else "default"
             bar = ProgressBar(total=1.0, completed=probability, width=40, complete_style="green" if n == 0 else "blue")
-            table.add_row(Text(label, style=style), bar, Text(f"{probability:.0%}", style=style))
+            table.add_row(Text(label, style=style), Text(f"{probability:4.0%}", style=style), bar)
         return table
 
     def _figures(self, glance: Glance) -> Text:

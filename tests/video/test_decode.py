@@ -376,3 +376,12 @@ def test_real_clips(shared: Path, name: str, frames: int) -> None:
     assert len(whole) == frames
     part = list(read_frames(path, 5, start=4.0, end=5.0))
     assert all((a.rgb == b.rgb).all() for a, b in zip(whole[20:25], part, strict=True))
+
+
+def test_a_folder_that_may_not_be_entered_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(VideoError, match=r"closed/clip.mp4: cannot be reached: Permission denied"):
+        read_frames("closed/clip.mp4")

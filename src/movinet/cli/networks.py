@@ -167,7 +167,7 @@ def convert(
 
 
 def _rows(name: str) -> Iterator[tuple[Spec, WeightsInfo | None, str]]:
-    """What there is to list of a network: each of its weights, or the network alone."""
+    """What there is to list of a network: each of its weights, or itself where none have its published form."""
     found = [entry for entry in entries() if entry.architecture == name]
     for entry in found:
         try:
@@ -176,7 +176,7 @@ def _rows(name: str) -> Iterator[tuple[Spec, WeightsInfo | None, str]]:
             yield network_spec(name), None, "damaged"
         else:
             yield info.spec, info, _where(entry)
-    if not found:
+    if all(entry.bundled for entry in found):
         yield network_spec(name), None, "none"
 
 

@@ -268,7 +268,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _check_exists(path: str | Path) -> None:
-    if not is_address(path) and not Path(path).exists():
+    try:
+        missing = not is_address(path) and not Path(path).exists()
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be reached: {error.strerror or error}") from error
+    if missing:
         raise VideoError(f"{path}: no such file or folder")
 
 
