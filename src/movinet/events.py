@@ -42,7 +42,9 @@ class EventDetector:
     def push(self, prediction: Prediction) -> list[Event]:
         """Take the next prediction of a stream; returns the events that ended with it."""
         ended = []
-        probabilities = prediction.probabilities
+        probabilities = prediction.probabilities.astype(
+            float
+        )  # thresholds compare alike whichever way they are crossed
         for index in {*self._running, *(probabilities >= self.on).nonzero()[0].tolist()}:
             probability, event = float(probabilities[index]), self._running.get(index)
             label = prediction.info.label(index)
