@@ -9,7 +9,8 @@ import torch
 
 torch.set_num_threads(1)  # on a busy machine the threads of small networks wait for each other more than they work
 # The first call into torch outlasts any deadline; a slow machine is no failure.
-hypothesis.settings.register_profile("movinet", deadline=None)
+# CI tries the same examples every time; at home they are new ones, and what they find is worth a test of its own.
+hypothesis.settings.register_profile("movinet", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("movinet")
 
 
