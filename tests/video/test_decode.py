@@ -69,8 +69,11 @@ def test_variable_frame_rates_by_presentation_time(tmp_path_factory, gaps: list[
     got = list(read_frames(path, fps))
     for k, frame in enumerate(got):
         assert frame.time == k / fps
-        assert number_of(frame.rgb) == max(i for i, tick in enumerate(ticks) if tick <= 1000 * (k / fps + LATE))
-    assert len(got) / fps + LATE >= ticks[-1] / 1000  # no frame is left out at the end
+        # A frame that begins at the very instant may count as shown or not: rounding decides.
+        now = 1000 * (k / fps + LATE)
+        shown = {max(i for i, tick in enumerate(ticks) if tick <= now + slack) for slack in (-1e-6, 1e-6)}
+        assert number_of(frame.rgb) in shown
+    assert len(got) / fps + LATE >= ticks[-1] / 1000 - 1e-9  # no frame is left out at the end
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "avi"])

@@ -66,7 +66,9 @@ def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> N
 
 def _add_stream(container: av.container.OutputContainer, rate: Fraction, height: int, width: int) -> VideoStream:
     try:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "faster"})
+        # Without looking ahead x264 writes the same bytes for the same frames; with it, now and then it does not.
+        options = {"crf": "18", "preset": "faster", "x264-params": "rc-lookahead=0:mbtree=0"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
     except UnknownCodecError:
         stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "3"})
     stream.height, stream.width = height, width
