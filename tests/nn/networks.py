@@ -53,7 +53,10 @@ def assert_same_state(actual: State, expected: State) -> None:
     assert list(actual) == list(expected)
     for key, value in expected.items():
         if value.dtype.is_floating_point:
-            assert_same(actual[key], value)
+            # Activations here are of order one; a mean of them may happen to be next to nothing.
+            scale = max(1.0, value.abs().max().item()) if value.numel() else 1.0
+            assert actual[key].shape == value.shape
+            assert (actual[key] - value).abs().le(1e-5 * scale).all()
         else:
             assert_identical(actual[key], value)
 
