@@ -16,8 +16,9 @@ from movinet.files import write_atomically
 from movinet.nn.fold import fold
 from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
 from movinet.video.decode import read_clip, read_frames
+from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import Loaded, Progress, build_with, load_weights
+from movinet.weights.load import Loaded, build_with, load_weights
 
 _STATE_KEY = "movinet_state"
 

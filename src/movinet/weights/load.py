@@ -1,6 +1,6 @@
 """From a name or any file people have to a network that is ready to use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +15,12 @@ from movinet.errors import WeightsError
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights import atze00, registry, tensorflow
-from movinet.weights.download import fetch
+from movinet.weights.download import Progress, fetch
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
 from movinet.weights.tflite import extract_movinet, read_tflite
 
-Progress = Callable[[int, int | None], None]
 StateDict = dict[str, Tensor]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
 
