@@ -1,6 +1,5 @@
 """Writing frames as video files."""
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
+from movinet.files import replacing
 
 
 def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
@@ -31,16 +31,13 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
     path = Path(path)
     if not 0.01 <= fps <= 1000:
         raise MovinetError(f"{path}: the frame rate must be 0.01 to 1000 frames per second, not {fps}")
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        _write(part, frames, Fraction(fps).limit_denominator(1001))
-        os.replace(part, path)
+        with replacing(path) as part:
+            _write(part, frames, Fraction(fps).limit_denominator(1001))
     except (OSError, ValueError) as error:  # PyAV's errors are one or the other
         if isinstance(error, MovinetError):
             raise MovinetError(f"{path}: {error}") from None
         raise MovinetError(f"{path}: cannot be written as video: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> None:
