@@ -1,0 +1,266 @@
+"""What a training run is: frozen data, read from and written to YAML."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from movinet.data.augment import Augmentation
+from movinet.errors import MovinetError
+from movinet.train.plain import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Labelled videos on disk: whatever `movinet data check` reads.
+
+    Args:
+        paths: A folder or lists; relative ones start from where the command is run.
+        videos: Where listed videos are; by default where the list is.
+        train: Splits to train on. By default those called train…, else all that nothing else is said of.
+        validation: Splits to look at after every epoch. By default those called val… or dev….
+        test: Splits to stream once, at the end. By default those called test….
+        held_out: Where no split is for validation, this share of the training videos is, of every class alike; 0: none.
+    """
+
+    paths: tuple[str, ...]
+    videos: str | None = None
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    held_out: float = 0.15
+
+
+@dataclass(frozen=True)
+class Gestures:
+    """Synthetic air gestures, rendered while training: every epoch shows new ones.
+
+    Args:
+        clips: Of an epoch.
+        frames: Lengths of clips; every batch has one of them.
+        rate: The network's frame rate is multiplied by a number from this range.
+        validation: Clips to look at after every epoch, always the same.
+        test: Clips to stream once, at the end.
+    """
+
+    clips: int
+    frames: tuple[int, ...]
+    rate: tuple[float, float] = (0.75, 1.4)
+    validation: int = 220
+    test: int = 220
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Which frames of a video make a training clip. Size, rate and the length of a validation clip are the network's.
+
+    Args:
+        frames: Of a training clip; those of a validation clip by default.
+        spread: The clip is the whole video in so many instants, instead of a random stretch at the network's rate.
+        jitter: The gap between frames is multiplied by a number from this range.
+        loop: A short video begins again, as in the official training, instead of holding its last frame.
+        resize_short: The short side before the centre crop of a validation clip; a bit more than the crop by default.
+    """
+
+    frames: int | None = None
+    spread: bool = False
+    jitter: tuple[float, float] = (1.0, 1.0)
+    loop: bool = False
+    resize_short: int | None = None
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """As TensorFlow defines it; every published network was trained with it.
+
+    Args:
+        rate: At the end of the warm-up.
+        decay: Of the mean of squares.
+        momentum: Of the update; the rate is inside.
+        epsilon: Inside the root.
+        clip_norm: Largest norm of the gradient of each variable; 0: no limit.
+        l2: Added to the gradient, times the weight, before clipping; kernels only, without the classifier.
+    """
+
+    rate: float
+    decay: float = 0.9
+    momentum: float = 0.9
+    epsilon: float = 1.0
+    clip_norm: float = 1.0
+    l2: float = 3e-5
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Args:
+    rate: At the end of the warm-up.
+    betas: Of the means.
+    weight_decay: Of kernels only.
+    clip_norm: Largest norm of all gradients together; 0: no limit.
+    """
+
+    rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.02
+    clip_norm: float = 5.0
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """The Gaussian-random-walk loss on per-frame embeddings (`movinet.train.grw`).
+
+    Args:
+        weight: λ.
+        velocity: α.
+        frames: Of a window.
+    """
+
+    weight: float = 0.1
+    velocity: float = 0.5
+    frames: int = 6
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Throw-away linear layers learn where a point is and where it goes, for data that know it (`movinet.train.tracking`).
+
+    Args:
+        layers: Whose features they read, such as `blocks.3.3`.
+        weight: Beside the loss on labels.
+    """
+
+    layers: tuple[str, ...]
+    weight: float = 3.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross-entropy, or binary cross-entropy where a clip may show any number of classes, and what is added to it.
+
+    Args:
+        label_smoothing: Share of the target that is spread evenly over the classes.
+        class_weights: `balanced`: a rare class weighs more; or a weight by label, 1 for those not named.
+        smoothing: Of per-frame embeddings.
+        tracking: Of a point.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: Literal["even", "balanced"] | dict[str, float] = "even"
+    smoothing: Smoothing | None = None
+    tracking: Tracking | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run, but for the machine it runs on.
+
+    Args:
+        network: A name of the zoo or a YAML specification; that of the weights where only `start` is given.
+        start: Weights to start from: a name or a file.
+        options: Fields of the network's specification that are different here (`size`, `fps`, `frames`, `dropout` …).
+        data: None where the command line says it.
+        clips: Frames of a clip.
+        augmentation: What may happen to them.
+        mixup, cutmix: α of either; 0: none. With both, each batch gets one of them.
+        strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and detached,
+            the loss is the mean, one update a batch; memory does not grow with the clip.
+        sub_clip: Frames of a sub-clip.
+        epochs: Over the training set.
+        batch_size: Over all processes.
+        optimizer: And its rate.
+        warmup_epochs: While the rate rises evenly from 0; then it falls along a cosine.
+        final_rate: Where it ends, as a share of the rate.
+        layer_decay: The rate of each layer is this times that of the one above.
+        freeze: Parts that keep their weights and statistics, such as `stem` or `blocks.0`.
+        rezero: Where ReZero scales begin in a new network.
+        loss: What is minimised.
+        average: Decay of the moving average of the weights, which is what is validated and kept; None: none.
+        patience: Stop after so many epochs without a better validation score; None: never.
+        seed: Of everything random.
+    """
+
+    optimizer: RMSprop | AdamW
+    epochs: int
+    batch_size: int
+    network: str | None = None
+    start: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    data: Videos | Gestures | None = None
+    clips: Clips = Clips()
+    augmentation: Augmentation = Augmentation()
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    strategy: Literal["clip", "recurrent"] = "clip"
+    sub_clip: int = 8
+    warmup_epochs: float = 0.0
+    final_rate: float = 0.0
+    layer_decay: float = 1.0
+    freeze: tuple[str, ...] = ()
+    rezero: float = 0.0
+    loss: Loss = Loss()
+    average: float | None = None
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("sub_clip", 1), ("warmup_epochs", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise MovinetError(f"recipe: {name} is {getattr(self, name)}; it must be at least {least}")
+        if self.network is None and self.start is None:
+            raise MovinetError("recipe: want a `network`, weights to `start` from, or both")
+        if not self.optimizer.rate > 0:
+            raise MovinetError(f"recipe: optimizer.rate is {self.optimizer.rate}; it must be positive")
+        if not 0 < self.layer_decay <= 1:
+            raise MovinetError(f"recipe: layer_decay is {self.layer_decay}; it must lie in (0, 1]")
+        if self.average is not None and not 0 <= self.average < 1:
+            raise MovinetError(f"recipe: average is {self.average}; it must lie in [0, 1)")
+        if self.patience is not None and self.patience < 1:
+            raise MovinetError(f"recipe: patience is {self.patience}; it must be at least 1")
+        if isinstance(self.data, Videos) and not 0 <= self.data.held_out < 1:
+            raise MovinetError(f"recipe: data.held_out is {self.data.held_out}; it must lie in [0, 1)")
+        if isinstance(self.data, Gestures) and (self.data.clips < 1 or min(self.data.frames, default=0) < 1):
+            raise MovinetError("recipe: data.clips and data.frames must be at least 1")
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        MovinetError: The file is missing, not YAML or not a recipe; the message says which entry is wrong.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MovinetError(f"{path}: cannot read the recipe: {error}") from error
+    except yaml.YAMLError as error:
+        raise MovinetError(f"{path}: not YAML: {error}") from error
+    try:
+        return recipe_from_dict(data)
+    except MovinetError as error:
+        raise MovinetError(f"{path}: {error}") from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML text, without what is as by default."""
+    import yaml
+
+    return yaml.safe_dump(
+        recipe_to_dict(recipe), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
+    )
+
+
+def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
+    """In plain types, without what is as by default."""
+    plain = to_plain(recipe)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def recipe_from_dict(data: Any) -> Recipe:
+    """The inverse of `recipe_to_dict`.
+
+    Raises:
+        MovinetError: An entry is missing, unknown, of another type or out of its range.
+    """
+    return from_plain(Recipe, data, "recipe")
