@@ -121,7 +121,8 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Tracking:
-    """Throw-away linear layers learn where a point is and where it goes, for data that know it (`movinet.train.tracking`).
+    """Throw-away linear layers learn where a point is and where it goes, for data that know it
+    (`movinet.train.tracking`).
 
     Args:
         layers: Whose features they read, such as `blocks.3.3`.
@@ -161,8 +162,8 @@ class Recipe:
         clips: Frames of a clip.
         augmentation: What may happen to them.
         mixup, cutmix: α of either; 0: none. With both, each batch gets one of them.
-        strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and detached,
-            the loss is the mean, one update a batch; memory does not grow with the clip.
+        strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and
+            detached, the loss is the mean, one update a batch; memory does not grow with the clip.
         sub_clip: Frames of a sub-clip.
         epochs: Over the training set.
         batch_size: Over all processes.
@@ -186,7 +187,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     data: Videos | Gestures | None = None
     clips: Clips = Clips()
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = 0.0
     cutmix: float = 0.0
     strategy: Literal["clip", "recurrent"] = "clip"
