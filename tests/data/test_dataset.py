@@ -43,7 +43,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
 
 
 def same(a: Example, b: Example) -> bool:
-    return bool(torch.equal(a.clip, b.clip) and torch.equal(a.target, b.target) and a.video == b.video)
+    equal = torch.equal(a.clip, b.clip) and torch.equal(a.target, b.target)
+    return bool(equal and a.video == b.video and torch.allclose(a.track, b.track, equal_nan=True))
 
 
 def test_an_example_depends_on_seed_epoch_and_video(videos: VideoSet) -> None:
@@ -51,8 +52,10 @@ def test_an_example_depends_on_seed_epoch_and_video(videos: VideoSet) -> None:
     dataset = make(seed=1)
     first = dataset[Pick(3, 2)]
     assert first.clip.shape == (3, 4, 24, 24)
-    assert first.clip.dtype == torch.float32
-    assert 0 <= first.clip.amin() <= first.clip.amax() <= 1
+    assert first.clip.dtype == torch.uint8
+    assert first.track.shape == (4, 2)
+    assert first.track.isnan().all()
+    assert dataset.labels_of(2) == ("left",)
     _ = dataset[0]
     assert same(first, dataset[Pick(3, 2)])
     assert same(first, make(seed=1)[Pick(3, 2)])
@@ -93,28 +96,50 @@ def test_every_example_comes_once_and_an_epoch_can_be_gone_on_with(
     assert len(set(seen)) == len(seen) == size - size % ranks
     single = EpochOrder(size, 7, shuffle)
     single.set_epoch(2)
-    assert [pick for turn in zip(*whole, strict=True) for pick in turn] == list(single)[: len(seen)]
+    together = [pick.video for turn in zip(*whole, strict=True) for pick in turn]
+    assert together == [pick.video for pick in single][: len(seen)]
     for order, picks in zip(orders, whole, strict=True):
         order.set_epoch(2, position)
         assert list(order) == picks[position:]
         assert len(order) == len(picks[position:])
 
 
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
+def test_batches_of_all_ranks_together_are_those_of_one(size: int, ranks: int, share: int, batches: int) -> None:
+    def batches_of(order: EpochOrder, position: int = 0) -> list[list[Pick]]:
+        order.set_epoch(1, position)
+        picks = list(order)
+        own = order.batch_size // order.ranks
+        return [picks[start : start + own] for start in range(0, len(picks), own)]
+
+    single = EpochOrder(size, 7, batch_size=ranks * share)
+    orders = [EpochOrder(size, 7, rank=rank, ranks=ranks, batch_size=ranks * share) for rank in range(ranks)]
+    together = [
+        [pick for turn in zip(*parts, strict=True) for pick in turn]
+        for parts in zip(*map(batches_of, orders), strict=True)
+    ]
+    expected = batches_of(single)
+    assert all({pick.batch for pick in batch} == {number} for number, batch in enumerate(expected))
+    assert [pick for batch in together for pick in batch] == [p for b in expected for p in b][: size - size % ranks]
+    for order in orders:
+        assert batches_of(order, batches * share) == batches_of(order)[batches:]
+
+
 def test_without_augmentation_it_is_the_clip_the_network_is_given(videos: VideoSet) -> None:
     dataset = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0))
     video = videos.videos[1]
-    assert torch.equal(dataset[1].clip, read_clip(video.path, TRANSFORM))
+    assert torch.equal(TRANSFORM.scaled(dataset[1].clip), read_clip(video.path, TRANSFORM))
     cut = ClipDataset(replace(videos, videos=(replace(video, start=0.6, end=1.4),)), TRANSFORM, partial(dense, fps=5.0))
-    assert torch.equal(cut[0].clip, read_clip(video.path, TRANSFORM, 0.6, 1.4))
+    assert torch.equal(TRANSFORM.scaled(cut[0].clip), read_clip(video.path, TRANSFORM, 0.6, 1.4))
     assert int(dataset[1].target) == 1
     nothing = ClipDataset(videos, replace(TRANSFORM, scale=(-1.0, 1.0)), partial(dense, fps=5.0), Augmentation())
-    assert torch.allclose(nothing[1].clip, dataset[1].clip * 2 - 1, atol=1e-6)
+    assert torch.equal(nothing[1].clip, dataset[1].clip)
 
 
 def test_a_stretch_ends_before_its_end(videos: VideoSet) -> None:
     video = replace(videos.videos[0], start=0.5, end=1.0)
     held = ClipDataset(replace(videos, videos=(video,)), TRANSFORM, partial(windows, fps=5.0, frames=6))[0].clip
-    assert torch.equal(held[:, -1:], read_clip(video.path, TRANSFORM, start=0.95, max_frames=1))
+    assert torch.equal(TRANSFORM.scaled(held[:, -1:]), read_clip(video.path, TRANSFORM, start=0.95, max_frames=1))
 
 
 def at(instants: list[float], duration: float, rng: np.random.Generator) -> np.ndarray:
@@ -130,9 +155,10 @@ def test_instants_may_come_in_any_order(videos: VideoSet, augmentation: Augmenta
 
 
 def test_several_clips_of_a_video(videos: VideoSet) -> None:
-    both = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0].clip
+    both, _, _, track = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0]
     alone = ClipDataset(videos, TRANSFORM, partial(uniform, frames=10))[0].clip
     assert both.shape == (2, 3, 5, 24, 24)
+    assert track.shape == (2, 5, 2)
     assert torch.equal(both[0], alone[:, ::2])
     assert torch.equal(both[1], alone[:, 1::2])
 
@@ -142,7 +168,7 @@ def test_a_mirrored_clip_has_the_mirrored_label(videos: VideoSet) -> None:
     plain = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0))[0]
     mirrored = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0), swap)[0]
     assert (int(plain.target), int(mirrored.target)) == (0, 1)
-    assert torch.allclose(mirrored.clip.flip(3), plain.clip, atol=1 / 255)
+    assert torch.allclose(mirrored.clip.flip(3).int(), plain.clip.int(), atol=1)
 
 
 def test_multi_label_targets(videos: VideoSet) -> None:
@@ -211,6 +237,8 @@ def test_what_cannot_be_learnt_is_refused(videos: VideoSet) -> None:
         ClipDataset(videos, TRANSFORM, SAMPLE, Augmentation(swap=(("up", "down"),)))
     with pytest.raises(ValueError, match="rank"):
         EpochOrder(4, rank=2, ranks=2)
+    with pytest.raises(ValueError, match="evenly"):
+        EpochOrder(4, ranks=2, batch_size=3)
 
 
 def test_image_folders(tmp_path: Path, videos: VideoSet) -> None:
@@ -219,4 +247,4 @@ def test_image_folders(tmp_path: Path, videos: VideoSet) -> None:
     dataset = ClipDataset(
         VideoSet((Video(tmp_path, ("up",)),), videos.labels, False), TRANSFORM, partial(dense, fps=5.0), folder_fps=10.0
     )
-    assert torch.allclose(dataset[0].clip[0, :, 0, 0] * 255, torch.tensor([0.0, 80.0, 160.0]), atol=1)
+    assert torch.allclose(dataset[0].clip[0, :, 0, 0].int(), torch.tensor([0, 80, 160], dtype=torch.int32), atol=1)

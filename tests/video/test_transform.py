@@ -44,6 +44,7 @@ def test_is_the_float_computation_within_a_level(shape, size, resize_short, scal
     assert out.shape == (3, shape[0], *size)
     assert out.dtype == torch.float32
     assert out.is_contiguous()
+    assert torch.equal(out, transform.scaled(transform.levels(rgb)[None])[0])
     # The 8-bit resize rounds after each of its two passes.
     levels = np.abs(out.numpy() - reference(rgb.numpy(), transform)) * 255 / abs(scale[1] - scale[0])
     assert levels.max() < 1.3

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -31,21 +31,48 @@ class Example(NamedTuple):
     """One example, or a batch of them with a further first axis.
 
     Attributes:
-        clip: float32 (3, T, h, w) in the transform's range; (clips, 3, T, h, w) where the sampling gives several.
+        clip: uint8 (3, T, h, w), for `Transform.scaled` on the device that trains; (clips, 3, T, h, w) where the
+            sampling gives several.
         target: The class, int64; for multi-label sets float32 (classes,) of 0 and 1.
         video: Which of the set's videos is shown: another than was asked for, where that could not be read.
+        track: float32 (T, 2) or (clips, T, 2): x and y of a point to follow, in fractions of width and height; NaN
+            where it is not known, as in all real videos.
     """
 
     clip: Tensor
     target: Tensor
     video: int
+    track: Tensor
 
 
 class Pick(NamedTuple):
-    """Which example is wanted: `epoch` decides what is random about it."""
+    """Which example is wanted: `epoch` decides what is random about it. `batch` counts the batches of the epoch, those
+    of all processes together as one: it decides what a batch must have in common, such as the length of its clips."""
 
     epoch: int
     video: int
+    batch: int = 0
+
+
+class LabelledClips(Protocol):
+    """What training wants of a data set: examples that depend on their `Pick` alone.
+
+    Attributes:
+        classes: A network's output i stands for classes[i].
+        multi_label: What kind of target examples have.
+        transform: Of the network; scales the clips.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def multi_label(self) -> bool: ...
+    @property
+    def transform(self) -> Transform: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, pick: Pick, /) -> Example: ...
+    def labels_of(self, index: int, /) -> tuple[str, ...]:
+        """The labels of an example, without reading it; mirroring may exchange them."""
 
 
 class ClipDataset(Dataset[Example]):
@@ -93,13 +120,16 @@ class ClipDataset(Dataset[Example]):
     def __len__(self) -> int:
         return len(self.videos)
 
+    def labels_of(self, index: int) -> tuple[str, ...]:
+        return self.videos[index].labels
+
     def __getitem__(self, pick: Pick | int) -> Example:
         """The example of a pick; of an index alone, that of epoch 0.
 
         Raises:
             MovinetError: Not one video can be read.
         """
-        epoch, asked = pick if isinstance(pick, tuple) else (0, pick)
+        epoch, asked = pick[:2] if isinstance(pick, tuple) else (0, pick)
         for index in self._candidates(epoch, asked):
             try:
                 return self._read(index, _generator(_EXAMPLE, self.seed, epoch, asked))
@@ -128,17 +158,17 @@ class ClipDataset(Dataset[Example]):
         frames = (frame.rgb for frame in read)
         labels = video.labels
         if self.augmentation is None:
-            clip = torch.cat([self.transform(rgb) for rgb in frames], dim=1)
+            clip = torch.cat([self.transform.levels(rgb) for rgb in frames], dim=1)
         else:
             pixels = _shrunk(frames, self.transform, self.augmentation, rng)
             pixels, mirrored = augment(pixels, self.augmentation, rng)
             labels = self.augmentation.mirrored(labels) if mirrored else labels
-            clip = replace(self.transform, resize_short=min(self.transform.size))(pixels)
+            clip = replace(self.transform, resize_short=min(self.transform.size)).levels(pixels)
         if (np.diff(order) < 0).any():
             clip = clip[:, np.argsort(order)]
         if instants.ndim == 2:
             clip = clip.unflatten(1, instants.shape).movedim(1, 0)
-        return Example(clip, self._target(labels), index)
+        return Example(clip, self._target(labels), index, torch.full((*instants.shape, 2), torch.nan))
 
     def _target(self, labels: Sequence[str]) -> Tensor:
         classes = [self._class_of[label] for label in labels]
@@ -159,36 +189,53 @@ class EpochOrder(Sampler[Pick]):
         shuffle: Otherwise in the order of the set.
         rank, ranks: Of several processes each takes every `ranks`-th example, so that their n-th batches together are
             the n-th batch of one process. A remainder is left out.
+        batch_size: Examples in a batch, those of all ranks together; numbers the batches. By default one a rank.
+
+    Raises:
+        ValueError: There is no such rank, or batches cannot be shared out evenly.
     """
 
-    def __init__(self, size: int, seed: int = 0, shuffle: bool = True, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self,
+        size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        ranks: int = 1,
+        batch_size: int | None = None,
+    ) -> None:
+        batch_size = ranks if batch_size is None else batch_size
         if not 0 <= rank < ranks:
             raise ValueError(f"rank must be at least 0 and less than the {ranks} ranks, not {rank}")
+        if batch_size < 1 or batch_size % ranks:
+            raise ValueError(f"{ranks} ranks cannot share a batch of {batch_size} evenly")
         self.size, self.seed, self.shuffle, self.rank, self.ranks = size, seed, shuffle, rank, ranks
+        self.batch_size = batch_size
         self.epoch = self.position = 0
 
     def set_epoch(self, epoch: int, position: int = 0) -> None:
-        """Choose the epoch, leaving out the first `position` examples of this rank."""
+        """Choose the epoch, leaving out the first `position` examples of this rank, which are whole batches' shares."""
         self.epoch, self.position = epoch, position
 
     def __iter__(self) -> Iterator[Pick]:
         order = _generator(_ORDER, self.seed, self.epoch).permutation(self.size) if self.shuffle else range(self.size)
         for place in range(self.position * self.ranks + self.rank, self.size - self.size % self.ranks, self.ranks):
-            yield Pick(self.epoch, int(order[place]))
+            yield Pick(self.epoch, int(order[place]), place // self.batch_size)
 
     def __len__(self) -> int:
         return max(0, self.size // self.ranks - self.position)
 
 
 def load_batches(
-    dataset: ClipDataset, order: EpochOrder, batch_size: int, workers: int = 0, *, drop_last: bool = False
+    dataset: LabelledClips, order: EpochOrder, batch_size: int, workers: int = 0, *, drop_last: bool = False
 ) -> DataLoader[Example]:
-    """Batches of examples, prepared by `workers` processes of one thread each; 0 for this process.
+    """Batches of `batch_size` examples, this process's share, prepared by `workers` processes of one thread each; 0 for
+    this process.
 
     What comes out is the same for any number of workers. Workers live from epoch to epoch.
     """
     return DataLoader(
-        dataset,
+        cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
         batch_size,
         sampler=order,
         num_workers=workers,
@@ -221,8 +268,7 @@ def _shrunk(
 ) -> Tensor:
     """(T, h, w, 3) uint8 at the network's size, each frame shrunk as it comes: a long clip is never in memory whole."""
     if augmentation.crop is None:
-        levels = replace(transform, scale=(0.0, 255.0))
-        return torch.cat([levels(rgb).round_().to(torch.uint8) for rgb in frames], dim=1).permute(1, 2, 3, 0)
+        return torch.cat([transform.levels(rgb) for rgb in frames], dim=1).permute(1, 2, 3, 0)
     first = next(frames)
     box = draw_box(augmentation.crop, first.shape[:2], transform.size, rng)
     return torch.cat(

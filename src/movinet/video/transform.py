@@ -57,17 +57,30 @@ class Transform:
         Raises:
             ValueError: Another dtype, shape or channel order; the message says what to do.
         """
+        return self.scaled(self.levels(rgb))
+
+    def levels(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
+        """The same, before it is scaled: uint8 (3, T, h, w)."""
         frames = _checked(rgb)  # (T, H, W, 3) uint8
         crop_h, crop_w = self.size
         if not len(frames):
-            return torch.empty((3, 0, crop_h, crop_w), device=frames.device)
+            return torch.empty((3, 0, crop_h, crop_w), dtype=torch.uint8, device=frames.device)
         height, width = self.resized(frames.shape[1], frames.shape[2])
         frames = frames.permute(0, 3, 1, 2)
         if frames.shape[2:] != (height, width):
             frames = _resize(frames, height, width)
         top, left = (height - crop_h) // 2, (width - crop_w) // 2
-        frames = frames[:, :, top : top + crop_h, left : left + crop_w].permute(1, 0, 2, 3)
-        out = frames.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return frames[:, :, top : top + crop_h, left : left + crop_w].permute(1, 0, 2, 3).contiguous()
+
+    def scaled(self, levels: Tensor) -> Tensor:
+        """uint8 levels of any shape and device, such as a batch of what `levels` gives, in `scale`'s range: float32.
+
+        Raises:
+            ValueError: They are not uint8, so scaled already.
+        """
+        if levels.dtype != torch.uint8:
+            raise ValueError(f"levels must be uint8, not {levels.dtype}")
+        out = levels.to(torch.float32).div_(255)
         low, high = self.scale
         return out if (low, high) == (0.0, 1.0) else out.mul_(high - low).add_(low)
 
