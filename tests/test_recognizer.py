@@ -1,5 +1,6 @@
 """The object behind everything a user does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from movinet.nn.movinet import MoViNet
 from movinet.recognizer import Recognizer, _with_position_limits
 from movinet.video.decode import read_clip
 from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded
+from movinet.weights.load import Loaded, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +195,14 @@ def test_bfloat16_answers_much_like_float32(weights: Path) -> None:
     assert a is not None
     assert b is not None
     np.testing.assert_allclose(a.probabilities, b.probabilities, atol=0.05)
+
+
+def test_a_multi_label_network_gives_every_class_a_probability_of_its_own() -> None:
+    loaded = load_weights("movinet_t0_stream.gestures")
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    one = Recognizer(loaded).push(frame)
+    any_number = Recognizer(replace(loaded, info=replace(loaded.info, multi_label=True))).push(frame)
+    assert one is not None
+    assert any_number is not None
+    odds = any_number.probabilities / (1 - any_number.probabilities)
+    np.testing.assert_allclose(odds / odds.sum(), one.probabilities, rtol=1e-4)

@@ -29,7 +29,7 @@ class Prediction:
 
     time: float  # seconds, of the frame
     frames: int  # frames of the stream the network has seen
-    probabilities: NDArray[np.float32]  # (classes,), summing to 1
+    probabilities: NDArray[np.float32]  # (classes,), summing to 1 unless the network is multi-label
     info: WeightsInfo
 
     def __repr__(self) -> str:
@@ -231,7 +231,9 @@ class Recognizer:
         return state
 
     def _prediction(self, logits: torch.Tensor, time: float, frames: int) -> Prediction:
-        return Prediction(time, frames, logits.float().softmax(-1).cpu().numpy(), self.info)
+        logits = logits.float()
+        probabilities = logits.sigmoid() if self.info.multi_label else logits.softmax(-1)
+        return Prediction(time, frames, probabilities.cpu().numpy(), self.info)
 
     def _need_stream(self) -> None:
         if not self.info.spec.causal:

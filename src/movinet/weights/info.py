@@ -24,6 +24,8 @@ class WeightsInfo:
     source: str = "unknown"  # where the numbers came from
     accuracy: Mapping[str, float] = field(default_factory=dict)  # reported, in percent, by what was measured
     notes: str = ""
+    multi_label: bool = False  # a clip may show any number of classes: each has a probability of its own
+    training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained here: recipe, data, figures
 
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != self.spec.classes:
@@ -51,6 +53,8 @@ class WeightsInfo:
             "source": self.source,
             "accuracy": dict(self.accuracy),
             "notes": self.notes,
+            "multi_label": self.multi_label,
+            "training": dict(self.training),
         }
 
     @classmethod
@@ -70,6 +74,8 @@ class WeightsInfo:
                 source=data["source"],
                 accuracy=dict(data["accuracy"]),
                 notes=data["notes"],
+                multi_label=bool(data.get("multi_label", False)),
+                training=dict(data.get("training", {})),
             )
         except KeyError as error:
             raise WeightsError(f"the description of the weights lacks {error}") from error
