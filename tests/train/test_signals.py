@@ -1,0 +1,81 @@
+"""A loop hears that it should stop and ends by itself; impatience ends it at once."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from movinet.train.signals import graceful_stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_loop_is_told_and_handlers_come_back(number: signal.Signals) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with graceful_stop() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), number)
+        assert stop.requested
+        assert stop.signal == number
+        os.kill(os.getpid(), signal.SIGTERM)  # repeated by an impatient scheduler: still no reason to lose anything
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, now = signal.getsignal(signal.SIGINT), iter([100.0, 100.2, 102.0])
+    monkeypatch.setattr("movinet.train.signals.time.monotonic", lambda: next(now))
+    interrupts = 0
+
+    def loop() -> None:
+        nonlocal interrupts
+        with graceful_stop():
+            while interrupts < 5:
+                interrupts += 1
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop()
+    assert interrupts == 3  # the second is the launcher's copy of the first
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_elsewhere_than_in_the_main_thread_nothing_changes() -> None:
+    def inside() -> object:
+        with graceful_stop() as stop:
+            assert not stop.requested
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(inside).result() == signal.getsignal(signal.SIGTERM)
+
+
+class Numbers(Dataset[int]):
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def loop() -> None:
+    """In a process of its own: Ctrl-C of a terminal reaches it and its workers."""
+    torch.set_num_threads(1)
+    seen = []
+    with graceful_stop() as stop:
+        for number in DataLoader(Numbers(), batch_size=None, num_workers=1, prefetch_factor=1):
+            seen.append(int(number))
+            if number == 1:
+                os.killpg(0, signal.SIGINT)
+    print(seen, stop.signal)
+
+
+def test_workers_live_on() -> None:
+    command = [sys.executable, "-c", "import test_signals; test_signals.loop()"]
+    ran = subprocess.run(
+        command, cwd=os.path.dirname(__file__), capture_output=True, text=True, start_new_session=True, check=False
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("[0, 1, 2, 3, 4, 5] 2\n", "", 0)
