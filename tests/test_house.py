@@ -14,9 +14,10 @@ FLOORS = [
     {"files", "arch"},
     {"nn", "video"},
     {"weights", "data"},
-    {"recognizer", "profiling"},
+    {"recognizer", "profiling", "metrics"},
     {"events", "__init__"},
     {"watching"},
+    {"train"},
     {"cli"},
     {"__main__"},
 ]

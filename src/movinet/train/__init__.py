@@ -1,0 +1,1 @@
+"""Training: recipes, optimisers, losses and the loop."""
