@@ -1,0 +1,42 @@
+"""The rate against numbers of the official classes, and what holds for any schedule."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movinet.errors import MovinetError
+from movinet.train.schedule import rate_factor
+
+# LinearWarmup(CosineDecay(1.0, steps, alpha), warmup_steps, 0.0)(step) of tf-models-official 2.19.1 and tf_keras 2.19.0
+OFFICIAL = {
+    (100, 7, 0.0): {0: 0.0, 1: 0.1411369, 6: 0.8468215, 7: 0.9879584, 8: 0.9842916, 50: 0.5, 99: 0.0002467, 109: 0.0},
+    (85785, 2145, 0.0): {1: 0.0004655, 2144: 0.9979926, 2145: 0.9984581, 2146: 0.9984567, 42892: 0.5000092, 85785: 0.0},
+    (50, 10, 0.1): {0: 0.0, 1: 0.0914058, 9: 0.8226518, 10: 0.9140576, 25: 0.55, 49: 0.100888, 50: 0.1, 59: 0.1},
+}
+
+
+@pytest.mark.parametrize(("steps", "warmup_steps", "floor"), OFFICIAL)
+def test_as_the_official_schedule(steps: int, warmup_steps: int, floor: float) -> None:
+    for step, factor in OFFICIAL[steps, warmup_steps, floor].items():
+        assert rate_factor(step, steps, warmup_steps, floor) == pytest.approx(factor, abs=2e-7)
+
+
+@given(st.integers(1, 50), st.floats(0, 1), st.data())
+def test_up_then_down_to_the_floor(steps: int, floor: float, data: st.DataObject) -> None:
+    warmup_steps = data.draw(st.integers(0, steps))
+    factors = [rate_factor(step, steps, warmup_steps, floor) for step in range(steps + 3)]
+    rising, falling = factors[: warmup_steps + 1], factors[warmup_steps:]
+    assert rising == sorted(rising)
+    assert falling == sorted(falling, reverse=True)
+    assert factors[0] == (0.0 if warmup_steps else 1.0)
+    assert factors[steps:] == pytest.approx([floor] * 3)
+
+
+def test_a_floor_of_one_keeps_the_rate() -> None:
+    assert {rate_factor(step, 10, 2, floor=1.0) for step in range(2, 12)} == {1.0}
+
+
+@pytest.mark.parametrize(("steps", "warmup_steps"), [(0, 0), (10, 11), (10, -1)])
+def test_a_warmup_must_fit(steps: int, warmup_steps: int) -> None:
+    with pytest.raises(MovinetError, match="does not fit into a training"):
+        rate_factor(0, steps, warmup_steps)
