@@ -26,8 +26,8 @@ class RunLog:
     """Writes `steps.csv` and `epochs.csv`, and the folder `tensorboard` where asked for and its package is there.
 
     A row is in its file when the call returns. While it cannot be written, say on a full disk, there is one warning,
-    the run goes on, and the row comes with a later one. Reading gives the very numbers that were written, `nan` and `inf`
-    among them.
+    the run goes on, and the row comes with a later one. Reading gives the very numbers that were written, `nan` and
+    `inf` among them.
 
     Args:
         folder: Of the run, which exists.
