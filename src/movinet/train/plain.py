@@ -67,7 +67,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if classes := _classes(hint):
         return _read_one_of(classes, value, where)
     complaints = []
-    for choice in choices:
+    for choice in (choice for choice in choices if choice is not NoneType):
         try:
             return _read_value(choice, value, where)
         except MovinetError as error:

@@ -1,0 +1,97 @@
+"""Dataclasses to plain types and back; everything else is refused by name."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movinet.errors import MovinetError
+from movinet.train.plain import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Circle:
+    radius: float = 1.0
+
+
+@dataclass(frozen=True)
+class Square:
+    side: float
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.side < 0:
+            raise ValueError(f"side is {self.side}")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    shape: Circle | Square
+    frame: Square | None = None
+    origin: tuple[int, float] = (0, 0.0)
+    colour: Literal["red", "blue"] | dict[str, float] = "red"
+    title: str | None = "untitled"
+    filled: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+shapes = st.builds(Circle, st.floats(0, 9)) | st.builds(Square, st.floats(0, 9), st.lists(st.text()).map(tuple))
+drawings = st.builds(
+    Drawing,
+    shapes,
+    frame=st.none() | st.builds(Square, st.floats(0, 9)),
+    origin=st.tuples(st.integers(), st.floats(-9, 9)),
+    colour=st.sampled_from(["red", "blue"]) | st.dictionaries(st.text(), st.floats(0, 1)),
+    title=st.none() | st.text(),
+    filled=st.booleans(),
+    notes=st.dictionaries(st.text(), st.integers() | st.lists(st.text())),
+)
+
+
+@given(drawings)
+def test_there_and_back(drawing: Drawing) -> None:
+    assert from_plain(Drawing, json.loads(json.dumps(to_plain(drawing))), "drawing") == drawing
+
+
+def test_only_what_differs_is_said_and_which_class_where_it_may_be_several() -> None:
+    assert to_plain(Drawing(Circle())) == {"shape": {"kind": "circle"}}
+    assert to_plain(Drawing(Square(2.0), frame=Square(1.0, ("a",)))) == {
+        "shape": {"kind": "square", "side": 2.0},
+        "frame": {"side": 1.0, "names": ["a"]},
+    }
+
+
+def test_none_is_written_where_it_is_not_the_default() -> None:
+    assert to_plain(Drawing(Circle(), title=None))["title"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": {}}, "drawing.shape: want entries and among them `kind`, one of circle, square"),
+        ({"shape": {"kind": "square"}}, "drawing.shape: 'side' is missing"),
+        ({"shape": {"kind": "square", "side": -1}}, "drawing.shape: side is -1"),
+        ({"shape": {"kind": "circle", "side": 1}}, "drawing.shape: there is no entry 'side'; there are radius"),
+        ({"shape": {"kind": "circle", "radius": "far"}}, "drawing.shape.radius is 'far'; want a number"),
+        ({"frame": 3}, "drawing.frame: want a mapping of entries, got 3"),
+        ({"origin": [1]}, r"drawing.origin is \[1\]; want a list of 2"),
+        ({"origin": [1.5, 2]}, r"drawing.origin\[0\] is 1.5; want a whole number"),
+        ({"colour": "green"}, "'green'; choose one of red, blue; or .* want a mapping of names"),
+        ({"colour": {"red": "much"}}, "drawing.colour.red is 'much'; want a number"),
+        ({"title": 5}, "drawing.title is 5; want text"),
+        ({"filled": 1}, "drawing.filled is 1; want true or false"),
+        ({"filled": None}, "drawing.filled is None; want true or false"),
+        ({"size": 1}, "drawing: there is no entry 'size'"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(MovinetError, match=message):
+        from_plain(Drawing, {"shape": {"kind": "circle"}} | change, "drawing")
+
+
+def test_true_is_no_number() -> None:
+    with pytest.raises(MovinetError, match="want a number"):
+        from_plain(Circle, {"radius": True}, "circle")

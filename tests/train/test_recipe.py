@@ -1,0 +1,205 @@
+"""Recipes: written and read back unchanged, refused with a reason, and those that come with the project."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movinet.arch.serialize import find_spec
+from movinet.arch.spec import NetworkSpec
+from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.data.gesture_paths import GESTURES
+from movinet.data.policies import AutoAugment, RandAugment
+from movinet.errors import MovinetError
+from movinet.train.recipe import (
+    AdamW,
+    Clips,
+    Gestures,
+    Loss,
+    Recipe,
+    RMSprop,
+    Smoothing,
+    Tracking,
+    Videos,
+    dump_recipe,
+    read_recipe,
+    recipe_from_dict,
+    recipe_to_dict,
+)
+from movinet.train.starting import starting_network
+from movinet.weights.info import default_transform
+
+FOLDER = Path(__file__).parents[2] / "recipes"
+SMALLEST = {"network": "movinet_a0_stream", "epochs": 1, "batch_size": 2, "optimizer": {"kind": "adamw", "rate": 1e-3}}
+
+# The official configurations: top-1 is in the files' comments; dropout; frames of a training and a validation clip;
+# frame stride at 25 frames a second; crop; short side; AutoAugment with a stride that may be one less.
+OFFICIAL = {
+    "a0_base": (0.2, 50, 50, 5, 172, 192, True),
+    "a1_base": (0.5, 50, 50, 5, 172, 192, True),
+    "a2_base": (0.5, 50, 50, 5, 224, 256, True),
+    "a3_base": (0.5, 64, 120, 2, 256, 288, True),
+    "a4_base": (0.5, 32, 80, 3, 290, 320, True),
+    "a5_base": (0.5, 32, 120, 2, 320, 368, True),
+    "t0_base": (0.2, 25, 25, 10, 160, 176, False),
+    "a0_stream": (0.2, 50, 50, 5, 172, 192, False),
+    "a1_stream": (0.2, 50, 50, 5, 172, 192, False),
+    "a2_stream": (0.5, 50, 50, 5, 224, 256, False),
+    "a3_stream": (0.5, 64, 120, 2, 256, 288, False),
+    "a4_stream": (0.5, 32, 80, 3, 290, 320, True),
+    "a5_stream": (0.5, 32, 115, 2, 320, 368, True),
+    "t0_stream": (0.2, 25, 25, 10, 160, 176, False),
+}
+
+recipes = st.builds(
+    Recipe,
+    optimizer=st.builds(RMSprop, rate=st.floats(1e-6, 10))
+    | st.builds(AdamW, rate=st.floats(1e-6, 10), betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99))),
+    epochs=st.integers(1, 300),
+    batch_size=st.integers(1, 2048),
+    network=st.just("movinet_a0_stream"),
+    start=st.none() | st.text(),
+    options=st.dictionaries(st.sampled_from(["fps", "frames"]), st.integers(1, 9)),
+    data=st.none()
+    | st.builds(Videos, st.lists(st.text(), max_size=2).map(tuple), videos=st.none() | st.text())
+    | st.builds(Gestures, st.integers(1, 9), st.lists(st.integers(1, 30), min_size=1).map(tuple)),
+    clips=st.builds(Clips, frames=st.none() | st.integers(1, 9), loop=st.booleans()),
+    augmentation=st.builds(
+        Augmentation,
+        crop=st.none() | st.builds(RandomCrop),
+        flip=st.floats(0, 1),
+        swap=st.sampled_from([(), (("left", "right"),)]),
+        policy=st.none() | st.builds(AutoAugment) | st.builds(RandAugment, operations=st.integers(0, 3)),
+        colour=st.none() | st.builds(ColourJitter, hue=st.floats(0, 0.5)),
+    ),
+    warmup_epochs=st.floats(0, 9),
+    freeze=st.lists(st.text(), max_size=2).map(tuple),
+    loss=st.builds(
+        Loss,
+        class_weights=st.sampled_from(["even", "balanced"]) | st.dictionaries(st.text(), st.floats(0, 2)),
+        smoothing=st.none() | st.builds(Smoothing),
+        tracking=st.none() | st.builds(Tracking, st.lists(st.text(), max_size=2).map(tuple)),
+    ),
+    average=st.none() | st.floats(0, 0.999),
+    patience=st.none() | st.integers(1, 9),
+)
+
+
+@given(recipes)
+def test_a_recipe_is_read_back_as_it_was(recipe: Recipe) -> None:
+    import yaml
+
+    assert recipe_from_dict(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+def test_what_is_as_by_default_is_not_written() -> None:
+    assert recipe_to_dict(recipe_from_dict(SMALLEST)) == SMALLEST
+
+
+def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "network: movinet_a0_stream\nepochs: 1\nbatch_size: 2\noptimizer: {kind: adamw, rate: 1e-3}\naverage: 0\n"
+    )
+    recipe = read_recipe(path)
+    assert recipe.optimizer.rate == 1e-3
+    assert type(recipe.average) is float
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"epochs": 1.5}, "recipe.epochs is 1.5; want a whole number"),
+        ({"epochs": True}, "recipe.epochs is True; want a whole number"),
+        ({"epoch": 1}, "no entry 'epoch'; there are optimizer, epochs"),
+        ({"network": None}, "want a `network`, weights to `start` from, or both"),
+        ({"optimizer": {"kind": "sgd", "rate": 1}}, "among them `kind`, one of rmsprop, adamw"),
+        ({"optimizer": {"kind": "adamw"}}, "recipe.optimizer: 'rate' is missing"),
+        ({"optimizer": {"kind": "adamw", "rate": 0}}, "optimizer.rate is 0.0; it must be positive"),
+        ({"strategy": "stream"}, "'stream'; choose one of clip, recurrent"),
+        ({"loss": {"class_weights": "odd"}}, "choose one of even, balanced; or .*want a mapping of names"),
+        ({"clips": {"jitter": [1]}}, r"clips.jitter is \[1\]; want a list of 2"),
+        ({"augmentation": {"flip": 2}}, "augmentation: flip is a probability, not 2"),
+        ({"average": 1}, "average is 1.0; it must lie in"),
+        ({"layer_decay": 0}, "layer_decay is 0.0"),
+        ({"patience": 0}, "patience is 0"),
+        ({"data": {"kind": "videos", "paths": ["a"], "held_out": 1}}, "data.held_out is 1.0"),
+        ({"data": {"kind": "gestures", "clips": 5, "frames": []}}, "data.clips and data.frames must be at least 1"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    import yaml
+
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(SMALLEST | change))
+    with pytest.raises(MovinetError, match=message) as raised:
+        read_recipe(path)
+    assert str(path) in str(raised.value)
+
+
+def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("[1, 2]")
+    (tmp_path / "broken.yaml").write_text("a: [")
+    for name, message in (
+        ("list.yaml", "want a mapping"),
+        ("broken.yaml", "not YAML"),
+        ("none.yaml", "cannot read the recipe"),
+    ):
+        with pytest.raises(MovinetError, match=message):
+            read_recipe(tmp_path / name)
+
+
+def test_there_is_a_recipe_for_every_published_network() -> None:
+    names = {path.name for path in FOLDER.glob("*.yaml")}
+    assert names == {f"movinet_{name}.k600.yaml" for name in OFFICIAL} | {"gestures.yaml", "smoke.yaml"}
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_the_published_recipes_are_the_official_ones(name: str) -> None:
+    dropout, frames, eval_frames, stride, size, short, augmented = OFFICIAL[name]
+    recipe = read_recipe(FOLDER / f"movinet_{name}.k600.yaml")
+    assert recipe.network == f"movinet_{name}"
+    spec = find_spec(recipe.network).with_options(**recipe.options)
+    assert isinstance(spec, NetworkSpec)
+    assert (spec.dropout, spec.stochastic_depth, spec.frames) == (dropout, 0.2, eval_frames)
+    assert spec.size == (size, size)
+    assert default_transform(spec).resize_short == short
+    assert spec.fps in (25 / stride, 25 // stride)  # the paper rounds 12.5 and 8.3 down
+    activation = "hard_swish" if name in ("a1_stream", "a4_stream", "t0_stream") else "swish"
+    assert spec.head_activation == activation
+    jitter = ((stride - 1) / stride, 1.0) if augmented else (1.0, 1.0)
+    assert recipe.clips.jitter == pytest.approx(jitter, abs=1e-4)
+    policy = AutoAugment() if augmented else None
+    assert recipe == Recipe(
+        RMSprop(rate=1.8, decay=0.9, momentum=0.9, epsilon=1.0, clip_norm=1.0, l2=3e-5),
+        epochs=240,
+        batch_size=1024,
+        network=recipe.network,
+        options=recipe.options,
+        clips=Clips(frames=frames, jitter=recipe.clips.jitter, loop=True),
+        augmentation=Augmentation(RandomCrop((0.08, 1.0), (0.5, 2.0)), flip=0.5, policy=policy),
+        warmup_epochs=6,
+        loss=Loss(label_smoothing=0.1),
+    )
+    assert (epoch := 366_016 / recipe.batch_size) * recipe.epochs == 85_785
+    assert round(epoch * recipe.warmup_epochs) == 2_145
+
+
+@pytest.mark.parametrize("name", ["gestures", "smoke"])
+def test_the_gesture_recipes_make_networks(name: str) -> None:
+    recipe = read_recipe(FOLDER / f"{name}.yaml")
+    assert isinstance(recipe.data, Gestures)
+    start = starting_network(recipe, GESTURES)
+    assert start.info.transform.resize_short == start.model.spec.size[0]
+    for layer in recipe.loss.tracking.layers if recipe.loss.tracking else ():
+        start.model.get_submodule(layer)
+
+
+def test_the_gesture_network_is_the_bundled_one() -> None:
+    recipe = read_recipe(FOLDER / "gestures.yaml")
+    bundled = replace(recipe, network=None, options={}, start="movinet_t0_stream.gestures")
+    assert starting_network(recipe, GESTURES).info.spec == starting_network(bundled, GESTURES).info.spec
