@@ -28,9 +28,10 @@ def run(folder: Path, seed: int, first: int, last: int, per_epoch: int = 3, tens
     with log:
         for step, loss in enumerate(losses(last, seed), 1):
             if step > first:
-                log.step(step, (step - 1) // per_epoch, {"loss": loss, "rate": 1 / step})
+                epoch = (step - 1) // per_epoch
+                log.step({"step": step, "epoch": epoch, "loss": loss, "rate": 1 / step})
                 if step % per_epoch == 0:
-                    log.epoch(step, (step - 1) // per_epoch, {"top1": step / 100})
+                    log.epoch({"step": step, "epoch": epoch, "top1": step / 100})
 
 
 @given(seed=st.integers(0, 99), steps=st.integers(1, 20), data=st.data())
@@ -57,7 +58,7 @@ def test_every_number_comes_back(tmp_path: Path) -> None:
     numbers = [0.1, 1e-45, -0.0, 1.7e308, math.nan, math.inf, -math.inf, 3.0]
     with RunLog(tmp_path, ["a", "b"], []) as log:
         for step, number in enumerate(numbers):
-            log.step(step, 0, {"b": number})
+            log.step({"step": step, "epoch": 0, "b": number})
         steps = read_log(tmp_path).steps  # while the run is going on
     assert [struct.pack("d", number) for number in steps["b"]] == [struct.pack("d", number) for number in numbers]
     assert np.isnan(steps["a"]).all()
@@ -67,8 +68,10 @@ def test_every_number_comes_back(tmp_path: Path) -> None:
 
 
 def test_columns_are_agreed_upon(tmp_path: Path) -> None:
-    with RunLog(tmp_path, ["loss"], []) as log, pytest.raises(ValueError, match=r"steps\.csv has no columns los"):
-        log.step(1, 0, {"los": 1.0})
+    with RunLog(tmp_path, ["loss"], []) as log:
+        for row in ({"step": 1, "epoch": 0, "los": 1.0}, {"step": 1, "loss": 1.0}):
+            with pytest.raises(ValueError, match=r"steps\.csv: a row has too many or too few columns: (los|epoch)$"):
+                log.step(row)
     with pytest.raises(MovinetError, match=r"steps\.csv: has the columns step,epoch,loss, but .* step,epoch,rate"):
         RunLog(tmp_path, ["rate"], [], resume_at=1)
     RunLog(tmp_path, ["rate"], []).close()  # begun anew
@@ -90,11 +93,11 @@ def test_a_full_disk_costs_no_row(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     with RunLog(tmp_path, ["loss"], []) as log:
         with no_more_than(30):
             for step in range(1, 6):
-                log.step(step, 0, {"loss": 0.25})
+                log.step({"step": step, "epoch": 0, "loss": 0.25})
         assert (tmp_path / "steps.csv").stat().st_size == 30
         assert len(caplog.records) == 1
         assert "steps.csv: cannot write: File too large; the run goes on" in caplog.text
-        log.step(6, 0, {"loss": 0.25})
+        log.step({"step": 6, "epoch": 0, "loss": 0.25})
         assert read_log(tmp_path).steps["step"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
@@ -133,7 +136,7 @@ def test_tensorboard_on_a_full_disk(
         assert log._board
         monkeypatch.setattr(log._board, "add_scalar", _no_space)
         for step in range(3):
-            log.step(step, 0, {"loss": 1.0})
+            log.step({"step": step, "epoch": 0, "loss": 1.0})
     assert len(caplog.records) == 1
     assert len(read_log(tmp_path).steps["loss"]) == 3
 

@@ -54,15 +54,15 @@ class RunLog:
         self._epochs = _Table(Path(folder, EPOCHS), ("step", "epoch", *epochs), resume_at)
         self._board = _open_board(Path(folder, TENSORBOARD), resume_at) if tensorboard else None
 
-    def step(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
-        """A row of `steps.csv`; columns that `values` lacks stay empty."""
-        self._steps.append({"step": step, "epoch": epoch, **values})
-        self._show("steps", step, values)
+    def step(self, row: Mapping[str, float]) -> None:
+        """A row of `steps.csv`, by column; those it lacks stay empty."""
+        self._steps.append(row)
+        self._show("steps", row)
 
-    def epoch(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
-        """A row of `epochs.csv`, with the step that ended the epoch."""
-        self._epochs.append({"step": step, "epoch": epoch, **values})
-        self._show("epochs", step, values)
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """A row of `epochs.csv`; its `step` is the one that ended the epoch."""
+        self._epochs.append(row)
+        self._show("epochs", row)
 
     def close(self) -> None:
         """Write what is waiting."""
@@ -78,12 +78,13 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _show(self, table: str, step: int, values: Mapping[str, float]) -> None:
+    def _show(self, table: str, row: Mapping[str, float]) -> None:
         if not self._board:
             return
         try:
-            for column, value in values.items():
-                self._board.add_scalar(f"{table}/{column}", value, step)
+            for column, value in row.items():
+                if column not in ("step", "epoch"):
+                    self._board.add_scalar(f"{table}/{column}", value, int(row["step"]))
         except OSError as error:
             logger.warning("no more TensorBoard events, they cannot be written: %s", error)
             self._board = None
@@ -122,8 +123,8 @@ class _Table:
         self._warned = False
 
     def append(self, row: Mapping[str, float]) -> None:
-        if unknown := row.keys() - set(self._columns):
-            raise ValueError(f"{self._path.name} has no columns {', '.join(sorted(unknown))}")
+        if odd := (row.keys() - set(self._columns)) | ({"step", "epoch"} - row.keys()):
+            raise ValueError(f"{self._path.name}: a row has too many or too few columns: {', '.join(sorted(odd))}")
         cells = (_cell(row[column]) if column in row else "" for column in self._columns)
         self._waiting += (",".join(cells) + "\n").encode()
         self._write()
