@@ -53,10 +53,10 @@ def starting_network(
         raise MovinetError("recipe.options: `classes` comes from the data; leave it out")
     if recipe.start is None:
         assert recipe.network is not None
-        return _new(recipe, labels, _single(find_spec(recipe.network), recipe.network))
+        return _new(recipe, labels, single_network(find_spec(recipe.network), recipe.network))
     loaded = load_weights(recipe.start, offline=offline, progress=progress)
-    known = _single(loaded.info.spec, recipe.start)
-    wanted = _single(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
+    known = single_network(loaded.info.spec, recipe.start)
+    wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
     spec = wanted.with_options(**recipe.options).with_options(classes=known.classes)
     _refuse_misfits(known, spec, recipe.start, recipe.options)
     model = build_with(spec, loaded.model.state_dict())
@@ -84,7 +84,15 @@ def _new(recipe: Recipe, labels: tuple[str, ...], spec: NetworkSpec) -> Start:
     )
 
 
-def _single(spec: Spec, name: str) -> NetworkSpec:
+def single_network(spec: Spec, name: str) -> NetworkSpec:
+    """The specification, if it is of one network.
+
+    Args:
+        spec: Of what is called `name` in messages.
+
+    Raises:
+        MovinetError: It is an ensemble.
+    """
     if not isinstance(spec, NetworkSpec):
         members = " and ".join(member.network.name for member in spec.members)
         raise MovinetError(f"{name}: an ensemble is not trained as one; train its members, {members}, one by one")

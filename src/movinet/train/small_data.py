@@ -1,0 +1,80 @@
+"""The recipe for what most people have: some hundred clips of their own, and a network that has seen many others."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.train.recipe import AdamW, Clips, Loss, Recipe, Videos
+from movinet.train.starting import single_network
+from movinet.weights.info import WeightsInfo
+
+_FRAMES = 16
+_STEM_RATE = 0.05  # of the head's
+
+
+def fine_tuning(
+    start: str,
+    data: Videos,
+    info: WeightsInfo,
+    *,
+    epochs: int = 25,
+    rate: float = 1e-3,
+    batch_size: int = 8,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    strategy: Literal["clip", "recurrent"] = "clip",
+    sub_clip: int = 8,
+    freeze: Sequence[str] = (),
+    flip: float = 0.0,
+    swap: Sequence[tuple[str, str]] = (),
+    seed: int = 0,
+) -> Recipe:
+    """How weights are taught other classes by few clips.
+
+    What lies deep in the network is kept more than what lies near the classifier: every layer learns more slowly than
+    the one above, the stem at a twentieth of the head's rate, however many layers there are. Pictures are changed
+    mildly, and not mirrored, since labels may have a direction.
+
+    Args:
+        start: Weights, a name or a file.
+        data: The clips.
+        info: Of these weights.
+        epochs: At most; it stops early where validation does not get better.
+        rate: The head's.
+        frames: Of training and validation clips; 16 by default, or fewer where the network is meant for fewer.
+        size, fps: Other than the network's own.
+        flip, swap: See `Augmentation`.
+
+    Raises:
+        MovinetError: An entry is out of its range, or the weights are an ensemble's.
+    """
+    spec = single_network(info.spec, start)
+    options: dict[str, Any] = {"frames": frames or min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
+    options |= {"size": list(size)} if size else {}
+    options |= {"fps": fps} if fps else {}
+    layers = sum(len(block.layers) for block in spec.blocks)
+    return Recipe(
+        AdamW(rate),
+        epochs=epochs,
+        batch_size=batch_size,
+        start=start,
+        options=options,
+        data=data,
+        clips=Clips(jitter=(0.8, 1.25)),
+        augmentation=Augmentation(
+            crop=RandomCrop(area=(0.5, 1.0), aspect=(0.8, 1.25)),
+            flip=flip,
+            swap=tuple(swap),
+            colour=ColourJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03),
+        ),
+        strategy=strategy,
+        sub_clip=sub_clip,
+        warmup_epochs=min(1.0, epochs / 5),
+        layer_decay=round(_STEM_RATE ** (1 / (layers + 1)), 3),
+        freeze=tuple(freeze),
+        loss=Loss(label_smoothing=0.1, class_weights="balanced"),
+        average=0.99,
+        patience=8,
+        seed=seed,
+    )
