@@ -1,4 +1,4 @@
-"""`movinet data check` as a user meets it."""
+"""`movinet data check` and `movinet data shard` as a user meets them."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ from movinet.data.encode import encode_video
 Capture = pytest.CaptureFixture[str]
 
 
-def run(capfd: Capture, *tokens: object) -> tuple[int, str, str]:
+def run(capfd: Capture, *tokens: object, command: str = "check") -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stop:
-        main(["data", "check", *map(str, tokens)])
+        main(["data", command, *map(str, tokens)])
     return int(stop.value.code or 0), *capfd.readouterr()
 
 
@@ -103,3 +103,63 @@ def test_help_has_examples(capfd: Capture) -> None:
     code, out, _ = run(capfd, "--help")
     assert code == 0
     assert "movinet data check clips/" in out
+
+
+def test_shards_are_a_set_like_any_other(clips: Path, tmp_path: Path, capfd: Capture) -> None:
+    for _ in range(2):  # the second time there is nothing to be done
+        code, out, err = run(capfd, clips, "--out", tmp_path / "shards", "--shard-size", 2, command="shard")
+        assert code == 0
+        assert err == ""
+        assert "3 clips of all; 2 shards, 0.1 MB" in out
+        assert "left out" not in out
+    code, out, _ = run(capfd, tmp_path / "shards", "--sheet", tmp_path / "sheet.png")
+    assert code == 0
+    for text in ("shards", "3 clips of 2 classes", "1.20 s", "32×48 (3)", "nothing wrong"):
+        assert text in out
+
+
+def test_splits_of_which_one_is_packed_smaller(clips: Path, tmp_path: Path, capfd: Capture) -> None:
+    (clips / "tick/2.mp4").write_bytes(b"")
+    (tmp_path / "list.csv").write_text(
+        "file,label,split\ntick/1.mp4,tick,train\ntick/2.mp4,tick,train\ngone.mp4,tick,train\nstar/1.mp4,star,test\n"
+    )
+    arguments = (
+        tmp_path / "list.csv",
+        "--videos",
+        clips,
+        "--skip-missing",
+        "--out",
+        tmp_path / "s",
+        "--short-side",
+        16,
+    )
+    code, out, _ = run(capfd, *arguments, "--split", "train", command="shard")
+    assert code == 0
+    assert "1 clips of train; 1 shards" in out
+    assert "left out: 1 that cannot be read, 1 that are missing" in out
+    code, out, _ = run(capfd, *arguments, command="shard")
+    assert code == 0
+    assert "2 clips of train, test; 2 shards" in out
+    code, out, _ = run(capfd, tmp_path / "s")
+    assert "16×24 (2)" in out
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (("--shard-size", "0"), "--shard-size"),
+        (("--workers", "0"), "--workers"),
+        (("--short-side", "8"), "--short-side"),
+        (("--folder-fps", "0"), "--folder-fps"),
+        (("--split", "val"), "no split val"),
+        (("--out", "."), "a folder of their own"),
+    ],
+)
+def test_bad_input_for_shards(
+    clips: Path, tokens: tuple[str, ...], message: str, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clips)
+    target = () if "--out" in tokens else ("--out", "../shards")
+    code, _, err = run(capfd, clips, *target, *tokens, command="shard")
+    assert code == 2
+    assert message in err

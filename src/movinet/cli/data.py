@@ -1,10 +1,11 @@
-"""Commands about data: data synthesize, data check."""
+"""Commands about data: data synthesize, data check, data shard."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.text import Text
 
 from movinet.cli.app import app, at_least_one, examples
@@ -12,6 +13,7 @@ from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.data_report import print_report
 from movinet.data.check import check_set
 from movinet.data.lists import read_set
+from movinet.data.shards import write_shards
 from movinet.data.sheet import contact_sheet
 from movinet.data.synthetic import GESTURES, write_dataset
 from movinet.errors import MovinetError
@@ -92,7 +94,8 @@ def check(
     """Look at every clip of a data set before training on it, and say what is in it and what is wrong.
 
     Reads a folder with a folder of videos per class (also within train, val, test), CSV and JSON lists (file, label,
-    and optionally start, end, split), and the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51.
+    and optionally start, end, split), the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51, and
+    what `movinet data shard` writes.
     Exit code 2 where training is impossible.
 
     Args:
@@ -121,3 +124,60 @@ def check(
         if sheet is not None:
             out.print(f"{sheet}: what the classes look like")
     return 2 if report.fatal else 0
+
+
+@data.command(
+    help_epilogue=examples(
+        "movinet data shard clips/ --out shards/",
+        "movinet data shard train.csv val.csv --videos /data/videos --out shards/ --short-side 256",
+        "movinet data shard jester/ --out shards/ --folder-fps 12 --split train",
+    )
+)
+def shard(
+    *paths: Path,
+    out_folder: Annotated[Path, Parameter(name="--out")],
+    videos: Path | None = None,
+    skip_missing: bool = False,
+    split: Sequence[str] = (),
+    shard_size: int = 1000,
+    short_side: int | None = None,
+    folder_fps: float | None = None,
+    workers: int | None = None,
+) -> int:
+    """Pack a large data set into few files: WebDataset shards, which train as the clips themselves do.
+
+    Thousands of small files are slow on network disks, and slow to copy. Videos are packed as they are; with
+    --short-side, larger ones are shrunk and cut to what is listed of them, which is faster to read.
+    Run again after an interruption, it goes on where it stopped.
+
+    Args:
+        paths: a folder or a list, as for `movinet data check`; several are the splits of one set.
+        out_folder: where to put the shards; new, or begun by the same command.
+        videos: where listed videos are; by default where the list is.
+        skip_missing: leave out listed videos that are not there.
+        split: which splits; all by default.
+        shard_size: clips in a shard.
+        short_side: height or width, whichever is less, in pixels, to which larger videos are shrunk.
+        folder_fps: images a second, where videos are folders of images.
+        workers: threads that shrink; one a core by default.
+    """
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    for name, value in (("--shard-size", shard_size), ("--workers", workers)):
+        at_least_one(name, value)
+    if short_side is not None and short_side < 16:
+        raise MovinetError(f"--short-side must be at least 16 pixels, got {short_side}")
+    if folder_fps is not None and not 0.01 <= folder_fps <= 1000:
+        raise MovinetError(f"--folder-fps must be 0.01 to 1000 images a second, got {folder_fps}")
+    listing = read_set(*paths, videos=videos, skip_missing=skip_missing)
+    for name in split:
+        listing.select(name)  # which complains if there is none
+    chosen = {name: part for name, part in listing.splits.items() if name in split or not split}
+    with progress_bar("packing") as progress:
+        clips = write_shards(chosen, out_folder, shard_size, short_side, folder_fps, workers, progress)
+    shards = list(out_folder.glob("*.tar"))
+    size = sum(path.stat().st_size for path in shards) / 1e6
+    out.print(f"{out_folder}: {clips} clips of {', '.join(chosen)}; {len(shards)} shards, {size:.1f} MB")
+    left_out = sum(len(part.videos) for part in chosen.values()) - clips
+    if left_out or listing.missing:
+        out.print(f"left out: {left_out} that cannot be read, {len(listing.missing)} that are missing")
+    return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
 from movinet.data.videos import ALL, Video, VideoSet
+from movinet.video.container import Member
 
 _UNBALANCED = 10.0
 
@@ -163,9 +164,9 @@ def _empty(counts: Mapping[str, Mapping[str, int]]) -> Iterable[Problem]:
             yield Problem("empty_class", f"{_of(name)}classes without a clip that can be used: {len(empty)}", empty)
 
 
-def _leaks(splits: Mapping[str, VideoSet], copies: Mapping[Path, Path]) -> Iterable[Problem]:
+def _leaks(splits: Mapping[str, VideoSet], copies: Mapping[Path | Member, Path | Member]) -> Iterable[Problem]:
     """Files in several splits, under one name or several, and copies within a split."""
-    where: dict[Path, dict[str, dict[Path, None]]] = defaultdict(lambda: defaultdict(dict))
+    where: dict[Path | Member, dict[str, dict[Path | Member, None]]] = defaultdict(lambda: defaultdict(dict))
     for name, part in splits.items():
         for video in part.videos:
             where[copies[video.path]][name].setdefault(video.path)
@@ -195,24 +196,24 @@ def _unbalanced(counts: Mapping[str, Mapping[str, int]], multi_label: bool) -> I
         yield Problem("unbalanced", message)
 
 
-def _copies(pool: ThreadPoolExecutor, paths: set[Path]) -> dict[Path, Path]:
+def _copies(pool: ThreadPoolExecutor, paths: set[Path | Member]) -> dict[Path | Member, Path | Member]:
     """Every path with the first, in order, of those that hold the same bytes."""
-    ordered = sorted(paths)
+    ordered = sorted(paths, key=str)
     sampled = _alike(ordered, pool.map(_digest(sample_digest), ordered))
     suspects = [path for group in sampled for path in group if len(group) > 1]
     groups = _alike(suspects, pool.map(_digest(full_digest), suspects))
     return {path: path for path in ordered} | {path: group[0] for group in groups for path in group}
 
 
-def _alike(paths: Iterable[Path], digests: Iterable[str]) -> list[list[Path]]:
-    groups: dict[str, list[Path]] = defaultdict(list)
+def _alike(paths: Iterable[Path | Member], digests: Iterable[str]) -> list[list[Path | Member]]:
+    groups: dict[str, list[Path | Member]] = defaultdict(list)
     for path, digest in zip(paths, digests, strict=True):
         groups[digest].append(path)
     return list(groups.values())
 
 
-def _digest(of: Callable[[Path], str]) -> Callable[[Path], str]:
-    def digest(path: Path) -> str:
+def _digest(of: Callable[[Path | Member], str]) -> Callable[[Path | Member], str]:
+    def digest(path: Path | Member) -> str:
         try:
             return of(path)
         except OSError:  # reported as unreadable; alike to nothing

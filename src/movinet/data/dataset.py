@@ -227,7 +227,7 @@ class EpochOrder(Sampler[Pick]):
 
 
 def load_batches(
-    dataset: LabelledClips, order: EpochOrder, batch_size: int, workers: int = 0, *, drop_last: bool = False
+    dataset: LabelledClips, order: Sampler[Pick], batch_size: int, workers: int = 0, *, drop_last: bool = False
 ) -> DataLoader[Example]:
     """Batches of `batch_size` examples, this process's share, prepared by `workers` processes of one thread each; 0 for
     this process.

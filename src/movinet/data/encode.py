@@ -11,7 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, VideoError
 from movinet.files import replacing
 
 
@@ -27,6 +27,7 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
 
     Raises:
         MovinetError: for no frames, frames of another kind or of unequal size, or where the file cannot be written.
+        VideoError: whatever `frames` raises of this kind.
     """
     path = Path(path)
     if not 0.01 <= fps <= 1000:
@@ -34,6 +35,8 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
     try:
         with replacing(path) as part:
             _write(part, frames, Fraction(fps).limit_denominator(1001))
+    except VideoError:  # of the frames, which are read while they are written
+        raise
     except (OSError, ValueError) as error:  # PyAV's errors are one or the other
         if isinstance(error, MovinetError):
             raise MovinetError(f"{path}: {error}") from None

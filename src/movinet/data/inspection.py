@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from movinet.data.videos import Video
 from movinet.errors import MovinetError
+from movinet.video.container import Member, open_at
 from movinet.video.container import Video as Source
-from movinet.video.container import open_at
 from movinet.video.decode import probe, read_at
 from movinet.video.timing import LATE, Clock
 
-_SAMPLE = 1 << 16  # bytes
+_SAMPLE, _CHUNK = 1 << 16, 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def inspect_video(video: Video) -> Inspection:
         return Inspection(error=str(error).removeprefix(f"{video.path}: "))
 
 
-def sample_digest(path: Path) -> str:
+def sample_digest(path: Path | Member) -> str:
     """A digest of the size, beginning, middle and end of a file, or of all files of a folder. Equal files have equal
     ones; unequal files hardly ever.
 
@@ -62,34 +62,40 @@ def sample_digest(path: Path) -> str:
         OSError: it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for file in _files(path):
+    for file, offset, size in _files(path):
         with open(file, "rb") as data:
-            size = data.seek(0, 2)
             digest.update(size.to_bytes(8, "little"))
             for place in sorted({0, max(0, size // 2 - _SAMPLE // 2), max(0, size - _SAMPLE)}):
-                data.seek(place)
-                digest.update(data.read(_SAMPLE))
+                data.seek(offset + place)
+                digest.update(data.read(min(_SAMPLE, size - place)))
     return digest.hexdigest()
 
 
-def full_digest(path: Path) -> str:
+def full_digest(path: Path | Member) -> str:
     """A digest of all of a file, or of all files of a folder.
 
     Raises:
         OSError: it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for file in _files(path):
+    for file, offset, size in _files(path):
+        digest.update(size.to_bytes(8, "little"))
         with open(file, "rb") as data:
-            digest.update(hashlib.file_digest(data, lambda: hashlib.blake2b(digest_size=16)).digest())
+            data.seek(offset)
+            for done in range(0, size, _CHUNK):
+                digest.update(data.read(min(_CHUNK, size - done)))
     return digest.hexdigest()
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-    else:
-        yield path
+def _files(path: Path | Member) -> Iterator[tuple[Path, int, int]]:
+    """Files with the first byte and the number of bytes that count."""
+    if isinstance(path, Member):
+        yield path.archive, path.offset, path.size
+        return
+    inside = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in inside:
+        if file == path or (file.is_file() and not file.name.startswith(".")):
+            yield file, 0, file.stat().st_size
 
 
 def _inspect_images(video: Video) -> Inspection:
@@ -150,7 +156,7 @@ class _Packets:
     broken: bool  # reading broke off
 
 
-def _read_packets(path: Path) -> _Packets:
+def _read_packets(path: Path | Member) -> _Packets:
     packets, broken = list[_Packet](), False
     with Source(path, threads=1) as opened:
         stream, container = opened.stream, opened.stream.container
@@ -184,7 +190,7 @@ def _oddities(packets: _Packets, lasts: float) -> list[str]:
     return found
 
 
-def _decode_at(path: Path, time: float) -> tuple[tuple[int, int] | None, bool]:
+def _decode_at(path: Path | Member, time: float) -> tuple[tuple[int, int] | None, bool]:
     """Height and width of the frame shown at a time, or None, and whether it and what led to it is undamaged."""
     shape, until = None, 0.0
     with open_at(path, time, threads=1) as opened:

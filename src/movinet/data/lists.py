@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from movinet.data.published import read_charades, read_hmdb51, read_kinetics, read_something, read_ucf101
+from movinet.data.shards import RECORD, read_shards
 from movinet.data.tables import malformed, read_json, read_table
 from movinet.data.videos import ALL, VIDEOS, Listing, Row, Video, VideoSet, find_videos, gather, join
 from movinet.errors import MovinetError
@@ -31,7 +32,8 @@ def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing:
     - a folder with a folder per class, or with such folders in `train`, `val` and `test`;
     - a list: CSV, JSON or JSONL, see `read_csv` and `read_json_list`; or a folder with `clips.csv`, or with a list for
       every split (`train.csv`, `val.json`, …);
-    - a list of Kinetics, Something-Something v2, Charades, UCF101 or HMDB51, or a folder of them.
+    - a list of Kinetics, Something-Something v2, Charades, UCF101 or HMDB51, or a folder of them;
+    - a folder of shards, see `movinet.data.shards`.
 
     Args:
         paths: several are the splits of one set, named as the files are.
@@ -172,6 +174,8 @@ def _read_any(path: Path, videos: Path | None, skip_missing: bool) -> Listing:
         raise MovinetError(f"{path}: no such file or folder")
     if path.is_dir():
         return _read_any_folder(path, videos, skip_missing)
+    if path.name == RECORD:
+        return read_shards(path.parent, skip_missing)
     folder = videos or path.parent
     if _UCF101.fullmatch(path.name):
         return read_ucf101(path, folder, skip_missing)
@@ -200,6 +204,8 @@ def _read_any_folder(folder: Path, videos: Path | None, skip_missing: bool) -> L
     files = [path for path in _inside(folder) if path.is_file()]
     names = {path.name for path in files}
     where = videos or folder
+    if RECORD in names:
+        return read_shards(folder, skip_missing)
     if "clips.csv" in names:
         return read_csv(folder / "clips.csv", where, skip_missing)
     if "trainlist01.txt" in names:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from movinet.errors import MovinetError
+from movinet.video.container import Member
 from movinet.video.decode import IMAGES
 
 T = TypeVar("T")
@@ -27,15 +28,20 @@ class Video:
     """A stretch of a video and what it shows.
 
     Args:
-        path: a video file, or a folder of images.
+        path: a video file, a folder of images, or a video inside an archive.
         labels: exactly one, unless the set is multi-label.
         start, end: seconds from the first frame; end None is the end of the video.
     """
 
-    path: Path
+    path: Path | Member
     labels: tuple[str, ...]
     start: float = 0.0
     end: float | None = None
+
+    @property
+    def source(self) -> str:
+        """The file it is a stretch of: stretches that share it should be trained on together, or not at all."""
+        return self.path.name if isinstance(self.path, Member) else os.path.abspath(self.path)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Listing:
 
     kind: str
     splits: dict[str, VideoSet]
-    missing: tuple[Path, ...] = ()
+    missing: tuple[Path | Member, ...] = ()
 
     def select(self, *names: str) -> VideoSet:
         """The videos of some splits together; of all splits where none is named.

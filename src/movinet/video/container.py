@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from time import monotonic
@@ -23,11 +24,40 @@ TimedFrame = tuple[float, float, av.VideoFrame]
 """(time, duration, frame), seconds since the first frame of the video."""
 
 
+@dataclass(frozen=True)
+class Member:
+    """A video that lies unpacked in another file, as in a tar archive.
+
+    Args:
+        archive: The other file.
+        name: What the video was called before it was put there.
+        offset, size: Where it lies, in bytes.
+    """
+
+    archive: Path
+    name: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {self.name}"
+
+    def exists(self) -> bool:
+        return self.archive.exists()
+
+    def is_dir(self) -> bool:
+        return False
+
+
+Source = str | Path | Member
+"""Where a video is: a path, an address, or inside another file."""
+
+
 class Video:
     """An open video stream, read once from front to back; a context manager.
 
     Args:
-        source: A file, or an address FFmpeg can open (`http://`, `rtsp://`, …).
+        source: A file, one inside another, or an address FFmpeg can open (`http://`, `rtsp://`, …).
         timeout: Seconds without an answer or data after which to give up; None waits for ever.
         live: Decode with the least delay instead of the most throughput.
         device: FFmpeg's name of a capture device (`v4l2`, `avfoundation`, `dshow`) of which `source` is one.
@@ -41,7 +71,7 @@ class Video:
 
     def __init__(
         self,
-        source: str | Path,
+        source: Source,
         timeout: float | None = None,
         live: bool = False,
         device: str | None = None,
@@ -140,7 +170,7 @@ class Video:
             raise stopped
 
 
-def open_at(source: str | Path, start: float, timeout: float | None = None, threads: int = 0) -> Video:
+def open_at(source: Source, start: float, timeout: float | None = None, threads: int = 0) -> Video:
     """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
     # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
     for target in (start, start - 10.0):
@@ -153,21 +183,23 @@ def open_at(source: str | Path, start: float, timeout: float | None = None, thre
     return Video(source, timeout, threads=threads)
 
 
-def is_address(source: str | Path) -> bool:
+def is_address(source: Source) -> bool:
     """Whether this names something on a network rather than a file."""
     return isinstance(source, str) and "://" in source
 
 
-def without_password(source: str | Path) -> str:
+def without_password(source: Source) -> str:
     """The source as it may be shown: `rtsp://user:password@host` without the user."""
     return re.sub(r"(?<=://)[^/@\s]*@", "", str(source))
 
 
-def _open(source: str | Path, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
+def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
     name = without_password(source)
     began = monotonic()
-    # "file:" keeps FFmpeg from reading a protocol into a file name with a colon.
-    where = str(source) if device or is_address(source) else f"file:{source}"
+    if isinstance(source, Member):
+        where = _inside(source)
+    else:  # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
+        where = str(source) if device or is_address(source) else f"file:{source}"
     try:
         return av.open(where, format=device, timeout=timeout, options=options)
     except av.error.FileNotFoundError:
@@ -182,6 +214,18 @@ def _open(source: str | Path, timeout: float | None, device: str | None, options
         if isinstance(error, av.error.InvalidDataError):
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+
+
+def _inside(member: Member) -> str:
+    """FFmpeg's name for a part of a file."""
+    end = member.offset + member.size
+    try:
+        there = member.archive.stat().st_size
+    except OSError as error:
+        raise VideoError(f"{member}: cannot be opened: {error.strerror or error}") from None
+    if there < end:
+        raise VideoError(f"{member}: should end at byte {end} of the archive, which is cut short at byte {there}")
+    return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:

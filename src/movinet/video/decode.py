@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from movinet.errors import VideoError
-from movinet.video.container import Video, is_address, open_at
+from movinet.video.container import Member, Source, Video, is_address, open_at
 from movinet.video.pixels import ToRGB
 from movinet.video.timing import at_rate, at_times
 from movinet.video.transform import Transform
@@ -60,7 +60,7 @@ class VideoInfo:
     codec: str
 
 
-def probe(path: str | Path, timeout: float = 10.0) -> VideoInfo:
+def probe(path: Source, timeout: float = 10.0) -> VideoInfo:
     """Describe a video, an image folder or an address, decoding one frame.
 
     Args:
@@ -85,7 +85,7 @@ def probe(path: str | Path, timeout: float = 10.0) -> VideoInfo:
         return VideoInfo(size, fps, duration, frames, rotation, codec)
 
 
-def duration(path: str | Path, *, folder_fps: float = 1.0) -> float:
+def duration(path: Source, *, folder_fps: float = 1.0) -> float:
     """Seconds a video or image folder lasts, as its container tells or, where it does not, found by decoding.
 
     Raises:
@@ -104,7 +104,7 @@ def duration(path: str | Path, *, folder_fps: float = 1.0) -> float:
 
 
 def read_frames(
-    path: str | Path,
+    path: Source,
     fps: float | None = None,
     start: float = 0.0,
     end: float | None = None,
@@ -121,7 +121,8 @@ def read_frames(
     Damage is survived: what can be decoded is yielded, and a warning logged with the number of damaged packets.
 
     Args:
-        path: A video, an image, an address, or a folder of images, sorted as people count (2 before 10).
+        path: A video, also one inside an archive, an image, an address, or a folder of images, sorted as people count
+            (2 before 10).
         fps: Frames a second wanted.
         start: Seconds; reached by seeking where the file allows.
         end: Seconds, exclusive.
@@ -149,12 +150,12 @@ def read_frames(
     return _read_video(path, fps, start, end, timeout if is_address(path) else None)
 
 
-def read_at(path: str | Path, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0) -> Iterator[Frame]:
+def read_at(path: Source, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0) -> Iterator[Frame]:
     """The frames shown at given instants, by the rule of `read_frames`. Only these are converted to RGB, and decoding
     goes from the key frame before the first of them to the last.
 
     Args:
-        path: A video, an image, or a folder of images.
+        path: A video, also one inside an archive, an image, or a folder of images.
         times: Seconds from the first frame, at least one, ascending. After the end the last frame stays.
         folder_fps: At which rate a folder's images were taken.
         threads: Decoding threads, as in `movinet.video.container.Video`.
@@ -182,7 +183,7 @@ def read_at(path: str | Path, times: Sequence[float], *, folder_fps: float = 1.0
 
 
 def read_clip(
-    path: str | Path,
+    path: Source,
     transform: Transform,
     start: float = 0.0,
     end: float | None = None,
@@ -216,7 +217,7 @@ def _converted(timed: Iterator[tuple[float, T]], to_rgb: Callable[[T], NDArray[n
 
 
 def _read_video(
-    path: str | Path, fps: float | None, start: float, end: float | None, timeout: float | None
+    path: Source, fps: float | None, start: float, end: float | None, timeout: float | None
 ) -> Iterator[Frame]:
     with open_at(path, start, timeout) as video:
         count = 0
@@ -267,14 +268,18 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name.lower())]
 
 
-def _check_exists(path: str | Path) -> None:
+def _check_exists(path: Source) -> None:
     try:
-        missing = not is_address(path) and not Path(path).exists()
+        missing = not is_address(path) and not _local(path).exists()
     except OSError as error:
         raise VideoError(f"{path}: cannot be reached: {error.strerror or error}") from error
     if missing:
         raise VideoError(f"{path}: no such file or folder")
 
 
-def _is_folder(path: str | Path) -> bool:
-    return not is_address(path) and Path(path).is_dir()
+def _is_folder(path: Source) -> TypeGuard[str | Path]:
+    return not is_address(path) and _local(path).is_dir()
+
+
+def _local(path: Source) -> Path | Member:
+    return path if isinstance(path, Member) else Path(path)
