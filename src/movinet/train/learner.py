@@ -1,0 +1,134 @@
+"""One batch forward through the network and its loss and backward, whole or in sub-clips."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from movinet.data.dataset import Example, LabelledClips
+from movinet.data.mix import cutmix, mixup
+from movinet.nn.movinet import MoViNet
+from movinet.nn.state import State, detach_state
+from movinet.train.grw import smoothing_loss
+from movinet.train.losses import binary_cross_entropy, class_shares, class_weights, cross_entropy
+from movinet.train.recipe import Loss, Recipe
+from movinet.train.tracking import PointReader, Tap
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricModule
+
+
+class Learner(nn.Module):
+    """A network and its loss as one module: with several processes one call must do both, so that gradients meet."""
+
+    class_weights: Tensor | None
+
+    def __init__(self, model: MoViNet, loss: Loss, data: LabelledClips) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+        counts = Counter(chain.from_iterable(data.labels_of(index) for index in range(len(data))))
+        weights = class_weights(loss.class_weights, data.classes, [counts[label] for label in data.classes])
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.classify = binary_cross_entropy if data.multi_label else cross_entropy
+        self.readers = PointReader(model, loss.tracking.layers, data.transform.size) if loss.tracking else None
+        self.embeddings = Tap(model.head.project) if loss.smoothing else None
+
+    @property
+    def auxiliary(self) -> list[nn.Module]:
+        """What learns with the network and is thrown away afterwards."""
+        return [self.readers] if self.readers is not None else []
+
+    def forward(
+        self, clip: Tensor, targets: Tensor, track: Tensor, state: State | None, carry: bool
+    ) -> tuple[dict[str, Tensor], Tensor, State | None]:
+        """The parts of the loss, whose sum is minimised, the logits, and the state after the clip.
+
+        Args:
+            clip: (B, 3, T, H, W) float.
+            targets: (B, classes) shares of the classes.
+            track: (B, T, 2), NaN where unknown.
+            state: Of the clips before these frames.
+            carry: Go on from the state; otherwise the clip is all there is.
+        """
+        if carry:
+            logits, state = self.model.step(clip, state)
+        else:
+            logits = self.model(clip)
+        parts = {"labels": self.classify(logits, targets, self.loss.label_smoothing, self.class_weights)}
+        if self.readers is not None and self.loss.tracking is not None:
+            parts["tracking"] = self.loss.tracking.weight * self.readers.loss(track)
+        if self.embeddings is not None and self.loss.smoothing is not None:
+            frames = self.embeddings.frame_means(len(clip))  # (B, T, C)
+            parts["smoothing"] = self.loss.smoothing.weight * smoothing_loss(
+                frames, window=self.loss.smoothing.frames, velocity=self.loss.smoothing.velocity
+            )
+        return parts, logits, state
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an update's forward passes gave.
+
+    Attributes:
+        parts: The parts of the loss, means over the batch (and sub-clips); scalars on the device.
+        logits: (B, classes) after the last frame.
+    """
+
+    parts: dict[str, Tensor]
+    logits: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        return torch.stack(list(self.parts.values())).sum()
+
+
+def forward_backward(
+    fabric: "Fabric", learner: "_FabricModule", data: LabelledClips, batch: Example, recipe: Recipe, step: int
+) -> Outcome:
+    """Add the gradients of one batch.
+
+    With the recurrent strategy the clips go through in sub-clips, in order. The state is carried from one to the next
+    but cut from its history, so that memory holds one sub-clip's activations however long the clips are; the loss is
+    the mean over sub-clips, each answered for by the logits after it.
+
+    Args:
+        fabric: Moves, casts and, over several processes, averages gradients once a batch.
+        learner: From `fabric.setup`.
+        data: Where the batch is from.
+        batch: This process's share.
+        recipe: Strategy and mixing.
+        step: Number of the update, which decides how clips are mixed.
+    """
+    levels = batch.clip  # (B, 3, T, h, w) uint8, on the device one sub-clip at a time
+    length = recipe.sub_clip if recipe.strategy == "recurrent" else levels.shape[2]
+    pieces = levels.split(length, dim=2)
+    tracks = batch.track.split(length, dim=1)
+    shares = class_shares(batch.target.to(fabric.device, non_blocking=True), len(data.classes))
+    state, found = None, []
+    for n, (piece, track) in enumerate(zip(pieces, tracks, strict=True)):
+        clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
+        clip, targets = _mixed(clip, shares, recipe, np.random.default_rng((recipe.seed, step, fabric.global_rank)))
+        with fabric.no_backward_sync(learner, enabled=n < len(pieces) - 1):
+            parts, logits, state = learner(
+                clip, targets, track.to(fabric.device), state, recipe.strategy == "recurrent"
+            )
+            # A shorter last piece counts by its frames.
+            share = piece.shape[2] / levels.shape[2]
+            fabric.backward(share * torch.stack(list(parts.values())).sum())
+        state = detach_state(state) if state is not None else None
+        found.append({name: share * value.detach() for name, value in parts.items()})
+    return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, logits.detach())
+
+
+def _mixed(clip: Tensor, targets: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Clips mixed with one another, if the recipe says so; equal generators mix all sub-clips alike."""
+    kinds = [(mix, alpha) for mix, alpha in ((mixup, recipe.mixup), (cutmix, recipe.cutmix)) if alpha]
+    if not kinds:
+        return clip, targets
+    mix, alpha = kinds[int(rng.integers(len(kinds)))]
+    return mix(clip, targets, alpha, rng)

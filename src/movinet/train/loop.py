@@ -1,0 +1,264 @@
+"""The training loop: epochs of updates, each epoch followed by validation, a line in the log and a checkpoint."""
+
+import math
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from movinet.data.dataset import EpochOrder, Example, load_batches
+from movinet.errors import MovinetError
+from movinet.nn.movinet import MoViNet
+from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from movinet.train.ema import MovingAverage
+from movinet.train.learner import Learner, Outcome, forward_backward
+from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
+from movinet.train.processes import synchronise_norms
+from movinet.train.recipe import AdamW, Recipe
+from movinet.train.schedule import rate_factor
+from movinet.train.sets import Sets
+from movinet.train.signals import Stop
+from movinet.train.validation import Answers, answer_clips, main_score
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Observer(Protocol):
+    """Whoever wants to know how a run goes."""
+
+    def step(self, row: Mapping[str, float]) -> None:
+        """After every update."""
+
+    def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
+        """After every epoch, with what was said of the validation set."""
+
+    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+        """When the network (with averaged weights where there are) has the best validation score so far; after every
+        epoch where there is no validation set."""
+
+
+@dataclass
+class Place:
+    """Where a run stands between two updates."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch
+    best: float | None = None  # validation score
+    best_epoch: int = 0
+    seconds: float = 0.0  # of training, in all sessions
+    loss_sum: float = 0.0  # over the epoch's batches
+
+
+class Training:
+    """A run of a recipe, which can be interrupted after any update and gone on with to the same end.
+
+    Every random number of an update comes from the seed, the number of the update and the process; every example from
+    seed, epoch and place. So a checkpoint needs no generators' states.
+
+    Args:
+        fabric: Device and processes.
+        recipe: What to do.
+        model: The network as it starts; it is trained in place.
+        sets: Examples.
+        checkpoint: File to keep the state in.
+        observers: Called in turn, in the first process only.
+        workers: Processes that prepare examples, for each process.
+        checkpoint_seconds: Longest time without a checkpoint.
+    """
+
+    def __init__(
+        self,
+        fabric: "Fabric",
+        recipe: Recipe,
+        model: MoViNet,
+        sets: Sets,
+        checkpoint: Path,
+        observers: tuple[Observer, ...] = (),
+        workers: int = 0,
+        checkpoint_seconds: float = 300.0,
+    ) -> None:
+        self.fabric, self.recipe, self.model, self.sets = fabric, recipe, model, sets
+        self.path, self.workers, self.checkpoint_seconds = checkpoint, workers, checkpoint_seconds
+        self.observers = observers if fabric.is_global_zero else ()
+        ranks = fabric.world_size
+        # A set smaller than a batch is one batch.
+        self.batch_size = min(recipe.batch_size, len(sets.train)) // ranks * ranks
+        if not self.batch_size:
+            raise MovinetError(
+                f"{ranks} processes cannot share {len(sets.train)} clips in batches of {recipe.batch_size}"
+            )
+        self.steps_per_epoch = len(sets.train) // self.batch_size
+        self.steps = recipe.epochs * self.steps_per_epoch
+        learner = Learner(model, recipe.loss, sets.train)
+        options = recipe.optimizer
+        decay = options.weight_decay if isinstance(options, AdamW) else options.l2
+        groups = parameter_groups(
+            model, decay=decay, layer_decay=recipe.layer_decay, frozen=recipe.freeze, extra=learner.auxiliary
+        )
+        if ranks > 1:
+            synchronise_norms(model)
+        learner.to(fabric.device)  # before the optimiser sees its parameters
+        optimizer = _optimizer(recipe, groups)
+        self.learner, self.optimizer = fabric.setup(learner, optimizer)
+        self.average = MovingAverage(model, recipe.average) if recipe.average is not None else None
+        self.place = Place()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            WeightsError: It belongs to another run.
+        """
+        tensors = checkpoint.tensors
+        self.learner.module.load_state_dict(tensors["learner"])
+        restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
+        self.place = Place(**checkpoint.progress)
+        if self.average is not None:
+            self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
+
+    def run(self, stop: Stop) -> bool:
+        """Train to the end; False if asked to stop before. The state is in the checkpoint either way."""
+        order = EpochOrder(
+            len(self.sets.train),
+            self.recipe.seed,
+            rank=self.fabric.global_rank,
+            ranks=self.fabric.world_size,
+            batch_size=self.batch_size,
+        )
+        share = self.batch_size // self.fabric.world_size
+        loader = load_batches(self.sets.train, order, share, self.workers, drop_last=True)
+        while not self.finished:
+            order.set_epoch(self.place.epoch, self.place.batch * share)
+            if not self._train_epoch(loader, stop):
+                return False
+            self._end_epoch()
+        return True
+
+    @property
+    def finished(self) -> bool:
+        patience = self.recipe.patience
+        late = patience is not None and self.place.epoch - self.place.best_epoch >= patience
+        return self.place.epoch >= self.recipe.epochs or (late and self.place.best is not None)
+
+    def _train_epoch(self, loader: DataLoader[Example], stop: Stop) -> bool:
+        """The rest of an epoch; False if asked to stop."""
+        place = self.place
+        begin = saved = time.monotonic()
+        for examples in loader:
+            rate = self._rate()
+            outcome, norm = self._update(Example(*examples), rate)
+            values = {name: float(value) for name, value in outcome.parts.items()}
+            loss = sum(values.values())
+            if not math.isfinite(loss):
+                raise MovinetError(
+                    f"the loss is {loss} after update {place.step + 1}; a lower rate may help. {self.path} holds the "
+                    "last state saved before"
+                )
+            place.step, place.batch, place.loss_sum = place.step + 1, place.batch + 1, place.loss_sum + loss
+            now = time.monotonic()
+            row = {"step": place.step, "epoch": place.epoch + 1, "loss": loss, "rate": rate, "gradient_norm": norm}
+            row["clips_per_s"] = self.batch_size / (now - begin)
+            place.seconds, begin = place.seconds + now - begin, now
+            for observer in self.observers:
+                observer.step(row | values)
+            if self._agreed(stop.requested):
+                self.save()
+                return False
+            if now - saved > self.checkpoint_seconds and place.batch < self.steps_per_epoch:
+                self.save()
+                begin = saved = time.monotonic()
+        return True
+
+    def _update(self, examples: Example, rate: float) -> tuple[Outcome, float]:
+        """One update of the weights; what came of it and the norm of the gradient."""
+        recipe, fabric = self.recipe, self.fabric
+        train_mode(self.model, recipe.freeze)
+        torch.manual_seed(_seed(recipe.seed, self.place.step, fabric.global_rank))
+        set_rate(self.optimizer, rate)
+        outcome = forward_backward(fabric, self.learner, self.sets.train, examples, recipe, self.place.step)
+        limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0
+        norm = fabric.clip_gradients(self.learner, self.optimizer, max_norm=limit or math.inf, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.model)
+        assert norm is not None
+        return outcome, float(norm)
+
+    def _end_epoch(self) -> None:
+        """Validate, tell the observers, remember the best, save."""
+        place = self.place
+        mean = place.loss_sum / self.steps_per_epoch
+        place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
+        row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
+        with self.average.applied(self.model) if self.average is not None else nullcontext():
+            answers, scores = None, {}
+            if self.sets.validation is not None:
+                answers = answer_clips(self.fabric, self.model, self.sets.validation, self.batch_size, self.workers)
+                scores = {f"validation_{name}": value for name, value in answers.scores().items()}
+            score = main_score(answers.scores()) if answers else None
+            better = score is None or place.best is None or score >= place.best
+            if better:
+                place.best, place.best_epoch = score, place.epoch
+            for observer in self.observers:
+                if better:
+                    observer.best(self.model, row | scores)
+                observer.epoch(row | scores, answers)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint.
+
+        Raises:
+            WeightsError: It cannot be written; the one before is untouched.
+        """
+        if self.fabric.is_global_zero:
+            tensors = {
+                "learner": self.learner.module.state_dict(),
+                "optimizer": optimizer_tensors(self.optimizer.optimizer, self._parameters()),
+                "average": self.average.average if self.average is not None else {},
+            }
+            save_checkpoint(self.path, tensors, asdict(self.place))
+
+    def _parameters(self) -> dict[str, Tensor]:
+        return dict(self.learner.module.named_parameters())
+
+    def _rate(self) -> float:
+        warmup = round(self.recipe.warmup_epochs * self.steps_per_epoch)
+        return self.recipe.optimizer.rate * rate_factor(self.place.step, self.steps, warmup, self.recipe.final_rate)
+
+    def _agreed(self, stop: bool) -> bool:
+        """Whether any process is asked to stop: all of them stop after the same update."""
+        if self.fabric.world_size == 1:
+            return stop
+        wishes = self.fabric.all_reduce(torch.tensor(float(stop), device=self.fabric.device), reduce_op="sum")
+        assert isinstance(wishes, Tensor)
+        return bool(wishes > 0)
+
+
+def _optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
+    options = recipe.optimizer
+    if isinstance(options, AdamW):
+        return adamw(groups, options.rate, options.betas)
+    return RMSprop(
+        groups,
+        options.rate,
+        decay=options.decay,
+        momentum=options.momentum,
+        epsilon=options.epsilon,
+        clip_norm=options.clip_norm,
+    )
+
+
+def _seed(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -1,0 +1,96 @@
+"""Devices and processes, by lightning-fabric; and batch norm whose statistics are those of the whole global batch."""
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from movinet.errors import MovinetError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision: Precision | None = None) -> "Fabric":
+    """This process's place among all: started by us, by `torchrun`, SLURM or any other launcher fabric knows.
+
+    Args:
+        device: `cpu`, `cuda`, `mps`, or `auto`: a GPU if there is one.
+        processes: On each machine; each has a GPU of its own. More than one are started by running the same command
+            again, unless a launcher has already done so.
+        nodes: Machines.
+        precision: `bf16-mixed` on GPUs and `32-true` elsewhere by default.
+
+    Raises:
+        MovinetError: lightning-fabric is not installed, or there is no such device.
+    """
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise MovinetError("training needs more packages: pip install 'movinet[train]'") from error
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device):
+        found = ", ".join(name for name, there in available.items() if there)
+        raise MovinetError(f"--device {device}: there is no such device; there are {found}, and `auto`")
+    if device == "cuda" and processes > torch.cuda.device_count():
+        raise MovinetError(f"{processes} processes need as many GPUs; this machine has {torch.cuda.device_count()}")
+    if precision is None:
+        precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    several = processes * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ
+    fabric = Fabric(
+        accelerator=device,
+        devices=processes,
+        num_nodes=nodes,
+        precision=precision,
+        strategy="ddp" if several else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+class SynchronisedNorm(nn.BatchNorm2d):
+    """Batch norm over the batches of all processes. `torch.nn.SyncBatchNorm` is the same for GPUs only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not (dist.is_initialized() and dist.get_world_size() > 1):
+            return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        with torch.autocast(x.device.type, enabled=False):
+            values = x.float()
+            count = torch.full((1,), float(x.numel() // x.shape[1]), device=x.device)
+            sums = all_reduce(torch.cat([values.sum((0, 2, 3)), count]))
+            total = sums[-1].detach()
+            mean = sums[:-1] / total
+            # The second pass costs another exchange and saves the digits that a mean of squares would lose.
+            var = all_reduce((values - mean[:, None, None]).square().sum((0, 2, 3))) / total
+            scale = (var + self.eps).rsqrt() * self.weight
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(var * (total / (total - 1)), self.momentum)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked.add_(1)
+            return (values * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]).to(x.dtype)
+
+
+def synchronise_norms(model: nn.Module) -> None:
+    """Put every batch norm's statistics over all processes. Names and values of parameters stay."""
+    for part in model.modules():
+        for name, norm in part.named_children():
+            if type(norm) is nn.BatchNorm2d:
+                setattr(part, name, _synchronised(norm))
+
+
+def _synchronised(norm: nn.BatchNorm2d) -> SynchronisedNorm:
+    other = SynchronisedNorm(norm.num_features, norm.eps, norm.momentum)
+    other.load_state_dict(norm.state_dict())
+    other.weight, other.bias = norm.weight, norm.bias  # an optimiser may know them already
+    return other.to(norm.weight.device).train(norm.training)

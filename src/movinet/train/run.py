@@ -1,0 +1,209 @@
+"""A whole run in a folder of its own: from a recipe to one file with the trained network and all about it."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from movinet.errors import MovinetError
+from movinet.files import write_atomically
+from movinet.metrics import binary_scores, per_class_recall
+from movinet.nn.movinet import MoViNet
+from movinet.train.checkpoint import load_checkpoint
+from movinet.train.logs import RunLog, read_log
+from movinet.train.loop import Observer, Training
+from movinet.train.plots import confusion_matrix, learning_curves
+from movinet.train.recipe import Recipe, dump_recipe, recipe_to_dict
+from movinet.train.sets import Sets, classes_of, make_sets, read_splits
+from movinet.train.signals import graceful_stop
+from movinet.train.starting import Start, starting_network
+from movinet.train.validation import Answers, answer_streams
+from movinet.weights.download import Progress
+from movinet.weights.info import WeightsInfo
+from movinet.weights.load import load_weights
+from movinet.weights.safetensors_file import save_weights
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+RECIPE, CHECKPOINT, MODEL, METRICS = "recipe.yaml", "checkpoint.safetensors", "model.safetensors", "metrics.json"
+_NO_SHARES = ("loss", "epoch")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: Of the run.
+        finished: False if it was asked to stop before its end; `resume` goes on with it.
+        scores: Of the network that is kept: `validation_top1`, `test_top1` and so on, shares.
+    """
+
+    folder: Path
+    finished: bool
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a run begins with."""
+
+    recipe: Recipe
+    start: Start
+    sets: Sets
+    warnings: tuple[str, ...]
+
+
+def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Prepared:
+    """Find data and network of a recipe. Nothing is written.
+
+    Raises:
+        MovinetError: There is no such data or network, or they cannot be trained on.
+    """
+    splits = read_splits(recipe)
+    torch.manual_seed(recipe.seed)
+    start = starting_network(recipe, classes_of(splits), offline=offline, progress=progress)
+    sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
+    multi_label = sets.train.multi_label
+    start = replace(start, info=replace(start.info, multi_label=multi_label))
+    return Prepared(recipe, start, sets, splits.warnings if splits else ())
+
+
+def train(
+    prepared: Prepared,
+    folder: Path,
+    fabric: "Fabric",
+    *,
+    resume: bool = False,
+    workers: int = 0,
+    watchers: tuple[Observer, ...] = (),
+    checkpoint_seconds: float = 300.0,
+) -> Result:
+    """Train, in a folder that holds everything about it.
+
+    Args:
+        prepared: From `prepare`.
+        folder: New or empty; that of the run to go on with for `resume`.
+        fabric: From `movinet.train.processes.connect`.
+        resume: Go on from the folder's checkpoint, if it came so far.
+        workers: Processes that prepare examples, for each process that trains.
+        watchers: Told how it goes, in the first process only.
+        checkpoint_seconds: Longest time without a checkpoint.
+
+    Raises:
+        MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
+    """
+    checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
+    if fabric.is_global_zero:
+        _make_folder(folder, prepared.recipe, resume)
+    with ExitStack() as stack:
+        stop = stack.enter_context(graceful_stop())
+        if fabric.is_global_zero:
+            keeper = Keeper(folder, prepared, checkpoint.progress["step"] if checkpoint else None)
+            watchers = (stack.enter_context(closing(keeper)), *watchers)
+        training = Training(
+            fabric,
+            prepared.recipe,
+            prepared.start.model,
+            prepared.sets,
+            folder / CHECKPOINT,
+            watchers,
+            workers,
+            checkpoint_seconds,
+        )
+        if checkpoint:
+            training.restore(checkpoint)
+        finished = training.run(stop)
+    scores = _finish(folder, fabric, prepared, workers) if finished else {}
+    return Result(folder, finished, scores)
+
+
+class Keeper:
+    """Writes what a run leaves: tables, pictures, the best network so far."""
+
+    def __init__(self, folder: Path, prepared: Prepared, resume_at: int | None) -> None:
+        self.folder, self.recipe, self.info = folder, prepared.recipe, prepared.start.info
+        columns = ["loss", "rate", "gradient_norm", "clips_per_s", "labels"]
+        columns += ["tracking"] if self.recipe.loss.tracking else []
+        columns += ["smoothing"] if self.recipe.loss.smoothing else []
+        scores = ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
+        epochs = ["loss", "seconds", *(f"validation_{name}" for name in scores)]
+        self.log = RunLog(folder, columns, epochs, tensorboard=True, resume_at=resume_at)
+
+    def close(self) -> None:
+        self.log.close()
+
+    def step(self, row: Mapping[str, float]) -> None:
+        self.log.step(row)
+
+    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+        scores = {name: value for name, value in row.items() if name.startswith("validation_")}
+        _save(self.folder / MODEL, model, self.info, self.recipe, {"epoch": row["epoch"], **scores})
+
+    def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
+        self.log.epoch(row)
+        learning_curves({self.folder.name: read_log(self.folder)}, self.folder / "curves.png")
+        if answers is not None:
+            _draw_confusion(answers, self.folder / "confusion.png")
+
+
+def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
+    if not resume:
+        if (folder / RECIPE).exists():
+            raise MovinetError(
+                f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another folder (--out)"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MovinetError(f"{folder}: cannot be made: {error.strerror or error}") from error
+        write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+
+
+def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
+    """The file that `classify`, `watch` and exports take, with what is known of it so far."""
+    percent = {name.replace("_", " "): round(100 * v, 2) for name, v in scores.items() if not name.endswith(_NO_SHARES)}
+    training = {"recipe": recipe_to_dict(recipe), "scores": dict(scores), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    save_weights(path, model.state_dict(), replace(info, accuracy=percent, training=training))
+
+
+def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int) -> dict[str, float]:
+    """Stream the test videos through the network that is kept, and write down how good it is."""
+    loaded = load_weights(folder / MODEL)
+    assert isinstance(loaded.model, MoViNet)
+    scores = dict(loaded.info.training["scores"])
+    found: dict[str, Any] = {"scores": scores}
+    if prepared.sets.test is not None:
+        answers = answer_streams(fabric, loaded.model.to(fabric.device), prepared.sets.test, workers)
+        scores |= {f"test_{name}": value for name, value in answers.scores().items()}
+        found["test"] = _by_class(answers)
+        if fabric.is_global_zero:
+            _draw_confusion(answers, folder / "test_confusion.png")
+    if fabric.is_global_zero:
+        _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
+        write_atomically(folder / METRICS, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
+    return scores
+
+
+def _by_class(answers: Answers) -> dict[str, Any]:
+    counts = answers.confusion()
+    if counts is None:
+        return {}
+    recall = {label: float(value) for label, value in zip(answers.classes, per_class_recall(counts), strict=True)}
+    found: dict[str, Any] = {"clips": len(answers.targets), "recall": recall}
+    if len(answers.classes) == 2:
+        difference = answers.logits[:, 1] - answers.logits[:, 0]
+        found[f"telling {answers.classes[1]}"] = asdict(binary_scores(difference, answers.targets, threshold=0.0))
+    return found
+
+
+def _draw_confusion(answers: Answers, path: Path) -> None:
+    counts = answers.confusion()
+    if counts is not None:
+        confusion_matrix(counts, answers.classes, path)

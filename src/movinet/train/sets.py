@@ -1,0 +1,87 @@
+"""The sets of a run: what is trained on, looked at after every epoch, and streamed once at the end."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from movinet.arch.spec import NetworkSpec
+from movinet.data.dataset import ClipDataset, LabelledClips
+from movinet.data.gesture_paths import GESTURES
+from movinet.data.gestures import TEST_SEEDS, GestureDataset
+from movinet.data.lists import read_set
+from movinet.data.sampling import Sampling, dense, random_clip, uniform, windows
+from movinet.errors import MovinetError
+from movinet.train.recipe import Gestures, Recipe
+from movinet.train.splits import Splits, choose_splits
+from movinet.video.transform import Transform
+
+_GESTURE_SECONDS = 4.0  # of a synthetic clip for validation and test
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The sets of one run; they share their classes."""
+
+    train: LabelledClips
+    validation: LabelledClips | None
+    test: LabelledClips | None  # whole videos
+
+
+def read_splits(recipe: Recipe) -> Splits | None:
+    """The videos a recipe names, split; None where its clips are synthetic.
+
+    Raises:
+        MovinetError: There are none, or they cannot be trained on.
+    """
+    if recipe.data is None:
+        raise MovinetError(
+            "the recipe does not say what to train on: give --data, a folder or a list of labelled videos"
+        )
+    if isinstance(recipe.data, Gestures):
+        return None
+    listing = read_set(*recipe.data.paths, videos=recipe.data.videos)
+    return choose_splits(listing, recipe.data, seed=recipe.seed)
+
+
+def classes_of(splits: Splits | None) -> tuple[str, ...]:
+    """The classes, in the order of a network's outputs."""
+    return splits.train.labels if splits else GESTURES
+
+
+def make_sets(recipe: Recipe, splits: Splits | None, spec: NetworkSpec, transform: Transform) -> Sets:
+    """The sets as examples for a network."""
+    if splits is None:
+        assert isinstance(recipe.data, Gestures)
+        return _synthetic(recipe.data, recipe.seed, spec)
+    frames, fps, loop = recipe.clips.frames or spec.frames, spec.fps, recipe.clips.loop
+    test_frames = spec.frames
+    random: Sampling
+    middle: Sampling
+    if recipe.clips.spread:
+        random, middle = partial(uniform, frames=frames), partial(uniform, frames=test_frames)
+    else:
+        random = partial(random_clip, fps=fps, frames=frames, jitter=recipe.clips.jitter, loop=loop)
+        middle = partial(windows, fps=fps, frames=test_frames, loop=loop)
+    whole = partial(dense, fps=fps) if spec.causal and not recipe.clips.spread else middle
+    train = ClipDataset(splits.train, transform, random, recipe.augmentation, recipe.seed)
+    return Sets(
+        train,
+        ClipDataset(splits.validation, transform, middle) if splits.validation else None,
+        ClipDataset(splits.test, transform, whole) if splits.test else None,
+    )
+
+
+def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
+    still = partial(
+        GestureDataset,
+        spec.size,
+        spec.fps,
+        round(_GESTURE_SECONDS * spec.fps),
+        seeds=TEST_SEEDS,
+        rate=(1.0, 1.0),
+        fresh=False,
+    )
+    return Sets(
+        GestureDataset(spec.size, spec.fps, data.frames, data.clips, seed=seed, rate=data.rate),
+        still(data.validation, seed=0) if data.validation else None,
+        still(data.test, seed=1) if data.test else None,
+    )

@@ -1,0 +1,117 @@
+"""What a network says of every clip of a set, and how good that is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from movinet.data.dataset import LabelledClips, Pick, load_batches
+from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
+from movinet.nn.movinet import MoViNet
+from movinet.train.losses import binary_cross_entropy, cross_entropy
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+_PIECE = 8  # frames of a stream that go through the network at once
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network said of the clips of a set.
+
+    Attributes:
+        logits: (clips, classes) float32.
+        targets: (clips,) int64; (clips, classes) of 0 and 1 in a multi-label set.
+        classes: In the order of the logits.
+    """
+
+    logits: NDArray[np.float32]
+    targets: NDArray[Any]
+    classes: tuple[str, ...]
+
+    @property
+    def multi_label(self) -> bool:
+        return self.targets.ndim == 2
+
+    def scores(self) -> dict[str, float]:
+        """`loss`, and `top1` (and `top5` of more than five classes), or `map` of a multi-label set; shares, not
+        percent."""
+        logits, targets = torch.from_numpy(self.logits), torch.from_numpy(self.targets)
+        if self.multi_label:
+            loss = binary_cross_entropy(logits, targets)
+            return {"loss": float(loss), "map": mean_average_precision(self.logits, self.targets)}
+        found = {"loss": float(cross_entropy(logits, targets)), "top1": top_k_accuracy(self.logits, self.targets, 1)}
+        return found | ({"top5": top_k_accuracy(self.logits, self.targets, 5)} if len(self.classes) > 5 else {})
+
+    def confusion(self) -> NDArray[np.int64] | None:
+        """(classes, classes) counts: true by row, said by column; None for a multi-label set."""
+        if self.multi_label:
+            return None
+        return confusion_matrix(self.logits.argmax(1), self.targets, len(self.classes))
+
+
+def main_score(scores: dict[str, float]) -> float:
+    """What runs are compared by: larger is better."""
+    return scores["top1"] if "top1" in scores else scores["map"]
+
+
+def answer_clips(fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int = 0) -> Answers:
+    """Every clip of a set, whole, in batches shared out over the processes; all of them get all answers."""
+    return _gather(fabric, model, data, batch_size, workers, _whole)
+
+
+def answer_streams(fabric: "Fabric", model: MoViNet, data: LabelledClips, workers: int = 0) -> Answers:
+    """Every video of a set, one by one, a stream network in steps of some frames: memory does not grow with length."""
+    return _gather(fabric, model, data, 1, workers, _streamed if model.spec.causal else _whole)
+
+
+class _Share(Sampler[Pick]):
+    """Every `ranks`-th clip, all of them over all processes."""
+
+    def __init__(self, size: int, rank: int, ranks: int) -> None:
+        self.indices = range(rank, size, ranks)
+
+    def __iter__(self) -> Iterator[Pick]:
+        return (Pick(0, index) for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@torch.inference_mode()
+def _gather(
+    fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int, answer: Any
+) -> Answers:
+    was_training = model.training
+    model.eval()
+    found = []
+    share = _Share(len(data), fabric.global_rank, fabric.world_size)
+    for batch in load_batches(data, share, batch_size, min(workers, len(share))):
+        with fabric.autocast():
+            logits = answer(model, data, batch.clip.to(fabric.device, non_blocking=True))
+        found.append((logits.float().cpu().numpy(), batch.target.numpy()))
+    model.train(was_training)
+    parts = [found]
+    if fabric.world_size > 1:
+        parts = [[] for _ in range(fabric.world_size)]
+        dist.all_gather_object(parts, found)
+    logits, targets = zip(*(answer for part in parts for answer in part), strict=True)
+    return Answers(np.concatenate(logits), np.concatenate(targets), data.classes)
+
+
+def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
+    return model(data.transform.scaled(levels))
+
+
+def _streamed(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
+    state = None
+    for piece in levels.split(_PIECE, dim=2):
+        logits, state = model.step(data.transform.scaled(piece), state)
+    return logits
