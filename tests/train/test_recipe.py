@@ -54,6 +54,7 @@ OFFICIAL = {
     "t0_stream": (0.2, 25, 25, 10, 160, 176, False),
 }
 
+names = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]))  # PyYAML loses some control characters
 recipes = st.builds(
     Recipe,
     optimizer=st.builds(RMSprop, rate=st.floats(1e-6, 10))
@@ -61,10 +62,10 @@ recipes = st.builds(
     epochs=st.integers(1, 300),
     batch_size=st.integers(1, 2048),
     network=st.just("movinet_a0_stream"),
-    start=st.none() | st.text(),
+    start=st.none() | names,
     options=st.dictionaries(st.sampled_from(["fps", "frames"]), st.integers(1, 9)),
     data=st.none()
-    | st.builds(Videos, st.lists(st.text(), max_size=2).map(tuple), videos=st.none() | st.text())
+    | st.builds(Videos, st.lists(names, max_size=2).map(tuple), videos=st.none() | names)
     | st.builds(Gestures, st.integers(1, 9), st.lists(st.integers(1, 30), min_size=1).map(tuple)),
     clips=st.builds(Clips, frames=st.none() | st.integers(1, 9), loop=st.booleans()),
     augmentation=st.builds(
@@ -76,12 +77,12 @@ recipes = st.builds(
         colour=st.none() | st.builds(ColourJitter, hue=st.floats(0, 0.5)),
     ),
     warmup_epochs=st.floats(0, 9),
-    freeze=st.lists(st.text(), max_size=2).map(tuple),
+    freeze=st.lists(names, max_size=2).map(tuple),
     loss=st.builds(
         Loss,
-        class_weights=st.sampled_from(["even", "balanced"]) | st.dictionaries(st.text(), st.floats(0, 2)),
+        class_weights=st.sampled_from(["even", "balanced"]) | st.dictionaries(names, st.floats(0, 2)),
         smoothing=st.none() | st.builds(Smoothing),
-        tracking=st.none() | st.builds(Tracking, st.lists(st.text(), max_size=2).map(tuple)),
+        tracking=st.none() | st.builds(Tracking, st.lists(names, max_size=2).map(tuple)),
     ),
     average=st.none() | st.floats(0, 0.999),
     patience=st.none() | st.integers(1, 9),
