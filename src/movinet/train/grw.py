@@ -22,9 +22,9 @@ from math import sqrt
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
 
 from movinet.errors import MovinetError
+from movinet.train.processes import sum_over_processes
 
 _EPSILON = 1e-5
 _LONGEST = 7  # frames; the paper draws from the orders of longer windows
@@ -85,5 +85,5 @@ def _energy_forms(frames: int) -> Tensor:
 
 def _mean(x: Tensor) -> Tensor:
     """(B, T, C) to (C,): over frames and processes, whose batches are of one size."""
-    mean = x.mean((0, 1))
-    return all_reduce(mean) / dist.get_world_size() if dist.is_initialized() else mean
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    return sum_over_processes(x.mean((0, 1))) / processes

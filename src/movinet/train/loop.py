@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -156,7 +157,7 @@ class Training:
         for examples in loader:
             rate = self._rate()
             outcome, norm = self._update(Example(*examples), rate)
-            values = {name: float(value) for name, value in outcome.parts.items()}
+            values, stopping = self._over_processes(outcome.parts, stop.requested)
             loss = sum(values.values())
             if not math.isfinite(loss):
                 raise MovinetError(
@@ -170,7 +171,7 @@ class Training:
             place.seconds, begin = place.seconds + now - begin, now
             for observer in self.observers:
                 observer.step(row | values)
-            if self._agreed(stop.requested):
+            if stopping:
                 self.save()
                 return False
             if now - saved > self.checkpoint_seconds and place.batch < self.steps_per_epoch:
@@ -236,13 +237,14 @@ class Training:
         warmup = round(self.recipe.warmup_epochs * self.steps_per_epoch)
         return self.recipe.optimizer.rate * rate_factor(self.place.step, self.steps, warmup, self.recipe.final_rate)
 
-    def _agreed(self, stop: bool) -> bool:
-        """Whether any process is asked to stop: all of them stop after the same update."""
-        if self.fabric.world_size == 1:
-            return stop
-        wishes = self.fabric.all_reduce(torch.tensor(float(stop), device=self.fabric.device), reduce_op="sum")
-        assert isinstance(wishes, Tensor)
-        return bool(wishes > 0)
+    def _over_processes(self, parts: Mapping[str, Tensor], stop: bool) -> tuple[dict[str, float], bool]:
+        """The means of the parts of the loss, and whether any process is asked to stop: then all do, after the same
+        update."""
+        numbers = torch.stack([*parts.values(), torch.tensor(float(stop), device=self.fabric.device)])
+        if self.fabric.world_size > 1:
+            dist.all_reduce(numbers)
+        *values, wishes = numbers.tolist()
+        return {name: value / self.fabric.world_size for name, value in zip(parts, values, strict=True)}, wishes > 0
 
 
 def _optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:

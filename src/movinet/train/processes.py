@@ -1,12 +1,12 @@
 """Devices and processes, by lightning-fabric; and batch norm whose statistics are those of the whole global batch."""
 
 import os
-from typing import TYPE_CHECKING, Literal
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from movinet.errors import MovinetError
 
@@ -44,6 +44,9 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
     if precision is None:
         precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     several = processes * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ
+    if several:
+        # A 1×1 kernel's gradient has strides of its own, which mean nothing: each of its axes but one has length 1.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     fabric = Fabric(
         accelerator=device,
         devices=processes,
@@ -53,6 +56,28 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
     )
     fabric.launch()
     return fabric
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over processes, both ways: each process's loss depends on all processes' parts."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradient)
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, through which gradients flow; itself where there is one process."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return x
+    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    return total
 
 
 class SynchronisedNorm(nn.BatchNorm2d):
@@ -67,11 +92,11 @@ class SynchronisedNorm(nn.BatchNorm2d):
         with torch.autocast(x.device.type, enabled=False):
             values = x.float()
             count = torch.full((1,), float(x.numel() // x.shape[1]), device=x.device)
-            sums = all_reduce(torch.cat([values.sum((0, 2, 3)), count]))
+            sums = sum_over_processes(torch.cat([values.sum((0, 2, 3)), count]))
             total = sums[-1].detach()
             mean = sums[:-1] / total
             # The second pass costs another exchange and saves the digits that a mean of squares would lose.
-            var = all_reduce((values - mean[:, None, None]).square().sum((0, 2, 3))) / total
+            var = sum_over_processes((values - mean[:, None, None]).square().sum((0, 2, 3))) / total
             scale = (var + self.eps).rsqrt() * self.weight
             with torch.no_grad():
                 self.running_mean.lerp_(mean, self.momentum)

@@ -1,0 +1,271 @@
+"""Commands that train: train, finetune."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from cyclopts import Parameter
+
+from movinet.cli.app import app, at_least_one, examples
+from movinet.cli.console import err, progress_bar
+from movinet.cli.training_report import JsonLines, print_plan, print_result
+from movinet.errors import MovinetError
+from movinet.train.estimate import estimate
+from movinet.train.loop import Observer
+from movinet.train.processes import Precision, connect
+from movinet.train.progress import ProgressDisplay
+from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe
+from movinet.train.run import RECIPE, prepare
+from movinet.train.run import train as run_training
+from movinet.train.small_data import fine_tuning
+from movinet.weights.load import load_weights
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Machine:
+    """Where a run takes place.
+
+    Args:
+        device: cpu, cuda, mps, or auto: a GPU if there is one.
+        processes: on this machine, each with a GPU of its own.
+        nodes: machines; start the same command on each, with torchrun or SLURM.
+        precision: 32-true, bf16-mixed (as by default on GPUs) or 16-mixed.
+        workers: processes that prepare clips, for each process that trains.
+        threads: of the processor that each process computes with.
+    """
+
+    device: str = "auto"
+    processes: int = 1
+    nodes: int = 1
+    precision: Precision | None = None
+    workers: int | None = None
+    threads: int | None = None
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet train recipes/gestures.yaml",
+        "movinet train recipes/movinet_a0_stream.k600.yaml --data /data/kinetics600 --processes 8",
+        "movinet train recipes/gestures.yaml --arch mine.yaml --out runs/mine --dry-run",
+        "movinet train --resume runs/gestures",
+    )
+)
+def train(
+    recipe: Path | None = None,
+    *,
+    arch: str | None = None,
+    data: Sequence[str] = (),
+    videos: str | None = None,
+    out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
+    resume: Path | None = None,
+    dry_run: bool = False,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    machine: Machine = Machine(),
+    checkpoint_minutes: float = 5.0,
+    offline: bool = False,
+    json: bool = False,
+) -> int:
+    """Train a network as a recipe says. Ctrl-C saves first; `--resume` goes on to the same end.
+
+    The folder of the run gets model.safetensors (what `classify` and `watch` take), tables, pictures and a README.
+
+    Args:
+        recipe: a YAML file.
+        arch: another network than the recipe's: a name of `movinet models`, or a YAML specification.
+        data: what to train on, where the recipe does not say: a folder or lists, as `movinet data check` reads them.
+        videos: where listed videos are; by default where the list is.
+        out_folder: the run's folder; runs/NAME of the recipe by default.
+        resume: the folder of a run to go on with.
+        dry_run: say what would be done, with shapes, rates and an estimate of memory; train nothing.
+        epochs: instead of the recipe's.
+        batch_size: instead of the recipe's; over all processes.
+        seed: instead of the recipe's.
+        machine: where.
+        checkpoint_minutes: longest time without a checkpoint.
+        offline: never download.
+        json: progress and results as JSON lines, for programs.
+    """
+    if (recipe is None) == (resume is None):
+        raise MovinetError("give a recipe, or a run to go on with (--resume FOLDER)")
+    if resume is not None:
+        changed = {"--arch": arch, "--data": data, "--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
+        if given := [name for name, value in changed.items() if value]:
+            raise MovinetError(f"{given[0]}: a run goes on as it began; begin a new one for another recipe")
+        if not (resume / RECIPE).exists():
+            raise MovinetError(f"{resume}: no run's folder: there is no {RECIPE} in it")
+        return _run(read_recipe(resume / RECIPE), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
+    assert recipe is not None
+    what = read_recipe(recipe)
+    if arch is not None:
+        what = replace(what, network=arch)
+    if data:
+        if isinstance(what.data, Gestures):
+            raise MovinetError(f"--data: {recipe} trains on synthetic gestures; take a recipe without data")
+        what = replace(what, data=replace(what.data or Videos(()), paths=tuple(data), videos=videos))
+    numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
+    folder = out_folder or Path("runs", recipe.stem)
+    return _run(what, folder, machine, False, dry_run, checkpoint_minutes, offline, json)
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet finetune clips/ --model movinet_a0_stream.k600",
+        "movinet finetune clips.csv --model a0.tflite --test 3 --out runs/fold3",
+        "movinet finetune clips/ --model movinet_a2_stream.k600 --freeze stem --freeze blocks.0 --epochs 10",
+        "movinet finetune swipes/ --model movinet_a0_stream.k600 --flip 0.5 --swap swipe_left swipe_right",
+    )
+)
+def finetune(
+    *data: str,
+    model: Annotated[str, Parameter(name=["--model", "-m"])],
+    videos: str | None = None,
+    train: Sequence[str] = (),
+    validation: Sequence[str] = (),
+    test: Sequence[str] = (),
+    held_out: float = 0.15,
+    out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
+    dry_run: bool = False,
+    epochs: int | None = None,
+    rate: float | None = None,
+    batch_size: int | None = None,
+    frames: int | None = None,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    strategy: Literal["clip", "recurrent"] = "clip",
+    sub_clip: int = 8,
+    freeze: Sequence[str] = (),
+    flip: float = 0.0,
+    swap: Sequence[tuple[str, str]] = (),
+    seed: int = 0,
+    machine: Machine = Machine(),
+    checkpoint_minutes: float = 5.0,
+    offline: bool = False,
+    json: bool = False,
+) -> int:
+    """Teach a trained network your own classes: a folder of clips in, one file out that `classify` and `watch` take.
+
+    One class a clip, or any number of them (labels written a|b in a list); two classes or many.
+
+    Args:
+        data: a folder with a folder of clips per class, or lists: whatever `movinet data check` reads.
+        model: what to start from: a name of `movinet models`, or a weights file.
+        videos: where listed videos are; by default where the list is.
+        train: splits to train on; by default those called train, else all others.
+        validation: splits to look at after every epoch; by default those called val.
+        test: splits to stream once, at the end; by default those called test.
+        held_out: the share of the training clips to validate with, where there is no such split; 0: none.
+        out_folder: the run's folder; runs/NAME of the data by default.
+        dry_run: say what would be done; train nothing.
+        epochs: over the training clips.
+        rate: learning rate of the head; deeper layers learn more slowly.
+        batch_size: over all processes.
+        frames: of a training clip.
+        size: height and width of the frames, other than the network's own.
+        fps: frames a second, other than the network's own.
+        strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
+        sub_clip: frames of a sub-clip.
+        freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
+        flip: probability of mirroring clips left and right; not where labels have a direction.
+        swap: two labels that are each other's mirror image.
+        seed: of everything random.
+        machine: where.
+        checkpoint_minutes: longest time without a checkpoint.
+        offline: never download.
+        json: progress and results as JSON lines, for programs.
+    """
+    if not data:
+        raise MovinetError("give a folder of clips, one folder a class, or a list (`movinet finetune --help`)")
+    with progress_bar("downloading") as progress:
+        info = load_weights(model, offline=offline, progress=progress).info
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "rate": rate,
+        "batch_size": batch_size,
+        "frames": frames,
+        "size": size,
+        "fps": fps,
+    }
+    recipe = fine_tuning(
+        model,
+        Videos(data, videos, tuple(train), tuple(validation), tuple(test), held_out),
+        info,
+        strategy=strategy,
+        sub_clip=sub_clip,
+        freeze=freeze,
+        flip=flip,
+        swap=swap,
+        seed=seed,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
+    return _run(recipe, folder, machine, False, dry_run, checkpoint_minutes, offline, json)
+
+
+def _run(
+    recipe: Recipe,
+    folder: Path,
+    machine: Machine,
+    resume: bool,
+    dry_run: bool,
+    checkpoint_minutes: float,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """Prepare, then say what would be done or do it."""
+    at_least_one("--processes", machine.processes)
+    at_least_one("--nodes", machine.nodes)
+    if not checkpoint_minutes > 0:
+        raise MovinetError(f"--checkpoint-minutes must be positive, got {checkpoint_minutes}")
+    if not dry_run and not resume and (folder / RECIPE).exists():
+        raise MovinetError(f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another --out")
+    workers, threads = _shares(machine)
+    torch.set_num_threads(threads)
+    fabric = connect(machine.device, 1 if dry_run else machine.processes, machine.nodes, machine.precision)
+    with progress_bar("downloading") as progress:
+        prepared = prepare(recipe, offline=offline, progress=progress)
+    if fabric.is_global_zero:
+        for warning in prepared.warnings:
+            err.print(f"! {warning}", style="yellow")
+    if dry_run:
+        half = fabric.device.type == "cuda" and machine.precision != "32-true"
+        print_plan(prepared, machine.processes * machine.nodes, half, as_json)
+        return 0
+    plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=fabric.world_size)
+    with ExitStack() as stack:
+        watchers: tuple[Observer, ...] = ()
+        if fabric.is_global_zero and as_json:
+            watchers = (JsonLines(),)
+        elif fabric.is_global_zero:
+            watchers = (stack.enter_context(ProgressDisplay(err, recipe.epochs, plan.steps_per_epoch)),)
+        result = run_training(
+            prepared,
+            folder,
+            fabric,
+            resume=resume,
+            workers=workers,
+            watchers=watchers,
+            checkpoint_seconds=60 * checkpoint_minutes,
+        )
+    if fabric.is_global_zero:
+        print_result(result, as_json)
+    return 0 if result.finished else 130
+
+
+def _shares(machine: Machine) -> tuple[int, int]:
+    """Workers and threads of each process: on a processor they share its cores, since threads that wait for one another
+    and for a core lose more than they gain."""
+    cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    each = max(1, cores // machine.processes)
+    workers = max(1, each // 2) if machine.workers is None else machine.workers
+    threads = max(1, each - workers) if machine.threads is None else machine.threads
+    if workers < 0 or threads < 1:
+        raise MovinetError(f"--workers must be at least 0 and --threads at least 1, got {workers} and {threads}")
+    return min(workers, 16), threads

@@ -1,0 +1,71 @@
+"""How the command line shows what a training run will do, does, and came to."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from rich.text import Text
+
+from movinet.cli.console import out, print_json
+from movinet.nn.movinet import MoViNet
+from movinet.train.estimate import estimate
+from movinet.train.recipe import recipe_to_dict
+from movinet.train.run import METRICS, MODEL, Prepared, Result
+from movinet.train.validation import Answers
+
+
+class JsonLines:
+    """Tells of every update and epoch in a line of JSON."""
+
+    def step(self, row: Mapping[str, float]) -> None:
+        print_json({"type": "step", **row})
+
+    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+        """The row of the epoch says it."""
+
+    def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
+        print_json({"type": "epoch", **row})
+
+
+def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) -> None:
+    """What a run would do."""
+    recipe, spec, sets = prepared.recipe, prepared.start.info.spec, prepared.sets
+    plan = estimate(recipe, prepared.start.model.spec, len(sets.train), processes=processes, half=half)
+    clips = {"train": sets.train, "validation": sets.validation, "test": sets.test}
+    counts = {name: len(part) for name, part in clips.items() if part is not None}
+    if as_json:
+        print_json(
+            {"recipe": recipe_to_dict(recipe), "clips": counts, "classes": list(sets.train.classes), **asdict(plan)}
+        )
+        return
+    clips_of = ", ".join(f"{count} for {name}" for name, count in counts.items())
+    start = f" from {recipe.start}" if recipe.start else ", from scratch"
+    rows = {
+        "network": f"{spec.name}{start}; {plan.parameters / 1e6:.2f} M parameters",
+        "clips": f"{clips_of}; {len(sets.train.classes)} classes",
+        "batch": f"{'×'.join(map(str, plan.batch))} (clips, colours, frames, height, width)"
+        + (f", {plan.sub_clip} frames at a time" if recipe.strategy == "recurrent" else ""),
+        "updates": f"{plan.steps} = {recipe.epochs} epochs of {plan.steps_per_epoch}, "
+        f"{plan.macs / 1e9:.1f} G multiply-adds each",
+        "rate": ", ".join(f"{rate:.2g} at {step}" for step, rate in plan.rates.items()),
+        "memory": f"about {plan.memory.total / 2**20:.0f} MiB, "
+        f"{plan.memory.activations / 2**20:.0f} of them activations",
+    }
+    for name, text in rows.items():
+        out.print(Text.assemble((f"{name:10}", "bold"), text))
+
+
+def print_result(result: Result, as_json: bool) -> None:
+    """What a run came to."""
+    if as_json:
+        print_json(
+            {"type": "result", "folder": str(result.folder), "finished": result.finished, "scores": result.scores}
+        )
+        return
+    if not result.finished:
+        out.print(f"stopped and saved; go on with: movinet train --resume {result.folder}")
+        return
+    shown = {name.replace("_", " "): v for name, v in result.scores.items() if name.endswith(("top1", "top5", "map"))}
+    if shown:
+        out.print(", ".join(f"{name} {value:.1%}" for name, value in shown.items()))
+    out.print(f"{result.folder / MODEL}: the network; {METRICS}, pictures and README.md beside it")
+    out.print(f"try it: movinet classify VIDEO --model {result.folder / MODEL}")
