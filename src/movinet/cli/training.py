@@ -1,6 +1,7 @@
 """Commands that train: train, finetune."""
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -252,6 +253,7 @@ def _run(
             resume=resume,
             workers=workers,
             watchers=watchers,
+            command=("movinet", *sys.argv[1:]),
             checkpoint_seconds=60 * checkpoint_minutes,
         )
     if fabric.is_global_zero:

@@ -1,10 +1,11 @@
 """A whole run in a folder of its own: from a recipe to one file with the trained network and all about it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from movinet.files import write_atomically
 from movinet.metrics import binary_scores, per_class_recall
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import load_checkpoint
+from movinet.train.describe import describe_run
 from movinet.train.logs import RunLog, read_log
 from movinet.train.loop import Observer, Training
 from movinet.train.plots import confusion_matrix, learning_curves
@@ -83,6 +85,7 @@ def train(
     resume: bool = False,
     workers: int = 0,
     watchers: tuple[Observer, ...] = (),
+    command: Sequence[str] = (),
     checkpoint_seconds: float = 300.0,
 ) -> Result:
     """Train, in a folder that holds everything about it.
@@ -94,14 +97,24 @@ def train(
         resume: Go on from the folder's checkpoint, if it came so far.
         workers: Processes that prepare examples, for each process that trains.
         watchers: Told how it goes, in the first process only.
+        command: That began this, for the folder's README.
         checkpoint_seconds: Longest time without a checkpoint.
 
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
     """
     checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
+    describe = partial(
+        describe_run,
+        folder,
+        network=prepared.start.info.name,
+        sets=prepared.sets,
+        command=command,
+        began=datetime.now().astimezone(),
+    )
     if fabric.is_global_zero:
         _make_folder(folder, prepared.recipe, resume)
+        describe()
     with ExitStack() as stack:
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
@@ -121,6 +134,8 @@ def train(
             training.restore(checkpoint)
         finished = training.run(stop)
     scores = _finish(folder, fabric, prepared, workers) if finished else {}
+    if fabric.is_global_zero:
+        describe(ended=datetime.now().astimezone(), finished=finished, scores=scores)
     return Result(folder, finished, scores)
 
 
