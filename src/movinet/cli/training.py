@@ -233,7 +233,7 @@ def _run(
     with progress_bar("downloading") as progress:
         prepared = prepare(recipe, offline=offline, progress=progress)
     if fabric.is_global_zero:
-        for warning in prepared.warnings:
+        for warning in prepared.splits.warnings if prepared.splits else ():
             err.print(f"! {warning}", style="yellow")
     if dry_run:
         half = fabric.device.type == "cuda" and machine.precision != "32-true"

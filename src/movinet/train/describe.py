@@ -25,6 +25,7 @@ _FILES = {
     "curves.png": "loss, scores and learning rate over time",
     "confusion.png": "which class is taken for which in the validation set, after the last epoch",
     "test_confusion.png": "the same in the test set, by the network that is kept",
+    "test_answers.csv": "what it said of every test clip",
     "steps.csv": "a row for every update",
     "epochs.csv": "a row for every epoch",
     "tensorboard": "the same figures for TensorBoard (`tensorboard --logdir …`)",

@@ -71,16 +71,17 @@ def order_energies(windows: Tensor) -> Tensor:
     """
     centred = windows - windows[..., :1, :]  # accelerations do not change, and the products below stay small
     products = centred @ centred.mT  # (..., T, T)
-    return products.flatten(-2) @ _energy_forms(windows.shape[-2]).to(windows).T
+    return products.flatten(-2) @ _energy_forms(windows.shape[-2], windows.device).to(windows.dtype).T
 
 
 @cache
-def _energy_forms(frames: int) -> Tensor:
+@torch.inference_mode(False)  # the first call may come from an evaluation, the next from training
+def _energy_forms(frames: int, device: torch.device) -> Tensor:
     """(orders, T²): what multiplies the products of frames to give each order's energy."""
     accelerate = torch.eye(frames).diff(dim=0).diff(dim=0)  # (T-2, T)
     orders = torch.tensor([(0, *rest) for rest in permutations(range(1, frames))])
     placed = torch.eye(frames)[orders]  # (orders, T, T): frame by place
-    return (placed.mT @ accelerate.T @ accelerate @ placed).flatten(1)
+    return (placed.mT @ accelerate.T @ accelerate @ placed).flatten(1).to(device)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """A whole run in a folder of its own: from a recipe to one file with the trained network and all about it."""
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from movinet.data.videos import VideoSet
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.metrics import binary_scores, per_class_recall
@@ -23,6 +26,7 @@ from movinet.train.plots import confusion_matrix, learning_curves
 from movinet.train.recipe import Recipe, dump_recipe, recipe_to_dict
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
 from movinet.train.signals import graceful_stop
+from movinet.train.splits import Splits
 from movinet.train.starting import Start, starting_network
 from movinet.train.validation import Answers, answer_streams
 from movinet.weights.download import Progress
@@ -57,9 +61,9 @@ class Prepared:
     """Everything a run begins with."""
 
     recipe: Recipe
+    splits: Splits | None
     start: Start
     sets: Sets
-    warnings: tuple[str, ...]
 
 
 def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Prepared:
@@ -74,7 +78,7 @@ def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None 
     sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
     multi_label = sets.train.multi_label
     start = replace(start, info=replace(start.info, multi_label=multi_label))
-    return Prepared(recipe, start, sets, splits.warnings if splits else ())
+    return Prepared(recipe, splits, start, sets)
 
 
 def train(
@@ -200,6 +204,8 @@ def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int) ->
         found["test"] = _by_class(answers)
         if fabric.is_global_zero:
             _draw_confusion(answers, folder / "test_confusion.png")
+            if prepared.splits is not None and prepared.splits.test is not None:
+                _write_answers(answers, prepared.splits.test, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
         write_atomically(folder / METRICS, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
@@ -216,6 +222,17 @@ def _by_class(answers: Answers) -> dict[str, Any]:
         difference = answers.logits[:, 1] - answers.logits[:, 0]
         found[f"telling {answers.classes[1]}"] = asdict(binary_scores(difference, answers.targets, threshold=0.0))
     return found
+
+
+def _write_answers(answers: Answers, videos: VideoSet, path: Path) -> None:
+    """A table with what the network said of every video, to find those it gets wrong."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "start", "labels", *(f"p({label})" for label in answers.classes)))
+    for index, row in zip(answers.videos, answers.probabilities(), strict=True):
+        video = videos.videos[index]
+        writer.writerow((video.path, video.start, "|".join(video.labels), *(f"{p:.4f}" for p in row)))
+    write_atomically(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 def _draw_confusion(answers: Answers, path: Path) -> None:

@@ -29,11 +29,13 @@ class Answers:
     Attributes:
         logits: (clips, classes) float32.
         targets: (clips,) int64; (clips, classes) of 0 and 1 in a multi-label set.
+        videos: (clips,) which of the set's videos was shown.
         classes: In the order of the logits.
     """
 
     logits: NDArray[np.float32]
     targets: NDArray[Any]
+    videos: NDArray[np.int64]
     classes: tuple[str, ...]
 
     @property
@@ -49,6 +51,11 @@ class Answers:
             return {"loss": float(loss), "map": mean_average_precision(self.logits, self.targets)}
         found = {"loss": float(cross_entropy(logits, targets)), "top1": top_k_accuracy(self.logits, self.targets, 1)}
         return found | ({"top5": top_k_accuracy(self.logits, self.targets, 5)} if len(self.classes) > 5 else {})
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """(clips, classes), each clip's summing to 1; each class by itself in a multi-label set."""
+        logits = torch.from_numpy(self.logits)
+        return (logits.sigmoid() if self.multi_label else logits.softmax(-1)).numpy()
 
     def confusion(self) -> NDArray[np.int64] | None:
         """(classes, classes) counts: true by row, said by column; None for a multi-label set."""
@@ -96,14 +103,14 @@ def _gather(
     for batch in load_batches(data, share, batch_size, min(workers, len(share))):
         with fabric.autocast():
             logits = answer(model, data, batch.clip.to(fabric.device, non_blocking=True))
-        found.append((logits.float().cpu().numpy(), batch.target.numpy()))
+        found.append((logits.float().cpu().numpy(), batch.target.numpy(), np.asarray(batch.video)))
     model.train(was_training)
     parts = [found]
     if fabric.world_size > 1:
         parts = [[] for _ in range(fabric.world_size)]
         dist.all_gather_object(parts, found)
-    logits, targets = zip(*(answer for part in parts for answer in part), strict=True)
-    return Answers(np.concatenate(logits), np.concatenate(targets), data.classes)
+    logits, targets, videos = zip(*(answer for part in parts for answer in part), strict=True)
+    return Answers(np.concatenate(logits), np.concatenate(targets), np.concatenate(videos), data.classes)
 
 
 def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
