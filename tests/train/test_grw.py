@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from movinet.errors import MovinetError
-from movinet.train.grw import normalised, order_energies, smoothing_loss
+from movinet.train.grw import _energy_forms, normalised, order_energies, smoothing_loss
 
 SEEDS = st.integers(0, 2**31)
 
@@ -99,6 +99,13 @@ def test_gradients_reach_every_frame() -> None:
     assert z.grad is not None
     assert z.grad.isfinite().all()
     assert z.grad.abs().sum(-1).min() > 0
+
+
+def test_an_evaluation_first_is_no_trouble() -> None:
+    _energy_forms.cache_clear()
+    with torch.inference_mode():
+        smoothing_loss(random_walks(1))
+    smoothing_loss(random_walks(1).requires_grad_()).backward()
 
 
 def test_constant_channels_do_no_harm() -> None:
