@@ -1,10 +1,12 @@
 """Examples that depend on seed, epoch and video alone, whatever else happens."""
 
+import gc
 import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,30 @@ def test_workers_change_nothing(videos: VideoSet, workers: int) -> None:
         epochs.append(torch.cat([batch.video for batch in expected]).tolist())
     assert epochs[0] != epochs[1]
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+class Collecting(ClipDataset):
+    def __getitem__(self, pick: Pick | int) -> Example:
+        gc.collect()
+        return super().__getitem__(pick)
+
+
+def test_workers_leave_decoders_alone_that_they_inherit(videos: VideoSet) -> None:
+    source = videos.videos[0].path
+    assert isinstance(source, Path)
+    container = av.open(source)
+    container.streams.video[0].codec_context.thread_count = 2
+    next(container.decode(video=0))
+    garbage = [container]
+    garbage.append(garbage)  # type: ignore[arg-type]
+    gc.disable()
+    try:
+        del container, garbage
+        batches = load_batches(Collecting(videos, TRANSFORM, SAMPLE), EpochOrder(6), 6, workers=1)
+        batches.timeout = 30  # rather than for ever
+        assert len(list(batches)) == 1
+    finally:
+        gc.enable()
 
 
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 12), st.booleans())

@@ -1,5 +1,6 @@
 """Videos inside archives are the videos they were outside."""
 
+import gc
 import tarfile
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
-from movinet.video.container import Member
+from movinet.video.container import Member, Video
 from movinet.video.decode import duration, probe, read_at, read_frames
 
 
@@ -53,3 +54,18 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     member.archive.unlink()
     with pytest.raises(VideoError, match="no such file"):
         next(read_frames(member))
+
+
+def test_nothing_stays_open_until_garbage_is_collected(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", [numbered(n) for n in range(100)])
+    gc.collect()
+    gc.disable()
+    try:
+        probe(path)
+        duration(path)
+        next(read_frames(path))
+        list(read_frames(path, 5.0))
+        list(read_at(path, [3.0, 3.5]))
+        assert not [thing for thing in gc.get_objects() if type(thing) is Video]
+    finally:
+        gc.enable()

@@ -1,5 +1,6 @@
 """Labelled videos as training and test examples, in an order that depends on nothing but seed and epoch."""
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -239,15 +240,17 @@ def load_batches(
         batch_size,
         sampler=order,
         num_workers=workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         persistent_workers=workers > 0,
         drop_last=drop_last,
         generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
     )
 
 
-def _one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    # What was garbage before the fork is not to be collected here: it may be decoders, whose threads stayed behind.
+    gc.freeze()
 
 
 def _generator(purpose: int, *seeds: int) -> np.random.Generator:

@@ -133,6 +133,9 @@ class Video:
 
     def close(self) -> None:
         self._container.close()
+        # It holds on to this object, and both to the decoder and its threads until garbage is collected; in a process
+        # forked before that, which has no such threads, the decoder would wait for them for ever.
+        self._timed = iter(())
 
     def __enter__(self) -> Self:
         return self
