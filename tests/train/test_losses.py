@@ -13,7 +13,6 @@ from movinet.train.losses import (
     class_shares,
     class_weights,
     cross_entropy,
-    temporal_softmax_pool,
 )
 
 SEEDS, SMOOTHING = st.integers(0, 2**31), st.sampled_from([0.0, 0.1, 0.5])
@@ -140,14 +139,3 @@ def test_even_weights_are_none() -> None:
 def test_weights_that_are_none_are_refused(wanted, counts: list[int], message: str) -> None:
     with pytest.raises(MovinetError, match=message):
         class_weights(wanted, ["a", "b"], counts)
-
-
-@given(SEEDS, st.integers(1, 6))
-@settings(max_examples=20)
-def test_the_softmax_pool_lies_between_mean_and_maximum(seed: int, frames: int) -> None:
-    logits = 5 * torch.randn(2, frames, 4, generator=torch.Generator().manual_seed(seed))
-    pooled = temporal_softmax_pool(logits)
-    assert (pooled >= logits.mean(1) - 1e-5).all()
-    assert (pooled <= logits.amax(1) + 1e-5).all()
-    if frames == 1:
-        torch.testing.assert_close(pooled, logits[:, 0])

@@ -35,7 +35,7 @@ class Machine:
         device: cpu, cuda, mps, or auto: a GPU if there is one.
         processes: on this machine, each with a GPU of its own.
         nodes: machines; start the same command on each, with torchrun or SLURM.
-        precision: 32-true, bf16-mixed (as by default on GPUs) or 16-mixed.
+        precision: 32-true, or bf16-mixed as by default on GPUs.
         workers: processes that prepare clips, for each process that trains.
         threads: of the processor that each process computes with.
     """

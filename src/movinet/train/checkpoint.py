@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from movinet.errors import WeightsError
-from movinet.files import replacing
 
 _KEY = "movinet_training"
 
@@ -31,7 +32,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, tensors: Mapping[str, Mapping[str, Tensor]], progress: Mapping[str, Any]) -> None:
-    """Write a checkpoint: whole and on the disk when this returns, or not at all.
+    """Write a checkpoint: whole and on the disk when this returns, or not at all. One process at a time.
 
     Args:
         path: Replaced if it exists.
@@ -48,15 +49,29 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Mapping[str, Tensor]
     ready = {key: value.detach().cpu().contiguous() for key, value in flat.items()}
     metadata = {_KEY: json.dumps({"parts": list(tensors), "progress": dict(progress)})}
     try:
-        with replacing(Path(path)) as part:
+        with _folder_beside(Path(path)) as folder:
+            part = folder / "part"
             part.touch()
             mode = part.stat().st_mode
             save_file(ready, part, metadata)
             part.chmod(mode)  # safetensors' own would keep colleagues from reading it
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
+            part.replace(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot write the checkpoint: {_reason(error)}") from error
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """An empty folder for unfinished files, of which safetensors makes its own; what a killed process left there goes."""
+    folder = path.with_name(f".{path.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

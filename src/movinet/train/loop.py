@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from movinet.data.dataset import EpochOrder, Example, load_batches
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from movinet.train.ema import MovingAverage
@@ -120,11 +120,14 @@ class Training:
             WeightsError: It belongs to another run.
         """
         tensors = checkpoint.tensors
-        self.learner.module.load_state_dict(tensors["learner"])
-        restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
-        self.place = Place(**checkpoint.progress)
-        if self.average is not None:
-            self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
+        try:
+            self.place = Place(**checkpoint.progress)
+            self.learner.module.load_state_dict(tensors["learner"])
+            restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{self.path}: the state of a run of another recipe or version") from error
 
     def run(self, stop: Stop) -> bool:
         """Train to the end; False if asked to stop before. The state is in the checkpoint either way."""
@@ -159,11 +162,7 @@ class Training:
             outcome, norm = self._update(Example(*examples), rate)
             values, stopping = self._over_processes(outcome.parts, stop.requested)
             loss = sum(values.values())
-            if not math.isfinite(loss):
-                raise MovinetError(
-                    f"the loss is {loss} after update {place.step + 1}; a lower rate may help. {self.path} holds the "
-                    "last state saved before"
-                )
+            self._check(loss, f"the loss of update {place.step + 1}")
             place.step, place.batch, place.loss_sum = place.step + 1, place.batch + 1, place.loss_sum + loss
             now = time.monotonic()
             row = {"step": place.step, "epoch": place.epoch + 1, "loss": loss, "rate": rate, "gradient_norm": norm}
@@ -206,6 +205,7 @@ class Training:
             if self.sets.validation is not None:
                 answers = answer_clips(self.fabric, self.model, self.sets.validation, self.batch_size, self.workers)
                 scores = {f"validation_{name}": value for name, value in answers.scores().items()}
+                self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
             score = main_score(answers.scores()) if answers else None
             better = score is None or place.best is None or score >= place.best
             if better:
@@ -229,6 +229,12 @@ class Training:
                 "average": self.average.average if self.average is not None else {},
             }
             save_checkpoint(self.path, tensors, asdict(self.place))
+
+    def _check(self, loss: float, what: str) -> None:
+        """Refuse to go on with a network that is beyond repair."""
+        if not math.isfinite(loss):
+            saved = f"; {self.path} holds the state saved last before that" if self.path.exists() else ""
+            raise MovinetError(f"{what} is {loss}: a lower learning rate may help{saved}")
 
     def _parameters(self) -> dict[str, Tensor]:
         return dict(self.learner.module.named_parameters())

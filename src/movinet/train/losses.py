@@ -4,7 +4,7 @@ Every loss is a plain mean over examples, so that sub-batches and processes of o
 """
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, sqrt
+from math import isfinite
 from typing import Literal
 
 import torch
@@ -96,13 +96,3 @@ def class_weights(
         raise MovinetError("class_weights: not one example weighs anything; give a weight to a class that has examples")
     weights = weights * (examples.sum() / total)
     return (torch.where(examples > 0, weights, 1.0) if wanted == "balanced" else weights).float()
-
-
-def temporal_softmax_pool(logits: Tensor) -> Tensor:
-    """Logits after every frame (B, T, classes) to those of the clip (B, classes), each class where it is clearest.
-
-    Σ_t x · softmax_t(x / √T): for multi-label clips whose classes come and go, such as Charades (AssembleNet, arXiv
-    1905.13209; TemporalSoftmaxPool of official/vision/modeling/layers/nn_layers.py, which leaves the sum to others).
-    """
-    logits = logits.float()
-    return (logits * (logits / sqrt(logits.shape[1])).softmax(1)).sum(1)

@@ -13,7 +13,7 @@ from movinet.errors import MovinetError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision: Precision | None = None) -> "Fabric":

@@ -212,6 +212,10 @@ class Recipe:
             raise MovinetError(f"recipe: optimizer.rate is {self.optimizer.rate}; it must be positive")
         if not 0 < self.layer_decay <= 1:
             raise MovinetError(f"recipe: layer_decay is {self.layer_decay}; it must lie in (0, 1]")
+        if self.loss.tracking and (self.mixup or self.cutmix):
+            raise MovinetError(
+                "recipe: in clips mixed with others there is no one point to track; leave out one of both"
+            )
         if self.average is not None and not 0 <= self.average < 1:
             raise MovinetError(f"recipe: average is {self.average}; it must lie in [0, 1)")
         if self.patience is not None and self.patience < 1:
