@@ -2,7 +2,7 @@
 
 import resource
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,6 +78,18 @@ def test_a_full_disk_leaves_the_one_before(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, TENSORS, PROGRESS)
+    left = tmp_path / ".checkpoint.safetensors.part"
+    left.mkdir()
+    for name in ("part", ".tmpK5psdQ"):
+        (left / name).write_bytes(bytes(100))
+    assert load_checkpoint(path).progress == PROGRESS
+    save_checkpoint(path, TENSORS, PROGRESS)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(MovinetError, match="cannot write the checkpoint: No such file"):
         save_checkpoint(tmp_path / "nowhere" / "checkpoint", TENSORS, PROGRESS)
@@ -117,15 +129,14 @@ def test_a_header_as_long_as_a_pickle_begins(tmp_path: Path, beginning: bytes) -
     assert load_checkpoint(path).tensors.keys() == TENSORS.keys()
 
 
-@given(data=st.data())
-@settings(max_examples=40)
-def test_cut_short(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    path = tmp_path_factory.mktemp("cut") / "checkpoint"
+def test_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
     save_checkpoint(path, TENSORS, PROGRESS)
     content = path.read_bytes()
-    path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
-    with pytest.raises(WeightsError, match="cut short"):
-        load_checkpoint(path)
+    for length in {*range(0, len(content), 7), len(content) - 1}:
+        path.write_bytes(content[:length])
+        with pytest.raises(WeightsError, match="cut short"):
+            load_checkpoint(path)
 
 
 OPTIMIZERS: dict[str, Callable[[list[dict[str, object]]], Optimizer]] = {
@@ -139,10 +150,8 @@ OPTIMIZERS: dict[str, Callable[[list[dict[str, object]]], Optimizer]] = {
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(OPTIMIZERS)), dtype=st.sampled_from([torch.float32, torch.bfloat16]))
-@settings(max_examples=60)
-def test_an_optimiser_goes_on_as_if_nothing_had_happened(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, dtype: torch.dtype
-) -> None:
+@settings(max_examples=50)
+def test_an_optimiser_goes_on_as_if_nothing_had_happened(data: st.DataObject, kind: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
     shapes = data.draw(st.lists(st.sampled_from([(), (3,), (2, 3), (4, 3, 2, 2), (1, 1)]), min_size=1, max_size=4))
     frozen = data.draw(st.integers(-1, len(shapes) - 1))  # gets no gradients, so nothing is remembered of it
@@ -157,8 +166,8 @@ def test_an_optimiser_goes_on_as_if_nothing_had_happened(
                 parameters[name].grad = laid_out(gradient.clone())
             optimizer.step()
 
-    def build(values: dict[str, Tensor], order: list[str], split: int) -> tuple[dict[str, Parameter], Optimizer]:
-        parameters = {name: Parameter(laid_out(value.clone())) for name, value in values.items()}
+    def build(values: Mapping[str, Tensor], order: list[str], split: int) -> tuple[dict[str, Parameter], Optimizer]:
+        parameters = {name: Parameter(laid_out(value.detach().clone())) for name, value in values.items()}
         groups = [[parameters[name] for name in part] for part in (order[:split], order[split:])]
         return parameters, OPTIMIZERS[kind]([{"params": group} for group in groups if group])
 
@@ -171,13 +180,10 @@ def test_an_optimiser_goes_on_as_if_nothing_had_happened(
     parameters, optimizer = build(start, names, data.draw(st.integers(0, len(names))))
     train(parameters, optimizer, gradients[:steps])
 
-    path = tmp_path_factory.mktemp("optimizer") / "checkpoint"
-    remembered = optimizer_tensors(optimizer, parameters)
-    save_checkpoint(path, {"model": parameters, "optimizer": remembered}, {})
-    read = load_checkpoint(path)
+    remembered = {key: value.clone().contiguous() for key, value in optimizer_tensors(optimizer, parameters).items()}
     order = data.draw(st.permutations(names))
-    again, other = build(read.tensors["model"], order, data.draw(st.integers(0, len(names))))
-    restore_optimizer(other, again, read.tensors["optimizer"])
+    again, other = build(parameters, order, data.draw(st.integers(0, len(names))))
+    restore_optimizer(other, again, remembered)
     for name, parameter in again.items():
         for what, value in other.state.get(parameter, {}).items():
             before = optimizer.state[parameters[name]][what]

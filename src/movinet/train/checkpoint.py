@@ -64,7 +64,7 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Mapping[str, Tensor]
 
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
-    """An empty folder for unfinished files, of which safetensors makes its own; what a killed process left there goes."""
+    """An empty folder for unfinished files, safetensors' own among them; what a killed process left in it goes."""
     folder = path.with_name(f".{path.name}.part")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
