@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from movinet.arch.serialize import dump_spec
 from movinet.data.dataset import Example, Pick
 from movinet.data.encode import encode_video
 from movinet.nn.movinet import MoViNet
-from movinet.train.loop import Training
+from movinet.train.loop import Observer, Training
 from movinet.train.processes import connect
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.sets import Sets
@@ -123,11 +123,12 @@ class Asked:
         return self.left <= 0
 
 
-def new_training(recipe: Recipe, sets: Sets, folder: Path, *observers: object, **options: object) -> Training:
+def new_training(
+    recipe: Recipe, sets: Sets, folder: Path, *observers: Observer, on: "Fabric | None" = None, **options: Any
+) -> Training:
     """A run in a folder, from the beginning; `restore` goes on."""
-    return Training(
-        fabric(), recipe, new_network(recipe, folder), sets, folder / "checkpoint.safetensors", observers, **options
-    )
+    model = new_network(recipe, folder, **options.pop("network", {}))
+    return Training(on or fabric(), recipe, model, sets, folder / "checkpoint.safetensors", observers, **options)
 
 
 def clips_folder(folder: Path, counts: Mapping[str, int], frames: int = 6) -> Path:
