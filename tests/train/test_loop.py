@@ -45,8 +45,8 @@ def assert_same(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
 def uninterrupted(recipe: str) -> tuple[Rows, dict[str, Tensor]]:
     rows = Rows()
     with TemporaryDirectory() as folder:
-        training = new_training({"clip": CLIP, "recurrent": RECURRENT}[recipe], SETS, Path(folder), rows)
-        assert training.run(Asked())
+        training = new_training({"clip": CLIP, "recurrent": RECURRENT}[recipe], SETS, Path(folder))
+        assert training.run(Asked(), [rows])
         return rows, state_of(training)
 
 
@@ -76,10 +76,10 @@ def test_a_run_that_is_stopped_after_any_update_comes_to_the_same_end(
     rows = Rows()
     with TemporaryDirectory() as folder:
         for stop in [*stops, None]:
-            training = new_training(what, SETS, Path(folder), rows, workers=workers)
+            training = new_training(what, SETS, Path(folder), workers=workers)
             if training.path.exists():
                 training.restore(load_checkpoint(training.path))
-            training.run(Asked(stop))
+            training.run(Asked(stop), [rows])
         assert_same(state_of(training), state)
     assert rows.steps == wanted.steps
     assert rows.epochs == wanted.epochs
@@ -115,14 +115,14 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(at: int, where: s
     wanted, state = uninterrupted("clip")
     killer, rows, done = Killer(at, where), Rows(), 0
     with TemporaryDirectory() as folder:
-        training = new_training(CLIP, SETS, Path(folder), killer, checkpoint_seconds=seconds)
+        training = new_training(CLIP, SETS, Path(folder), checkpoint_seconds=seconds)
         with pytest.raises(Killed):
-            training.run(Asked())
-        training = new_training(CLIP, SETS, Path(folder), rows)
+            training.run(Asked(), [killer])
+        training = new_training(CLIP, SETS, Path(folder))
         if training.path.exists():
             training.restore(load_checkpoint(training.path))
             done = training.place.step
-        assert training.run(Asked())
+        assert training.run(Asked(), [rows])
         assert_same(state_of(training), state)
     last = len(killer.steps)
     assert last - 3 <= done <= last if seconds else last - 1 <= done <= last
@@ -133,10 +133,10 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(at: int, where: s
 def test_a_finished_run_has_nothing_to_go_on_with(tmp_path: Path) -> None:
     new_training(CLIP, SETS, tmp_path).run(Asked())
     rows = Rows()
-    again = new_training(CLIP, SETS, tmp_path, rows)
+    again = new_training(CLIP, SETS, tmp_path)
     again.restore(load_checkpoint(again.path))
     assert again.finished
-    assert again.run(Asked(1))
+    assert again.run(Asked(1), [rows])
     assert rows.steps == rows.epochs == []
 
 
@@ -165,7 +165,7 @@ def test_a_network_that_answers_nothing_is_not_kept(tmp_path: Path) -> None:
     rows = Rows()
     wild = replace(BASIC, optimizer=replace(BASIC.optimizer, rate=1e30), epochs=1, batch_size=13)
     with pytest.raises(MovinetError, match="the validation loss after update 1 is nan"):
-        new_training(wild, SETS, tmp_path, rows).run(Asked())
+        new_training(wild, SETS, tmp_path).run(Asked(), [rows])
     assert rows.best_epochs == []
 
 
@@ -173,7 +173,7 @@ def run_with_scores(monkeypatch: pytest.MonkeyPatch, folder: Path, recipe: Recip
     said = iter(shares)
     monkeypatch.setattr("movinet.train.loop.main_score", lambda scores: next(said))
     rows = Rows()
-    assert new_training(recipe, SETS, folder, rows).run(Asked())
+    assert new_training(recipe, SETS, folder).run(Asked(), [rows])
     return rows
 
 
@@ -196,8 +196,8 @@ def test_patience(
 
 def test_without_validation_the_last_is_kept(tmp_path: Path) -> None:
     rows = Rows()
-    training = new_training(replace(BASIC, patience=1), Sets(SETS.train, None, None), tmp_path, rows)
-    assert training.run(Asked())
+    training = new_training(replace(BASIC, patience=1), Sets(SETS.train, None, None), tmp_path)
+    assert training.run(Asked(), [rows])
     assert rows.best_epochs == [1, 2]
     assert rows.epochs[0].keys() == {"step", "epoch", "loss"}
     assert_same(rows.kept, training.model.state_dict())
@@ -215,5 +215,5 @@ def test_frozen_parts_keep_every_bit(tmp_path: Path) -> None:
 
 def test_a_set_smaller_than_a_batch_is_a_batch(tmp_path: Path) -> None:
     rows = Rows()
-    new_training(replace(BASIC, batch_size=100), noise(clips=3), tmp_path, rows).run(Asked())
+    new_training(replace(BASIC, batch_size=100), noise(clips=3), tmp_path).run(Asked(), [rows])
     assert [row["step"] for row in rows.steps] == [1, 2]

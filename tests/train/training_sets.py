@@ -16,7 +16,7 @@ from movinet.arch.serialize import dump_spec
 from movinet.data.dataset import Example, Pick
 from movinet.data.encode import encode_video
 from movinet.nn.movinet import MoViNet
-from movinet.train.loop import Observer, Training
+from movinet.train.loop import Training
 from movinet.train.processes import connect
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.sets import Sets
@@ -123,12 +123,10 @@ class Asked:
         return self.left <= 0
 
 
-def new_training(
-    recipe: Recipe, sets: Sets, folder: Path, *observers: Observer, on: "Fabric | None" = None, **options: Any
-) -> Training:
+def new_training(recipe: Recipe, sets: Sets, folder: Path, on: "Fabric | None" = None, **options: Any) -> Training:
     """A run in a folder, from the beginning; `restore` goes on."""
     model = new_network(recipe, folder, **options.pop("network", {}))
-    return Training(on or fabric(), recipe, model, sets, folder / "checkpoint.safetensors", observers, **options)
+    return Training(on or fabric(), recipe, model, sets, folder / "checkpoint.safetensors", **options)
 
 
 def clips_folder(folder: Path, counts: Mapping[str, int], frames: int = 6) -> Path:

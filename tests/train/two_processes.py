@@ -30,7 +30,7 @@ STEADY = {"dropout": 0.0, "stochastic_depth": 0.0}
 def train(recipe: Recipe, folder: Path, on: "Fabric") -> Rows:
     """A run without anything random in the network."""
     rows = Rows()
-    assert new_training(recipe, SETS, folder, rows, on=on, network=STEADY).run(Asked())
+    assert new_training(recipe, SETS, folder, on, network=STEADY).run(Asked(), [rows])
     return rows
 
 
@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
     torch.save(normalise(norm, 2, rank), folder / f"norm{rank}.pt")
 
     (own := folder / "stop" / str(rank)).mkdir(parents=True)
-    stopped = new_training(BASIC, SETS, own, on=fabric)
+    stopped = new_training(BASIC, SETS, own, fabric)
     assert not stopped.run(Asked(2 if rank == 1 else None))
     assert stopped.place.step == 2
     answers = answer_clips(fabric, stopped.model, Noise(5, fresh=False), 2)

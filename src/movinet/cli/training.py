@@ -96,9 +96,10 @@ def train(
     if (recipe is None) == (resume is None):
         raise MovinetError("give a recipe, or a run to go on with (--resume FOLDER)")
     if resume is not None:
-        changed = {"--arch": arch, "--data": data, "--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
-        if given := [name for name, value in changed.items() if value]:
-            raise MovinetError(f"{given[0]}: a run goes on as it began; begin a new one for another recipe")
+        changed: dict[str, object] = {"--arch": arch, "--data": data or None, "--videos": videos, "--out": out_folder}
+        changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
+        if given := [name for name, value in changed.items() if value is not None]:
+            raise MovinetError(f"{given[0]}: a run goes on as and where it began; begin a new one for another recipe")
         if not (resume / RECIPE).exists():
             raise MovinetError(f"{resume}: no run's folder: there is no {RECIPE} in it")
         return _run(read_recipe(resume / RECIPE), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
@@ -106,10 +107,11 @@ def train(
     what = read_recipe(recipe)
     if arch is not None:
         what = replace(what, network=arch)
-    if data:
+    if data or videos is not None:
         if isinstance(what.data, Gestures):
             raise MovinetError(f"--data: {recipe} trains on synthetic gestures; take a recipe without data")
-        what = replace(what, data=replace(what.data or Videos(()), paths=tuple(data), videos=videos))
+        known = what.data or Videos(())
+        what = replace(what, data=replace(known, paths=tuple(data) or known.paths, videos=videos))
     numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
     folder = out_folder or Path("runs", recipe.stem)
@@ -228,10 +230,11 @@ def _run(
     if not dry_run and not resume and (folder / RECIPE).exists():
         raise MovinetError(f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another --out")
     workers, threads = _shares(machine)
-    torch.set_num_threads(threads)
-    fabric = connect(machine.device, 1 if dry_run else machine.processes, machine.nodes, machine.precision)
     with progress_bar("downloading") as progress:
-        prepared = prepare(recipe, offline=offline, progress=progress)
+        prepared = prepare(recipe, offline=offline, progress=progress)  # what is wrong is said before processes begin
+    processes, nodes = (1, 1) if dry_run else (machine.processes, machine.nodes)
+    fabric = connect(machine.device, processes, nodes, machine.precision)
+    torch.set_num_threads(threads)  # of which connecting has its own idea
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():
             err.print(f"! {warning}", style="yellow")
@@ -258,7 +261,8 @@ def _run(
         )
     if fabric.is_global_zero:
         print_result(result, as_json)
-    return 0 if result.finished else 130
+    # Where one process fails, lightning kills all others, which may be about to save.
+    return 0 if result.finished or not fabric.is_global_zero else 130
 
 
 def _shares(machine: Machine) -> tuple[int, int]:

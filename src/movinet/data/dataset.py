@@ -235,7 +235,7 @@ def load_batches(
 
     What comes out is the same for any number of workers. Workers live from epoch to epoch.
     """
-    return DataLoader(
+    return _Loader(
         cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
         batch_size,
         sampler=order,
@@ -245,6 +245,14 @@ def load_batches(
         drop_last=drop_last,
         generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
     )
+
+
+class _Loader(DataLoader[Example]):
+    def __iter__(self) -> Iterator[Example]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except MovinetError as error:  # torch puts a worker's whole traceback into the message
+            raise MovinetError(str(error).rpartition("MovinetError: ")[2].strip()) from None
 
 
 def _begin_worker(worker: int) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +71,6 @@ class Training:
         model: The network as it starts; it is trained in place.
         sets: Examples.
         checkpoint: File to keep the state in.
-        observers: Called in turn, in the first process only.
         workers: Processes that prepare examples, for each process.
         checkpoint_seconds: Longest time without a checkpoint.
     """
@@ -83,13 +82,12 @@ class Training:
         model: MoViNet,
         sets: Sets,
         checkpoint: Path,
-        observers: tuple[Observer, ...] = (),
         workers: int = 0,
         checkpoint_seconds: float = 300.0,
     ) -> None:
         self.fabric, self.recipe, self.model, self.sets = fabric, recipe, model, sets
         self.path, self.workers, self.checkpoint_seconds = checkpoint, workers, checkpoint_seconds
-        self.observers = observers if fabric.is_global_zero else ()
+        self.observers: Sequence[Observer] = ()
         ranks = fabric.world_size
         # A set smaller than a batch is one batch.
         self.batch_size = min(recipe.batch_size, len(sets.train)) // ranks * ranks
@@ -129,8 +127,17 @@ class Training:
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{self.path}: the state of a run of another recipe or version") from error
 
-    def run(self, stop: Stop) -> bool:
-        """Train to the end; False if asked to stop before. The state is in the checkpoint either way."""
+    def run(self, stop: Stop, observers: Sequence[Observer] = ()) -> bool:
+        """Train to the end; False if asked to stop before. The state is in the checkpoint either way.
+
+        Args:
+            stop: Asked after every update.
+            observers: Called in turn, in the first process only.
+
+        Raises:
+            MovinetError: The loss is not finite, no clip can be read, or the checkpoint cannot be written.
+        """
+        self.observers = observers if self.fabric.is_global_zero else ()
         order = EpochOrder(
             len(self.sets.train),
             self.recipe.seed,

@@ -76,6 +76,8 @@ def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None 
     torch.manual_seed(recipe.seed)
     start = starting_network(recipe, classes_of(splits), offline=offline, progress=progress)
     sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
+    if recipe.strategy == "recurrent" and not start.model.spec.causal:
+        raise MovinetError(f"{start.info.name}: a base network sees clips whole; sub-clips are for stream networks")
     multi_label = sets.train.multi_label
     start = replace(start, info=replace(start.info, multi_label=multi_label))
     return Prepared(recipe, splits, start, sets)
@@ -116,6 +118,10 @@ def train(
         command=command,
         began=datetime.now().astimezone(),
     )
+    path = folder / CHECKPOINT
+    training = Training(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
+    if checkpoint:
+        training.restore(checkpoint)
     if fabric.is_global_zero:
         _make_folder(folder, prepared.recipe, resume)
         describe()
@@ -124,19 +130,8 @@ def train(
         if fabric.is_global_zero:
             keeper = Keeper(folder, prepared, checkpoint.progress["step"] if checkpoint else None)
             watchers = (stack.enter_context(closing(keeper)), *watchers)
-        training = Training(
-            fabric,
-            prepared.recipe,
-            prepared.start.model,
-            prepared.sets,
-            folder / CHECKPOINT,
-            watchers,
-            workers,
-            checkpoint_seconds,
-        )
-        if checkpoint:
-            training.restore(checkpoint)
-        finished = training.run(stop)
+        finished = training.run(stop, watchers)
+    fabric.barrier()  # the first process has written what all read now
     scores = _finish(folder, fabric, prepared, workers) if finished else {}
     if fabric.is_global_zero:
         describe(ended=datetime.now().astimezone(), finished=finished, scores=scores)
