@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,6 +37,8 @@ from movinet.weights.safetensors_file import save_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+logger = logging.getLogger(__name__)
 
 RECIPE, CHECKPOINT, MODEL, METRICS = "recipe.yaml", "checkpoint.safetensors", "model.safetensors", "metrics.json"
 _NO_SHARES = ("loss", "epoch")
@@ -162,7 +165,7 @@ class Keeper:
 
     def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
         self.log.epoch(row)
-        learning_curves({self.folder.name: read_log(self.folder)}, self.folder / "curves.png")
+        _draw_curves(self.folder)
         if answers is not None:
             _draw_confusion(answers, self.folder / "confusion.png")
 
@@ -230,7 +233,22 @@ def _write_answers(answers: Answers, videos: VideoSet, path: Path) -> None:
     write_atomically(path, text.getvalue().encode(errors="surrogateescape"))
 
 
+def _draw_curves(folder: Path) -> None:
+    with _rather_without():
+        learning_curves({folder.name: read_log(folder)}, folder / "curves.png")
+
+
 def _draw_confusion(answers: Answers, path: Path) -> None:
     counts = answers.confusion()
     if counts is not None:
-        confusion_matrix(counts, answers.classes, path)
+        with _rather_without():
+            confusion_matrix(counts, answers.classes, path)
+
+
+@contextmanager
+def _rather_without() -> Iterator[None]:
+    """A picture that cannot be drawn is no reason to end a run."""
+    try:
+        yield
+    except MovinetError as error:
+        logger.warning("no picture: %s", error)
