@@ -232,6 +232,8 @@ def _run(
     workers, threads = _shares(machine)
     with progress_bar("downloading") as progress:
         prepared = prepare(recipe, offline=offline, progress=progress)  # what is wrong is said before processes begin
+    everywhere = machine.processes * machine.nodes
+    plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
     processes, nodes = (1, 1) if dry_run else (machine.processes, machine.nodes)
     fabric = connect(machine.device, processes, nodes, machine.precision)
     torch.set_num_threads(threads)  # of which connecting has its own idea
@@ -240,9 +242,8 @@ def _run(
             err.print(f"! {warning}", style="yellow")
     if dry_run:
         half = fabric.device.type == "cuda" and machine.precision != "32-true"
-        print_plan(prepared, machine.processes * machine.nodes, half, as_json)
+        print_plan(prepared, everywhere, half, as_json)
         return 0
-    plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=fabric.world_size)
     with ExitStack() as stack:
         watchers: tuple[Observer, ...] = ()
         if fabric.is_global_zero and as_json:

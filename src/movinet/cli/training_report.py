@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from shlex import quote
 
 from rich.text import Text
 
@@ -11,6 +12,8 @@ from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
 from movinet.train.run import METRICS, MODEL, Prepared, Result
 from movinet.train.validation import Answers
+
+_SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
 
 
 class JsonLines:
@@ -62,10 +65,11 @@ def print_result(result: Result, as_json: bool) -> None:
         )
         return
     if not result.finished:
-        out.print(f"stopped and saved; go on with: movinet train --resume {result.folder}")
+        out.print(f"stopped and saved; go on with: movinet train --resume {quote(str(result.folder))}")
         return
-    shown = {name.replace("_", " "): v for name, v in result.scores.items() if name.endswith(("top1", "top5", "map"))}
+    scores = ((*name.rpartition("_"), value) for name, value in result.scores.items())
+    shown = [f"{split} {_SCORES[kind]} {value:.1%}" for split, _, kind, value in scores if kind in _SCORES]
     if shown:
-        out.print(", ".join(f"{name} {value:.1%}" for name, value in shown.items()))
+        out.print(", ".join(shown))
     out.print(f"{result.folder / MODEL}: the network; {METRICS}, pictures and README.md beside it")
-    out.print(f"try it: movinet classify VIDEO --model {result.folder / MODEL}")
+    out.print(f"try it: movinet classify VIDEO --model {quote(str(result.folder / MODEL))}")

@@ -1,6 +1,7 @@
 """Devices and processes, by lightning-fabric; and batch norm whose statistics are those of the whole global batch."""
 
 import ctypes
+import logging
 import os
 import platform
 import warnings
@@ -31,7 +32,8 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
         precision: `bf16-mixed` on GPUs and `32-true` elsewhere by default.
 
     Raises:
-        MovinetError: lightning-fabric is not installed, or there is no such device.
+        MovinetError: lightning-fabric is not installed, there is no such device, or a launcher has started another
+            number of processes.
     """
     try:
         from lightning_fabric import Fabric
@@ -51,14 +53,13 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
     if several:
         # A 1×1 kernel's gradient has strides of its own, which mean nothing: each of its axes but one has length 1.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    fabric = Fabric(
-        accelerator=device,
-        devices=processes,
-        num_nodes=nodes,
-        precision=precision,
-        strategy="ddp" if several else "auto",
-    )
-    fabric.launch()
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or each process says that it begins
+    strategy = "ddp" if several else "auto"
+    try:
+        fabric = Fabric(accelerator=device, devices=processes, num_nodes=nodes, precision=precision, strategy=strategy)
+        fabric.launch()
+    except ValueError as error:
+        raise MovinetError(f"--processes {processes} --nodes {nodes}: {error}") from error
     if device == "cpu":
         keep_freed_memory()
     return fabric

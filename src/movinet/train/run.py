@@ -152,6 +152,7 @@ class Keeper:
         scores = ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
         epochs = ["loss", "seconds", *(f"validation_{name}" for name in scores)]
         self.log = RunLog(folder, columns, epochs, tensorboard=True, resume_at=resume_at)
+        self.kept = 0.0  # epoch
 
     def close(self) -> None:
         self.log.close()
@@ -162,11 +163,12 @@ class Keeper:
     def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
         scores = {name: value for name, value in row.items() if name.startswith("validation_")}
         _save(self.folder / MODEL, model, self.info, self.recipe, {"epoch": row["epoch"], **scores})
+        self.kept = row["epoch"]
 
     def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
         self.log.epoch(row)
         _draw_curves(self.folder)
-        if answers is not None:
+        if answers is not None and row["epoch"] == self.kept:
             _draw_confusion(answers, self.folder / "confusion.png")
 
 
