@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from movinet.data.videos import VideoSet
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.metrics import binary_scores, per_class_recall
@@ -204,8 +203,7 @@ def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int) ->
         found["test"] = _by_class(answers)
         if fabric.is_global_zero:
             _draw_confusion(answers, folder / "test_confusion.png")
-            if prepared.splits is not None and prepared.splits.test is not None:
-                _write_answers(answers, prepared.splits.test, folder / "test_answers.csv")
+            _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
         write_atomically(folder / METRICS, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
@@ -224,14 +222,17 @@ def _by_class(answers: Answers) -> dict[str, Any]:
     return found
 
 
-def _write_answers(answers: Answers, videos: VideoSet, path: Path) -> None:
-    """A table with what the network said of every video, to find those it gets wrong."""
+def _write_answers(answers: Answers, prepared: Prepared, path: Path) -> None:
+    """A table with what the network said of every test clip, to find those it gets wrong."""
+    videos = prepared.splits.test.videos if prepared.splits is not None and prepared.splits.test is not None else None
+    test = prepared.sets.test
+    assert test is not None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "start", "labels", *(f"p({label})" for label in answers.classes)))
+    writer.writerow(("clip", "file", "start", "labels", *(f"p({label})" for label in answers.classes)))
     for index, row in zip(answers.videos, answers.probabilities(), strict=True):
-        video = videos.videos[index]
-        writer.writerow((video.path, video.start, "|".join(video.labels), *(f"{p:.4f}" for p in row)))
+        where = (videos[index].path, videos[index].start) if videos else ("synthetic", 0.0)
+        writer.writerow((index, *where, "|".join(test.labels_of(int(index))), *(f"{p:.4f}" for p in row)))
     write_atomically(path, text.getvalue().encode(errors="surrogateescape"))
 
 

@@ -1,0 +1,86 @@
+"""Whether recurrent training in sub-clips costs accuracy: one recipe, both ways from scratch, the same clips in order.
+
+    python benchmarks/recurrent_accuracy.py recipes/gestures.yaml --out runs/recurrent --test 2000 --jobs 2
+
+The recipe must be one of synthetic gestures. Both networks are streamed over the same fresh clips; printed are their
+top-1 and the difference with its interval. Runs that are there already are not repeated.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.metrics import paired_bootstrap, wilson_interval
+from movinet.train.recipe import Gestures, Recipe, dump_recipe, read_recipe
+
+STRATEGIES = ("clip", "recurrent")
+
+
+def run(recipe: Recipe, folder: Path, workers: int) -> None:
+    """One training, in a process of its own."""
+    if (folder / "metrics.json").exists():
+        return
+    path = folder.with_suffix(".yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump_recipe(recipe), encoding="utf-8")
+    what = ["--resume", str(folder)] if (folder / "recipe.yaml").exists() else [str(path), "--out", str(folder)]
+    command = [sys.executable, "-m", "movinet", "train", *what, "--threads", "1", "--workers", str(workers)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise SystemExit(f"{folder}: the run failed")
+
+
+def hits(folder: Path) -> NDArray[np.float64]:
+    """(clips,): 1 where the network was right."""
+    right = []
+    with (folder / "test_answers.csv").open(newline="", encoding="utf-8") as file:
+        for row in sorted(csv.DictReader(file), key=lambda row: int(row["clip"])):
+            probabilities = {name: float(value) for name, value in row.items() if name.startswith("p(")}
+            right.append(max(probabilities, key=lambda name: probabilities[name]) == f"p({row['labels']})")
+    return np.array(right, dtype=np.float64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sub-clip", type=int, default=8)
+    parser.add_argument("--test", type=int, default=2000, help="fresh clips")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--size", type=int, nargs=2, help="instead of the recipe's")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="of each job")
+    args = parser.parse_args()
+    recipe = read_recipe(args.recipe)
+    if not isinstance(recipe.data, Gestures):
+        parser.error(f"{args.recipe} does not train on synthetic gestures")
+    size = {"size": args.size} if args.size else {}
+    recipe = replace(
+        recipe,
+        data=replace(recipe.data, test=args.test),
+        options=recipe.options | size,
+        clips=replace(recipe.clips, resize_short=args.size[0] if args.size else recipe.clips.resize_short),
+        epochs=args.epochs or recipe.epochs,
+        sub_clip=args.sub_clip,
+    )
+    with ThreadPoolExecutor(args.jobs) as pool:
+        recipes = [replace(recipe, strategy=strategy) for strategy in STRATEGIES]
+        for done in [pool.submit(run, which, args.out / which.strategy, args.workers) for which in recipes]:
+            done.result()
+    found = {strategy: hits(args.out / strategy) for strategy in STRATEGIES}
+    for strategy, right in found.items():
+        low, high = wilson_interval(int(right.sum()), len(right))
+        print(f"{strategy:10} top-1 {right.mean():.1%} of {len(right)} clips (95 %: {low:.1%} to {high:.1%})")
+    d = paired_bootstrap(found["recurrent"], found["clip"])
+    print(f"recurrent - clip: {100 * d.mean:+.2f} points (95 %: {100 * d.low:+.2f} to {100 * d.high:+.2f})")
+
+
+if __name__ == "__main__":
+    main()
