@@ -13,6 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from movinet.metrics import paired_bootstrap, wilson_interval
 from movinet.train.recipe import Gestures, Recipe, dump_recipe, read_recipe
 
-STRATEGIES = ("clip", "recurrent")
+STRATEGIES: tuple[Literal["clip", "recurrent"], ...] = ("clip", "recurrent")
 
 
 def run(recipe: Recipe, folder: Path, workers: int) -> None:
