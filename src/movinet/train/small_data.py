@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.errors import MovinetError
 from movinet.train.recipe import AdamW, Clips, Loss, Recipe, Videos
 from movinet.train.starting import single_network
 from movinet.weights.info import WeightsInfo
@@ -50,9 +51,9 @@ def fine_tuning(
         MovinetError: An entry is out of its range, or the weights are an ensemble's.
     """
     spec = single_network(info.spec, start)
-    options: dict[str, Any] = {"frames": frames or min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
-    options |= {"size": list(size)} if size else {}
-    options |= {"fps": fps} if fps else {}
+    options: dict[str, Any] = {"frames": min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
+    given = {"frames": frames, "size": list(size) if size else None, "fps": fps}
+    options |= {name: value for name, value in given.items() if value is not None}
     layers = sum(len(block.layers) for block in spec.blocks)
     return Recipe(
         AdamW(rate),
@@ -62,12 +63,7 @@ def fine_tuning(
         options=options,
         data=data,
         clips=Clips(jitter=(0.8, 1.25)),
-        augmentation=Augmentation(
-            crop=RandomCrop(area=(0.5, 1.0), aspect=(0.8, 1.25)),
-            flip=flip,
-            swap=tuple(swap),
-            colour=ColourJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03),
-        ),
+        augmentation=_mild(flip, tuple(swap)),
         strategy=strategy,
         sub_clip=sub_clip,
         warmup_epochs=min(1.0, epochs / 5),
@@ -78,3 +74,12 @@ def fine_tuning(
         patience=8,
         seed=seed,
     )
+
+
+def _mild(flip: float, swap: tuple[tuple[str, str], ...]) -> Augmentation:
+    crop = RandomCrop(area=(0.5, 1.0), aspect=(0.8, 1.25))
+    colour = ColourJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03)
+    try:
+        return Augmentation(crop, flip, swap, colour=colour)
+    except ValueError as error:
+        raise MovinetError(str(error)) from error

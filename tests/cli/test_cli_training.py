@@ -1,0 +1,258 @@
+"""`movinet train` and `movinet finetune` as a user meets them: what comes out, and what is said of every mistake."""
+
+import csv
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tiny import tiny_weights
+from training_sets import as_file, clips_folder, csv_list, write_clip
+
+from movinet.cli import main
+from movinet.recognizer import Recognizer
+from movinet.train.checkpoint import load_checkpoint
+from movinet.weights.safetensors_file import read_info
+
+Capture = pytest.CaptureFixture[str]
+Log = pytest.LogCaptureFixture
+
+
+def run(line: str, capfd: Capture) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr."""
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(line))
+    return int(stop.value.code or 0), *capfd.readouterr()
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in. Without `pictures`, which take most of the time, unless a test wants them."""
+    monkeypatch.chdir(tmp_path)
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr("movinet.train.run.learning_curves", lambda *_: None)
+        monkeypatch.setattr("movinet.train.run.confusion_matrix", lambda *_: None)
+    return tmp_path
+
+
+@pytest.fixture
+def pictures() -> None:
+    """They are drawn."""
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of three classes and of two, and networks to start from."""
+    folder = tmp_path_factory.mktemp("training")
+    clips_folder(folder / "three", {"calm": 4, "dance": 4, "jump": 4})
+    clips_folder(folder / "two", {"no": 4, "yes": 4})
+    tiny_weights(folder)
+    tiny_weights(folder, causal=False)
+    return folder
+
+
+def finetune(files: Path, data: str, options: str, capfd: Capture, network: str = "stream") -> tuple[int, str, str]:
+    """Two short epochs, if nothing else is said."""
+    basic = {"--epochs": 2, "--batch-size": 4, "--frames": 4, "--device": "cpu", "--workers": 0, "--threads": 1}
+    usual = " ".join(f"{name} {value}" for name, value in basic.items() if name not in options)
+    return run(f"finetune {data} --model {files}/tiny_{network}.safetensors {usual} {options}", capfd)
+
+
+def recipe(folder: Path, files: Path, **changes: object) -> Path:
+    """A recipe as a user would write it."""
+    what: dict[str, object] = {
+        "network": str(as_file(folder)),
+        "data": {"kind": "videos", "paths": [str(files / "three")]},
+        "clips": {"frames": 4},
+        "optimizer": {"kind": "adamw", "rate": 0.01},
+        "epochs": 2,
+        "batch_size": 4,
+    }
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in (what | changes).items() if v is not None}))
+    return path
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_file_comes_out_that_everything_takes(files: Path, capfd: Capture, pictures: None, work: Path) -> None:
+    rows = [(f"{label}/{n}.mp4", label, split) for label in ("calm", "dance", "jump") for n, split in enumerate(SPLITS)]
+    csv_list(work / "list.csv", rows)
+    options = f"--videos {files / 'three'} --size 32 40 --fps 10 --out 'runs/my run'"
+    code, out, err = finetune(files, "list.csv", options, capfd)
+    folder = work / "runs" / "my run"
+    assert code == 0, err
+    assert "epoch 1/2  loss " in err
+    assert "best so far" in err
+    assert "validation top-1 " in out
+    assert "test top-1 " in out
+    assert "movinet classify VIDEO --model 'runs/my run/model.safetensors'" in out
+    made = {"README.md", "checkpoint.safetensors", "confusion.png", "curves.png", "epochs.csv", "metrics.json"}
+    made |= {"model.safetensors", "recipe.yaml", "sessions.json", "steps.csv", "tensorboard", "test_answers.csv"}
+    assert {path.name for path in folder.iterdir()} == made | {"test_confusion.png"}
+
+    info = read_info(folder / "model.safetensors")
+    assert info.labels == ("calm", "dance", "jump")
+    assert (info.transform.size, info.transform.fps, info.spec.frames) == ((32, 40), 10, 4)
+    assert info.training["recipe"]["start"] == str(files / "tiny_stream.safetensors")
+    scores = info.training["scores"]
+    assert scores == json.loads((folder / "metrics.json").read_text())["scores"]
+    assert info.accuracy["test top1"] == round(100 * scores["test_top1"], 2)
+    answers = table(folder / "test_answers.csv")
+    assert [row["labels"] for row in answers] == ["calm", "dance", "jump"]
+    said = [max(info.labels, key=lambda label: float(row[f"p({label})"])) for row in answers]
+    right = [said == row["labels"] for said, row in zip(said, answers, strict=True)]
+    assert sum(right) / 3 == pytest.approx(scores["test_top1"])
+
+    recognizer = Recognizer.load(folder / "model.safetensors")
+    predictions = [recognizer.classify(files / "three" / label / "3.mp4") for label in info.labels]
+    assert [prediction.label for prediction in predictions] == said
+    code, out, _ = run(f"classify {files}/three/jump/0.mp4 --model '{folder}/model.safetensors'", capfd)
+    assert code == 0
+    assert all(label in out for label in info.labels)
+
+
+SPLITS = ("train", "train", "val", "test")
+
+
+@pytest.mark.parametrize(("network", "options"), [("base", ""), ("stream", "--strategy recurrent --sub-clip 3")])
+def test_telling_yes_from_no(files: Path, network: str, options: str, capfd: Capture, work: Path) -> None:
+    rows = [(f"{label}/{n}.mp4", label, split) for label in ("no", "yes") for n, split in enumerate(SPLITS)]
+    csv_list(work / "list.csv", rows)
+    code, _, err = finetune(files, "list.csv", f"--videos {files / 'two'} --out run {options}", capfd, network)
+    assert code == 0, err
+    test = json.loads((work / "run/metrics.json").read_text())["test"]
+    assert test["clips"] == 2
+    assert test["recall"].keys() == {"no", "yes"}
+    assert 0 <= test["telling yes"]["precision"] <= 1
+    assert Recognizer.load(work / "run/model.safetensors").classify(files / "two/no/0.mp4").label in {"no", "yes"}
+
+
+def test_several_labels_a_clip(files: Path, capfd: Capture, work: Path) -> None:
+    labels = ("calm", "calm|dance", "jump", "")
+    rows = [(f"calm/{n}.mp4", label, split) for split in ("train", "val", "test") for n, label in enumerate(labels)]
+    csv_list(work / "list.csv", rows)
+    code, out, err = finetune(files, "list.csv", f"--videos {files / 'three'} --out run", capfd)
+    assert code == 0, err
+    assert "mAP" in err
+    assert "validation mAP" in out
+    info = read_info(work / "run/model.safetensors")
+    assert info.multi_label
+    assert info.labels == ("calm", "dance", "jump")
+    assert info.training["scores"].keys() >= {"validation_map", "test_map"}
+    prediction = Recognizer.load(work / "run/model.safetensors").classify(files / "three/calm/0.mp4")
+    assert not 0.99 < prediction.probabilities.sum() < 1.01
+    assert table(work / "run/test_answers.csv")[1]["labels"] == "calm|dance"
+
+
+def test_frozen_parts_keep_weights_and_statistics(files: Path, capfd: Capture, work: Path) -> None:
+    code, *_ = finetune(files, str(files / "three"), "--freeze stem --freeze blocks.0 --out run", capfd)
+    assert code == 0
+    before, after = load_file(files / "tiny_stream.safetensors"), load_file(work / "run/model.safetensors")
+    frozen = {name for name in after if name.startswith(("stem", "blocks.0"))}
+    assert {name for name in after if torch.equal(after[name], before[name])} == frozen
+    assert any(name.endswith("running_mean") for name in frozen)
+
+
+def test_the_best_is_kept(files: Path, capfd: Capture, work: Path) -> None:
+    code, *_ = finetune(files, str(files / "three"), "--epochs 5 --rate 0.1 --held-out 0.5 --out run", capfd)
+    assert code == 0
+    epochs = table(work / "run/epochs.csv")
+    scores = read_info(work / "run/model.safetensors").training["scores"]
+    best = max(float(row["validation_top1"]) for row in epochs)
+    last = [row for row in epochs if float(row["validation_top1"]) == best][-1]
+    assert scores["epoch"] == int(last["epoch"])
+    assert scores["validation_top1"] == best
+    assert scores["validation_loss"] == float(last["validation_loss"])
+
+
+def test_without_validation_the_last_is_kept(files: Path, capfd: Capture, work: Path) -> None:
+    code, out, err = finetune(files, str(files / "three"), "--held-out 0 --out run", capfd)
+    assert code == 0
+    assert "top-1" not in out + err
+    kept = load_file(work / "run/model.safetensors")
+    average = load_checkpoint(work / "run/checkpoint.safetensors").tensors["average"]
+    assert [name for name, value in kept.items() if not torch.equal(value, average[name])] == []
+    assert read_info(work / "run/model.safetensors").training["scores"] == {"epoch": 2}
+
+
+def test_clips_that_cannot_be_read_are_replaced(files: Path, capfd: Capture, caplog: Log, work: Path) -> None:
+    clips_folder(work / "clips", {"a": 3, "b": 3})
+    (work / "clips/a/0.mp4").write_text("not a video")
+    write_clip(work / "clips/a/1.mp4", 100, frames=1)  # and one of one frame
+    code, _, err = finetune(files, "clips", "--held-out 0 --out run", capfd)
+    assert code == 0, err
+    assert caplog.text.count("left out and replaced by others") == caplog.text.count("a/0.mp4") == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Path) -> None:
+    for label in ("a", "b"):
+        (work / "clips" / label).mkdir(parents=True)
+        for n in range(3):
+            (work / "clips" / label / f"{n}.mp4").write_bytes(b"junk")
+    code, _, err = finetune(files, "clips", f"--workers {workers} --out run", capfd)
+    assert code == 2
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("movinet: none of the")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("finetune empty --model @/tiny_stream.safetensors", "no videos"),
+        ("finetune one --model @/tiny_stream.safetensors", "all videos are of one class, calm"),
+        ("finetune gone.csv --model @/tiny_stream.safetensors", "2 of 3 listed videos missing"),
+        ("finetune absent --model @/tiny_stream.safetensors", "absent: no such file or folder"),
+        ("finetune --model @/tiny_stream.safetensors", "give a folder of clips"),
+        ("finetune @/two --model absent.safetensors", "absent.safetensors"),
+        ("finetune @/two --model @/tiny_base.safetensors --strategy recurrent", "a base network sees clips whole"),
+        ("finetune @/two --model @/tiny_stream.safetensors --flip 2", "flip"),
+        ("finetune @/two --model @/tiny_stream.safetensors --swap no maybe", "maybe"),
+        ("finetune @/two --model @/tiny_stream.safetensors --fps 0", "fps"),
+        ("finetune @/two --model @/tiny_stream.safetensors --frames 0", "frames"),
+        ("finetune @/two --model @/tiny_stream.safetensors --sub-clip 0", "sub_clip"),
+        ("finetune @/two --model @/tiny_stream.safetensors --size 0 32", "size"),
+        ("finetune @/two --model @/tiny_stream.safetensors --rate 0", "rate"),
+        ("finetune @/two --model @/tiny_stream.safetensors --rate nan", "rate"),
+        ("finetune @/two --model @/tiny_stream.safetensors --epochs 0", "epochs"),
+        ("finetune @/two --model @/tiny_stream.safetensors --freeze trunk", "trunk"),
+        ("finetune @/two --model @/tiny_stream.safetensors --freeze stem --freeze blocks --freeze head", "freeze less"),
+        ("finetune @/two --model @/tiny_stream.safetensors --test 7", "there is no split '7'"),
+        ("finetune @/two --model @/tiny_stream.safetensors --held-out 1.5", "held_out"),
+        ("finetune @/two --model @/tiny_stream.safetensors --processes 0", "--processes must be at least 1"),
+        ("finetune @/two --model @/tiny_stream.safetensors --workers -1", "--workers"),
+        ("finetune @/two --model @/tiny_stream.safetensors --device tpu", "there is no such device"),
+        ("finetune @/two --model @/tiny_stream.safetensors --processes 9 --batch-size 8", "9 processes cannot share"),
+        ("finetune @/two --model @/tiny_stream.safetensors --checkpoint-minutes 0", "--checkpoint-minutes"),
+        ("train", "give a recipe, or a run to go on with"),
+        ("train absent.yaml", "absent.yaml: cannot read the recipe"),
+        ("train @/two", "cannot read the recipe"),
+        ("train nodata.yaml", "give --data"),
+        ("train nodata.yaml --data absent", "absent: no such file or folder"),
+        ("train odd.yaml", "odd.yaml: recipe: "),
+        ("train gestures.yaml --data @/two", "trains on synthetic gestures"),
+        ("train --resume empty", "no run's folder"),
+        ("train nodata.yaml --data @/two --arch absent", "absent"),
+    ],
+)
+def test_mistakes(line: str, message: str, files: Path, capfd: Capture, work: Path) -> None:
+    (work / "empty").mkdir()
+    clips_folder(work / "one", {"calm": 2}, frames=1)
+    csv_list(work / "gone.csv", [("one/calm/0.mp4", "a", ""), ("x.mp4", "b", ""), ("y.mp4", "b", "")], "file,label,x")
+    recipe(work, files, data=None).rename(work / "nodata.yaml")
+    recipe(work, files, epoch=3).rename(work / "odd.yaml")
+    recipe(work, files, data={"kind": "gestures", "clips": 4, "frames": [4]}).rename(work / "gestures.yaml")
+    before = sorted(work.rglob("*"))
+    code, out, err = run(line.replace("@", str(files)), capfd)
+    assert (code, out) == (2, "")
+    assert err.startswith("movinet: ")
+    assert message in err
+    assert sorted(work.rglob("*")) == before  # not half a run that stands in the way of the next
