@@ -72,9 +72,11 @@ def run(args: argparse.Namespace, variant: str, fold: str, seed: int) -> None:
         args.device,
     ]
     began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    log = folder.with_suffix(".log")
+    with log.open("a", encoding="utf-8") as file:
+        done = subprocess.run(command, stdout=file, stderr=file, check=False)
     if done.returncode:
-        raise SystemExit(f"{folder}: {done.stderr.strip()[-500:]}")
+        raise SystemExit(f"{folder}: the run failed: {log} says why")
     print(
         f"{folder.name}: {json.loads((folder / 'metrics.json').read_text())['scores'].get('test_top1', 0):.1%}, "
         f"{(time.monotonic() - began) / 60:.1f} minutes",
@@ -125,6 +127,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--scratch-network", default="movinet_a0_stream")
     parser.add_argument("--leave-out", nargs="*", default=["other"], help="classes that are trained on but not scored")
+    parser.add_argument("--folds", nargs="*", help="which; all by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--frames", type=int, default=20)
@@ -133,7 +136,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    folds = sorted(read_set(args.data).splits)
+    folds = args.folds or sorted(read_set(args.data).splits)
     runs = [(variant, fold, seed) for seed in range(args.seeds) for variant in args.variants for fold in folds]
     with ThreadPoolExecutor(args.jobs) as pool:
         for done in [pool.submit(run, args, *which) for which in runs]:
