@@ -103,7 +103,7 @@ def test_workers_leave_decoders_alone_that_they_inherit(videos: VideoSet) -> Non
     try:
         del container, garbage
         batches = load_batches(Collecting(videos, TRANSFORM, SAMPLE), EpochOrder(6), 6, workers=1)
-        batches.timeout = 30  # rather than for ever
+        batches.timeout = 60  # rather than for ever
         assert len(list(batches)) == 1
     finally:
         gc.enable()
