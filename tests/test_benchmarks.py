@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
         "stream_memory.py --source movinet_t0_stream.gestures",
         "streaming_step.py --models a0 --threads 1",
         "gestures.py --clips 2",
+        "loading.py --rounds 1 --seconds 1",
+        "recurrent_memory.py --size 64 --frames 8 64",
     ],
 )
 def test_benchmark(command: str) -> None:
