@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -257,6 +258,8 @@ class _Loader(DataLoader[Example]):
 
 def _begin_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    # Cluster schedulers send SIGTERM to all processes; the one that trains saves first, and needs its workers to.
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
     # What was garbage before the fork is not to be collected here: it may be decoders, whose threads stayed behind.
     gc.freeze()
 
