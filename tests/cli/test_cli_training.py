@@ -3,6 +3,8 @@
 import csv
 import json
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from training_sets import as_file, clips_folder, csv_list, write_clip
 from movinet.cli import main
 from movinet.recognizer import Recognizer
 from movinet.train.checkpoint import load_checkpoint
+from movinet.train.recipe import Videos, read_recipe
 from movinet.weights.safetensors_file import read_info
 
 Capture = pytest.CaptureFixture[str]
@@ -256,3 +259,82 @@ def test_mistakes(line: str, message: str, files: Path, capfd: Capture, work: Pa
     assert err.startswith("movinet: ")
     assert message in err
     assert sorted(work.rglob("*")) == before  # not half a run that stands in the way of the next
+
+
+def test_a_loss_that_explodes(files: Path, capfd: Capture, work: Path) -> None:
+    code, _, err = finetune(files, str(files / "two"), "--rate 1e30 --out run", capfd)
+    assert code == 2
+    assert "a lower learning rate may help" in err
+    assert not (work / "run/model.safetensors").exists()
+
+
+def test_without_the_training_packages(files: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    code, _, err = finetune(files, str(files / "two"), "--out run", capfd)
+    assert code == 2
+    assert "pip install 'movinet[train]'" in err
+    assert not Path("run").exists()
+
+
+def test_a_recipe_and_how_it_goes_on(files: Path, capfd: Capture, work: Path) -> None:
+    path = recipe(work, files, data=None)
+    given = f"--data {files / 'two'} --epochs 1 --batch-size 3 --seed 7 --device cpu --workers 0 --threads 1"
+    code, _, err = run(f"train {path} {given}", capfd)
+    assert code == 0, err
+    folder = work / "runs/mine"
+    assert read_recipe(folder / "recipe.yaml") == replace(
+        read_recipe(path), data=Videos((str(files / "two"),)), epochs=1, batch_size=3, seed=7
+    )
+    code, _, err = run(f"train {path} {given}", capfd)
+    assert code == 2
+    assert "runs/mine: holds a run already; go on with it (--resume runs/mine)" in err
+    for option in ("--epochs 3", "--seed 0", "--out other", "--videos x", "--data x", "--arch x", "--batch-size 1"):
+        code, _, err = run(f"train --resume {folder} {option}", capfd)
+        assert code == 2
+        assert option.partition(" ")[0] in err
+    model = (folder / "model.safetensors").read_bytes()
+    (folder / "checkpoint.safetensors").write_bytes(b"garbage")
+    code, _, err = run(f"train --resume {folder}", capfd)
+    assert code == 2
+    assert "checkpoint.safetensors: no checkpoint, or cut short or damaged" in err
+    assert (folder / "model.safetensors").read_bytes() == model
+
+
+def test_a_dry_run_writes_nothing(files: Path, capfd: Capture, work: Path) -> None:
+    path = recipe(work, files, strategy="recurrent", sub_clip=2, warmup_epochs=1)
+    before = sorted(work.rglob("*"))
+    code, out, err = run(f"train {path} --dry-run --processes 2 --nodes 2 --device cpu", capfd)
+    assert (code, err) == (0, "")
+    for text in ("tiny_stream, from scratch", "9 for train, 3 for validation; 3 classes", "1×3×4×24×32", "2 frames at"):
+        assert text in out
+    assert "updates   4 = 2 epochs of 2" in out
+    assert "MiB" in out
+    code, out, _ = run(f"train {path} --dry-run --json --device cpu", capfd)
+    plan = json.loads(out)
+    assert plan["clips"] == {"train": 9, "validation": 3}
+    assert plan["recipe"]["strategy"] == "recurrent"
+    assert (plan["steps"], plan["sub_clip"], plan["batch"]) == (4, 2, [4, 3, 4, 24, 32])
+    code, out, _ = finetune(files, str(files / "two"), "--dry-run", capfd)
+    assert f"from {files}/tiny_stream.safetensors" in out
+    assert sorted(work.rglob("*")) == before
+
+
+def test_what_programs_read(files: Path, capfd: Capture, work: Path) -> None:
+    (work / "clips").mkdir()
+    clips_folder(work / "clips", {"a": 3, "b": 1})
+    code, out, err = finetune(files, "clips", "--json --out run --batch-size 2", capfd)
+    assert code == 0
+    assert err == "! too few videos to hold any out: there is no validation\n"
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["type"] for line in lines] == ["step", "step", "epoch"] * 2 + ["result"]
+    assert lines[0].keys() >= {"step", "epoch", "loss", "rate", "clips_per_s"}
+    assert lines[-1] == {"type": "result", "folder": "run", "finished": True, "scores": {"epoch": 2}}
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_help(command: str, capfd: Capture) -> None:
+    code, out, _ = run(f"{command} --help", capfd)
+    assert code == 0
+    assert "Examples" in out
+    for option in ("--device", "--processes", "--workers", "--out", "--dry-run", "--json", "--checkpoint-minutes"):
+        assert option in out
