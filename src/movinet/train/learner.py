@@ -1,9 +1,8 @@
 """One batch forward through the network and its loss and backward, whole or in sub-clips."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,8 +94,7 @@ def forward_backward(
 
     With the recurrent strategy the clips go through in sub-clips, in order. The state is carried from one to the next
     but cut from its history, so that memory holds one sub-clip's activations however long the clips are; the loss is
-    a mean over sub-clips, each answered for by the logits after it: by frames, and for the labels also by how much of
-    the clip was seen by then (`Recipe.sub_clip_emphasis`), since beginnings may not show yet what a clip is.
+    the mean over sub-clips, each answered for by the logits after it.
 
     Args:
         fabric: Moves, casts and, over several processes, averages gradients once a batch.
@@ -111,8 +109,6 @@ def forward_backward(
     pieces = levels.split(length, dim=2)
     tracks = batch.track.split(length, dim=1)
     shares = class_shares(batch.target.to(fabric.device, non_blocking=True), len(data.classes))
-    by_frames = _weights([piece.shape[2] for piece in pieces], 0.0)
-    by_sight = _weights([piece.shape[2] for piece in pieces], recipe.sub_clip_emphasis)
     state, found = None, []
     for n, (piece, track) in enumerate(zip(pieces, tracks, strict=True)):
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
@@ -121,18 +117,12 @@ def forward_backward(
             parts, logits, state = learner(
                 clip, targets, track.to(fabric.device), state, recipe.strategy == "recurrent"
             )
-            parts = {name: (by_sight if name == "labels" else by_frames)[n] * part for name, part in parts.items()}
-            fabric.backward(torch.stack(list(parts.values())).sum())
+            # A shorter last piece counts by its frames.
+            share = piece.shape[2] / levels.shape[2]
+            fabric.backward(share * torch.stack(list(parts.values())).sum())
         state = detach_state(state) if state is not None else None
-        found.append({name: part.detach() for name, part in parts.items()})
+        found.append({name: share * value.detach() for name, value in parts.items()})
     return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, logits.detach())
-
-
-def _weights(lengths: Sequence[int], emphasis: float) -> list[float]:
-    """The share of each sub-clip in the loss: its frames, times a power of the frames seen by its end."""
-    ends = list(accumulate(lengths))
-    raw = [length * (end / ends[-1]) ** emphasis for length, end in zip(lengths, ends, strict=True)]
-    return [weight / sum(raw) for weight in raw]
 
 
 def _mixed(clip: Tensor, targets: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

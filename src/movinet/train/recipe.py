@@ -165,8 +165,6 @@ class Recipe:
         strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and
             detached, the loss is the mean, one update a batch; memory does not grow with the clip.
         sub_clip: Frames of a sub-clip.
-        sub_clip_emphasis: Later sub-clips count for more: by this power of the share of the clip that was seen at their
-            end. 0: all count by their frames alone.
         epochs: Over the training set.
         batch_size: Over all processes.
         optimizer: And its rate.
@@ -194,7 +192,6 @@ class Recipe:
     cutmix: float = 0.0
     strategy: Literal["clip", "recurrent"] = "clip"
     sub_clip: int = 8
-    sub_clip_emphasis: float = 0.0
     warmup_epochs: float = 0.0
     final_rate: float = 0.0
     layer_decay: float = 1.0
@@ -206,10 +203,9 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "sub_clip_emphasis": 0, "warmup_epochs": 0, "seed": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise MovinetError(f"recipe: {name} is {getattr(self, name)}; it must be at least {bound}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("sub_clip", 1), ("warmup_epochs", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise MovinetError(f"recipe: {name} is {getattr(self, name)}; it must be at least {least}")
         if self.network is None and self.start is None:
             raise MovinetError("recipe: want a `network`, weights to `start` from, or both")
         if not self.optimizer.rate > 0:
