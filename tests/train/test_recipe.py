@@ -28,6 +28,7 @@ from movinet.train.recipe import (
     read_recipe,
     recipe_from_dict,
     recipe_to_dict,
+    with_absolute_paths,
 )
 from movinet.train.starting import starting_network
 from movinet.weights.info import default_transform
@@ -204,3 +205,17 @@ def test_the_gesture_network_is_the_bundled_one() -> None:
     recipe = read_recipe(FOLDER / "gestures.yaml")
     bundled = replace(recipe, network=None, options={}, start="movinet_t0_stream.gestures")
     assert starting_network(recipe, GESTURES).info.spec == starting_network(bundled, GESTURES).info.spec
+
+
+def test_a_run_finds_its_files_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.safetensors").touch()
+    (tmp_path / "movinet_t0_stream.gestures").touch()  # the name still means the weights
+    recipe = Recipe(
+        AdamW(1e-3), 1, 1, network="net.yaml", start="mine.safetensors", data=Videos(("clips",), videos="v")
+    )
+    found = with_absolute_paths(recipe)
+    assert (found.network, found.start) == (str(tmp_path / "net.yaml"), str(tmp_path / "mine.safetensors"))
+    assert found.data == Videos((str(tmp_path / "clips"),), videos=str(tmp_path / "v"))
+    named = Recipe(AdamW(1e-3), 1, 1, network="movinet_a0_stream", start="movinet_t0_stream.gestures")
+    assert with_absolute_paths(named) == named

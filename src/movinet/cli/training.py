@@ -19,7 +19,7 @@ from movinet.train.estimate import estimate
 from movinet.train.loop import Observer
 from movinet.train.processes import Precision, connect
 from movinet.train.progress import ProgressDisplay
-from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe
+from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
 from movinet.train.run import RECIPE, prepare
 from movinet.train.run import train as run_training
 from movinet.train.small_data import fine_tuning
@@ -223,6 +223,7 @@ def _run(
     as_json: bool,
 ) -> int:
     """Prepare, then say what would be done or do it."""
+    recipe = with_absolute_paths(recipe)
     at_least_one("--processes", machine.processes)
     at_least_one("--nodes", machine.nodes)
     if not checkpoint_minutes > 0:

@@ -216,7 +216,8 @@ class Training:
             score = main_score(answers.scores()) if answers else None
             better = score is None or place.best is None or score >= place.best
             if better:
-                place.best, place.best_epoch = score, place.epoch
+                # A score that is no number, say of a set without positives, is worse than any.
+                place.best, place.best_epoch = None if score is None or math.isnan(score) else score, place.epoch
             for observer in self.observers:
                 if better:
                     observer.best(self.model, row | scores)

@@ -1,12 +1,13 @@
 """What a training run is: frozen data, read from and written to YAML."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from movinet.data.augment import Augmentation
 from movinet.errors import MovinetError
 from movinet.train.plain import from_plain, to_plain
+from movinet.weights import registry
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,20 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(
         recipe_to_dict(recipe), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
     )
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """The same wherever it is run: paths of files that are here begin at the root."""
+    data = recipe.data
+    if isinstance(data, Videos):
+        videos = None if data.videos is None else str(Path(data.videos).absolute())
+        data = replace(data, paths=tuple(str(Path(path).absolute()) for path in data.paths), videos=videos)
+    network, start = recipe.network, recipe.start
+    if network is not None and Path(network).suffix in (".yaml", ".yml"):
+        network = str(Path(network).absolute())
+    if start is not None and registry.lookup(start) is None and Path(start).exists():
+        start = str(Path(start).absolute())
+    return replace(recipe, network=network, start=start, data=data)
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:

@@ -179,8 +179,13 @@ def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
         except OSError as error:
-            raise MovinetError(f"{folder}: cannot be made: {error.strerror or error}") from error
+            raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
+        if others:
+            raise MovinetError(
+                f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
+            )
         write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
 
 
