@@ -43,7 +43,7 @@ def test_splits_are_known_by_their_names() -> None:
     assert splits.train == named.select("training")
     assert splits.validation == named.select("Dev", "val2")
     assert splits.test == named.select("tests")
-    assert splits.warnings == ()
+    assert splits.warnings == ("splits that are not used: unused",)
 
 
 def test_folds_left_over_are_trained_on() -> None:

@@ -22,6 +22,7 @@ from movinet.train.checkpoint import load_checkpoint
 from movinet.train.describe import describe_run
 from movinet.train.logs import RunLog, read_log
 from movinet.train.loop import Observer, Training
+from movinet.train.optimizer import freeze
 from movinet.train.plots import confusion_matrix, learning_curves
 from movinet.train.recipe import Recipe, dump_recipe, recipe_to_dict
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
@@ -77,6 +78,7 @@ def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None 
     splits = read_splits(recipe)
     torch.manual_seed(recipe.seed)
     start = starting_network(recipe, classes_of(splits), offline=offline, progress=progress)
+    freeze(start.model, recipe.freeze)
     sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
     if recipe.strategy == "recurrent" and not start.model.spec.causal:
         raise MovinetError(f"{start.info.name}: a base network sees clips whole; sub-clips are for stream networks")
@@ -126,8 +128,10 @@ def train(
         training.restore(checkpoint)
     if fabric.is_global_zero:
         _make_folder(folder, prepared.recipe, resume)
-        describe()
     with ExitStack() as stack:
+        if fabric.is_global_zero:
+            stack.enter_context(_alone(folder))
+            describe()
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
             keeper = Keeper(folder, prepared, checkpoint.progress["step"] if checkpoint else None)
@@ -187,6 +191,22 @@ def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
                 f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
             )
         write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second run out of a folder, where the system knows locks; they go with their process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by data workers
+        except OSError as error:
+            raise MovinetError(f"{folder}: another process is training in this folder") from error
+        yield
 
 
 def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:

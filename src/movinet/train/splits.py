@@ -51,7 +51,9 @@ def choose_splits(listing: Listing, data: Videos, seed: int = 0) -> Splits:
     train = listing.select(*names["train"])
     validation = listing.select(*names["validation"]) if names["validation"] else None
     test = listing.select(*names["test"]) if names["test"] else None
-    warnings: list[str] = []
+    used = {name for chosen in names.values() for name in chosen}
+    unused = [name for name in listing.splits if name not in used]
+    warnings = [f"splits that are not used: {', '.join(unused)}"] if unused else []
     if validation is None and data.held_out > 0:
         held_out = _hold_out(train.videos, data.held_out, seed)
         validation = replace(train, videos=tuple(v for v, out in zip(train.videos, held_out, strict=True) if out))
