@@ -1,8 +1,11 @@
 """What the command line prints: answers on stdout, complaints and progress on stderr."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
+from multiprocessing import Queue
 from typing import Any
 
 from rich.console import Console
@@ -59,6 +62,10 @@ def complain(error: MovinetError) -> None:
     err.print(Text.assemble(("movinet: ", "bold red"), str(error)))
 
 
+def warn(message: str) -> None:
+    err.print(f"! {message}", style="yellow")
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None] | None]:
     """A progress bar on a terminal, shown once there is progress; nothing elsewhere."""
@@ -71,3 +78,24 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None] | None
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=None, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(record.getMessage())
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """What our loggers warn of, in this process and those forked from it, is printed by this one: anything else would
+    be lost among progress bars."""
+    queue: Queue[logging.LogRecord] = Queue()
+    logger, handler, listener = logging.getLogger("movinet"), QueueHandler(queue), QueueListener(queue, _Lines())
+    logger.addHandler(handler)
+    listener.start()
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        listener.stop()
+        queue.close()

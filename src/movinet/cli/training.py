@@ -12,7 +12,7 @@ import torch
 from cyclopts import Parameter
 
 from movinet.cli.app import app, at_least_one, examples
-from movinet.cli.console import err, progress_bar
+from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.train.estimate import estimate
@@ -240,12 +240,13 @@ def _run(
     torch.set_num_threads(threads)  # of which connecting has its own idea
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():
-            err.print(f"! {warning}", style="yellow")
+            warn(warning)
     if dry_run:
         half = fabric.device.type == "cuda" and machine.precision != "32-true"
         print_plan(prepared, everywhere, half, as_json)
         return 0
     with ExitStack() as stack:
+        stack.enter_context(warnings_as_lines())
         watchers: tuple[Observer, ...] = ()
         if fabric.is_global_zero and as_json:
             watchers = (JsonLines(),)
