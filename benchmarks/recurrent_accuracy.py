@@ -1,4 +1,4 @@
-"""Whether recurrent training in sub-clips costs accuracy: one recipe, both ways from scratch, the same clips in order.
+"""Whether recurrent training in sub-clips costs accuracy: one recipe, carried out both ways on the same clips in order.
 
     python benchmarks/recurrent_accuracy.py recipes/gestures.yaml --out runs/recurrent --test 2000 --jobs 2
 
@@ -55,6 +55,8 @@ def main() -> None:
     parser.add_argument("--sub-clip", type=int, default=8)
     parser.add_argument("--test", type=int, default=2000, help="fresh clips")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--clips", type=int, help="of an epoch, instead of the recipe's")
+    parser.add_argument("--start", help="weights to go on from, instead of from scratch")
     parser.add_argument("--size", type=int, nargs=2, help="instead of the recipe's")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="of each job")
@@ -71,6 +73,10 @@ def main() -> None:
         epochs=args.epochs or recipe.epochs,
         sub_clip=args.sub_clip,
     )
+    if args.clips:
+        recipe = replace(recipe, data=replace(recipe.data, test=args.test, clips=args.clips))
+    if args.start:
+        recipe = replace(recipe, start=args.start, network=None, options={}, rezero=0.0)
     with ThreadPoolExecutor(args.jobs) as pool:
         recipes = [replace(recipe, strategy=strategy) for strategy in STRATEGIES]
         for done in [pool.submit(run, which, args.out / which.strategy, args.workers) for which in recipes]:
