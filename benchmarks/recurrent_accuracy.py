@@ -67,14 +67,12 @@ def main() -> None:
     size = {"size": args.size} if args.size else {}
     recipe = replace(
         recipe,
-        data=replace(recipe.data, test=args.test),
+        data=replace(recipe.data, test=args.test, clips=args.clips or recipe.data.clips),
         options=recipe.options | size,
         clips=replace(recipe.clips, resize_short=args.size[0] if args.size else recipe.clips.resize_short),
         epochs=args.epochs or recipe.epochs,
         sub_clip=args.sub_clip,
     )
-    if args.clips:
-        recipe = replace(recipe, data=replace(recipe.data, test=args.test, clips=args.clips))
     if args.start:
         recipe = replace(recipe, start=args.start, network=None, options={}, rezero=0.0)
     with ThreadPoolExecutor(args.jobs) as pool:

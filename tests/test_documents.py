@@ -33,9 +33,7 @@ def blocks(path: Path, language: str) -> list[str]:
 
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 PYTHON = [
-    pytest.param(code, id=f"{path.name}-{n}")
-    for path in DOCUMENTS
-    for n, code in enumerate(blocks(path, "python"))
+    pytest.param(code, id=f"{path.name}-{n}") for path in DOCUMENTS for n, code in enumerate(blocks(path, "python"))
 ]
 
 

@@ -176,7 +176,7 @@ def test_what_cannot_begin_leaves_nothing_behind(tmp_path: Path) -> None:
         run(tmp_path / "run", recipe=wrong)
     assert not (tmp_path / "run").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(MovinetError, match="file: cannot be made"):
+    with pytest.raises(MovinetError, match="file: cannot be used"):
         run(tmp_path / "file")
 
 

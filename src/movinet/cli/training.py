@@ -20,7 +20,7 @@ from movinet.train.loop import Observer
 from movinet.train.processes import Precision, connect
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.run import RECIPE, prepare
+from movinet.train.run import RECIPE, begun_recipe, prepare
 from movinet.train.run import train as run_training
 from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
@@ -100,9 +100,7 @@ def train(
         changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
         if given := [name for name, value in changed.items() if value is not None]:
             raise MovinetError(f"{given[0]}: a run goes on as and where it began; begin a new one for another recipe")
-        if not (resume / RECIPE).exists():
-            raise MovinetError(f"{resume}: no run's folder: there is no {RECIPE} in it")
-        return _run(read_recipe(resume / RECIPE), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
+        return _run(begun_recipe(resume), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
     assert recipe is not None
     what = read_recipe(recipe)
     if arch is not None:
@@ -224,6 +222,12 @@ def _run(
 ) -> int:
     """Prepare, then say what would be done or do it."""
     recipe = with_absolute_paths(recipe)
+    if isinstance(recipe.data, Videos):
+        for path in recipe.data.paths:
+            if folder.absolute().is_relative_to(path):
+                raise MovinetError(
+                    f"{folder}: a run's folder among the clips of {path} would be taken for a class (--out)"
+                )
     at_least_one("--processes", machine.processes)
     at_least_one("--nodes", machine.nodes)
     if not checkpoint_minutes > 0:

@@ -22,6 +22,7 @@ _FILES = {
     "model.safetensors": "the best network so far with its transform, labels, scores and recipe: all that is needed",
     "metrics.json": "scores of that network, by class where there was a test",
     "recipe.yaml": "what was done; `movinet train` takes it",
+    "network.yaml": "the network, which was not of the zoo",
     "curves.png": "loss, scores and learning rate over time",
     "confusion.png": "which class is taken for which in the validation set, by that network",
     "test_confusion.png": "the same in the test set",

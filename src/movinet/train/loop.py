@@ -53,7 +53,7 @@ class Place:
     step: int = 0
     epoch: int = 0
     batch: int = 0  # of the epoch
-    best: float | None = None  # validation score
+    best: tuple[float, float] | None = None  # validation score and negative loss, which decides between equals
     best_epoch: int = 0
     seconds: float = 0.0  # of training, in all sessions
     loss_sum: float = 0.0  # over the epoch's batches
@@ -119,13 +119,22 @@ class Training:
         """
         tensors = checkpoint.tensors
         try:
-            self.place = Place(**checkpoint.progress)
+            progress = dict(checkpoint.progress)
+            examples = progress.pop("examples")
+            self.place = Place(**progress)
+            if self.place.best is not None:
+                self.place.best = (self.place.best[0], self.place.best[1])  # JSON knows lists only
             self.learner.module.load_state_dict(tensors["learner"])
             restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{self.path}: the state of a run of another recipe or version") from error
+        if examples != self.sets.fingerprint:
+            raise WeightsError(
+                f"{self.path}: the clips have changed since this run began, so it cannot go on to the same end; bring "
+                "back those it began with, or begin a new run that starts from its model.safetensors"
+            )
 
     def run(self, stop: Stop, observers: Sequence[Observer] = ()) -> bool:
         """Train to the end; False if asked to stop before. The state is in the checkpoint either way.
@@ -194,11 +203,12 @@ class Training:
         outcome = forward_backward(fabric, self.learner, self.sets.train, examples, recipe, self.place.step)
         limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0
         norm = fabric.clip_gradients(self.learner, self.optimizer, max_norm=limit or math.inf, error_if_nonfinite=False)
+        assert norm is not None
+        self._check(float(norm), f"the norm of the gradient of update {self.place.step + 1}")
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average is not None:
             self.average.update(self.model)
-        assert norm is not None
         return outcome, float(norm)
 
     def _end_epoch(self) -> None:
@@ -213,11 +223,11 @@ class Training:
                 answers = answer_clips(self.fabric, self.model, self.sets.validation, self.batch_size, self.workers)
                 scores = {f"validation_{name}": value for name, value in answers.scores().items()}
                 self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
-            score = main_score(answers.scores()) if answers else None
-            better = score is None or place.best is None or score >= place.best
+            score = (main_score(answers.scores()), -scores["validation_loss"]) if answers else None
+            better = score is None or place.best is None or score > place.best
             if better:
                 # A score that is no number, say of a set without positives, is worse than any.
-                place.best, place.best_epoch = None if score is None or math.isnan(score) else score, place.epoch
+                place.best, place.best_epoch = None if score is None or math.isnan(score[0]) else score, place.epoch
             for observer in self.observers:
                 if better:
                     observer.best(self.model, row | scores)
@@ -236,13 +246,13 @@ class Training:
                 "optimizer": optimizer_tensors(self.optimizer.optimizer, self._parameters()),
                 "average": self.average.average if self.average is not None else {},
             }
-            save_checkpoint(self.path, tensors, asdict(self.place))
+            save_checkpoint(self.path, tensors, {**asdict(self.place), "examples": self.sets.fingerprint})
 
-    def _check(self, loss: float, what: str) -> None:
+    def _check(self, number: float, what: str) -> None:
         """Refuse to go on with a network that is beyond repair."""
-        if not math.isfinite(loss):
+        if not math.isfinite(number):
             saved = f"; {self.path} holds the state saved last before that" if self.path.exists() else ""
-            raise MovinetError(f"{what} is {loss}: a lower learning rate may help{saved}")
+            raise MovinetError(f"{what} is {number}: a lower learning rate may help{saved}")
 
     def _parameters(self) -> dict[str, Tensor]:
         return dict(self.learner.module.named_parameters())

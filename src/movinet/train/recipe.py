@@ -1,6 +1,7 @@
 """What a training run is: frozen data, read from and written to YAML."""
 
 from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +9,11 @@ from movinet.data.augment import Augmentation
 from movinet.errors import MovinetError
 from movinet.train.plain import from_plain, to_plain
 from movinet.weights import registry
+
+
+def _require(right: bool, complaint: str) -> None:
+    if not right:
+        raise MovinetError(f"recipe: {complaint}")
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,12 @@ class Clips:
     loop: bool = False
     resize_short: int | None = None
 
+    def __post_init__(self) -> None:
+        _require(self.frames is None or self.frames >= 1, f"clips.frames is {self.frames}; it must be at least 1")
+        _require(0 < self.jitter[0] <= self.jitter[1] < inf, f"clips.jitter is {self.jitter}; want a range above 0")
+        short = self.resize_short
+        _require(short is None or short >= 1, f"clips.resize_short is {short}; it must be at least 1")
+
 
 @dataclass(frozen=True)
 class RMSprop:
@@ -89,6 +101,14 @@ class RMSprop:
     clip_norm: float = 1.0
     l2: float = 3e-5
 
+    def __post_init__(self) -> None:
+        _require(0 < self.rate < inf, f"optimizer.rate is {self.rate}; it must be positive")
+        for name in ("decay", "momentum"):
+            _require(0 <= getattr(self, name) < 1, f"optimizer.{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        _require(0 < self.epsilon < inf, f"optimizer.epsilon is {self.epsilon}; it must be positive")
+        for name in ("clip_norm", "l2"):
+            _require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
+
 
 @dataclass(frozen=True)
 class AdamW:
@@ -103,6 +123,12 @@ class AdamW:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.02
     clip_norm: float = 5.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.rate < inf, f"optimizer.rate is {self.rate}; it must be positive")
+        _require(all(0 <= beta < 1 for beta in self.betas), f"optimizer.betas are {self.betas}; they lie in [0, 1)")
+        for name in ("weight_decay", "clip_norm"):
+            _require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -119,6 +145,10 @@ class Smoothing:
     velocity: float = 0.5
     frames: int = 6
 
+    def __post_init__(self) -> None:
+        _require(0 <= min(self.weight, self.velocity) < inf, "loss.smoothing: want a weight and a velocity from 0")
+        _require(3 <= self.frames <= 7, f"loss.smoothing.frames is {self.frames}; it compares the orders of 3 to 7")
+
 
 @dataclass(frozen=True)
 class Tracking:
@@ -132,6 +162,9 @@ class Tracking:
 
     layers: tuple[str, ...]
     weight: float = 3.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.weight < inf, f"loss.tracking.weight is {self.weight}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -149,6 +182,10 @@ class Loss:
     class_weights: Literal["even", "balanced"] | dict[str, float] = "even"
     smoothing: Smoothing | None = None
     tracking: Tracking | None = None
+
+    def __post_init__(self) -> None:
+        share = self.label_smoothing
+        _require(0 <= share < 1, f"loss.label_smoothing is {share}; it must lie in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -204,27 +241,30 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("sub_clip", 1), ("warmup_epochs", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise MovinetError(f"recipe: {name} is {getattr(self, name)}; it must be at least {least}")
-        if self.network is None and self.start is None:
-            raise MovinetError("recipe: want a `network`, weights to `start` from, or both")
-        if not self.optimizer.rate > 0:
-            raise MovinetError(f"recipe: optimizer.rate is {self.optimizer.rate}; it must be positive")
-        if not 0 < self.layer_decay <= 1:
-            raise MovinetError(f"recipe: layer_decay is {self.layer_decay}; it must lie in (0, 1]")
-        if self.loss.tracking and (self.mixup or self.cutmix):
-            raise MovinetError(
-                "recipe: in clips mixed with others there is no one point to track; leave out one of both"
-            )
-        if self.average is not None and not 0 <= self.average < 1:
-            raise MovinetError(f"recipe: average is {self.average}; it must lie in [0, 1)")
-        if self.patience is not None and self.patience < 1:
-            raise MovinetError(f"recipe: patience is {self.patience}; it must be at least 1")
-        if isinstance(self.data, Videos) and not 0 <= self.data.held_out < 1:
-            raise MovinetError(f"recipe: data.held_out is {self.data.held_out}; it must lie in [0, 1)")
-        if isinstance(self.data, Gestures) and (self.data.clips < 1 or min(self.data.frames, default=0) < 1):
-            raise MovinetError("recipe: data.clips and data.frames must be at least 1")
+        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "warmup_epochs": 0, "seed": 0, "mixup": 0, "cutmix": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            _require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
+        _require(
+            self.network is not None or self.start is not None, "want a `network`, weights to `start` from, or both"
+        )
+        _require(self.warmup_epochs <= self.epochs, "the warm-up is longer than the training")
+        _require(0 <= self.final_rate <= 1, f"final_rate is {self.final_rate}; it must lie in [0, 1]")
+        _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
+        _require(isfinite(self.rezero), f"rezero is {self.rezero}; want a number")
+        mixed = bool(self.mixup or self.cutmix)
+        _require(
+            not (self.loss.tracking and mixed), "clips mixed with others have no one point to track; leave out one"
+        )
+        average, patience, data = self.average, self.patience, self.data
+        _require(average is None or 0 <= average < 1, f"average is {average}; it must lie in [0, 1)")
+        _require(patience is None or patience >= 1, f"patience is {patience}; it must be at least 1")
+        if isinstance(data, Videos):
+            _require(0 <= data.held_out < 1, f"data.held_out is {data.held_out}; it must lie in [0, 1)")
+        if isinstance(data, Gestures):
+            some = data.frames != () and min(data.clips, *data.frames) >= 1
+            _require(some, "data: want clips and frames, at least 1 each")
+            _require(min(data.validation, data.test) >= 0, "data: there cannot be fewer than 0 clips")
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from movinet.arch.serialize import dump_spec, find_spec
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.metrics import binary_scores, per_class_recall
@@ -24,7 +25,7 @@ from movinet.train.logs import RunLog, read_log
 from movinet.train.loop import Observer, Training
 from movinet.train.optimizer import freeze
 from movinet.train.plots import confusion_matrix, learning_curves
-from movinet.train.recipe import Recipe, dump_recipe, recipe_to_dict
+from movinet.train.recipe import Recipe, Videos, dump_recipe, read_recipe, recipe_to_dict
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
 from movinet.train.signals import graceful_stop
 from movinet.train.splits import Splits
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NETWORK = "network.yaml"
 RECIPE, CHECKPOINT, MODEL, METRICS = "recipe.yaml", "checkpoint.safetensors", "model.safetensors", "metrics.json"
 _NO_SHARES = ("loss", "epoch")
 
@@ -67,6 +69,18 @@ class Prepared:
     splits: Splits | None
     start: Start
     sets: Sets
+
+
+def begun_recipe(folder: Path) -> Recipe:
+    """The recipe of a run that is to go on, with the network as it was when it began.
+
+    Raises:
+        MovinetError: There is no run in the folder.
+    """
+    if not (folder / RECIPE).exists():
+        raise MovinetError(f"{folder}: no run's folder: there is no {RECIPE} in it")
+    recipe = read_recipe(folder / RECIPE)
+    return replace(recipe, network=str(folder / NETWORK)) if (folder / NETWORK).exists() else recipe
 
 
 def prepare(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> Prepared:
@@ -190,7 +204,18 @@ def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
             raise MovinetError(
                 f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
             )
+        if recipe.network is not None and Path(recipe.network).suffix in (".yaml", ".yml"):
+            write_atomically(folder / NETWORK, dump_spec(find_spec(recipe.network)).encode())
         write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+
+
+def _without_folders(recipe: Recipe) -> Recipe:
+    """What others may see: names of files, and not where they lay."""
+    data, network, start = recipe.data, recipe.network, recipe.start
+    if isinstance(data, Videos):
+        videos = None if data.videos is None else Path(data.videos).name
+        data = replace(data, paths=tuple(Path(path).name for path in data.paths), videos=videos)
+    return replace(recipe, data=data, network=network and Path(network).name, start=start and Path(start).name)
 
 
 @contextmanager
@@ -201,18 +226,24 @@ def _alone(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (folder / ".lock").open("w") as file:
+    with (folder / RECIPE).open("r+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by data workers
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:
             raise MovinetError(f"{folder}: another process is training in this folder") from error
+        except OSError:
+            pass  # a file system without locks
         yield
 
 
 def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
     """The file that `classify`, `watch` and exports take, with what is known of it so far."""
     percent = {name.replace("_", " "): round(100 * v, 2) for name, v in scores.items() if not name.endswith(_NO_SHARES)}
-    training = {"recipe": recipe_to_dict(recipe), "scores": dict(scores), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    training = {
+        "recipe": recipe_to_dict(_without_folders(recipe)),
+        "scores": dict(scores),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
     save_weights(path, model.state_dict(), replace(info, accuracy=percent, training=training))
 
 

@@ -1,7 +1,10 @@
 """The sets of a run: what is trained on, looked at after every epoch, and streamed once at the end."""
 
+import json
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
+from pathlib import Path
 
 from movinet.arch.spec import NetworkSpec
 from movinet.data.dataset import ClipDataset, LabelledClips
@@ -24,6 +27,7 @@ class Sets:
     train: LabelledClips
     validation: LabelledClips | None
     test: LabelledClips | None  # whole videos
+    fingerprint: str = ""  # of what is trained on and validated with: a run goes on with the same only
 
 
 def read_splits(recipe: Recipe) -> Splits | None:
@@ -67,7 +71,18 @@ def make_sets(recipe: Recipe, splits: Splits | None, spec: NetworkSpec, transfor
         train,
         ClipDataset(splits.validation, transform, middle) if splits.validation else None,
         ClipDataset(splits.test, transform, whole) if splits.test else None,
+        _fingerprint(splits),
     )
+
+
+def _fingerprint(splits: Splits) -> str:
+    """Of names, labels and stretches; where the files are does not matter."""
+    parts = [splits.train, splits.validation]
+    what = [
+        [(Path(str(video.source)).name, video.labels, video.start, video.end) for video in part.videos] if part else []
+        for part in parts
+    ]
+    return blake2b(json.dumps([splits.train.labels, what]).encode(), digest_size=16).hexdigest()
 
 
 def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
@@ -84,4 +99,5 @@ def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
         GestureDataset(spec.size, spec.fps, data.frames, data.clips, seed=seed, rate=data.rate),
         still(data.validation, seed=0) if data.validation else None,
         still(data.test, seed=1) if data.test else None,
+        "synthetic",
     )

@@ -109,8 +109,10 @@ def _gather(
     if fabric.world_size > 1:
         parts = [[] for _ in range(fabric.world_size)]
         dist.all_gather_object(parts, found)
-    logits, targets, videos = zip(*(answer for part in parts for answer in part), strict=True)
-    return Answers(np.concatenate(logits), np.concatenate(targets), np.concatenate(videos), data.classes)
+    columns = zip(*(answer for part in parts for answer in part), strict=True)
+    logits, targets, videos = (np.concatenate(column) for column in columns)
+    _, kept = np.unique(videos, return_index=True)  # one that stood in for a broken one counts once
+    return Answers(logits[kept], targets[kept], videos[kept], data.classes)
 
 
 def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
