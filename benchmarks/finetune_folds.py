@@ -86,7 +86,7 @@ def run(args: argparse.Namespace, variant: str, fold: str, seed: int) -> None:
 
 
 def read_hits(args: argparse.Namespace, variant: str, seed: int, folds: list[str]) -> dict[str, bool]:
-    """Whether each clip was named rightly, by file; those of --leave-out are not asked for."""
+    """Whether each clip was named rightly, by folder and file; those of --leave-out are not asked for."""
     hits = {}
     for fold in folds:
         path = Path(args.out, f"{variant}_fold{fold}_seed{seed}", "test_answers.csv")
@@ -96,7 +96,7 @@ def read_hits(args: argparse.Namespace, variant: str, seed: int, folds: list[str
                     continue
                 probabilities = {name: float(value) for name, value in row.items() if name.startswith("p(")}
                 said = max(probabilities, key=lambda name: probabilities[name])
-                hits[row["file"]] = said == f"p({row['labels']})"
+                hits["/".join(Path(row["file"]).parts[-2:])] = said == f"p({row['labels']})"
     return hits
 
 
