@@ -83,9 +83,8 @@ def entries() -> list[Entry]:
         Entry(
             name="movinet_t0_stream.gestures",
             licence="Apache-2.0",
-            source="scripts/train_gestures.py, on synthetic air gestures alone",
+            source="recipes/gestures.yaml, on synthetic air gestures alone",
             bundled="movinet_t0_stream.gestures.safetensors",
-            notes="provisional",
         )
     ]
     return bundled + official + ensembles
