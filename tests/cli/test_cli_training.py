@@ -102,7 +102,8 @@ def test_one_file_comes_out_that_everything_takes(files: Path, capfd: Capture, p
     info = read_info(folder / "model.safetensors")
     assert info.labels == ("calm", "dance", "jump")
     assert (info.transform.size, info.transform.fps, info.spec.frames) == ((32, 40), 10, 4)
-    assert info.training["recipe"]["start"] == str(files / "tiny_stream.safetensors")
+    assert info.training["recipe"]["start"] == "tiny_stream.safetensors"  # nobody else is told where it lay
+    assert read_recipe(folder / "recipe.yaml").start == str(files / "tiny_stream.safetensors")
     scores = info.training["scores"]
     assert scores == json.loads((folder / "metrics.json").read_text())["scores"]
     assert info.accuracy["test top1"] == round(100 * scores["test_top1"], 2)
@@ -167,11 +168,11 @@ def test_the_best_is_kept(files: Path, capfd: Capture, work: Path) -> None:
     assert code == 0
     epochs = table(work / "run/epochs.csv")
     scores = read_info(work / "run/model.safetensors").training["scores"]
-    best = max(float(row["validation_top1"]) for row in epochs)
-    last = [row for row in epochs if float(row["validation_top1"]) == best][-1]
-    assert scores["epoch"] == int(last["epoch"])
-    assert scores["validation_top1"] == best
-    assert scores["validation_loss"] == float(last["validation_loss"])
+    # Of several with the best score, the one with the least loss.
+    best = max(epochs, key=lambda row: (float(row["validation_top1"]), -float(row["validation_loss"])))
+    assert scores["epoch"] == int(best["epoch"])
+    assert scores["validation_top1"] == float(best["validation_top1"])
+    assert scores["validation_loss"] == float(best["validation_loss"])
 
 
 def test_without_validation_the_last_is_kept(files: Path, capfd: Capture, work: Path) -> None:
@@ -340,3 +341,29 @@ def test_help(command: str, capfd: Capture) -> None:
     assert "Examples" in out
     for option in ("--device", "--processes", "--workers", "--out", "--dry-run", "--json", "--checkpoint-minutes"):
         assert option in out
+
+
+def test_a_run_does_not_go_on_with_other_clips(files: Path, capfd: Capture, work: Path) -> None:
+    clips_folder(work / "clips", {"a": 3, "b": 3})
+    assert finetune(files, "clips", "--held-out 0 --out run", capfd)[0] == 0
+    write_clip(work / "clips/a/new.mp4", 5)
+    code, _, err = run("train --resume run", capfd)
+    assert code == 2
+    assert "the clips have changed since this run began" in err
+
+
+def test_a_run_keeps_its_network(files: Path, capfd: Capture, work: Path) -> None:
+    path = recipe(work, files)
+    assert run(f"train {path} --out run --device cpu --workers 0 --threads 1", capfd)[0] == 0
+    for other in work.glob("*.yaml"):
+        other.unlink()
+    code, _, err = run("train --resume run --device cpu --workers 0 --threads 1", capfd)
+    assert code == 0, err
+
+
+def test_a_run_among_its_clips_is_refused(files: Path, capfd: Capture, work: Path) -> None:
+    clips_folder(work / "clips", {"a": 3, "b": 3})
+    code, _, err = finetune(files, "clips", "--out clips/run", capfd)
+    assert code == 2
+    assert "taken for a class" in err
+    assert not (work / "clips/run").exists()
