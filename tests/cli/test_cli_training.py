@@ -20,6 +20,7 @@ from movinet.train.checkpoint import load_checkpoint
 from movinet.train.recipe import Videos, read_recipe
 from movinet.weights.safetensors_file import read_info
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -242,6 +243,7 @@ def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Pa
         ("train absent.yaml", "absent.yaml: cannot read the recipe"),
         ("train @/two", "cannot read the recipe"),
         ("train nodata.yaml", "give --data"),
+        ("train %/movinet_a0_stream.k600.yaml", "give --data"),
         ("train nodata.yaml --data absent", "absent: no such file or folder"),
         ("train odd.yaml", "odd.yaml: recipe: "),
         ("train gestures.yaml --data @/two", "trains on synthetic gestures"),
@@ -257,7 +259,7 @@ def test_mistakes(line: str, message: str, files: Path, capfd: Capture, work: Pa
     recipe(work, files, epoch=3).rename(work / "odd.yaml")
     recipe(work, files, data={"kind": "gestures", "clips": 4, "frames": [4]}).rename(work / "gestures.yaml")
     before = sorted(work.rglob("*"))
-    code, out, err = run(line.replace("@", str(files)), capfd)
+    code, out, err = run(line.replace("@", str(files)).replace("%", str(RECIPES)), capfd)
     assert (code, out) == (2, "")
     assert err.startswith("movinet: ")
     assert message in err
