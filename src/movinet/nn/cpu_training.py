@@ -151,7 +151,7 @@ class _PointwiseBatchNorm(torch.autograd.Function):
         return F.conv2d(x, kernel, beta - factor * out_mean), out_mean, out_var
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         x, weight, kernel, mean, spread, rstd, factor = ctx.saved_tensors
         pixels = x[:, 0].numel()
@@ -189,7 +189,7 @@ class _NarrowBatchNorm(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, gamma, mean, rstd = ctx.saved_tensors
         count = x[:, 0].numel()
@@ -236,7 +236,7 @@ class _DepthwiseConvolution(torch.autograd.Function):
         return F.conv2d(x, padded, None, stride, padding, groups=len(weight))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         x, weight = ctx.saved_tensors
         padded, (margin_h, margin_w) = same_padding(weight, x.shape, ctx.stride)
