@@ -1,8 +1,11 @@
 """A run goes on after any interruption to the same end; it stops, keeps and complains when it should."""
 
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from multiprocessing import active_children
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from training_sets import BASIC, Asked, Rows, new_training, noise
 
+from movinet.data.dataset import EpochOrder, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.loop import Training
@@ -217,3 +221,16 @@ def test_a_set_smaller_than_a_batch_is_a_batch(tmp_path: Path) -> None:
     rows = Rows()
     new_training(replace(BASIC, batch_size=100), noise(clips=3), tmp_path).run(Asked(), [rows])
     assert [row["step"] for row in rows.steps] == [1, 2]
+
+
+def test_workers_outlive_what_a_scheduler_sends_to_all() -> None:
+    before = set(active_children())
+    loader, seen = load_batches(SETS.train, EpochOrder(13), 2, workers=1), 0
+    for _ in loader:
+        (worker,) = set(active_children()) - before
+        if not seen:
+            os.kill(worker.pid, signal.SIGTERM)
+        seen += 1
+    assert seen == 7
+    del loader
+    assert not worker.is_alive()
