@@ -46,7 +46,7 @@ class Convolution(nn.Module):
         self.bias, self.norm = _bias_and_norm(outputs, spec)
         self.activation = ACTIVATIONS[activation] if activation else None
 
-    def forward(self, x: Tensor, gates: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gates: Tensor | None = None, *, scale: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) to (N, C', H/stride, W/stride).
 
         Args:
@@ -184,7 +184,7 @@ class Layer(nn.Module):
         if self.se is not None:
             frame_means, x = cpu_training.frame_means(x) if self.training else (x.mean((2, 3)), x)
             gates, pool = self.se(frame_means, clock, pool)
-        x = self.project(x, gates, self.scale)
+        x = self.project(x, gates, scale=self.scale)
         if self.training and self.drop_rate > 0:
             return torch.addcmul(skip, x, self._drop(clock, x)), buffer, pool
         return x + skip, buffer, pool

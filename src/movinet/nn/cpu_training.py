@@ -58,7 +58,7 @@ def convolve_and_normalise(
     if kernel == [1, 1] and stride == 1 and inputs == x.shape[1]:
         if gates is not None and outputs < x.shape[2] * x.shape[3]:
             return batch_norm(_gated_pointwise(x, gates, weight), norm, scale)
-        if gates is None and inputs <= outputs:
+        if gates is None and inputs <= outputs and x[:, 0].numel() > 1:
             return _pointwise_batch_norm(x, weight, norm, scale)
     if gates is not None:
         x = x * gates[..., None, None]
@@ -118,8 +118,6 @@ def _pointwise_batch_norm(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d, scale
     assert norm.running_var is not None
     assert norm.momentum is not None
     count = x[:, 0].numel()
-    if count == 1:
-        raise ValueError(f"batch norm in training needs more than 1 value per channel, got images {tuple(x.shape)}")
     gamma, beta = _affine(norm, scale)
     y, mean, var = _PointwiseBatchNorm.apply(  # type: ignore[no-untyped-call]
         x, weight.flatten(1), gamma, beta, norm.eps
@@ -133,42 +131,45 @@ def _pointwise_batch_norm(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d, scale
 
 
 class _PointwiseBatchNorm(torch.autograd.Function):
+    """Matrices are float64 here, for a variance may be a small difference of large covariances."""
+
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows = _rows(x)
-        mean = rows.mean(0)
-        centred = rows - mean
-        spread = weight @ (centred.T @ centred / len(rows))  # W·cov(x)
-        out_mean, out_var = weight @ mean, (spread * weight).sum(1)
+        rows, matrix = _rows(x).double(), weight.double()
+        mean = rows.new_ones(len(rows)) @ rows / len(rows)  # faster than rows.mean(0)
+        cov = rows.T @ rows / len(rows) - torch.outer(mean, mean)
+        out_mean, out_var = matrix @ mean, (matrix @ cov * matrix).sum(1)
         rstd = (out_var + eps).rsqrt()
         factor = gamma * rstd
-        kernel = _pointwise_kernel(factor[:, None] * weight)
-        ctx.save_for_backward(x, weight, kernel, mean, spread, rstd, factor)
-        ctx.mark_non_differentiable(out_mean, out_var)
+        ctx.save_for_backward(x, weight, mean, cov, rstd, factor)
+        y = F.conv2d(x, _pointwise_kernel(factor[:, None] * matrix), (beta - factor * out_mean).float())
+        statistics = out_mean.float(), out_var.float()
+        ctx.mark_non_differentiable(*statistics)
         ctx.set_materialize_grads(False)
-        return F.conv2d(x, kernel, beta - factor * out_mean), out_mean, out_var
+        return y, *statistics
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
-        x, weight, kernel, mean, spread, rstd, factor = ctx.saved_tensors
-        pixels = x[:, 0].numel()
-        needed = [ctx.needs_input_grad[0], True, False]
+        x, weight, mean, cov, rstd, factor = ctx.saved_tensors
+        matrix, pixels = weight.double(), x[:, 0].numel()
+        scaled = factor[:, None] * matrix
         shape = [1, 1], [0, 0], [1, 1], False, [0, 0], 1
-        grad_x, products, _ = _convolution_backward(gradient, x, kernel, None, *shape, needed)
-        ones = x.new_ones(1, pixels)
-        grad_beta = torch.mm(ones, _rows(gradient))[0]  # twice as fast as torch.sum
-        products = products.flatten(1) - grad_beta[:, None] * mean  # Σ gradient · (x - mean)
-        grad_gamma = rstd * (products * weight).sum(1)
-        grad_var = -0.5 * factor * rstd * grad_gamma
-        grad_weight = factor[:, None] * products + 2.0 * grad_var[:, None] * spread
+        needed = [ctx.needs_input_grad[0], True, False]
+        grad_x, products, _ = _convolution_backward(gradient, x, _pointwise_kernel(scaled), None, *shape, needed)
+        grad_beta = (x.new_ones(pixels) @ _rows(gradient)).double()  # faster than torch.sum
+        products = products.flatten(1) - torch.outer(grad_beta, mean)  # Σ gradient · (x - mean)
+        grad_gamma = rstd * (products * matrix).sum(1)
+        # y depends on the weight and on x by themselves and through their variance.
+        through_var = (factor * rstd * grad_gamma)[:, None] * matrix
+        grad_weight = factor[:, None] * products - through_var @ cov
         if grad_x is not None:
-            through_var = 2.0 / pixels * (weight.T * grad_var) @ weight
-            through_mean = -(factor * grad_beta) @ weight / pixels - through_var @ mean
-            grad_x += F.conv2d(x, _pointwise_kernel(through_var), through_mean)
-        return grad_x, grad_weight, grad_gamma, grad_beta, None
+            slope = matrix.T @ through_var / -pixels
+            level = -(grad_beta @ scaled / pixels + slope @ mean)
+            grad_x += F.conv2d(x, _pointwise_kernel(slope), level.float())
+        return grad_x, grad_weight.float(), grad_gamma.float(), grad_beta.float(), None
 
 
 class _NarrowBatchNorm(torch.autograd.Function):
@@ -273,4 +274,4 @@ def _rows(images: Tensor) -> Tensor:
 
 
 def _pointwise_kernel(matrix: Tensor) -> Tensor:
-    return matrix[:, :, None, None].contiguous(memory_format=torch.channels_last)
+    return matrix.float()[:, :, None, None].contiguous(memory_format=torch.channels_last)
