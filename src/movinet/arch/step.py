@@ -1,0 +1,117 @@
+"""What goes into one deployed step and comes out of it, and how the next step follows from this one.
+
+An engine need not know what the tensors mean. It runs inputs to outputs, and before the next step makes every state
+input what `carry` says: one of the outputs, or what another input was (past frames move up by a place, no copy made).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from movinet.arch.count import Size, has_se, state_shapes
+from movinet.arch.spec import LayerSpec, NetworkSpec
+from movinet.errors import SpecError
+
+# How the past of a causal convolution of kt frames is held:
+#   buffer  one tensor of the kt-1 frames before, joined along the channels
+#   frames  a tensor for each of them: the host moves references, nothing is copied
+#   sums    kt-1 partial sums of outputs to come (the transposed form of an FIR filter): nothing shifts
+Past = Literal["buffer", "frames", "sums"]
+
+FRAMES, LOGITS, FEATURES = "frames", "logits", "features"
+DECAY, POOL_WEIGHT, FRAME_COUNT = "decay", "pool_weight", "frame_count"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor that goes in or comes out. Its first axis is the stream; of `frames` it is time, then stream."""
+
+    name: str
+    shape: tuple[int, ...]  # of one stream (or frame), at most three axes
+    dtype: Literal["float32", "int32"] = "float32"
+
+
+@dataclass(frozen=True)
+class StepSignature:
+    """The tensors of a deployed step, in order."""
+
+    inputs: tuple[Port, ...]  # the frames, then the state
+    outputs: tuple[Port, ...]  # logits or features, then what is new of the state
+    carry: dict[str, str]  # state input: the output or input of this step that it is in the next
+
+    @property
+    def state(self) -> tuple[Port, ...]:
+        """The inputs that are state. A stream begins with zeros, but for its `decay`."""
+        return self.inputs[1:]
+
+
+def step_signature(
+    spec: NetworkSpec, size: Size | None = None, past: Past = "sums", frames: int = 1, predict: bool = True
+) -> StepSignature:
+    """The signature of a network's deployed step.
+
+    Args:
+        spec: of a stream network; its positional encoding, if any, needs a limit.
+        size: (height, width) of the frames; the specification's own by default.
+        past: how the convolutions' past is held.
+        frames: that a step takes at once; its logits are those after the last.
+        predict: False ends with the pooled features the head turns into logits.
+
+    Raises:
+        SpecError: the network cannot stream, or has positions without limit.
+    """
+    if not spec.causal:
+        raise SpecError(f"{spec.name} is a base network and has no step; deploy a stream network")
+    if spec.positional_encoding and spec.position_limit is None:
+        raise SpecError(
+            f"{spec.name}: a deployed network has a table of positions, so they need a limit: "
+            f"with_options(position_limit={spec.frames - 1}) stops at the training length"
+        )
+    size = size or spec.size
+    first = Port(LOGITS, (spec.classes,)) if predict else Port(FEATURES, (spec.project,))
+    inputs, outputs = [Port(FRAMES, (3, *size)), Port(DECAY, (1,)), Port(POOL_WEIGHT, (1,))], [first]
+    carry = {DECAY: DECAY}
+    if spec.positional_encoding:
+        inputs.append(Port(FRAME_COUNT, (1,), "int32"))
+    for port in inputs[2:]:
+        outputs.append(_new(port))
+        carry[port.name] = outputs[-1].name
+    shapes = state_shapes(spec, size)
+    for name, layer, stride in layers(spec):
+        if (buffer := f"{name}.buffer") in shapes:
+            channels, count, height, width = shapes[buffer]
+            if past == "sums" and spec.convolution == "3d":
+                height, width = -(-height // stride), -(-width // stride)
+            if past == "buffer":
+                ports, fresh = [Port(buffer, (channels * count, height, width))], 1
+            else:
+                kind = "sum" if past == "sums" else "past"  # the oldest first; sums: the next one due first
+                ports = [Port(f"{name}.{kind}.{i}", (channels, height, width)) for i in range(count)]
+                fresh = min(frames, count) if past == "frames" else count
+            inputs += ports
+            news = [_new(port) for port in ports[len(ports) - fresh :]]
+            outputs += news
+            names = [port.name for port in ports]
+            carry |= dict(zip(names, [*names[fresh:], *(port.name for port in news)], strict=True))
+        if has_se(layer, spec):
+            _pool(f"{name}.pool", layer.expansion, inputs, outputs, carry)
+    _pool("head.pool", spec.project, inputs, outputs, carry)
+    return StepSignature(tuple(inputs), tuple(outputs), carry)
+
+
+def layers(spec: NetworkSpec) -> list[tuple[str, LayerSpec, int]]:
+    """Name, specification and stride of every layer, in network order."""
+    return [
+        (f"blocks.{b}.{n}", layer, block.stride if n == 0 else 1)
+        for b, block in enumerate(spec.blocks)
+        for n, layer in enumerate(block.layers)
+    ]
+
+
+def _pool(name: str, channels: int, inputs: list[Port], outputs: list[Port], carry: dict[str, str]) -> None:
+    inputs.append(Port(name, (channels,)))
+    outputs.append(_new(inputs[-1]))
+    carry[name] = outputs[-1].name
+
+
+def _new(port: Port) -> Port:
+    return Port(f"new.{port.name}", port.shape, port.dtype)

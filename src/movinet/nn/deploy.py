@@ -1,0 +1,304 @@
+"""The deployed form of a stream network: its step as a plain function of flat tensors, for engines and exports.
+
+Batch norm and ReZero are folded in, tensors have at most four axes, sizes are fixed, and the past is held as the engine
+likes it best (`movinet.arch.step`). Answers equal the network's own up to rounding.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from movinet.arch import step as names
+from movinet.arch.count import Size, downsample
+from movinet.arch.spec import Activation, NetworkSpec
+from movinet.arch.step import Past, StepSignature, step_signature
+from movinet.nn import blocks
+from movinet.nn.activations import ACTIVATIONS, GATES
+from movinet.nn.fold import fold
+from movinet.nn.movinet import HEAD_POOL, MoViNet
+from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
+from movinet.nn.stream import positional_encoding, same_padding
+
+
+class Now(NamedTuple):
+    """What all layers share of a step."""
+
+    decay: Tensor  # (B, 1)
+    mix: list[Tensor]  # (B, 1) for each frame: how far pooled means move towards it
+    positions: list[Tensor]  # (B, 1) int32 for each frame; empty without positional encoding
+
+
+class DeployedStep(nn.Module):
+    """One step of B streams: `outputs = step(frames, *state)`, in the order of `signature`.
+
+    `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams, `handed_over`
+    that of streams a `MoViNet` has begun, `next_state` what the next step wants.
+    """
+
+    def __init__(
+        self, model: MoViNet, size: Size | None = None, past: Past = "sums", frames: int = 1, predict: bool = True
+    ) -> None:
+        """Deploy a trained network.
+
+        Args:
+            model: a stream network; it is left as it is.
+            size: (height, width) of the frames to come; the specification's own by default.
+            past: how the convolutions' past is held.
+            frames: that a step takes at once.
+            predict: False leaves the head out: the step gives features, which a `DeployedHead` turns into logits.
+
+        Raises:
+            SpecError: the network cannot stream, or has positions without limit.
+        """
+        super().__init__()
+        self.signature: StepSignature = step_signature(model.spec, size, past, frames, predict)
+        folded = fold(model)
+        assert isinstance(folded, MoViNet)
+        spec = self.spec = folded.spec
+        self.past, self.frames = past, frames
+        size = self.size = size or spec.size
+        self.stem = DeployedConvolution(folded.stem, size, spec.activation)
+        size = downsample(size, 2)
+        self.layers = nn.ModuleList()
+        for name, _, stride in names.layers(spec):
+            layer = folded.get_submodule(name)
+            assert isinstance(layer, blocks.Layer)
+            self.layers.append(DeployedLayer(layer, size, past, spec))
+            size = downsample(size, stride)
+        self.project = DeployedConvolution(folded.head.project, size, spec.activation)
+        self.head = DeployedHead(model) if predict else None
+        self.eval().requires_grad_(False)
+
+    def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """The outputs of the signature, in its order."""
+        past = list(state)
+        decay, weight = past.pop(0), past.pop(0)
+        new: list[Tensor] = []
+        mix, positions = [], []
+        for _ in range(self.frames):
+            weight = weight * decay + 1.0
+            mix.append(torch.reciprocal(weight))
+        new.append(weight)
+        if self.spec.positional_encoding:
+            count, limit = past.pop(0), self.spec.position_limit
+            for _ in range(self.frames):
+                positions.append(count.clamp(max=limit))
+                count = count + 1
+            new.append(count)
+        now = Now(decay, mix, positions)
+        x = self.stem(frames)
+        for layer in self.layers:
+            x = layer(x, past, new, now)
+        pooled = past.pop(0)
+        for mean, share in zip(self.project(x).mean((2, 3)).chunk(self.frames), mix, strict=True):
+            pooled = pooled + share * (mean - pooled)
+        new.append(pooled)
+        return (pooled if self.head is None else self.head(pooled), *new)
+
+    def begin(self, streams: int = 1) -> list[Tensor]:
+        """The state of streams that have seen nothing."""
+        kinds = {"float32": torch.float32, "int32": torch.int32}
+        state = [torch.zeros(streams, *port.shape, dtype=kinds[port.dtype]) for port in self.signature.state]
+        state[0].fill_(self.spec.decay)
+        return state
+
+    def next_state(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
+        """The state for the next step, from what went into this one (frames first) and came out of it."""
+        known = {port.name: tensor for port, tensor in zip(self.signature.inputs, inputs, strict=True)}
+        known |= {port.name: tensor for port, tensor in zip(self.signature.outputs, outputs, strict=True)}
+        return [known[self.signature.carry[port.name]] for port in self.signature.state]
+
+    def handed_over(self, state: State) -> list[Tensor]:
+        """The state of streams that `MoViNet.step` has begun, in this form.
+
+        Args:
+            state: of a network with these parameters and frames of this size. Counts of frames end at the position
+                limit; beyond, they tell nothing.
+        """
+        given = {DECAY: state[DECAY][:, None].float(), POOL_WEIGHT: state[POOL_WEIGHT][:, None].float()}
+        count = state[FRAME_COUNT][:, None]
+        given[names.FRAME_COUNT] = count.clamp(max=2**30).int()
+        given[HEAD_POOL] = state[HEAD_POOL].float()
+        for (name, _, _), layer in zip(names.layers(self.spec), self.layers, strict=True):
+            assert isinstance(layer, DeployedLayer)
+            if f"{name}.pool" in state:
+                given[f"{name}.pool"] = state[f"{name}.pool"].float()
+            if layer.temporal is None:
+                continue
+            frames = [x.float() for x in state[f"{name}.buffer"].unbind(2)]
+            if self.past == "buffer":
+                given[f"{name}.buffer"] = torch.cat(frames, 1)
+            elif self.past == "frames":
+                given |= {f"{name}.past.{i}": x for i, x in enumerate(frames)}
+            else:
+                given |= {f"{name}.sum.{i}": x for i, x in enumerate(layer.temporal.sums_of(frames))}
+        return [given[port.name].clone() for port in self.signature.state]
+
+
+class DeployedHead(nn.Module):
+    """The two dense layers after the pool: features (B, project) to logits (B, classes)."""
+
+    def __init__(self, model: MoViNet) -> None:
+        super().__init__()
+        self.hidden, self.classifier = model.head.hidden, model.head.classifier
+        self.activation = model.spec.head_activation
+        self.requires_grad_(False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.classifier(ACTIVATIONS[self.activation](self.hidden(features)))
+
+
+class DeployedConvolution(nn.Module):
+    """A 2-D convolution with bias whose padding is settled, as the frames' size is."""
+
+    def __init__(self, folded: blocks.Convolution, size: Size, activation: Activation | None = None) -> None:
+        super().__init__()
+        assert folded.bias is not None
+        weight, self.padding = same_padding(folded.weight, size, folded.stride)
+        self.weight, self.bias = nn.Parameter(weight.detach()), nn.Parameter(folded.bias.detach())
+        self.stride, self.groups, self.activation = folded.stride, folded.groups, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+        return ACTIVATIONS[self.activation](x) if self.activation else x
+
+
+class DeployedTemporal(nn.Module):
+    """A causal depthwise convolution over time; of the 3-D form, over space too.
+
+    A tap is what one frame adds to an output: its scaled channels, or its depthwise convolution.
+    """
+
+    def __init__(self, folded: blocks.TemporalConvolution | blocks.VolumeConvolution, size: Size, past: Past) -> None:
+        super().__init__()
+        assert folded.bias is not None
+        self.past, self.bias = past, nn.Parameter(folded.bias.detach().view(-1, 1, 1))
+        weight = folded.weight.detach()  # (C, 1, kt, 1) or (C, 1, kt, kh, kw)
+        self.kt = weight.shape[2]
+        self.volume = isinstance(folded, blocks.VolumeConvolution)
+        self.stride, self.padding = 1, (0, 0)
+        if isinstance(folded, blocks.VolumeConvolution):
+            self.stride = folded.stride
+            weight, self.padding = same_padding(weight, size, folded.stride)
+        taps = weight.unbind(2)  # the oldest frame's first
+        self.taps = nn.ParameterList(
+            nn.Parameter(tap.contiguous() if self.volume else tap.reshape(-1, 1, 1)) for tap in taps
+        )
+
+    def tap(self, x: Tensor, which: int) -> Tensor:
+        """What frame x adds to the output for which it is frame number `which`, the oldest being 0."""
+        if self.volume:
+            return F.conv2d(x, self.taps[which], None, self.stride, self.padding, groups=x.shape[1])
+        return x * self.taps[which]
+
+    def forward(self, frames: Sequence[Tensor], past: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The outputs of new frames, and what is new of the past. Takes its share off the front of `past`."""
+        if self.past == "sums":
+            return self._with_sums(frames, past)
+        if self.past == "buffer":
+            before = list(past.pop(0).chunk(self.kt - 1, 1))
+        else:
+            before = [past.pop(0) for _ in range(self.kt - 1)]
+        all_frames = [*before, *frames]
+        outputs = []
+        for t in range(len(frames)):
+            y = self.tap(all_frames[t + self.kt - 1], self.kt - 1) + self.bias
+            for which in range(self.kt - 1):
+                y = y + self.tap(all_frames[t + which], which)
+            outputs.append(y)
+        newest = all_frames[-(self.kt - 1) :]
+        if self.past == "buffer":
+            return outputs, [torch.cat(newest, 1)]
+        return outputs, newest[-len(frames) :]
+
+    def _with_sums(self, frames: Sequence[Tensor], past: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        sums = [past.pop(0) for _ in range(self.kt - 1)]
+        outputs = []
+        for x in frames:
+            # Tap kt-1 completes the output now due; tap kt-2 goes to the next, and so on to the last, which it begins.
+            outputs.append(sums[0] + (self.tap(x, self.kt - 1) + self.bias))
+            later = [self.tap(x, which) for which in range(self.kt - 2, -1, -1)]
+            sums = [*(s + tap for s, tap in zip(sums[1:], later, strict=False)), later[-1]]
+        return outputs, sums
+
+    def sums_of(self, frames: Sequence[Tensor]) -> list[Tensor]:
+        """The partial sums after the kt-1 frames given, the oldest first."""
+        return [
+            torch.stack([self.tap(x, which) for which, x in enumerate(frames[due:])]).sum(0)
+            for due in range(self.kt - 1)
+        ]
+
+
+class DeployedExcitation(nn.Module):
+    """Causal squeeze-excitation on vectors: the encoding of every position is a row of a table, as it is linear."""
+
+    def __init__(self, folded: blocks.SqueezeExcitation, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.beside_frame = folded.beside_frame
+        self.reduce, self.expand = folded.reduce, folded.expand
+        self.activation, self.gate = spec.activation, spec.gate
+        self.positions: nn.Parameter | None = None
+        if folded.position_scale is not None:
+            assert spec.position_limit is not None
+            positions = torch.arange(spec.position_limit + 1)[None]
+            encoding = positional_encoding(positions, folded.reduce.in_features)[0].to(folded.reduce.weight.dtype)
+            table = encoding @ folded.reduce.weight.T * folded.position_scale
+            self.positions = nn.Parameter(table.detach())  # (limit + 1, hidden)
+
+    def forward(self, frames: Sequence[Tensor], pool: Tensor, now: Now) -> tuple[list[Tensor], Tensor]:
+        """Frames (B, C, H, W) scaled by their gates, and the pooled mean (B, C) after them."""
+        scaled = []
+        for t, x in enumerate(frames):
+            mean = x.mean((2, 3))
+            pool = pool + now.mix[t] * (mean - pool)
+            hidden = self.reduce(torch.cat([pool, mean], 1) if self.beside_frame else pool)
+            if self.positions is not None:
+                hidden = hidden + F.embedding(now.positions[t][:, 0], self.positions)
+            gates = GATES[self.gate](self.expand(ACTIVATIONS[self.activation](hidden)))
+            scaled.append(x * gates[:, :, None, None])
+        return scaled, pool
+
+
+class DeployedLayer(nn.Module):
+    """One bottleneck of a step."""
+
+    def __init__(self, layer: blocks.Layer, size: Size, past: Past, spec: NetworkSpec) -> None:
+        super().__init__()
+        convolution = layer.spatial or layer.volume
+        assert convolution is not None
+        after = downsample(size, convolution.stride)
+        self.activation = spec.activation
+        self.expand = DeployedConvolution(layer.expand, size, spec.activation)
+        self.spatial = DeployedConvolution(layer.spatial, size, spec.activation) if layer.spatial else None
+        temporal = layer.temporal or layer.volume
+        self.temporal = DeployedTemporal(temporal, size, past) if temporal else None
+        self.se = DeployedExcitation(layer.se, spec) if layer.se else None
+        self.project = DeployedConvolution(layer.project, after)
+        self.skip_stride = layer.skip.stride if layer.skip else 1
+        self.pool_padding = (size[0] % 2, size[1] % 2)
+        self.skip = DeployedConvolution(layer.skip.project, after) if layer.skip else None
+
+    def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], now: Now) -> Tensor:
+        """Takes its share off the front of `past` and puts what is new at the end of `new`."""
+        skip = x
+        if self.skip is not None:
+            if self.skip_stride > 1:
+                skip = F.avg_pool2d(x, 3, self.skip_stride, self.pool_padding, ceil_mode=True, count_include_pad=False)
+            skip = self.skip(skip)
+        x = self.expand(x)
+        if self.spatial is not None:
+            x = self.spatial(x)
+        frames: Sequence[Tensor] = x.chunk(len(now.mix)) if self.temporal is not None or self.se is not None else ()
+        if self.temporal is not None:
+            outputs, fresh = self.temporal(frames, past)
+            frames = [ACTIVATIONS[self.activation](y) for y in outputs]
+            new.extend(fresh)
+        if self.se is not None:
+            frames, pool = self.se(frames, past.pop(0), now)
+            new.append(pool)
+        if frames:
+            x = frames[0] if len(frames) == 1 else torch.cat(list(frames))
+        return self.project(x) + skip
