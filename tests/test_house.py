@@ -14,6 +14,8 @@ FLOORS = [
     {"files", "arch"},
     {"nn", "video"},
     {"weights", "data"},
+    {"export"},
+    {"runtime"},
     {"recognizer", "profiling", "metrics"},
     {"events", "__init__"},
     {"watching"},

@@ -34,8 +34,8 @@ class Now(NamedTuple):
 class DeployedStep(nn.Module):
     """One step of B streams: `outputs = step(frames, *state)`, in the order of `signature`.
 
-    `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams, `handed_over`
-    that of streams a `MoViNet` has begun, `next_state` what the next step wants.
+    `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams,
+    `handed_over` that of streams a `MoViNet` has begun, `next_state` what the next step wants.
     """
 
     def __init__(

@@ -1,0 +1,69 @@
+"""What every engine offers: batches of streams stepped together, their state in its own memory."""
+
+from collections.abc import Iterable
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.arch.step import StepSignature
+
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
+Frames = NDArray[np.float32]  # (streams, H, W, 3), RGB in [0, 1]
+Logits = NDArray[np.float32]  # (streams, classes)
+StreamState = list[NDArray[np.generic]]  # one stream's, without the stream axis, in the order of the signature's state
+
+BatchState = TypeVar("BatchState")
+
+
+class Engine(Protocol[BatchState]):
+    """Runs the deployed step of one network for a fixed number of streams at once.
+
+    The state of a batch is the engine's own object; only the engine looks into it. One engine serves any number of
+    batches, but one call at a time: it has no locks.
+    """
+
+    kind: str
+    precision: Precision
+    streams: int  # rows of a batch
+    signature: StepSignature
+
+    def begin(self) -> BatchState:
+        """The state of a batch of streams that have seen nothing."""
+
+    def step(self, frames: Frames, state: BatchState, predict: bool = True) -> Logits | None:
+        """Show every stream its next frame; the state changes in place.
+
+        Args:
+            frames: (streams, H, W, 3) float32 in [0, 1].
+            state: from `begin` of this engine.
+            predict: False spares the head; the next answer is the same.
+
+        Returns:
+            Logits (streams, classes), the caller's own, or None without `predict`.
+        """
+
+    def take(self, state: BatchState, row: int) -> StreamState:
+        """A copy of one stream's state."""
+
+    def put(self, state: BatchState, row: int, stream: StreamState) -> None:
+        """Overwrite one stream's state."""
+
+
+def step_rows(
+    engine: Engine[BatchState], frames: Frames, state: BatchState, rows: Iterable[int], predict: bool = True
+) -> Logits | None:
+    """Step only some rows of a batch: the others' state stays as it is, and their logits mean nothing."""
+    idle = sorted(set(range(engine.streams)) - set(rows))
+    kept = [engine.take(state, row) for row in idle]
+    logits = engine.step(frames, state, predict)
+    for row, stream in zip(idle, kept, strict=True):
+        engine.put(state, row, stream)
+    return logits
+
+
+def fresh_stream(signature: StepSignature, decay: float) -> StreamState:
+    """The state of a stream that has seen nothing and forgets with this γ."""
+    arrays: StreamState = [np.zeros(port.shape, dtype=port.dtype) for port in signature.state]
+    arrays[0][...] = decay
+    return arrays

@@ -1,0 +1,82 @@
+"""PyTorch as an engine: nothing to install, eager or compiled, on any device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from movinet.arch.count import Size
+from movinet.nn.deploy import DeployedHead, DeployedStep
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+
+_DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass
+class TorchState:
+    """The tensors of a batch, in the order of the signature's state."""
+
+    tensors: list[Tensor]
+
+
+class TorchEngine:
+    """See `movinet.runtime.engine.Engine`."""
+
+    def __init__(
+        self,
+        model: MoViNet,
+        *,
+        size: Size | None = None,
+        streams: int = 1,
+        precision: Precision = "float32",
+        compiled: bool = False,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Deploy a trained stream network.
+
+        Args:
+            model: it is left as it is.
+            size: (height, width) of the frames to come; the specification's own by default.
+            streams: rows of a batch.
+            precision: of weights and activations; "int8" is not to be had here.
+            compiled: by torch.compile, which wants a C++ compiler and takes half a minute.
+            device: where it runs.
+        """
+        if precision not in _DTYPES:
+            raise ValueError(f"torch runs in {', '.join(_DTYPES)}, not in {precision}")
+        self.kind, self.precision, self.streams = "compile" if compiled else "torch", precision, streams
+        self.device, self.dtype = torch.device(device), _DTYPES[precision]
+        step = DeployedStep(model, size, "sums", predict=False)
+        self.signature = step.signature
+        self._step = step.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._head = DeployedHead(model).to(self.device, self.dtype)
+        self._run = torch.compile(self._step) if compiled else self._step
+
+    def begin(self) -> TorchState:
+        return TorchState([self._own(tensor) for tensor in self._step.begin(self.streams)])
+
+    def step(self, frames: Frames, state: TorchState, predict: bool = True) -> Logits | None:
+        with torch.inference_mode():
+            images = torch.from_numpy(frames).permute(0, 3, 1, 2).to(self.device, self.dtype)
+            inputs = [images, *state.tensors]
+            outputs = self._run(*inputs)
+            state.tensors = self._step.next_state(inputs, outputs)
+            return self._head(outputs[0]).float().cpu().numpy() if predict else None
+
+    def take(self, state: TorchState, row: int) -> StreamState:
+        return [tensor[row].float().cpu().numpy().copy() for tensor in state.tensors]
+
+    def put(self, state: TorchState, row: int, stream: StreamState) -> None:
+        for tensor, array in zip(state.tensors, stream, strict=True):
+            tensor[row] = torch.from_numpy(np.asarray(array))
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        if tensor.ndim == 4:
+            return tensor.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        return tensor.to(self.device)  # counts and means keep their precision
