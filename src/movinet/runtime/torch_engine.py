@@ -73,8 +73,9 @@ class TorchEngine:
         return [tensor[row].float().cpu().numpy().copy() for tensor in state.tensors]
 
     def put(self, state: TorchState, row: int, stream: StreamState) -> None:
-        for tensor, array in zip(state.tensors, stream, strict=True):
-            tensor[row] = torch.from_numpy(np.asarray(array))
+        with torch.inference_mode():  # what a step made may be changed in no other mode
+            for tensor, array in zip(state.tensors, stream, strict=True):
+                tensor[row] = torch.from_numpy(np.asarray(array))
 
     def _own(self, tensor: Tensor) -> Tensor:
         if tensor.ndim == 4:
