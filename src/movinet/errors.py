@@ -1,5 +1,8 @@
 """The errors a user can do something about."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MovinetError(ValueError):
     """Bad input: the message says what was wrong, where, and what to do. The command line prints it, exit code 2."""
@@ -15,3 +18,14 @@ class WeightsError(MovinetError):
 
 class SpecError(MovinetError):
     """A network specification contradicts itself."""
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """Around imports of optional packages: where they are missing, the message says how to get them."""
+    try:
+        yield
+    except ImportError as error:
+        raise MovinetError(
+            f"{error.name or error} is not installed: pip install 'movinet[{name}]' brings it"
+        ) from error
