@@ -19,7 +19,7 @@ def hard_sigmoid_garden(x: Tensor) -> Tensor:
     return F.relu6(x + 3.0) * 0.16667
 
 
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[Activation, Callable[..., Tensor]] = {  # of a tensor; `inplace=True` is understood
     "relu": F.relu,
     "relu6": F.relu6,
     "swish": F.silu,

@@ -163,7 +163,7 @@ class DeployedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
-        return ACTIVATIONS[self.activation](x) if self.activation else x
+        return ACTIVATIONS[self.activation](x, inplace=True) if self.activation else x
 
 
 class DeployedTemporal(nn.Module):
@@ -188,11 +188,12 @@ class DeployedTemporal(nn.Module):
             nn.Parameter(tap.contiguous() if self.volume else tap.reshape(-1, 1, 1)) for tap in taps
         )
 
-    def tap(self, x: Tensor, which: int) -> Tensor:
+    def tap(self, x: Tensor, which: int, onto: Tensor | None = None) -> Tensor:
         """What frame x adds to the output for which it is frame number `which`, the oldest being 0."""
         if self.volume:
-            return F.conv2d(x, self.taps[which], None, self.stride, self.padding, groups=x.shape[1])
-        return x * self.taps[which]
+            y = F.conv2d(x, self.taps[which], None, self.stride, self.padding, groups=x.shape[1])
+            return y if onto is None else y + onto
+        return x * self.taps[which] if onto is None else torch.addcmul(onto, x, self.taps[which])
 
     def forward(self, frames: Sequence[Tensor], past: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The outputs of new frames, and what is new of the past. Takes its share off the front of `past`."""
@@ -205,9 +206,9 @@ class DeployedTemporal(nn.Module):
         all_frames = [*before, *frames]
         outputs = []
         for t in range(len(frames)):
-            y = self.tap(all_frames[t + self.kt - 1], self.kt - 1) + self.bias
+            y = self.tap(all_frames[t + self.kt - 1], self.kt - 1, self.bias)
             for which in range(self.kt - 1):
-                y = y + self.tap(all_frames[t + which], which)
+                y = self.tap(all_frames[t + which], which, y)
             outputs.append(y)
         newest = all_frames[-(self.kt - 1) :]
         if self.past == "buffer":
@@ -219,9 +220,8 @@ class DeployedTemporal(nn.Module):
         outputs = []
         for x in frames:
             # Tap kt-1 completes the output now due; tap kt-2 goes to the next, and so on to the last, which it begins.
-            outputs.append(sums[0] + (self.tap(x, self.kt - 1) + self.bias))
-            later = [self.tap(x, which) for which in range(self.kt - 2, -1, -1)]
-            sums = [*(s + tap for s, tap in zip(sums[1:], later, strict=False)), later[-1]]
+            outputs.append(self.tap(x, self.kt - 1, sums[0]).add_(self.bias))
+            sums = [self.tap(x, self.kt - 2 - i, onto) for i, onto in enumerate([*sums[1:], None])]
         return outputs, sums
 
     def sums_of(self, frames: Sequence[Tensor]) -> list[Tensor]:
@@ -258,7 +258,7 @@ class DeployedExcitation(nn.Module):
             if self.positions is not None:
                 hidden = hidden + F.embedding(now.positions[t][:, 0], self.positions)
             gates = GATES[self.gate](self.expand(ACTIVATIONS[self.activation](hidden)))
-            scaled.append(x * gates[:, :, None, None])
+            scaled.append(x.mul_(gates[:, :, None, None]))
         return scaled, pool
 
 
@@ -294,11 +294,11 @@ class DeployedLayer(nn.Module):
         frames: Sequence[Tensor] = x.chunk(len(now.mix)) if self.temporal is not None or self.se is not None else ()
         if self.temporal is not None:
             outputs, fresh = self.temporal(frames, past)
-            frames = [ACTIVATIONS[self.activation](y) for y in outputs]
+            frames = [ACTIVATIONS[self.activation](y, inplace=True) for y in outputs]
             new.extend(fresh)
         if self.se is not None:
             frames, pool = self.se(frames, past.pop(0), now)
             new.append(pool)
         if frames:
             x = frames[0] if len(frames) == 1 else torch.cat(list(frames))
-        return self.project(x) + skip
+        return self.project(x).add_(skip)

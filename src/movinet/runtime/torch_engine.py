@@ -1,15 +1,19 @@
 """PyTorch as an engine: nothing to install, eager or compiled, on any device."""
 
+import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from movinet.arch.count import Size
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+
+Part = TypeVar("Part", bound=nn.Module)
 
 _DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
@@ -54,8 +58,8 @@ class TorchEngine:
         self.device, self.dtype = torch.device(device), _DTYPES[precision]
         step = DeployedStep(model, size, "sums", predict=False)
         self.signature = step.signature
-        self._step = step.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._head = DeployedHead(model).to(self.device, self.dtype)
+        self._step = _for_inference(step, self.device, self.dtype)
+        self._head = _for_inference(DeployedHead(model), self.device, self.dtype)
         self._run = torch.compile(self._step) if compiled else self._step
 
     def begin(self) -> TorchState:
@@ -81,3 +85,12 @@ class TorchEngine:
         if tensor.ndim == 4:
             return tensor.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         return tensor.to(self.device)  # counts and means keep their precision
+
+
+def _for_inference(module: Part, device: torch.device, dtype: torch.dtype) -> Part:
+    """The module with parameters of its own that no gradient will ever want, which spares every operation a check."""
+    module = copy.deepcopy(module).to(device, dtype, memory_format=torch.channels_last)
+    with torch.inference_mode():
+        for parameter in module.parameters():
+            parameter.data = parameter.data.clone()
+    return module
