@@ -16,10 +16,10 @@ from movinet.arch.zoo import network_spec
 from movinet.data.encode import encode_video
 from movinet.errors import WeightsError
 from movinet.nn.movinet import MoViNet
-from movinet.recognizer import Recognizer, _with_position_limits
+from movinet.recognizer import Recognizer
 from movinet.video.decode import read_clip
 from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded, load_weights
+from movinet.weights.load import Loaded, limited_positions, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +181,9 @@ def test_frames_of_another_kind_are_refused(image: NDArray[np.generic], message:
 
 
 def test_positions_stop_at_the_training_length() -> None:
-    limited = _with_position_limits(network_spec("movinet_a3_stream"))
+    limited = limited_positions(network_spec("movinet_a3_stream"))
     assert limited.position_limit == 119  # type: ignore[union-attr]
-    ensemble = _with_position_limits(network_spec("movinet_a6_stream"))
+    ensemble = limited_positions(network_spec("movinet_a6_stream"))
     assert [m.network.position_limit for m in ensemble.members] == [79, 119]  # type: ignore[union-attr]
 
 

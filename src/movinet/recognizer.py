@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.arch.spec import EnsembleSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
 from movinet.nn.fold import fold
@@ -18,7 +18,7 @@ from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
 from movinet.video.decode import read_clip, read_frames
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import Loaded, build_with, load_weights
+from movinet.weights.load import Loaded, load_weights, with_position_limits
 
 _STATE_KEY = "movinet_state"
 
@@ -112,10 +112,9 @@ class Recognizer:
         Positions that training never saw carry no meaning, so positional encodings stop at the training length.
         """
         loaded = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
-        spec = _with_position_limits(loaded.info.spec)
-        if spec != loaded.info.spec:
-            loaded = Loaded(build_with(spec, loaded.model.state_dict()), loaded.info)
-        return cls(loaded, device=device, dtype=dtype, memory=memory, on_gap=on_gap, max_gap=max_gap)
+        return cls(
+            with_position_limits(loaded), device=device, dtype=dtype, memory=memory, on_gap=on_gap, max_gap=max_gap
+        )
 
     def push(self, rgb: NDArray[np.uint8], time: float | None = None) -> Prediction | None:
         """Show the network the stream's next frame.
@@ -257,15 +256,3 @@ def _decays(spec: Spec, seconds: float) -> dict[str, float]:
             for i, member in enumerate(spec.members)
         }
     return {"decay": decay_from_seconds(seconds, spec.fps)}
-
-
-def _with_position_limits(spec: Spec) -> Spec:
-    if isinstance(spec, EnsembleSpec):
-        return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
-    return _limited(spec)
-
-
-def _limited(spec: NetworkSpec) -> NetworkSpec:
-    if spec.positional_encoding and spec.position_limit is None:
-        return spec.with_options(position_limit=spec.frames - 1)
-    return spec

@@ -1,16 +1,18 @@
-"""ONNX: the step as one graph of static shapes, for ONNX Runtime in every language and in browsers."""
+"""ONNX: one graph of static shapes, for ONNX Runtime in every language and in browsers."""
 
 import contextlib
 import io
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from movinet.errors import needs_extra
-from movinet.nn.deploy import DeployedStep
+from movinet.export.clip import Deployed, example_inputs
+from movinet.export.written import Run, Written
 
 if TYPE_CHECKING:
     import onnx
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 OPSET = 20
 
 
-def to_onnx(step: DeployedStep, streams: int = 1) -> "onnx.ModelProto":
-    """Convert a step; tensors are named as in its signature.
+def to_onnx(deployed: Deployed, streams: int = 1) -> "onnx.ModelProto":
+    """Convert a network; tensors are named as in its signature.
 
     Args:
-        step: what to convert.
+        deployed: what to convert.
         streams: rows of a batch.
 
     Returns:
@@ -31,34 +33,42 @@ def to_onnx(step: DeployedStep, streams: int = 1) -> "onnx.ModelProto":
     Raises:
         MovinetError: the packages of the extra `onnx` are not installed.
     """
-    example = (torch.zeros(step.frames * streams, *step.signature.inputs[0].shape), *step.begin(streams))
-    names = [[port.name for port in ports] for ports in (step.signature.inputs, step.signature.outputs)]
-    return graph_of(step, example, *names)
-
-
-def graph_of(
-    module: torch.nn.Module, example: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str]
-) -> "onnx.ModelProto":
-    """The simplified graph of any module with tensors of these shapes.
-
-    Raises:
-        MovinetError: the packages of the extra `onnx` are not installed.
-    """
     with needs_extra("onnx"):
         import onnxscript  # noqa: F401  (what torch exports with)
         import onnxslim
+    names = [[port.name for port in ports] for ports in (deployed.signature.inputs, deployed.signature.outputs)]
     with _silence():
         program = torch.onnx.export(
-            module,
-            example,
+            deployed,
+            example_inputs(deployed, streams),
             dynamo=True,
             opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
+            input_names=names[0],
+            output_names=names[1],
             verbose=False,
         )
         assert program is not None
         return onnxslim.slim(program.model_proto)
+
+
+def write_onnx(deployed: Deployed, streams: int, folder: Path) -> Written:
+    """Write `model.onnx`."""
+    import onnxruntime
+
+    model = to_onnx(deployed, streams)
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    details = {"opset": next(opset.version for opset in model.opset_import if not opset.domain)}
+    return Written(path.name, f"onnxruntime {onnxruntime.__version__}", run_onnx(path), details=details)
+
+
+def run_onnx(path: Path) -> Run:
+    """The file in ONNX Runtime, on the processor."""
+    with needs_extra("onnx"):
+        import onnxruntime
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    outputs = [port.name for port in session.get_outputs()]
+    return lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
 
 
 @contextlib.contextmanager

@@ -1,25 +1,29 @@
-"""OpenVINO: the step as a model of static shapes, for Intel processors and graphics."""
+"""OpenVINO: a model of static shapes for Intel processors and graphics."""
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES
 from movinet.errors import needs_extra
-from movinet.nn.deploy import DeployedStep
+from movinet.export.clip import Deployed, DeployedClip, example_inputs
+from movinet.export.written import Arrays, Run, Written
 
 if TYPE_CHECKING:
     import openvino as ov
 
 
 def to_openvino(
-    step: DeployedStep, streams: int = 1, *, channels_last: bool = False, stateful: bool = False
+    deployed: Deployed, streams: int = 1, *, channels_last: bool = False, stateful: bool = False
 ) -> "ov.Model":
-    """Convert a step; tensors are named as in its signature.
+    """Convert a network; tensors are named as in its signature.
 
     Args:
-        step: what to convert; `past="sums"` is the fastest here.
+        deployed: what to convert; `past="sums"` is the fastest here.
         streams: rows of a batch.
         channels_last: `frames` is (n·streams, H, W, 3), as images lie in memory.
         stateful: the model keeps what it produces of the state in variables of its own, with no ports; `decay` stays
@@ -30,12 +34,14 @@ def to_openvino(
     """
     with needs_extra("openvino"):
         import openvino as ov
-    signature = step.signature
-    example = (torch.zeros(step.frames * streams, *signature.inputs[0].shape), *step.begin(streams))
+    signature, example = deployed.signature, example_inputs(deployed, streams)
     with warnings.catch_warnings():
         # The tracer warns of sizes taken as constants: that they are is the point.
         warnings.simplefilter("ignore")
-        model = ov.convert_model(step, example_input=example)
+        if isinstance(deployed, DeployedClip):  # its sizes are only settled for torch.export
+            model = ov.convert_model(torch.export.export(deployed, example))
+        else:
+            model = ov.convert_model(deployed, example_input=example)
     for port, given in zip(signature.inputs, model.inputs, strict=True):
         given.get_tensor().set_names({port.name})
         given.get_node().set_friendly_name(port.name)
@@ -54,3 +60,28 @@ def to_openvino(
         passes.register_pass(MakeStateful({state: new for state, new in signature.carry.items() if state != new}))
         passes.run_passes(model)
     return model
+
+
+def write_openvino(deployed: Deployed, streams: int, folder: Path) -> Written:
+    """Write `model.xml` and `model.bin`."""
+    with needs_extra("openvino"):
+        import openvino as ov
+    path = folder / "model.xml"
+    channels_last = not isinstance(deployed, DeployedClip)
+    ov.save_model(to_openvino(deployed, streams, channels_last=channels_last), path, compress_to_fp16=False)
+    return Written(
+        path.name, f"openvino {ov.get_version()}", run_openvino(path), channels_last=(FRAMES,) if channels_last else ()
+    )
+
+
+def run_openvino(path: Path) -> Run:
+    """The file in OpenVINO, on the processor, in float32."""
+    import openvino as ov
+
+    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        results = compiled(dict(inputs))
+        return {port.get_any_name(): results[port] for port in compiled.outputs}
+
+    return run

@@ -39,7 +39,13 @@ class DeployedStep(nn.Module):
     """
 
     def __init__(
-        self, model: MoViNet, size: Size | None = None, past: Past = "sums", frames: int = 1, predict: bool = True
+        self,
+        model: MoViNet,
+        size: Size | None = None,
+        past: Past = "sums",
+        frames: int = 1,
+        predict: bool = True,
+        overwrite: bool = False,
     ) -> None:
         """Deploy a trained network.
 
@@ -49,6 +55,7 @@ class DeployedStep(nn.Module):
             past: how the convolutions' past is held.
             frames: that a step takes at once.
             predict: False leaves the head out: the step gives features, which a `DeployedHead` turns into logits.
+            overwrite: put new sums where the old ones were: faster in PyTorch, and no graph can be made of it.
 
         Raises:
             SpecError: the network cannot stream, or has positions without limit.
@@ -66,7 +73,7 @@ class DeployedStep(nn.Module):
         for name, _, stride in names.layers(spec):
             layer = folded.get_submodule(name)
             assert isinstance(layer, blocks.Layer)
-            self.layers.append(DeployedLayer(layer, size, past, spec))
+            self.layers.append(DeployedLayer(layer, size, past, overwrite, spec))
             size = downsample(size, stride)
         self.project = DeployedConvolution(folded.head.project, size, spec.activation)
         self.head = DeployedHead(model) if predict else None
@@ -172,10 +179,12 @@ class DeployedTemporal(nn.Module):
     A tap is what one frame adds to an output: its scaled channels, or its depthwise convolution.
     """
 
-    def __init__(self, folded: blocks.TemporalConvolution | blocks.VolumeConvolution, size: Size, past: Past) -> None:
+    def __init__(
+        self, folded: blocks.TemporalConvolution | blocks.VolumeConvolution, size: Size, past: Past, overwrite: bool
+    ) -> None:
         super().__init__()
         assert folded.bias is not None
-        self.past, self.bias = past, nn.Parameter(folded.bias.detach().view(-1, 1, 1))
+        self.past, self.overwrite, self.bias = past, overwrite, nn.Parameter(folded.bias.detach().view(-1, 1, 1))
         weight = folded.weight.detach()  # (C, 1, kt, 1) or (C, 1, kt, kh, kw)
         self.kt = weight.shape[2]
         self.volume = isinstance(folded, blocks.VolumeConvolution)
@@ -221,7 +230,11 @@ class DeployedTemporal(nn.Module):
         for x in frames:
             # Tap kt-1 completes the output now due; tap kt-2 goes to the next, and so on to the last, which it begins.
             outputs.append(self.tap(x, self.kt - 1, sums[0]).add_(self.bias))
-            sums = [self.tap(x, self.kt - 2 - i, onto) for i, onto in enumerate([*sums[1:], None])]
+            if self.overwrite and not self.volume:
+                later = [s.addcmul_(x, self.taps[self.kt - 2 - i]) for i, s in enumerate(sums[1:])]
+                sums = [*later, torch.mul(x, self.taps[0], out=sums[0])]
+            else:
+                sums = [self.tap(x, self.kt - 2 - i, onto) for i, onto in enumerate([*sums[1:], None])]
         return outputs, sums
 
     def sums_of(self, frames: Sequence[Tensor]) -> list[Tensor]:
@@ -265,7 +278,7 @@ class DeployedExcitation(nn.Module):
 class DeployedLayer(nn.Module):
     """One bottleneck of a step."""
 
-    def __init__(self, layer: blocks.Layer, size: Size, past: Past, spec: NetworkSpec) -> None:
+    def __init__(self, layer: blocks.Layer, size: Size, past: Past, overwrite: bool, spec: NetworkSpec) -> None:
         super().__init__()
         convolution = layer.spatial or layer.volume
         assert convolution is not None
@@ -274,7 +287,7 @@ class DeployedLayer(nn.Module):
         self.expand = DeployedConvolution(layer.expand, size, spec.activation)
         self.spatial = DeployedConvolution(layer.spatial, size, spec.activation) if layer.spatial else None
         temporal = layer.temporal or layer.volume
-        self.temporal = DeployedTemporal(temporal, size, past) if temporal else None
+        self.temporal = DeployedTemporal(temporal, size, past, overwrite) if temporal else None
         self.se = DeployedExcitation(layer.se, spec) if layer.se else None
         self.project = DeployedConvolution(layer.project, after)
         self.skip_stride = layer.skip.stride if layer.skip else 1

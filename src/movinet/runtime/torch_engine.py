@@ -56,7 +56,7 @@ class TorchEngine:
             raise ValueError(f"torch runs in {', '.join(_DTYPES)}, not in {precision}")
         self.kind, self.precision, self.streams = "compile" if compiled else "torch", precision, streams
         self.device, self.dtype = torch.device(device), _DTYPES[precision]
-        step = DeployedStep(model, size, "sums", predict=False)
+        step = DeployedStep(model, size, "sums", predict=False, overwrite=not compiled)
         self.signature = step.signature
         self._step = _for_inference(step, self.device, self.dtype)
         self._head = _for_inference(DeployedHead(model), self.device, self.dtype)

@@ -106,7 +106,7 @@ class Training:
         if ranks > 1:
             synchronise_norms(model)
         learner.to(fabric.device)  # before the optimiser sees its parameters
-        optimizer = _optimizer(recipe, groups)
+        optimizer = new_optimizer(recipe, groups)
         self.learner, self.optimizer = fabric.setup(learner, optimizer)
         self.average = MovingAverage(model, recipe.average) if recipe.average is not None else None
         self.place = Place()
@@ -271,7 +271,8 @@ class Training:
         return {name: value / self.fabric.world_size for name, value in zip(parts, values, strict=True)}, wishes > 0
 
 
-def _optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
+def new_optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
+    """A recipe's optimiser, for `parameter_groups`."""
     options = recipe.optimizer
     if isinstance(options, AdamW):
         return adamw(groups, options.rate, options.betas)

@@ -144,7 +144,7 @@ def train(
         _make_folder(folder, prepared.recipe, resume)
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            stack.enter_context(_alone(folder))
+            stack.enter_context(alone(folder))
             describe()
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
@@ -191,22 +191,31 @@ class Keeper:
 
 def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
     if not resume:
-        if (folder / RECIPE).exists():
-            raise MovinetError(
-                f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another folder (--out)"
-            )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-        except OSError as error:
-            raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
-        if others:
-            raise MovinetError(
-                f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
-            )
+        new_folder(folder)
         if recipe.network is not None and Path(recipe.network).suffix in (".yaml", ".yml"):
             write_atomically(folder / NETWORK, dump_spec(find_spec(recipe.network)).encode())
         write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+
+
+def new_folder(folder: Path) -> None:
+    """Make a run's folder.
+
+    Raises:
+        MovinetError: It holds a run already, or other things, or cannot be made.
+    """
+    if (folder / RECIPE).exists():
+        raise MovinetError(
+            f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another folder (--out)"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
+    if others:
+        raise MovinetError(
+            f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
+        )
 
 
 def _without_folders(recipe: Recipe) -> Recipe:
@@ -219,7 +228,7 @@ def _without_folders(recipe: Recipe) -> Recipe:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Keeps a second run out of a folder, where the system knows locks; they go with their process, however it ends."""
     try:
         import fcntl

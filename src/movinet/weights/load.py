@@ -71,6 +71,22 @@ def load_weights(
         return Loaded(build_with(info.spec, state), info)
 
 
+def with_position_limits(loaded: Loaded) -> Loaded:
+    """The same network with positional encodings that stop at the training length: later positions, which training
+    never saw, carry no meaning. Live streams and exported networks want this; the paper's networks count on."""
+    spec = limited_positions(loaded.info.spec)
+    if spec == loaded.info.spec:
+        return loaded
+    return Loaded(build_with(spec, loaded.model.state_dict()), replace(loaded.info, spec=spec))
+
+
+def limited_positions(spec: Spec) -> Spec:
+    """The specification `with_position_limits` uses."""
+    if isinstance(spec, EnsembleSpec):
+        return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
+    return _limited(spec)
+
+
 def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
     """The network with these very tensors as parameters and statistics, in evaluation mode.
 
@@ -178,6 +194,12 @@ def _read_entry(
     if entry.labels_address:
         labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
     return state, replace(info, spec=spec, labels=labels)
+
+
+def _limited(spec: NetworkSpec) -> NetworkSpec:
+    if spec.positional_encoding and spec.position_limit is None:
+        return spec.with_options(position_limit=spec.frames - 1)
+    return spec
 
 
 def _head(path: Path) -> bytes:
