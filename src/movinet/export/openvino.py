@@ -70,7 +70,10 @@ def write_openvino(deployed: Deployed, streams: int, folder: Path) -> Written:
     channels_last = not isinstance(deployed, DeployedClip)
     ov.save_model(to_openvino(deployed, streams, channels_last=channels_last), path, compress_to_fp16=False)
     return Written(
-        path.name, f"openvino {ov.get_version()}", run_openvino(path), channels_last=(FRAMES,) if channels_last else ()
+        path.name,
+        f"openvino {ov.get_version().partition('-')[0]}",
+        run_openvino(path),
+        channels_last=(FRAMES,) if channels_last else (),
     )
 
 

@@ -1,0 +1,86 @@
+"""The command that takes networks elsewhere: export."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from movinet.arch.step import Past
+from movinet.cli.app import app, at_least_one, examples, use_threads
+from movinet.cli.console import err, out, print_json, progress_bar
+from movinet.export.written import Format
+from movinet.weights.load import load_weights
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet export movinet_t0_stream.gestures --to onnx",
+        "movinet export movinet_a2_stream.k600 --to openvino --streams 8",
+        "movinet export runs/mine/model.safetensors --to browser --out web",
+        "movinet export a0.safetensors --to coreml --precision float16 --size 128 128",
+    )
+)
+def export(
+    model: str,
+    *,
+    to: Format,
+    out_folder: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    size: tuple[int, int] | None = None,
+    past: Past | None = None,
+    frames: int | None = None,
+    streams: Annotated[int, Parameter(name=["--streams", "--batch"])] = 1,
+    precision: str = "float32",
+    labels: Path | None = None,
+    force: bool = False,
+    offline: bool = False,
+    threads: int | None = None,
+    json: bool = False,
+) -> int:
+    """Write a network for another runtime, with a manifest of all that is needed to use it.
+
+    Before it says done, the file has run in its own runtime on 20 frames of video and answered as the network does
+    (Core ML runs on Apple's machines only: there its specification is checked).
+
+    Args:
+        model: a name of `movinet models`, or a weights file.
+        to: the format.
+        out_folder: the folder to make; named after weights and format by default.
+        size: height and width of the frames; the weights' own by default.
+        past: how a step holds what convolutions saw before; what suits the format by default.
+        frames: that a step takes at once (1 by default), or of a base network's clip.
+        streams: rows of a batch.
+        precision: of the file: float32, or another that the format has.
+        labels: a file with one label a line, where the weights bring none.
+        force: replace an earlier export.
+        offline: never download.
+        threads: of the processor; all by default.
+        json: one JSON object a folder, for programs.
+    """
+    from movinet.export.export import export as write
+
+    use_threads(threads)
+    at_least_one("--size", min(size) if size else 1)
+    at_least_one("--frames", 1 if frames is None else frames)
+    at_least_one("--streams", streams)
+    with progress_bar("downloading") as progress:
+        loaded = load_weights(model, labels=labels, offline=offline, progress=progress)
+    folder = out_folder or Path(f"{loaded.info.name}-{to}")
+    if err.is_terminal:
+        err.print(f"converting {loaded.info.name} and running it")
+    exported = write(
+        loaded, to, folder, size=size, past=past, frames=frames, streams=streams, precision=precision, force=force
+    )
+    for one in exported:
+        files = one.manifest["files"]
+        if json:
+            print_json({"folder": str(one.folder)} | {k: v for k, v in one.manifest.items() if k != "labels"})
+            continue
+        size_mb = sum(file["bytes"] for file in files.values()) / 1e6
+        out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
+        if one.checked:
+            out.print(
+                f"  ran in {one.manifest['checked']['with']} on {one.checked.frames} frames: logits differ from the "
+                f"network's by at most {one.checked.error:.1e} of the largest"
+            )
+    return 0

@@ -1,0 +1,115 @@
+"""An exported file, run as its manifest says, answers as the network it was made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from movinet.arch.step import FRAMES, LOGITS
+from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.errors import MovinetError
+from movinet.export.written import Run
+from movinet.nn.movinet import MoViNet
+from movinet.video.transform import Transform
+
+# Of the largest logit. Half-precision weights move answers by a few thousandths; int8 is measured, not promised.
+TOLERANCES = {"float32": 1e-4, "float16": 0.05, "int8": 0.5}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How near a file's logits came to the network's."""
+
+    frames: int
+    largest_difference: float
+    largest_logit: float
+    same_answer: float  # share of the answers with the same likeliest class
+
+    @property
+    def error(self) -> float:
+        """The largest difference as a share of the largest logit."""
+        return self.largest_difference / max(self.largest_logit, 1e-30)
+
+
+def check(manifest: Mapping[str, Any], run: Run, model: MoViNet, frames: int = 20) -> Checked:
+    """Run a file on video and compare its logits with the network's own, frame by frame.
+
+    Args:
+        manifest: what a program would go by; this one does too.
+        run: the file in its runtime.
+        model: what was exported.
+        frames: of video, rounded up to whole calls.
+
+    Raises:
+        MovinetError: they differ by more than the precision allows.
+    """
+    streams, at_once = manifest["streams"], manifest["frames"]
+    clips = example_clips(Transform.from_dict(manifest["transform"]), streams, max(1, -(-frames // at_once)) * at_once)
+    steps = [clips[:, :, t : t + at_once] for t in range(0, clips.shape[2], at_once)]
+    made, expected = follow(manifest, run, steps), _followed(model, steps)
+    difference, largest = float(np.abs(made - expected).max()), float(np.abs(expected).max())
+    same = float((made.argmax(-1) == expected.argmax(-1)).mean())
+    checked = Checked(clips.shape[2], difference, largest, same)
+    # Not `>`: answers that are no numbers fail too.
+    if not checked.error <= TOLERANCES[manifest["precision"]]:
+        raise MovinetError(
+            f"the exported {manifest['format']} file answers otherwise than the network: logits differ by up to "
+            f"{difference:.3g}, the largest being {largest:.3g}; nothing was written"
+        )
+    return checked
+
+
+def follow(manifest: Mapping[str, Any], run: Run, steps: list[torch.Tensor]) -> NDArray[np.float32]:
+    """The logits (steps, B, classes) of an exported network, its state handed on as the manifest says.
+
+    Args:
+        manifest, run: the file.
+        steps: the frames of each call, (B, 3, T, H, W) in [0, 1].
+    """
+    state = {
+        port["name"]: np.full(port["shape"], port["initial"], dtype=port["dtype"]) for port in manifest.get("state", ())
+    }
+    answers = []
+    for step in steps:
+        frames = np.ascontiguousarray(_arranged(step.numpy(), manifest["input"]))
+        inputs = {manifest["input"]["name"]: frames, **state}
+        outputs = run(inputs)
+        known = {**inputs, **outputs}
+        state = {port["name"]: known[port["next"]] for port in manifest.get("state", ())}
+        answers.append(outputs[LOGITS].copy())
+    return np.stack(answers)
+
+
+def example_clips(transform: Transform, streams: int, frames: int) -> torch.Tensor:
+    """A rendered video for each stream, (B, 3, T, H, W), prepared as the network wants it."""
+    height, width = transform.size
+    sizes = (max(8, height), max(8, width))
+    return torch.stack(
+        [
+            transform(render_gesture(GESTURES[stream % len(GESTURES)], stream, sizes, frames, transform.fps).frames)
+            for stream in range(streams)
+        ]
+    )
+
+
+def _arranged(frames: NDArray[np.float32], port: Mapping[str, Any]) -> NDArray[np.float32]:
+    """(B, 3, T, H, W) in the axes of the input: a clip's own, or frames one after the other."""
+    if port["name"] != FRAMES:
+        return frames
+    images = frames.transpose(2, 0, 1, 3, 4).reshape(-1, *frames.shape[1:2], *frames.shape[3:])
+    return images.transpose(0, 2, 3, 1) if port["layout"].endswith("RGB") else images
+
+
+def _followed(model: MoViNet, steps: list[torch.Tensor]) -> NDArray[np.float32]:
+    answers, state = [], None
+    with torch.inference_mode():
+        for step in steps:
+            if model.spec.causal:
+                logits, state = model.step(step, state)
+            else:
+                logits = model(step)
+            answers.append(logits.numpy())
+    return np.stack(answers)

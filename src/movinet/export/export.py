@@ -1,0 +1,194 @@
+"""From a network to a folder that a program elsewhere can use: the model, its manifest, and proof that it runs."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+from movinet.arch.count import Size
+from movinet.arch.step import Past
+from movinet.errors import MovinetError
+from movinet.export.check import Checked, check
+from movinet.export.clip import Deployed, DeployedClip
+from movinet.export.manifest import MANIFEST, describe, file_hashes, parameters_hash, transform_for
+from movinet.export.written import Format, Written
+from movinet.nn.deploy import DeployedStep
+from movinet.nn.ensemble import Ensemble
+from movinet.nn.movinet import MoViNet
+from movinet.weights.load import Loaded, with_position_limits
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder with an exported network, and how it compared with the network itself."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    checked: Checked | None  # None: nothing on this machine can run it
+
+
+def export(
+    loaded: Loaded,
+    to: Format,
+    folder: str | Path,
+    *,
+    size: Size | None = None,
+    past: Past | None = None,
+    frames: int | None = None,
+    streams: int = 1,
+    precision: str = "float32",
+    force: bool = False,
+) -> list[Exported]:
+    """Write a network in another format, run what was written, and compare its answers with the network's own.
+
+    A stream network becomes its step, positions ending at the training length; a base network takes whole clips. Of an
+    ensemble every member gets a folder of its own, and the manifest above says how their answers join.
+
+    Args:
+        loaded: the network.
+        to: the format.
+        folder: to make; whole or not at all.
+        size: (height, width) of the frames; the weights' own by default.
+        past: how the step holds the past; what suits the format by default.
+        frames: a step takes at once, 1 by default; of a base network's clip, its own by default.
+        streams: rows of a batch.
+        precision: "float32", or another that the format has.
+        force: replace an earlier export.
+
+    Returns:
+        What was written: one entry, or one a member.
+
+    Raises:
+        MovinetError: the format cannot have this network, its packages are missing, the folder exists or cannot be
+            written, or the written file answers otherwise than the network.
+    """
+    loaded = with_position_limits(loaded)
+    with _new_folder(Path(folder), force) as part:
+        how = _How(to, size, past, frames, streams, precision)
+        if isinstance(loaded.model, MoViNet):
+            return [_export_one(loaded.model, loaded, how, part, Path(folder))]
+        return _export_members(loaded.model, loaded, how, part, Path(folder))
+
+
+@dataclass(frozen=True)
+class _How:
+    to: Format
+    size: Size | None
+    past: Past | None
+    frames: int | None
+    streams: int
+    precision: str
+
+
+def _export_one(model: MoViNet, loaded: Loaded, how: _How, part: Path, folder: Path) -> Exported:
+    info = loaded.info
+    info = replace(info, transform=transform_for(info.transform, how.size or info.transform.size))
+    deployed = _deployed(model, info.transform.size, how)
+    written = _write(deployed, how, part)
+    manifest = {"movinet": version("movinet")} | describe(
+        deployed, how.streams, how.to, how.precision, written, info, parameters_hash(model)
+    )
+    checked = None
+    if written.run is not None:
+        checked = check(manifest, written.run, model)
+        manifest["checked"] = {
+            "with": written.runtime,
+            "frames": checked.frames,
+            "largest_difference": checked.largest_difference,
+            "largest_logit": checked.largest_logit,
+        }
+    manifest["files"] = file_hashes(part)
+    _write_json(part / MANIFEST, manifest)
+    return Exported(folder, manifest, checked)
+
+
+def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, folder: Path) -> list[Exported]:
+    spec, info = ensemble.spec, loaded.info
+    found, entries = [], []
+    whole = transform_for(info.transform, how.size or info.transform.size)
+    for i, (member, network) in enumerate(zip(spec.members, ensemble.members, strict=True)):
+        assert isinstance(network, MoViNet)
+        transform = replace(
+            transform_for(whole, spec.member_size(member, whole.size)), fps=spec.fps * float(member.rate)
+        )
+        name = f"member-{i}"
+        (part / name).mkdir()
+        own = Loaded(network, replace(info, spec=member.network, transform=transform))
+        found.append(_export_one(network, own, replace(how, size=None), part / name, folder / name))
+        entries.append(
+            {"folder": name, "network": member.network.name, "rate": str(member.rate), "offset": member.offset}
+        )
+    manifest = {
+        "movinet": version("movinet"),
+        "format": how.to,
+        "network": spec.name,
+        "fps": spec.fps,
+        "members": entries,
+        "takes": "a member takes frame t (from 0) if n = t - offset >= 0 and floor(n * rate) > floor((n - 1) * rate)",
+        "answer": "the mean of the newest logits of the members that have seen a frame, then as each of them says",
+    }
+    _write_json(part / MANIFEST, manifest)
+    return found
+
+
+def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
+    if model.spec.causal:
+        return DeployedStep(model, size, how.past or "sums", how.frames or 1)
+    if how.past is not None:
+        raise MovinetError(f"{model.spec.name} is a base network: it has no past to hold; leave --past out")
+    if how.to not in ("onnx", "openvino"):
+        raise MovinetError(
+            f"{model.spec.name} is a base network, which goes to onnx and openvino only; {how.to} takes stream networks"
+        )
+    return DeployedClip(model, size, how.frames)
+
+
+def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
+    match how.to:
+        case "onnx":
+            from movinet.export.onnx import write_onnx
+
+            return write_onnx(deployed, how.streams, folder)
+        case "openvino":
+            from movinet.export.openvino import write_openvino
+
+            return write_openvino(deployed, how.streams, folder)
+        case _:
+            raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(FORMATS)}")
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _new_folder(folder: Path, force: bool) -> Iterator[Path]:
+    """A folder beside `folder` to write into: it takes its place if all goes well and is removed if anything does not.
+
+    Raises:
+        MovinetError: `folder` exists and is no export, or is one and `force` was not given; or it cannot be written.
+    """
+    if folder.exists():
+        if not (folder / MANIFEST).is_file():
+            raise MovinetError(f"{folder}: exists and is no exported network; choose another name")
+        if not force:
+            raise MovinetError(f"{folder}: exists already; --force replaces it")
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as error:
+        raise MovinetError(f"{folder}: cannot write: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""The description that goes with an exported network: all a program needs to feed it and to read its answers."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from movinet.arch.count import Size
+from movinet.arch.step import DECAY, Port
+from movinet.export.clip import Deployed, DeployedClip, example_inputs
+from movinet.export.written import Format, Written
+from movinet.video.transform import Transform
+from movinet.weights.info import WeightsInfo
+
+MANIFEST = "manifest.json"
+
+
+def describe(
+    deployed: Deployed, streams: int, to: Format, precision: str, written: Written, info: WeightsInfo, weights: str
+) -> dict[str, Any]:
+    """The manifest of one network, ready for JSON; docs/export.md says what its entries mean.
+
+    Args:
+        deployed: what was written.
+        streams: rows of a batch.
+        to, precision, written: how.
+        info: of the weights, with the transform of this size.
+        weights: their hash.
+    """
+    signature = deployed.signature
+    shapes = {
+        port.name: list(value.shape)
+        for port, value in zip(signature.inputs, example_inputs(deployed, streams), strict=True)
+    }
+
+    def tensor(port: Port) -> dict[str, Any]:
+        shape = shapes.get(port.name) or [streams, *port.shape]
+        if port.name in written.channels_last:
+            shape = [shape[0], *shape[2:], shape[1]]
+        return {"name": port.name, "shape": shape, "dtype": port.dtype}
+
+    manifest = {
+        "format": to,
+        "model": written.model,
+        "precision": precision,
+        **written.details,
+        "network": deployed.spec.name,
+        "streams": streams,
+        "frames": deployed.frames,
+        "fps": info.transform.fps,
+        "input": tensor(signature.inputs[0])
+        | {"layout": _layout(deployed, signature.inputs[0].name in written.channels_last)},
+        "outputs": [tensor(port) for port in signature.outputs],
+        "answer": "sigmoid of logits" if info.multi_label else "softmax of logits",
+        "labels": list(info.labels) if info.labels else None,
+        "transform": info.transform.to_dict(),
+        "weights": {
+            "name": info.name,
+            "sha256": weights,
+            "licence": info.licence,
+            "source": info.source,
+            "accuracy": dict(info.accuracy),
+        },
+    }
+    if signature.state:
+        manifest["state"] = [
+            tensor(port)
+            | {"initial": deployed.spec.decay if port.name == DECAY else 0, "next": signature.carry[port.name]}
+            for port in signature.state
+        ]
+        manifest["forgetting"] = (
+            f"{DECAY} = 1 never forgets, which is right for clips; a stream that begins with "
+            f"exp(-1 / (seconds * {info.transform.fps:g})) forgets what is older than some seconds"
+        )
+    return manifest
+
+
+def transform_for(transform: Transform, size: Size) -> Transform:
+    """The same part of the picture for a network of another size."""
+    resize_short = round(transform.resize_short * min(size) / min(transform.size))
+    return replace(transform, size=size, resize_short=max(1, resize_short))
+
+
+def parameters_hash(model: nn.Module) -> str:
+    """SHA-256 over names and bytes of all parameters and statistics."""
+    digest = hashlib.sha256()
+    for key, value in model.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_hashes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _layout(deployed: Deployed, channels_last: bool) -> str:
+    if isinstance(deployed, DeployedClip):
+        return "stream, RGB, frame, height, width"
+    rows = "stream" if deployed.frames == 1 else "frame and stream (the streams' first frames, their second, ...)"
+    return f"{rows}, height, width, RGB" if channels_last else f"{rows}, RGB, height, width"

@@ -1,0 +1,173 @@
+"""Exported folders: whole or not at all, described by their manifests, and answering as the networks do."""
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nn.networks import random_network
+from tiny import LABELS, tiny_spec, tiny_weights
+
+from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
+from movinet.errors import MovinetError
+from movinet.export import export as module
+from movinet.export.check import check, example_clips
+from movinet.export.export import export
+from movinet.export.written import Arrays
+from movinet.nn.movinet import MoViNet
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.load import Loaded, load_weights
+
+STREAM, BASE = tiny_spec(), tiny_spec(causal=False)
+# The frames of the first are every other one of the second's, at half its size.
+ENSEMBLE = EnsembleSpec(
+    "tiny_ensemble",
+    (MemberSpec(STREAM.with_options(size=(12, 16)), Fraction(1, 2)), MemberSpec(STREAM, offset=1)),
+    size=(24, 32),
+    fps=5.0,
+    frames=20,
+)
+
+
+def loaded(spec: Spec, seed: int = 0) -> Loaded:
+    info = WeightsInfo(f"{spec.name}.test", spec, default_transform(spec), LABELS, licence="test-licence")
+    return Loaded(random_network(spec, seed), info)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("exported") / "tiny"
+    export(loaded(STREAM), "onnx", folder)
+    return folder
+
+
+def test_the_manifest_says_what_a_program_needs(exported: Path) -> None:
+    manifest = read(exported)
+    assert manifest["labels"] == list(LABELS)
+    assert manifest["fps"] == 5
+    assert manifest["weights"]["licence"] == "test-licence"
+    assert manifest["transform"]["size"] == [24, 32]
+    assert manifest["input"]["shape"] == [1, 3, 24, 32]
+    outputs = {port["name"]: port for port in manifest["outputs"]}
+    inputs = {port["name"] for port in manifest["state"]}
+    for port in manifest["state"]:
+        assert port["next"] in outputs or port["next"] in inputs
+        if port["next"] in outputs:
+            assert outputs[port["next"]]["shape"] == port["shape"]
+    assert {port["name"]: port["initial"] for port in manifest["state"] if port["initial"]} == {"decay": 1.0}
+    assert manifest["checked"]["frames"] == 20
+    assert manifest["checked"]["largest_logit"] > 0
+    file = manifest["files"]["model.onnx"]
+    assert file["sha256"] == sha256((exported / "model.onnx").read_bytes()).hexdigest()
+
+
+def test_it_says_what_the_file_says(exported: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    manifest = read(exported)
+    session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
+    ports = [manifest["input"], *manifest["state"]]
+    assert [(p.name, p.shape) for p in session.get_inputs()] == [(p["name"], p["shape"]) for p in ports]
+    assert [(p.name, p.shape) for p in session.get_outputs()] == [(p["name"], p["shape"]) for p in manifest["outputs"]]
+
+
+@pytest.mark.parametrize(
+    ("to", "spec", "options"),
+    [
+        ("onnx", STREAM, {"frames": 3, "streams": 2, "past": "frames"}),
+        ("onnx", STREAM, {"size": (30, 20), "past": "buffer"}),
+        ("onnx", BASE, {"frames": 4, "streams": 2}),
+        ("onnx", ENSEMBLE, {}),
+        ("openvino", STREAM, {"frames": 2, "streams": 3}),
+        ("openvino", BASE, {"frames": 4}),
+    ],
+)
+def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tmp_path: Path) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(to, to))
+    for one in export(loaded(spec), to, tmp_path / "out", **options):
+        assert one.checked is not None
+        assert one.checked.error <= 1e-5
+        assert one.manifest == read(one.folder)
+    if spec is ENSEMBLE:
+        members = read(tmp_path / "out")["members"]
+        assert [(member["rate"], member["offset"]) for member in members] == [("1/2", 0), ("1", 1)]
+        assert [read(tmp_path / "out" / member["folder"])["fps"] for member in members] == [2.5, 5]
+        assert read(tmp_path / "out" / "member-0")["transform"]["size"] == [12, 16]
+
+
+def test_positions_get_a_limit(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (one,) = export(loaded(STREAM.with_options(positional_encoding=True, frames=7)), "onnx", tmp_path / "out")
+    assert one.checked is not None  # over 20 frames, well beyond the limit
+    assert {port["name"]: port["dtype"] for port in one.manifest["state"]}["frame_count"] == "int32"
+
+
+def test_a_file_that_answers_otherwise_is_found_out(exported: Path) -> None:
+    network = loaded(STREAM).model
+    assert isinstance(network, MoViNet)
+
+    def wrong(inputs: Mapping[str, Any]) -> Arrays:
+        shapes = {port["name"]: port["shape"] for port in read(exported)["outputs"]}
+        return {name: np.full(shape, np.nan, np.float32) for name, shape in shapes.items()}
+
+    with pytest.raises(MovinetError, match="answers otherwise"):
+        check(read(exported), wrong, network)
+
+
+def test_the_check_looks_at_video_that_moves() -> None:
+    clips = example_clips(default_transform(STREAM), streams=2, frames=5)
+    assert clips.shape == (2, 3, 5, 24, 32)
+    assert not torch.equal(clips[0], clips[1])
+    assert clips.diff(dim=2).abs().amax((0, 1, 3, 4)).min() > 0.02
+
+
+def test_nothing_is_left_where_an_export_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise MovinetError("no")
+
+    monkeypatch.setattr(module, "check", broken)
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(MovinetError, match="no"):
+        export(loaded(STREAM), "onnx", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_exports_are_replaced_and_only_when_asked(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("")
+    with pytest.raises(MovinetError, match="exists and is no exported network"):
+        export(loaded(STREAM), "onnx", tmp_path / "mine", force=True)
+    before = read(exported)
+    with pytest.raises(MovinetError, match="--force"):
+        export(loaded(STREAM), "onnx", exported)
+    assert read(exported) == before
+    export(loaded(STREAM, seed=1), "onnx", exported, force=True)
+    assert read(exported)["weights"] != before["weights"]
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        (BASE, {"past": "sums"}, "no past"),
+        (BASE, {"to": "executorch"}, "base network"),
+    ],
+)
+def test_what_cannot_be_had_is_said(spec: Spec, options: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(MovinetError, match=message):
+        export(loaded(spec), **({"to": "onnx", "folder": tmp_path / "out"} | options))
+
+
+def test_weights_files_go_straight_through(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (one,) = export(load_weights(tiny_weights(tmp_path)), "onnx", tmp_path / "out")
+    assert one.manifest["weights"]["name"] == "tiny_stream.test"
