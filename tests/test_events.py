@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny import LABELS, tiny_spec
 
 from movinet.events import Event, EventDetector
-from movinet.recognizer import Prediction
+from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo, default_transform
 
 INFO = WeightsInfo("tiny_stream.test", tiny_spec(), default_transform(tiny_spec()), LABELS)

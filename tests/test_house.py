@@ -14,7 +14,7 @@ FLOORS = [
     {"files", "arch"},
     {"nn", "video"},
     {"weights", "data"},
-    {"export"},
+    {"export", "prediction"},
     {"runtime"},
     {"recognizer", "profiling", "metrics"},
     {"events", "__init__"},

@@ -15,7 +15,8 @@ from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 
 if TYPE_CHECKING:
-    from movinet.recognizer import Prediction, Recognizer
+    from movinet.prediction import Prediction
+    from movinet.recognizer import Recognizer
     from movinet.weights.load import Loaded, load_weights
 
 __version__ = "0.1.0"
@@ -51,10 +52,14 @@ def create_model(name: str, **options: Any) -> MoViNet | Ensemble:
 
 def __getattr__(name: str) -> Any:
     # Video decoding is loaded when first used: `import movinet` costs little more than torch itself.
-    if name in ("Prediction", "Recognizer"):
+    if name == "Prediction":
+        from movinet import prediction
+
+        return prediction.Prediction
+    if name == "Recognizer":
         from movinet import recognizer
 
-        return getattr(recognizer, name)
+        return recognizer.Recognizer
     if name in ("Loaded", "load_weights"):
         from movinet.weights import load
 

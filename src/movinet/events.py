@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from movinet.recognizer import Prediction
+from movinet.prediction import Prediction
 
 
 @dataclass(frozen=True)

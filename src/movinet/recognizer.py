@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,40 +14,13 @@ from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
 from movinet.nn.fold import fold
 from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
+from movinet.prediction import Prediction
 from movinet.video.decode import read_clip, read_frames
+from movinet.video.timing import Pace
 from movinet.weights.download import Progress
-from movinet.weights.info import WeightsInfo
 from movinet.weights.load import Loaded, load_weights, with_position_limits
 
 _STATE_KEY = "movinet_state"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
-    """What the network thinks after a frame."""
-
-    time: float  # seconds, of the frame
-    frames: int  # frames of the stream the network has seen
-    probabilities: NDArray[np.float32]  # (classes,), summing to 1 unless the network is multi-label
-    info: WeightsInfo
-
-    def __repr__(self) -> str:
-        return f"Prediction({self.time:.2f} s, frame {self.frames}: {self.label} {self.confidence:.0%})"
-
-    @property
-    def label(self) -> str:
-        """The likeliest label."""
-        return self.info.label(int(self.probabilities.argmax()))
-
-    @property
-    def confidence(self) -> float:
-        """The likeliest label's probability."""
-        return float(self.probabilities.max())
-
-    def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The k likeliest labels with their probabilities, likeliest first."""
-        order = np.argsort(-self.probabilities, kind="stable")[:k]
-        return [(self.info.label(int(i)), float(self.probabilities[i])) for i in order]
 
 
 class Recognizer:
@@ -87,10 +59,9 @@ class Recognizer:
         self.model = fold(loaded.model).to(device=device, dtype=dtype)
         self.device, self.dtype = torch.device(device), dtype
         self._period = 1.0 / self.info.transform.fps
-        self.memory, self.on_gap, self.max_gap = memory, on_gap, max(max_gap, 3 * self._period)
+        self._pace = Pace(self.info.transform.fps, max_gap)
+        self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
         self._state: State | None = None
-        self._last_time: float | None = None  # of the last frame pushed
-        self._next_due: float | None = None  # when the network wants its next frame
 
     @classmethod
     def load(
@@ -133,8 +104,11 @@ class Recognizer:
             MovinetError: the network is a base network, which has no streams.
         """
         self._need_stream()
-        if time is not None and not self._is_due(time):
-            return None
+        if time is not None:
+            if self.on_gap == "reset" and self._pace.is_gap(time):
+                self.reset()
+            if not self._pace.is_due(time):
+                return None
         frames = self.info.transform(rgb)[None].to(self.device, self.dtype)  # (1, 3, 1, h, w)
         with torch.inference_mode():
             logits, self._state = self.model.step(frames, self._state or self._fresh_state())
@@ -174,7 +148,8 @@ class Recognizer:
 
     def reset(self) -> None:
         """Forget the stream: the next frame is its first."""
-        self._state, self._last_time, self._next_due = None, None, None
+        self._state = None
+        self._pace.restart()
 
     def save_state(self, path: str | Path) -> None:
         """Write the stream's state to a file, whole or not at all; `restore_state` goes on from it.
@@ -205,22 +180,8 @@ class Recognizer:
                 state = {key: file.get_tensor(key).to(self.device) for key in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: cannot read the state: {error}") from error
-        self._state, self._last_time, self._next_due = state, None, None
-
-    def _is_due(self, time: float) -> bool:
-        if self._last_time is not None and not 0 <= time - self._last_time <= self.max_gap:
-            if self.on_gap == "reset":
-                self.reset()
-            self._next_due = None
-        self._last_time = time
-        if self._next_due is None:
-            self._next_due = time
-        if time < self._next_due - 5e-4:  # time stamps are rounded
-            return False
-        # The network's clock ticks on; where frames come too late for it, it starts anew from the one that came.
-        tick = self._next_due + self._period
-        self._next_due = tick if time < tick else time + self._period
-        return True
+        self._state = state
+        self._pace.restart()
 
     def _fresh_state(self) -> State:
         state = self.model.init_state(1, self.info.transform.size, self.dtype, self.device)

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from movinet.events import Event, EventDetector
-from movinet.recognizer import Prediction, Recognizer
+from movinet.prediction import Prediction
+from movinet.recognizer import Recognizer
 from movinet.video.decode import Frame
 
 

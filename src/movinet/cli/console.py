@@ -13,7 +13,7 @@ from rich.text import Text
 
 from movinet.errors import MovinetError
 from movinet.events import Event
-from movinet.recognizer import Prediction
+from movinet.prediction import Prediction
 
 
 class _Console(Console):

@@ -26,7 +26,8 @@ from movinet.data.encode import encode_video
 from movinet.data.synthetic import GESTURES, render_gesture
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
-from movinet.recognizer import Prediction, Recognizer
+from movinet.prediction import Prediction
+from movinet.recognizer import Recognizer
 from movinet.video.container import is_address
 from movinet.video.live import LiveSource
 from movinet.watching import View

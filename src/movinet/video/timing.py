@@ -181,5 +181,40 @@ class Ticks:
         return True
 
 
+class Pace:
+    """Which frames of a live stream its network takes, by the frames' own times; any rate of arrival will do.
+
+    Args:
+        fps: Frames a second the network expects.
+        max_gap: Seconds between frames that break a stream off; three of the network's frames at least.
+    """
+
+    def __init__(self, fps: float, max_gap: float) -> None:
+        self._period = 1.0 / fps
+        self.max_gap = max(max_gap, 3 * self._period)
+        self._last: float | None = None  # time of the last frame that came
+        self._next: float | None = None  # when the network wants its next
+
+    def is_gap(self, time: float) -> bool:
+        """Whether frames are missing between the last frame and this one, or time ran backwards."""
+        return self._last is not None and not 0 <= time - self._last <= self.max_gap
+
+    def is_due(self, time: float) -> bool:
+        """Whether the network wants the frame that comes now; to be asked once for every frame."""
+        if self.is_gap(time) or self._next is None:
+            self._next = time
+        self._last = time
+        if time < self._next - 5e-4:  # time stamps are rounded
+            return False
+        # The network's clock ticks on; where frames come too late for it, it starts anew from the one that came.
+        tick = self._next + self._period
+        self._next = tick if time < tick else time + self._period
+        return True
+
+    def restart(self) -> None:
+        """Whichever frame comes next is the first."""
+        self._last = self._next = None
+
+
 def _seconds(ticks: int, frame: Stamped) -> float:
     return float(ticks * (frame.time_base or 0))
