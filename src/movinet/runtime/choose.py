@@ -1,0 +1,93 @@
+"""Which engine runs a network: the fastest that is installed, unless one is asked for."""
+
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+import torch
+
+from movinet.arch.count import Size
+from movinet.errors import MovinetError
+from movinet.nn.ensemble import Ensemble
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.engine import Engine, Precision
+
+EngineKind = Literal["auto", "litert", "openvino", "onnxruntime", "torch", "compile", "plain"]
+
+# On a CPU, the quickest first; `benchmarks/engines.py` measured the order.
+_BY_SPEED: tuple[tuple[EngineKind, str], ...] = (
+    ("openvino", "openvino"),
+    ("onnxruntime", "onnxscript"),
+)
+
+
+def create_engine(
+    model: MoViNet | Ensemble,
+    kind: EngineKind = "auto",
+    *,
+    size: Size | None = None,
+    streams: int = 1,
+    precision: Precision = "float32",
+    threads: int | None = None,
+    device: str | torch.device = "cpu",
+) -> Engine[Any]:
+    """An engine for a trained stream network.
+
+    Args:
+        model: it is left as it is. Ensembles run on "plain" only.
+        kind: "auto" takes the quickest installed for a CPU, and "torch" for other devices.
+        size: (height, width) of the frames to come; the specification's own by default.
+        streams: rows of a batch.
+        precision: what the engine computes in; not every engine has every one.
+        threads: of the processor, for engines of their own; those of torch use `torch.set_num_threads`.
+        device: for the engines of torch; the others run on the CPU.
+
+    Raises:
+        MovinetError: the engine is not installed, or cannot run this network in this way.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    if kind == "auto":
+        kind = _automatic(model, precision, on_cpu)
+    if kind not in get_args(EngineKind):
+        raise MovinetError(f"there is no engine {kind!r}; choose one of {', '.join(get_args(EngineKind))}")
+    try:
+        if kind == "plain":
+            from movinet.runtime.plain_engine import PlainEngine
+
+            return PlainEngine(model, size=size, streams=streams, precision=precision, device=device)
+        if isinstance(model, Ensemble):
+            raise MovinetError(f"{model.spec.name} is an ensemble, which runs on the engine 'plain' only")
+        if kind in ("torch", "compile"):
+            from movinet.runtime.torch_engine import TorchEngine
+
+            return TorchEngine(
+                model, size=size, streams=streams, precision=precision, compiled=kind == "compile", device=device
+            )
+        if not on_cpu:
+            raise MovinetError(f"the engine {kind!r} runs on the CPU; for {device} take 'torch'")
+        if kind == "openvino":
+            from movinet.runtime.openvino_engine import OpenVINOEngine
+
+            return OpenVINOEngine(model, size=size, streams=streams, precision=precision, threads=threads)
+        from movinet.runtime.onnx_engine import OnnxEngine
+
+        return OnnxEngine(model, size=size, streams=streams, precision=precision, threads=threads)
+    except MovinetError:
+        raise
+    except ValueError as error:  # a precision it does not have
+        raise MovinetError(str(error)) from error
+
+
+def installed(kind: EngineKind) -> bool:
+    """Whether what an engine needs is installed."""
+    return all(find_spec(package) is not None for name, package in _BY_SPEED if name == kind)
+
+
+def _automatic(model: MoViNet | Ensemble, precision: Precision, on_cpu: bool) -> EngineKind:
+    if isinstance(model, Ensemble):
+        return "plain"
+    if not on_cpu:
+        return "torch"
+    for kind, _ in _BY_SPEED:
+        if installed(kind) and (precision == "float32" or kind == "openvino"):
+            return kind
+    return "torch"

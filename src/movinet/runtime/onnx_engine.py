@@ -1,0 +1,83 @@
+"""ONNX Runtime as an engine: past frames are arrays of their own, moved up by reference."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.arch.count import Size
+from movinet.arch.step import FRAMES, LOGITS
+from movinet.errors import needs_extra
+from movinet.export.onnx import to_onnx
+from movinet.nn.deploy import DeployedStep
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+
+
+@dataclass
+class OnnxState:
+    """The arrays of a batch, by the names of the signature."""
+
+    arrays: dict[str, NDArray[Any]]
+
+
+class OnnxEngine:
+    """See `movinet.runtime.engine.Engine`. The head is in the graph: `predict=False` saves nothing here."""
+
+    kind = "onnxruntime"
+
+    def __init__(
+        self,
+        model: MoViNet,
+        *,
+        size: Size | None = None,
+        streams: int = 1,
+        precision: Precision = "float32",
+        threads: int | None = None,
+    ) -> None:
+        """Deploy a trained stream network.
+
+        Args:
+            model: it is left as it is.
+            size: (height, width) of the frames to come; the specification's own by default.
+            streams: rows of a batch.
+            precision: "float32"; there is no other here.
+            threads: of the processor; all by default.
+
+        Raises:
+            MovinetError: the packages of the extra `onnx` are not installed.
+        """
+        if precision != "float32":
+            raise ValueError(f"ONNX Runtime runs in float32 here, not in {precision}")
+        with needs_extra("onnx"):
+            import onnxruntime
+        self.precision, self.streams = precision, streams
+        step = DeployedStep(model, size, "frames")
+        self.signature = step.signature
+        self._begin = [tensor.numpy() for tensor in step.begin(streams)]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
+        graph = to_onnx(step, streams).SerializeToString()
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def begin(self) -> OnnxState:
+        names = (port.name for port in self.signature.state)
+        return OnnxState({name: array.copy() for name, array in zip(names, self._begin, strict=True)})
+
+    def step(self, frames: Frames, state: OnnxState, predict: bool = True) -> Logits | None:
+        images = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+        names = [port.name for port in self.signature.outputs]
+        outputs = dict(zip(names, self._session.run(names, {FRAMES: images, **state.arrays}), strict=True))
+        known = state.arrays | outputs
+        state.arrays = {name: known[source] for name, source in self.signature.carry.items()}
+        return outputs[LOGITS] if predict else None
+
+    def take(self, state: OnnxState, row: int) -> StreamState:
+        return [state.arrays[port.name][row].copy() for port in self.signature.state]
+
+    def put(self, state: OnnxState, row: int, stream: StreamState) -> None:
+        for port, array in zip(self.signature.state, stream, strict=True):
+            state.arrays[port.name][row] = array
