@@ -53,7 +53,8 @@ class OnnxEngine:
             raise ValueError(f"ONNX Runtime runs in float32 here, not in {precision}")
         with needs_extra("onnx"):
             import onnxruntime
-        self.precision, self.streams = precision, streams
+        self.precision: Precision = precision
+        self.streams = streams
         step = DeployedStep(model, size, "frames")
         self.signature = step.signature
         self._begin = [tensor.numpy() for tensor in step.begin(streams)]

@@ -89,7 +89,7 @@ class TorchEngine:
 
 def _for_inference(module: Part, device: torch.device, dtype: torch.dtype) -> Part:
     """The module with parameters of its own that no gradient will ever want, which spares every operation a check."""
-    module = copy.deepcopy(module).to(device, dtype, memory_format=torch.channels_last)
+    module = copy.deepcopy(module).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode():
         for parameter in module.parameters():
             parameter.data = parameter.data.clone()
