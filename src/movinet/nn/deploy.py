@@ -100,7 +100,7 @@ class DeployedStep(nn.Module):
         for layer in self.layers:
             x = layer(x, past, new, now)
         pooled = past.pop(0)
-        for mean, share in zip(self.project(x).mean((2, 3)).chunk(self.frames), mix, strict=True):
+        for mean, share in zip(_each(self.project(x).mean((2, 3)), self.frames), mix, strict=True):
             pooled = pooled + share * (mean - pooled)
         new.append(pooled)
         return (pooled if self.head is None else self.head(pooled), *new)
@@ -304,7 +304,7 @@ class DeployedLayer(nn.Module):
         x = self.expand(x)
         if self.spatial is not None:
             x = self.spatial(x)
-        frames: Sequence[Tensor] = x.chunk(len(now.mix)) if self.temporal is not None or self.se is not None else ()
+        frames = _each(x, len(now.mix)) if self.temporal is not None or self.se is not None else ()
         if self.temporal is not None:
             outputs, fresh = self.temporal(frames, past)
             frames = [ACTIVATIONS[self.activation](y, inplace=True) for y in outputs]
@@ -315,3 +315,8 @@ class DeployedLayer(nn.Module):
         if frames:
             x = frames[0] if len(frames) == 1 else torch.cat(list(frames))
         return self.project(x).add_(skip)
+
+
+def _each(x: Tensor, frames: int) -> Sequence[Tensor]:
+    """The frames of a step, each by itself; of a single one a graph shows nothing."""
+    return x.chunk(frames) if frames > 1 else (x,)
