@@ -1,0 +1,173 @@
+"""LiteRT as an engine: every tensor of the state stays in its buffer, and between steps the buffers change places."""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from movinet.arch.count import Size
+from movinet.arch.step import DECAY, FEATURES, FRAMES, StepSignature
+from movinet.errors import needs_extra
+from movinet.export.litert import HEAD, STEP, file_shape, to_litert
+from movinet.nn.deploy import DeployedHead, DeployedStep
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+
+if TYPE_CHECKING:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.environment import Environment
+    from ai_edge_litert.tensor_buffer import TensorBuffer
+
+_FLAGS: dict[Precision, int | None] = {"float32": None, "float16": 0x4}  # of XNNPACK's delegate: FORCE_FP16
+
+
+@dataclass
+class LiteRTState:
+    """The buffers of a batch: those the next step reads, and those it writes, in the order of the file's signature."""
+
+    inputs: "list[TensorBuffer]"
+    outputs: "list[TensorBuffer]"
+
+
+class LiteRTEngine:
+    """See `movinet.runtime.engine.Engine`."""
+
+    kind = "litert"
+
+    def __init__(
+        self,
+        model: MoViNet,
+        *,
+        size: Size | None = None,
+        streams: int = 1,
+        precision: Precision = "float32",
+        threads: int | None = None,
+    ) -> None:
+        """Deploy a trained stream network.
+
+        Args:
+            model: it is left as it is.
+            size: (height, width) of the frames to come; the specification's own by default.
+            streams: rows of a batch.
+            precision: of the arithmetic; "float16" is quick on processors that have it (ARM v8.2, AVX-512 FP16).
+            threads: of the processor; all by default.
+
+        Raises:
+            MovinetError: LiteRT is not installed.
+        """
+        if precision not in _FLAGS:
+            raise ValueError(f"LiteRT runs in {', '.join(_FLAGS)}, not in {precision}")
+        self.precision, self.streams = precision, streams
+        step = DeployedStep(model, size, "frames", predict=False)
+        self.signature, self._decay = step.signature, step.spec.decay
+        self._file = to_litert(step, DeployedHead(model), streams)
+        self._model = _compile(self._file, threads or os.cpu_count() or 1, _FLAGS[precision])
+        signatures = self._model.get_signature_list()
+        self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
+        self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]
+        self._place = {name: i for i, name in enumerate(self._inputs)}
+        self._features = self._outputs.index(FEATURES)
+        self._next_places = _next_places(self._inputs, self._outputs, self.signature)
+        self._shapes = {port.name: file_shape(port, streams) for port in self.signature.inputs}
+        self._classes = model.spec.classes
+        with _silence():  # the first calls are talkative
+            self._logits = self._model.create_output_buffers(self._head)
+            state = self.begin()
+            self.step(np.zeros(self._shapes[FRAMES], np.float32), state)
+
+    def begin(self) -> LiteRTState:
+        inputs = self._model.create_input_buffers(self._step)
+        for name, buffer in zip(self._inputs, inputs, strict=True):
+            dtype = np.int32 if name == "frame_count" else np.float32
+            buffer.write(np.full(self._shapes[name], self._decay if name == DECAY else 0, dtype))
+        return LiteRTState(inputs, self._model.create_output_buffers(self._step))
+
+    def step(self, frames: Frames, state: LiteRTState, predict: bool = True) -> Logits | None:
+        state.inputs[self._place[FRAMES]].write(frames)
+        self._model.run_by_index(self._step, state.inputs, state.outputs)
+        features = state.outputs[self._features]
+        places = [*state.inputs, *state.outputs]
+        places = [places[i] for i in self._next_places]
+        state.inputs, state.outputs = places[: len(self._inputs)], places[len(self._inputs) :]
+        if not predict:
+            return None
+        self._model.run_by_index(self._head, [features], self._logits)
+        logits = self._logits[0].read(self.streams * self._classes, np.float32)
+        return logits.reshape(self.streams, self._classes)
+
+    def take(self, state: LiteRTState, row: int) -> StreamState:
+        taken: StreamState = []
+        for port in self.signature.state:
+            shape = self._shapes[port.name]
+            values = state.inputs[self._place[port.name]].read(int(np.prod(shape)), np.dtype(port.dtype))
+            taken.append(np.moveaxis(values.reshape(shape)[row].copy(), -1, 0).reshape(port.shape))
+        return taken
+
+    def put(self, state: LiteRTState, row: int, stream: StreamState) -> None:
+        for port, array in zip(self.signature.state, stream, strict=True):
+            shape = self._shapes[port.name]
+            buffer = state.inputs[self._place[port.name]]
+            values = buffer.read(int(np.prod(shape)), np.dtype(port.dtype)).reshape(shape)
+            values[row] = np.moveaxis(array, 0, -1)
+            buffer.write(values)
+
+
+def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature) -> list[int]:
+    """For every input, then every output: which of this step's buffers it has in the next one.
+
+    A state input gets what it is carried from; outputs get what is left, each one of its own shape.
+    """
+    shapes = {port.name: (port.shape, port.dtype) for port in (*signature.inputs, *signature.outputs)}
+    names = [*inputs, *outputs]
+    carried = set(signature.carry.values())
+    free = [name for name in signature.carry if name not in carried]  # whose contents nobody needs any more
+    places = [signature.carry.get(name, name) for name in inputs]
+    for name in outputs:
+        place = next(other for other in free if shapes[other] == shapes[name]) if name in carried else name
+        if name in carried:
+            free.remove(place)
+        places.append(place)
+    return [names.index(place) for place in places]
+
+
+def _compile(file: bytes, threads: int, flags: int | None) -> "CompiledModel":
+    with needs_extra("litert"):
+        from ai_edge_litert.compiled_model import CompiledModel
+        from ai_edge_litert.options import CpuOptions, Options
+    options = Options(cpu_options=CpuOptions(threads, xnnpack_flags=flags))
+    with _silence():
+        return CompiledModel.from_buffer(file, environment=_environment(), options=options)
+
+
+@cache
+def _environment() -> "Environment":
+    """One for the process: to make one takes longer than to load a model."""
+    from ai_edge_litert.environment import Environment
+
+    atexit.register(_hush)
+    return Environment.create()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """LiteRT tells of everything it does on the error stream, beneath Python, and cannot be asked not to."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    _hush()
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _hush() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)

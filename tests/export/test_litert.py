@@ -1,0 +1,98 @@
+"""A TFLite file answers as the step it was written from."""
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from arch.specs import network_specs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nn.networks import SEEDS, random_frames, random_network
+from numpy.typing import NDArray
+from tiny import tiny_spec
+
+from movinet.arch.spec import NetworkSpec
+from movinet.arch.step import FEATURES, FRAMES, LOGITS, Past
+from movinet.export.litert import HEAD, STEP, file_shape, to_litert
+from movinet.nn.deploy import DeployedHead, DeployedStep
+from movinet.nn.movinet import MoViNet
+
+interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
+
+Arrays = dict[str, NDArray[Any]]
+PASTS = st.sampled_from(get_args(Past))
+
+
+def runner(file: bytes, signature: str = STEP) -> Any:
+    return interpreter.Interpreter(model_content=file, num_threads=1).get_signature_runner(signature)
+
+
+def state_of_file(step: DeployedStep, streams: int) -> Arrays:
+    return {
+        port.name: np.moveaxis(tensor.numpy(), 1, -1).reshape(file_shape(port, streams))
+        for port, tensor in zip(step.signature.state, step.begin(streams), strict=True)
+    }
+
+
+def channels_last(frames: torch.Tensor) -> NDArray[np.float32]:
+    return frames.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def random_step(spec: NetworkSpec, seed: int, past: Past = "frames", frames: int = 1) -> tuple[MoViNet, DeployedStep]:
+    if spec.positional_encoding and spec.position_limit is None:
+        spec = spec.with_options(position_limit=3)
+    network = random_network(spec, seed)
+    assert isinstance(network, MoViNet)
+    return network, DeployedStep(network, past=past, frames=frames)
+
+
+@settings(max_examples=40)
+@given(spec=network_specs(causal=True), seed=SEEDS, past=PASTS, streams=st.integers(1, 3), frames=st.integers(1, 3))
+def test_every_variant_answers_like_the_network_over_20_frames(
+    spec: NetworkSpec, seed: int, past: Past, streams: int, frames: int
+) -> None:
+    network, step = random_step(spec, seed, past, frames)
+    run, state = runner(to_litert(step, streams=streams)), state_of_file(step, streams)
+    clip = random_frames(streams, 20 // frames * frames, spec.size, seed)
+    theirs = None
+    for t in range(0, clip.shape[2], frames):
+        chunk = clip[:, :, t : t + frames]
+        images = chunk.permute(2, 0, 1, 3, 4).flatten(0, 1)  # time before stream
+        outputs = run(**{FRAMES: channels_last(images)}, **state)
+        known = state | outputs
+        state = {name: known[source] for name, source in step.signature.carry.items()}
+        with torch.inference_mode():
+            logits, theirs = network.step(chunk, theirs)
+        scale = max(logits.abs().max().item(), 1e-3)
+        np.testing.assert_allclose(outputs[LOGITS], logits.numpy(), rtol=0, atol=1e-4 * scale)
+
+
+@settings(max_examples=5)
+@given(spec=network_specs(causal=True), seed=SEEDS, streams=st.integers(1, 3))
+def test_the_head_can_be_asked_apart(spec: NetworkSpec, seed: int, streams: int) -> None:
+    network, whole = random_step(spec, seed)
+    step = DeployedStep(network, predict=False, past="frames")
+    file = to_litert(step, DeployedHead(network), streams)
+    inputs = {FRAMES: channels_last(random_frames(streams, 1, whole.spec.size, seed)[:, :, 0])}
+    inputs |= state_of_file(step, streams)
+    features = runner(file)(**inputs)[FEATURES]
+    logits = runner(file, HEAD)(features=features)[LOGITS]
+    expected = runner(to_litert(whole, streams=streams))(**inputs)[LOGITS]
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_tensors_are_those_of_the_signature() -> None:
+    _, step = random_step(tiny_spec(), 0)
+    run = runner(to_litert(step, streams=2))
+    inputs, outputs = run.get_input_details(), run.get_output_details()
+    assert {name: tuple(tensor["shape"]) for name, tensor in inputs.items()} == {
+        port.name: file_shape(port, 2) for port in step.signature.inputs
+    }
+    assert {name: tuple(tensor["shape"]) for name, tensor in outputs.items()} == {
+        port.name: file_shape(port, 2) for port in step.signature.outputs
+    }
+    assert all(
+        tensor["dtype"] == np.dtype(port.dtype)
+        for port, tensor in ((port, inputs[port.name]) for port in step.signature.inputs)
+    )

@@ -1,0 +1,122 @@
+"""The LiteRT engine steps streams like the network itself, and says nothing while it does."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from arch.specs import network_specs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nn.networks import SEEDS, random_frames, random_network
+from numpy.typing import NDArray
+from tiny import tiny_spec
+
+from movinet.arch.spec import NetworkSpec
+from movinet.errors import MovinetError
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.engine import fresh_stream
+from movinet.runtime.litert_engine import LiteRTEngine
+from movinet.runtime.torch_engine import TorchEngine
+
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+
+
+def network_of(spec: NetworkSpec, seed: int) -> MoViNet:
+    if spec.positional_encoding and spec.position_limit is None:
+        spec = spec.with_options(position_limit=3)
+    network = random_network(spec, seed)
+    assert isinstance(network, MoViNet)
+    return network
+
+
+def images(streams: int, count: int, size: tuple[int, int], seed: int) -> NDArray[np.float32]:
+    """(count, streams, H, W, 3)."""
+    frames: NDArray[np.float32] = random_frames(streams, count, size, seed).permute(2, 0, 3, 4, 1).contiguous().numpy()
+    return frames
+
+
+def assert_near(actual: Any, expected: Any, tolerance: float = 1e-4) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(np.abs(expected).max(), 1e-3))
+
+
+@settings(max_examples=12)
+@given(
+    spec=network_specs(causal=True), seed=SEEDS, streams=st.integers(1, 3), asked=st.lists(st.booleans(), min_size=9)
+)
+def test_answers_like_the_network_whether_asked_or_not(
+    spec: NetworkSpec, seed: int, streams: int, asked: list[bool]
+) -> None:
+    network = network_of(spec, seed)
+    engine = LiteRTEngine(network, streams=streams, threads=1)
+    ours, theirs = engine.begin(), None
+    for frames, predict in zip(images(streams, len(asked), spec.size, seed), asked, strict=True):
+        made = engine.step(frames, ours, predict)
+        with torch.inference_mode():
+            expected, theirs = network.step(torch.from_numpy(frames).permute(0, 3, 1, 2)[:, :, None], theirs)
+        assert (made is None) != predict
+        if made is not None:
+            assert_near(made, expected.numpy())
+
+
+def test_streams_change_rows_and_engines() -> None:
+    network = network_of(tiny_spec(), 0)
+    engine, other = LiteRTEngine(network, streams=2, threads=1), TorchEngine(network)
+    state = engine.begin()
+    frames = images(2, 8, network.spec.size, 0)
+    for t in range(5):
+        engine.step(frames[t], state)
+    first, second = engine.take(state, 0), engine.take(state, 1)
+    expected = engine.step(frames[5], state)
+    assert expected is not None
+    engine.put(state, 0, second)
+    engine.put(state, 1, first)
+    made = engine.step(frames[5, ::-1], state)
+    assert made is not None
+    np.testing.assert_array_equal(made, expected[::-1])
+
+    engine.put(state, 0, fresh_stream(engine.signature, network.spec.decay))
+    alone = other.begin()
+    for t in range(6, 8):
+        made, expected = engine.step(frames[t], state), other.step(frames[t, :1], alone)
+        assert made is not None
+        assert_near(made[:1], expected)
+
+
+def test_answers_are_the_callers_own() -> None:
+    network = network_of(tiny_spec(), 0)
+    engine = LiteRTEngine(network, threads=1)
+    state = engine.begin()
+    first, second = images(1, 2, network.spec.size, 0)
+    kept = engine.step(first, state)
+    assert kept is not None
+    copy = kept.copy()
+    engine.step(second, state)
+    np.testing.assert_array_equal(kept, copy)
+
+
+def test_other_precisions_are_refused() -> None:
+    with pytest.raises(ValueError, match="bfloat16"):
+        LiteRTEngine(network_of(tiny_spec(), 0), precision="bfloat16")
+
+
+def test_without_litert_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(MovinetError, match=r"movinet\[litert\]"):
+        LiteRTEngine(network_of(tiny_spec(), 0))
+
+
+def test_the_error_stream_stays_clean() -> None:
+    code = """
+import sys, numpy as np
+sys.path.insert(0, "tests")
+from tiny import tiny_spec
+from movinet.nn.movinet import MoViNet
+from movinet.runtime.litert_engine import LiteRTEngine
+engine = LiteRTEngine(MoViNet(tiny_spec()).eval(), threads=1)
+engine.step(np.zeros((1, 24, 32, 3), np.float32), engine.begin())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
