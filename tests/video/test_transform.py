@@ -115,6 +115,19 @@ def test_refuses_with_a_hint(rgb, words: str) -> None:
         Transform((8, 8), 8, 5.0)(rgb)
 
 
+def test_images_are_the_same_with_channels_last_and_never_the_callers_memory() -> None:
+    transform = Transform((8, 8), 8, 5.0, (-1.0, 1.0))
+    for shape in ((8, 8, 3), (2, 11, 17, 3)):
+        rgb = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        images = transform.images(rgb)
+        assert torch.equal(images, transform(rgb).permute(1, 2, 3, 0))
+        assert images.is_contiguous()
+        levels = transform.image_levels(rgb)
+        before = levels.clone()
+        rgb[...] = 0
+        assert torch.equal(levels, before)
+
+
 def test_dictionary_round_trip_through_json() -> None:
     transform = Transform((172, 180), 200, 12.5, (-1.0, 1.0))
     assert Transform.from_dict(json.loads(json.dumps(transform.to_dict()))) == transform

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.nn.movinet import MoViNet, check_frames
-from movinet.nn.state import FRAME_COUNT, State, join_states, select_streams
+from movinet.nn.state import DECAY, FRAME_COUNT, State, decay_from_seconds, join_states, select_streams
 
 
 class Ensemble(nn.Module):
@@ -136,6 +136,16 @@ class Ensemble(nn.Module):
 def build(spec: Spec) -> MoViNet | Ensemble:
     """The network or ensemble a specification describes, with fresh weights."""
     return Ensemble(spec) if isinstance(spec, EnsembleSpec) else MoViNet(spec)
+
+
+def decays(spec: Spec, seconds: float) -> dict[str, float]:
+    """The entries of a state that hold γ, with the γ of a memory of so many seconds at each network's own rate."""
+    if isinstance(spec, EnsembleSpec):
+        return {
+            f"members.{i}.{DECAY}": decay_from_seconds(seconds, spec.fps * float(member.rate))
+            for i, member in enumerate(spec.members)
+        }
+    return {DECAY: decay_from_seconds(seconds, spec.fps)}
 
 
 def _member_state(state: State, member: int) -> State:

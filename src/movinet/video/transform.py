@@ -61,16 +61,27 @@ class Transform:
 
     def levels(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
         """The same, before it is scaled: uint8 (3, T, h, w)."""
-        frames = _checked(rgb)  # (T, H, W, 3) uint8
+        return self._cropped(_checked(rgb)).permute(1, 0, 2, 3).contiguous()
+
+    def images(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
+        """The same with channels last, as engines take them: float32 (T, h, w, 3)."""
+        return self.scaled(self.image_levels(rgb))
+
+    def image_levels(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
+        """The same with channels last, before it is scaled: uint8 (T, h, w, 3), a copy."""
+        return self._cropped(_checked(rgb)).permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+
+    def _cropped(self, frames: Tensor) -> Tensor:
+        """(T, H, W, 3) to (T, 3, h, w), any strides."""
         crop_h, crop_w = self.size
         if not len(frames):
-            return torch.empty((3, 0, crop_h, crop_w), dtype=torch.uint8, device=frames.device)
+            return torch.empty((0, 3, crop_h, crop_w), dtype=torch.uint8, device=frames.device)
         height, width = self.resized(frames.shape[1], frames.shape[2])
         frames = frames.permute(0, 3, 1, 2)
         if frames.shape[2:] != (height, width):
             frames = _resize(frames, height, width)
         top, left = (height - crop_h) // 2, (width - crop_w) // 2
-        return frames[:, :, top : top + crop_h, left : left + crop_w].permute(1, 0, 2, 3).contiguous()
+        return frames[:, :, top : top + crop_h, left : left + crop_w]
 
     def scaled(self, levels: Tensor) -> Tensor:
         """uint8 levels of any shape and device, such as a batch of what `levels` gives, in `scale`'s range: float32.
