@@ -130,14 +130,13 @@ def test_memory_forgets_and_reset_keeps_it() -> None:
     recognizer.push(image)
     recognizer.reset()
     recognizer.push(image)
-    assert recognizer._state is not None
-    gamma = recognizer._state["decay"].item()
+    gamma = recognizer.engine.take(recognizer._batch, 0)[0].item()
     assert gamma ** (2.0 * 5) == pytest.approx(np.exp(-1), rel=1e-4)
 
 
 def test_a_saved_state_goes_on_as_if_nothing_had_happened(weights: Path, tmp_path: Path) -> None:
     images = frames(9)
-    one, two = Recognizer.load(weights), Recognizer.load(weights)
+    one, two = Recognizer.load(weights, engine="torch"), Recognizer.load(weights, engine="torch")
     for image in images[:5]:
         one.push(image)
     one.save_state(tmp_path / "state.safetensors")
@@ -189,7 +188,7 @@ def test_positions_stop_at_the_training_length() -> None:
 
 def test_bfloat16_answers_much_like_float32(weights: Path) -> None:
     images = frames(6)
-    full, half = Recognizer.load(weights), Recognizer.load(weights, dtype=torch.bfloat16)
+    full, half = Recognizer.load(weights), Recognizer.load(weights, precision="bfloat16", engine="torch")
     for image in images:
         a, b = full.push(image), half.push(image)
     assert a is not None

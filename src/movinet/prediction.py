@@ -1,6 +1,7 @@
 """A network's answer for a person to read."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,16 @@ class Prediction:
     frames: int  # frames of the stream the network has seen
     probabilities: NDArray[np.float32]  # (classes,), summing to 1 unless the network is multi-label
     info: WeightsInfo
+
+    @classmethod
+    def of_logits(cls, logits: NDArray[np.float32], time: float, frames: int, info: WeightsInfo) -> Self:
+        """From what a network puts out (classes,)."""
+        if info.multi_label:
+            probabilities = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        else:
+            exponentials = np.exp(logits - logits.max())
+            probabilities = exponentials / exponentials.sum()
+        return cls(time, frames, probabilities.astype(np.float32), info)
 
     def __repr__(self) -> str:
         return f"Prediction({self.time:.2f} s, frame {self.frames}: {self.label} {self.confidence:.0%})"

@@ -13,14 +13,17 @@ from movinet.arch.spec import EnsembleSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
 from movinet.nn.fold import fold
-from movinet.nn.state import FRAME_COUNT, State, decay_from_seconds
+from movinet.nn.state import decay_from_seconds
 from movinet.prediction import Prediction
+from movinet.runtime.choose import EngineKind, create_engine
+from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.torch_engine import dtype_of
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
 from movinet.weights.load import Loaded, load_weights, with_position_limits
 
-_STATE_KEY = "movinet_state"
+_STATE_KEY, _FRAMES_SEEN = "movinet_state", "frames_seen"
 
 
 class Recognizer:
@@ -36,8 +39,10 @@ class Recognizer:
         self,
         loaded: Loaded,
         *,
+        engine: EngineKind = "auto",
+        precision: Precision = "float32",
+        threads: int | None = None,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
@@ -46,8 +51,10 @@ class Recognizer:
 
         Args:
             loaded: a network and what is known of its weights.
-            device: where it runs.
-            dtype: of its weights and activations.
+            engine: what runs a stream network: "auto" takes the quickest that is installed, "torch" needs nothing.
+            precision: what it computes in; not every engine has every one.
+            threads: of the processor, where the engine is not torch's; all by default.
+            device: where the engines of torch run.
             memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, which is
                 right for clips and wrong for a camera that runs all day.
             on_gap: what `push` does when frames were missing for more than `max_gap` seconds, or time ran backwards.
@@ -55,13 +62,23 @@ class Recognizer:
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
-        self.info = loaded.info
-        self.model = fold(loaded.model).to(device=device, dtype=dtype)
-        self.device, self.dtype = torch.device(device), dtype
+        self.info, self.model = loaded.info, loaded.model
+        self.device = torch.device(device)
+        self._engine: Engine[Any] | None = None
+        if self.info.spec.causal:
+            size = self.info.transform.size
+            self._engine = create_engine(
+                self.model, engine, size=size, precision=precision, threads=threads, device=device
+            )
+            self._batch = self._engine.begin()
+            self._beginning = self._engine.take(self._batch, 0)
+        else:
+            self._dtype = dtype_of(precision)
+            self._folded = fold(self.model).to(device=self.device, dtype=self._dtype)
         self._period = 1.0 / self.info.transform.fps
         self._pace = Pace(self.info.transform.fps, max_gap)
         self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
-        self._state: State | None = None
+        self._seen = 0  # frames of the stream
 
     @classmethod
     def load(
@@ -71,8 +88,10 @@ class Recognizer:
         labels: str | Path | None = None,
         options: dict[str, Any] | None = None,
         offline: bool = False,
+        engine: EngineKind = "auto",
+        precision: Precision = "float32",
+        threads: int | None = None,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
@@ -84,8 +103,28 @@ class Recognizer:
         """
         loaded = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
         return cls(
-            with_position_limits(loaded), device=device, dtype=dtype, memory=memory, on_gap=on_gap, max_gap=max_gap
+            with_position_limits(loaded),
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
+            memory=memory,
+            on_gap=on_gap,
+            max_gap=max_gap,
         )
+
+    @property
+    def engine(self) -> Engine[Any]:
+        """What runs the stream.
+
+        Raises:
+            MovinetError: the network is a base network, which has no streams.
+        """
+        if self._engine is None:
+            raise MovinetError(
+                f"{self.info.name} is a base network: it sees whole clips only; take a stream network to watch frames"
+            )
+        return self._engine
 
     def push(self, rgb: NDArray[np.uint8], time: float | None = None) -> Prediction | None:
         """Show the network the stream's next frame.
@@ -103,17 +142,19 @@ class Recognizer:
             ValueError: the frame has another type or shape.
             MovinetError: the network is a base network, which has no streams.
         """
-        self._need_stream()
+        engine = self.engine
         if time is not None:
             if self.on_gap == "reset" and self._pace.is_gap(time):
                 self.reset()
             if not self._pace.is_due(time):
                 return None
-        frames = self.info.transform(rgb)[None].to(self.device, self.dtype)  # (1, 3, 1, h, w)
-        with torch.inference_mode():
-            logits, self._state = self.model.step(frames, self._state or self._fresh_state())
-        seen = int(self._state[FRAME_COUNT][0])
-        return self._prediction(logits[0], time if time is not None else (seen - 1) * self._period, seen)
+        if self._seen == 0:
+            self._begin()
+        logits = engine.step(self.info.transform.images(rgb).numpy(), self._batch)
+        assert logits is not None
+        self._seen += 1
+        when = time if time is not None else (self._seen - 1) * self._period
+        return Prediction.of_logits(logits[0], when, self._seen, self.info)
 
     def stream(self, path: str | Path, start: float = 0.0, end: float | None = None) -> Iterator[Prediction]:
         """Recognise a video file or image folder frame by frame, from its beginning, in constant memory.
@@ -122,7 +163,7 @@ class Recognizer:
             VideoError: it cannot be read.
             MovinetError: the network is a base network.
         """
-        self._need_stream()
+        _ = self.engine  # a base network is refused before the file is looked for
         self.reset()
         for frame in read_frames(path, fps=self.info.transform.fps, start=start, end=end):
             prediction = self.push(frame.rgb)
@@ -143,12 +184,13 @@ class Recognizer:
             return prediction
         clip = read_clip(path, self.info.transform, start, end)
         with torch.inference_mode():
-            logits = self.model(clip[None].to(self.device, self.dtype))
-        return self._prediction(logits[0], (clip.shape[1] - 1) * self._period, clip.shape[1])
+            logits = self._folded(clip[None].to(self.device, self._dtype))
+        last = (clip.shape[1] - 1) * self._period
+        return Prediction.of_logits(logits[0].float().cpu().numpy(), last, clip.shape[1], self.info)
 
     def reset(self) -> None:
         """Forget the stream: the next frame is its first."""
-        self._state = None
+        self._seen = 0
         self._pace.restart()
 
     def save_state(self, path: str | Path) -> None:
@@ -157,49 +199,49 @@ class Recognizer:
         Raises:
             MovinetError: no frame was seen yet, or the file cannot be written.
         """
-        from safetensors.torch import save
+        from safetensors.numpy import save
 
-        if self._state is None:
+        if self._seen == 0:
             raise MovinetError("there is no state to save: the stream has not begun")
-        tensors = {key: value.contiguous().cpu() for key, value in self._state.items()}
-        data = save(tensors, metadata={_STATE_KEY: self._weights_hash()})
-        write_atomically(path, data)
+        names = [port.name for port in self.engine.signature.state]
+        arrays = dict(zip(names, map(np.ascontiguousarray, self.engine.take(self._batch, 0)), strict=True))
+        arrays[_FRAMES_SEEN] = np.array([self._seen])
+        write_atomically(path, save(arrays, metadata={_STATE_KEY: self._weights_hash()}))
 
     def restore_state(self, path: str | Path) -> None:
         """Go on with a stream saved by `save_state` with the same weights.
 
         Raises:
-            WeightsError: the file cannot be read, or belongs to other weights.
+            WeightsError: the file cannot be read, belongs to other weights, or was saved by an engine that holds its
+                past in another form.
         """
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(path, framework="np") as file:
                 if (file.metadata() or {}).get(_STATE_KEY) != self._weights_hash():
                     raise WeightsError(f"{path}: the state was saved with other weights than {self.info.name}")
-                state = {key: file.get_tensor(key).to(self.device) for key in file.keys()}  # noqa: SIM118
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: cannot read the state: {error}") from error
-        self._state = state
+        seen = int(arrays.pop(_FRAMES_SEEN, np.zeros(1))[0])
+        ports = self.engine.signature.state
+        if {port.name: port.shape for port in ports} != {name: array.shape for name, array in arrays.items()}:
+            raise WeightsError(
+                f"{path}: the state was saved by an engine that holds the past in another form than {self.engine.kind}"
+            )
+        self.engine.put(self._batch, 0, [arrays[port.name] for port in ports])
+        self._seen = seen
         self._pace.restart()
 
-    def _fresh_state(self) -> State:
-        state = self.model.init_state(1, self.info.transform.size, self.dtype, self.device)
+    def _begin(self) -> None:
+        stream = [array.copy() for array in self._beginning]
         if self.memory is not None:
-            for key, gamma in _decays(self.info.spec, self.memory).items():
-                state[key].fill_(gamma)
-        return state
-
-    def _prediction(self, logits: torch.Tensor, time: float, frames: int) -> Prediction:
-        logits = logits.float()
-        probabilities = logits.sigmoid() if self.info.multi_label else logits.softmax(-1)
-        return Prediction(time, frames, probabilities.cpu().numpy(), self.info)
-
-    def _need_stream(self) -> None:
-        if not self.info.spec.causal:
-            raise MovinetError(
-                f"{self.info.name} is a base network: it sees whole clips only; take a stream network to watch frames"
-            )
+            decays = _decays(self.info.spec, self.memory)
+            for port, array in zip(self.engine.signature.state, stream, strict=True):
+                if port.name in decays:
+                    array[...] = decays[port.name]
+        self.engine.put(self._batch, 0, stream)
 
     def _weights_hash(self) -> str:
         digest = hashlib.sha256()

@@ -103,7 +103,8 @@ class DeployedStep(nn.Module):
         for mean, share in zip(_each(self.project(x).mean((2, 3)), self.frames), mix, strict=True):
             pooled = pooled + share * (mean - pooled)
         new.append(pooled)
-        return (pooled if self.head is None else self.head(pooled), *new)
+        features = pooled.to(x.dtype)
+        return (features if self.head is None else self.head(features), *new)
 
     def begin(self, streams: int = 1) -> list[Tensor]:
         """The state of streams that have seen nothing."""
@@ -267,7 +268,8 @@ class DeployedExcitation(nn.Module):
         for t, x in enumerate(frames):
             mean = x.mean((2, 3))
             pool = pool + now.mix[t] * (mean - pool)
-            hidden = self.reduce(torch.cat([pool, mean], 1) if self.beside_frame else pool)
+            seen = pool.to(mean.dtype)  # pools stay in float32
+            hidden = self.reduce(torch.cat([seen, mean], 1) if self.beside_frame else seen)
             if self.positions is not None:
                 hidden = hidden + F.embedding(now.positions[t][:, 0], self.positions)
             gates = GATES[self.gate](self.expand(ACTIVATIONS[self.activation](hidden)))

@@ -9,7 +9,7 @@ from movinet.nn.fold import fold
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import State
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
-from movinet.runtime.torch_engine import DTYPES
+from movinet.runtime.torch_engine import dtype_of
 
 
 class PlainEngine:
@@ -35,10 +35,8 @@ class PlainEngine:
             precision: of weights and activations; "int8" is not to be had here.
             device: where it runs.
         """
-        if precision not in DTYPES:
-            raise ValueError(f"torch runs in {', '.join(DTYPES)}, not in {precision}")
         self.precision, self.streams = precision, streams
-        self.device, self.dtype, self.size = torch.device(device), DTYPES[precision], size or model.spec.size
+        self.device, self.dtype, self.size = torch.device(device), dtype_of(precision), size or model.spec.size
         self.model = fold(model).to(device=self.device, dtype=self.dtype)
         ports = tuple(
             Port(name, tuple(tensor.shape[1:]), "int32" if tensor.dtype == torch.int64 else "float32")

@@ -15,11 +15,22 @@ from movinet.runtime.engine import Frames, Logits, Precision, StreamState
 
 Part = TypeVar("Part", bound=nn.Module)
 
-DTYPES: dict[Precision, torch.dtype] = {
+_DTYPES: dict[Precision, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """Torch's name for a precision.
+
+    Raises:
+        ValueError: torch does not run networks in it.
+    """
+    if precision not in _DTYPES:
+        raise ValueError(f"torch runs in {', '.join(_DTYPES)}, not in {precision}")
+    return _DTYPES[precision]
 
 
 @dataclass
@@ -52,10 +63,8 @@ class TorchEngine:
             compiled: by torch.compile, which wants a C++ compiler and takes half a minute.
             device: where it runs.
         """
-        if precision not in DTYPES:
-            raise ValueError(f"torch runs in {', '.join(DTYPES)}, not in {precision}")
         self.kind, self.precision, self.streams = "compile" if compiled else "torch", precision, streams
-        self.device, self.dtype = torch.device(device), DTYPES[precision]
+        self.device, self.dtype = torch.device(device), dtype_of(precision)
         step = DeployedStep(model, size, "sums", predict=False, overwrite=not compiled)
         self.signature = step.signature
         self._step = _for_inference(step, self.device, self.dtype)
