@@ -20,6 +20,7 @@ FLOORS = [
     {"events", "__init__"},
     {"watching"},
     {"train"},
+    {"search"},
     {"cli"},
     {"__main__"},
 ]

@@ -31,8 +31,8 @@ def a_log(steps: int, per_epoch: int, *scores: str) -> Log:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """What is drawn, beside the file."""
     drawn: list[Figure] = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda figure, path: (drawn.append(figure), save(figure, path)))
+    save = plots.save_figure
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: (drawn.append(figure), save(figure, path)))
     return drawn
 
 

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from movinet.cli import data, exporting, networks, recognise, training  # noqa: F401  (their commands join the app)
+from movinet.cli import data, exporting, networks, recognise, searching, training  # noqa: F401  (their commands join the app)
 from movinet.cli.app import app
 from movinet.cli.console import complain, err
 from movinet.errors import MovinetError

@@ -234,7 +234,7 @@ def _run(
         raise MovinetError(f"--checkpoint-minutes must be positive, got {checkpoint_minutes}")
     if not dry_run and not resume and (folder / RECIPE).exists():
         raise MovinetError(f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another --out")
-    workers, threads = _shares(machine)
+    workers, threads = shares(machine)
     with progress_bar("downloading") as progress:
         prepared = prepare(recipe, offline=offline, progress=progress)  # what is wrong is said before processes begin
     everywhere = machine.processes * machine.nodes
@@ -272,7 +272,7 @@ def _run(
     return 0 if result.finished or not fabric.is_global_zero else 130
 
 
-def _shares(machine: Machine) -> tuple[int, int]:
+def shares(machine: Machine) -> tuple[int, int]:
     """Workers and threads of each process: on a processor they share its cores, since threads that wait for one another
     and for a core lose more than they gain."""
     cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_INK, _FAINT, _LINE = "#24272b", "#80858c", "#e3e5e8"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK, FAINT, LINE = "#24272b", "#80858c", "#e3e5e8"
 _RIGHT, _WRONG = ("#f4f5f6", "#9ecae1", "#0068a8"), ("#f4f5f6", "#fdbe85", "#d94801")  # from never to always
 _SCORES = {"top1": "top-1 accuracy", "map": "mean average precision", "top5": "top-5 accuracy"}
 _MOST = 40  # classes in a matrix with names
@@ -38,7 +38,7 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
     Raises:
         MovinetError: The picture cannot be written, or matplotlib is missing.
     """
-    figure = _figure(12.0, 2.5)
+    figure = new_figure(12.0, 2.5)
     figure.subplots_adjust(left=0, right=1, top=1, bottom=0, wspace=0.18)
     loss, score, rate = figure.subplots(1, 3)
     for axes, title in (
@@ -46,7 +46,7 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
         (score, "Validation"),
         (rate, "Learning rate"),
     ):
-        _plain_axes(axes, title)
+        plain_axes(axes, title)
     if len(runs) == 1:
         (log,) = runs.values()
         _curves_of_one(loss, score, log)
@@ -54,26 +54,26 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
             _mark_epochs(axes, log)
     else:
         shown = next((name for name in _SCORES if any(_has(log.epochs, name) for log in runs.values())), "top1")
-        score.set_title(f"Validation {_SCORES[shown]}", loc="left", pad=12, **_HEADLINE)
+        score.set_title(f"Validation {_SCORES[shown]}", loc="left", pad=12, **HEADLINE)
         for n, (name, log) in enumerate(runs.items()):
-            _curves_of_several(loss, score, log, shown, name, _COLOURS[n % len(_COLOURS)])
+            _curves_of_several(loss, score, log, shown, name, COLOURS[n % len(COLOURS)])
     for n, log in enumerate(runs.values()):
-        colour = _COLOURS[n % len(_COLOURS)] if len(runs) > 1 else _INK
+        colour = COLOURS[n % len(COLOURS)] if len(runs) > 1 else INK
         rate.plot(*_thinned(log.steps, "rate"), color=colour, linewidth=1.5)
     _limit_loss(loss, runs.values())
-    score.yaxis.set_major_formatter(lambda value, _: _percent(value))
+    score.yaxis.set_major_formatter(lambda value, _: percent(value))
     rate.set_ylim(bottom=0)
     rate.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     for axes in (loss, score, rate):
-        axes.set_xlabel("steps", color=_FAINT, fontsize=9, loc="right", labelpad=2)
-        axes.xaxis.set_major_formatter(lambda value, _: _thousands(value))
+        axes.set_xlabel("steps", color=FAINT, fontsize=9, loc="right", labelpad=2)
+        axes.xaxis.set_major_formatter(lambda value, _: thousands(value))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(left=0)
         if axes.get_legend_handles_labels()[0] and axes is not rate:
-            legend = axes.legend(frameon=False, fontsize=9, labelcolor=_INK, handlelength=1.4)
+            legend = axes.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4)
             for text in legend.get_texts():
                 text.set_parse_math(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], path: str | Path) -> None:
@@ -91,20 +91,20 @@ def confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], pa
     counts = np.asarray(counts)
     if not len(labels) or counts.shape != (len(labels), len(labels)):
         raise ValueError(f"counts of shape {counts.shape} for {len(labels)} labels")
-    _save((_whole_matrix if len(labels) <= _MOST else _lists)(counts, labels), path)
+    save_figure((_whole_matrix if len(labels) <= _MOST else _lists)(counts, labels), path)
 
 
 def _curves_of_one(loss: "Axes", score: "Axes", log: Log) -> None:
     steps, losses = _thinned(log.steps, "loss")
-    loss.plot(steps, losses, color=_COLOURS[0], linewidth=0.6, alpha=0.25)
-    loss.plot(steps, _smoothed(losses), color=_COLOURS[0], linewidth=1.8, label="training")
+    loss.plot(steps, losses, color=COLOURS[0], linewidth=0.6, alpha=0.25)
+    loss.plot(steps, _smoothed(losses), color=COLOURS[0], linewidth=1.8, label="training")
     if _has(log.epochs, "loss"):
-        _epoch_curve(loss, log, "loss", _COLOURS[1], "validation")
+        _epoch_curve(loss, log, "loss", COLOURS[1], "validation")
     shown = [name for name in _SCORES if _has(log.epochs, name)]
-    for colour, name in zip((_COLOURS[1], _COLOURS[2], _COLOURS[0]), shown, strict=False):
+    for colour, name in zip((COLOURS[1], COLOURS[2], COLOURS[0]), shown, strict=False):
         _epoch_curve(score, log, name, colour, _SCORES[name])
     for name in shown[:1]:
-        _mark_best(score, log, name, _COLOURS[1])
+        _mark_best(score, log, name, COLOURS[1])
 
 
 def _curves_of_several(loss: "Axes", score: "Axes", log: Log, shown: str, name: str, colour: str) -> None:
@@ -130,7 +130,7 @@ def _mark_best(axes: "Axes", log: Log, name: str, colour: str) -> None:
     step, value = log.epochs["step"][best], values[best]
     axes.plot([step], [value], marker="o", markersize=7, color="none", markeredgecolor=colour, markeredgewidth=1.5)
     axes.annotate(
-        _percent(value, 1), (step, value), (0, 7), textcoords="offset points", ha="center", color=colour, fontsize=9
+        percent(value, 1), (step, value), (0, 7), textcoords="offset points", ha="center", color=colour, fontsize=9
     )
 
 
@@ -146,9 +146,9 @@ def _mark_epochs(axes: "Axes", log: Log) -> None:
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, len(ends)) if len(ends) / n <= 8)
     top = axes.secondary_xaxis("top")
     top.set_xticks(ends[every - 1 :: every], [str(n) for n in range(every, len(ends) + 1, every)])
-    top.tick_params(length=2, colors=_FAINT, labelsize=8, pad=1)
+    top.tick_params(length=2, colors=FAINT, labelsize=8, pad=1)
     top.spines["top"].set_visible(False)
-    top.set_xlabel("epochs", color=_FAINT, fontsize=8, loc="right", labelpad=2)
+    top.set_xlabel("epochs", color=FAINT, fontsize=8, loc="right", labelpad=2)
 
 
 def _limit_loss(axes: "Axes", logs: Iterable[Log]) -> None:
@@ -188,7 +188,7 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _headline(counts: NDArray[np.integer[Any]]) -> str:
     total = int(counts.sum())
-    return f"{_percent(np.trace(counts) / total, 1)} of {_thousands(total)} clips are right" if total else "No clips"
+    return f"{percent(np.trace(counts) / total, 1)} of {thousands(total)} clips are right" if total else "No clips"
 
 
 def _strengths(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
@@ -215,7 +215,7 @@ def _whole_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "F
     names = [_shortened(label, 28) for label in labels]
     cell = float(np.interp(n, [4, 12, 25, _MOST], [0.75, 0.5, 0.34, 0.24]))  # inches
     font = float(np.interp(cell, [0.24, 0.5], [7.0, 10.0]))
-    figure = _figure(n * cell, n * cell)
+    figure = new_figure(n * cell, n * cell)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(_shaded(strengths), aspect="auto")
     axes.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
@@ -223,35 +223,35 @@ def _whole_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "F
     axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=min(2.0, 4 * cell))
-    axes.tick_params(which="both", length=0, labelsize=font, colors=_INK)
+    axes.tick_params(which="both", length=0, labelsize=font, colors=INK)
     axes.spines[:].set_visible(False)
     for row, column in zip(*np.nonzero(counts), strict=True):
         number = str(counts[row, column])
         size = min(font, 72 * cell * 0.85 / (0.65 * len(number)))
-        colour = "white" if strengths[row, column] > 0.6 else _INK
+        colour = "white" if strengths[row, column] > 0.6 else INK
         axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=size)
     for row, right in enumerate(np.diag(counts)):
-        share = _percent(right / of[row]) if of[row] else "–"
-        axes.text(n - 0.4, row, share, ha="left", va="center", color=_FAINT, fontsize=font)
-    above: dict[str, Any] = {"va": "bottom", "color": _FAINT, "fontsize": font}
+        share = percent(right / of[row]) if of[row] else "–"
+        axes.text(n - 0.4, row, share, ha="left", va="center", color=FAINT, fontsize=font)
+    above: dict[str, Any] = {"va": "bottom", "color": FAINT, "fontsize": font}
     axes.text(-0.6, -0.6, "class ↓", ha="right", **above)
     axes.text(-0.5, -0.6, "taken for →", ha="left", **above)
     axes.text(n - 0.4, -0.6, "right", ha="left", **above)
-    axes.set_title(_headline(counts), loc="left", pad=font + 26, **_HEADLINE)
+    axes.set_title(_headline(counts), loc="left", pad=font + 26, **HEADLINE)
     return figure
 
 
 def _lists(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
-    figure = _figure(13.0, 7.0)
+    figure = new_figure(13.0, 7.0)
     of, right = counts.sum(1), np.diag(counts)
-    figure.text(0.0, 1.03, f"{_headline(counts)}, {len(labels)} classes", **_HEADLINE)
+    figure.text(0.0, 1.03, f"{_headline(counts)}, {len(labels)} classes", **HEADLINE)
 
     shares = np.where(of > 0, right / np.maximum(of, 1), np.inf)
     hardest = np.argsort(shares, kind="stable")[: min(_LISTED, int((of > 0).sum()))]
     names = [_shortened(labels[n], 30) for n in hardest]
     notes = [f"{right[n]} of {of[n]} right" for n in hardest]
     axes = figure.add_axes((0.2, 0, 0.15, 0.95))
-    _bars(axes, "Hardest classes", names, [shares[n] for n in hardest], notes, _COLOURS[0])
+    _bars(axes, "Hardest classes", names, [shares[n] for n in hardest], notes, COLOURS[0])
 
     wrong = counts - np.diag(right)
     order = np.argsort(-wrong, axis=None, kind="stable")[: min(_LISTED, int((wrong > 0).sum()))]
@@ -259,49 +259,52 @@ def _lists(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
     names = [f"{_shortened(labels[row], 24)} → {_shortened(labels[column], 24)}" for row, column in pairs]
     notes = [f"{wrong[pair]} of {of[pair[0]]}" for pair in pairs]
     axes = figure.add_axes((0.8, 0, 0.15, 0.95))
-    _bars(axes, "Most often confused", names, [wrong[pair] / of[pair[0]] for pair in pairs], notes, _COLOURS[1])
+    _bars(axes, "Most often confused", names, [wrong[pair] / of[pair[0]] for pair in pairs], notes, COLOURS[1])
     return figure
 
 
 def _bars(axes: "Axes", title: str, names: list[str], shares: list[float], notes: list[str], colour: str) -> None:
     axes.barh(range(len(shares)), shares, height=0.62, color=colour)
     for place, (share, note) in enumerate(zip(shares, notes, strict=True)):
-        axes.text(share, place, f"  {note}", va="center", color=_FAINT, fontsize=9)
+        axes.text(share, place, f"  {note}", va="center", color=FAINT, fontsize=9)
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(_LISTED - 0.4, -0.6)
     axes.set_xlim(0, max([*shares, 0.01]))
     axes.set_xticks([])
-    axes.set_title(title, loc="right", x=-0.04, color=_INK, fontsize=10, weight="bold", pad=8)
-    axes.tick_params(length=0, labelsize=9, colors=_INK)
+    axes.set_title(title, loc="right", x=-0.04, color=INK, fontsize=10, weight="bold", pad=8)
+    axes.tick_params(length=0, labelsize=9, colors=INK)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.spines["left"].set_color(_LINE)
+    axes.spines["left"].set_color(LINE)
 
 
 def _shortened(label: str, most: int) -> str:
     return label if len(label) <= most else label[: most - 1].rstrip() + "…"
 
 
-_HEADLINE: dict[str, Any] = {"color": _INK, "fontsize": 12, "weight": "bold"}
+HEADLINE: dict[str, Any] = {"color": INK, "fontsize": 12, "weight": "bold"}
 
 
-def _plain_axes(axes: "Axes", title: str) -> None:
-    axes.set_title(title, loc="left", pad=12, **_HEADLINE)
+def plain_axes(axes: "Axes", title: str) -> None:
+    """A headline, faint lines across, no frame."""
+    axes.set_title(title, loc="left", pad=12, **HEADLINE)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)
-    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=9, colors=_FAINT)
+    axes.tick_params(length=0, labelsize=9, colors=FAINT)
 
 
-def _percent(share: float, digits: int = 0) -> str:
+def percent(share: float, digits: int = 0) -> str:
+    """`12 %`"""
     return f"{100 * share:.{digits}f} %"
 
 
-def _thousands(number: float) -> str:
+def thousands(number: float) -> str:
+    """`12 000`"""
     return f"{number:,.0f}".replace(",", " ")
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
     """An empty picture, in inches."""
     try:
         from matplotlib.figure import Figure
@@ -310,7 +313,12 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), facecolor="white")
 
 
-def _save(figure: "Figure", path: str | Path) -> None:
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """As a PNG.
+
+    Raises:
+        MovinetError: It cannot be written.
+    """
     data = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box for a letter is no reason to complain

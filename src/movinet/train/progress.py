@@ -85,11 +85,15 @@ class ProgressDisplay:
     def epoch(self, row: Mapping[str, float], answers: object = None) -> None:
         """After every epoch: `epoch`, `loss`, its mean, and what there is of `validation_loss`, `validation_top1` …"""
         scores = {name.removeprefix("validation_"): row[name] for name in row if name.startswith("validation_")}
-        line = [f"{self._epoch_of(row)}  loss {row['loss']:.3f}"]
+        line = [f"loss {row['loss']:.3f}"]
         for name, value in scores.items():
             line.append(f"validation loss {value:.3f}" if name == "loss" else f"{_NAMES.get(name, name)} {value:.1%}")
-        self._say("  ".join(line) + ("  best so far" if self._is_best and scores else ""))
+        self.end_epoch(row, "  ".join(line) + ("  best so far" if self._is_best and scores else ""))
         self._is_best = False
+
+    def end_epoch(self, row: Mapping[str, float], line: str) -> None:
+        """Print a line about an epoch; what comes until the next update is no part of its time."""
+        self._say(f"{self._epoch_of(row)}  {line}")
         self._last_step = self.clock()
 
     def remaining(self) -> tuple[float, float]:
@@ -110,16 +114,18 @@ class ProgressDisplay:
     def _step_line(self) -> str:
         done = (int(self._row["step"]) - 1) % self.steps_per_epoch + 1
         left = _duration(self.remaining()[1])
-        return f"{self._epoch_of(self._row)}  {done}/{self.steps_per_epoch}  {'  '.join(self._figures())}  {left} left"
+        figures = "  ".join(self.figures(self._row))
+        return f"{self._epoch_of(self._row)}  {done}/{self.steps_per_epoch}  {figures}  {left} left"
 
     def _epoch_of(self, row: Mapping[str, float]) -> str:
         return f"epoch {int(row['epoch']):{len(str(self.epochs))}}/{self.epochs}"
 
-    def _figures(self) -> list[str]:
-        finite = math.isfinite(self._row["loss"]) and self._losses
-        loss = sum(self._losses) / len(self._losses) if finite else self._row["loss"]
+    def figures(self, row: Mapping[str, float]) -> list[str]:
+        """What is shown of the last update's row."""
+        finite = math.isfinite(row["loss"]) and self._losses
+        loss = sum(self._losses) / len(self._losses) if finite else row["loss"]
         speed = len(self._paces) / sum(self._paces) if self._paces else 0.0
-        return [f"loss {loss:.3f}", f"rate {self._row['rate']:.2g}", f"{speed:.3g} clips/s"]
+        return [f"loss {loss:.3f}", f"rate {row['rate']:.2g}", f"{speed:.3g} clips/s"]
 
     def _render(self) -> "RenderableType":
         from rich.console import Group
@@ -139,7 +145,7 @@ class ProgressDisplay:
             note = "validation" if done == total and name != "run" else f"{_duration(seconds)} left"
             bar = ProgressBar(total=total, completed=done, width=40)
             table.add_row(name, bar, Text(f"{done}/{total}", justify="right"), Text(note, style="dim"))
-        return Group(table, Text(" · ".join(self._figures()), style="dim"))
+        return Group(table, Text(" · ".join(self.figures(self._row)), style="dim"))
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,205 @@
+"""The command that finds networks: search."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from cyclopts import Parameter
+from rich.text import Text
+
+from movinet.cli.app import app, at_least_one, examples
+from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
+from movinet.cli.training import Machine, shares
+from movinet.errors import MovinetError
+from movinet.search import cost
+from movinet.search.loop import Observer
+from movinet.search.names import amount
+from movinet.search.progress import SearchDisplay
+from movinet.search.recipe import SearchRecipe, absolute, read_search
+from movinet.search.run import FOUND, Found, Prepared, begun_search, prepare
+from movinet.search.run import search as run_search
+from movinet.train.processes import connect
+from movinet.train.recipe import Gestures, Videos
+
+_HERE = Machine()
+
+
+@app.command(
+    help_epilogue=examples(
+        "movinet search recipes/search_gestures.yaml",
+        "movinet search recipes/search_gestures.yaml --target 2e6 --out runs/larger --dry-run",
+        "movinet search mine.yaml --data clips/ --device cuda",
+        "movinet search --resume runs/search_gestures",
+        "movinet train recipes/gestures.yaml --arch runs/search_gestures/found.yaml",
+    )
+)
+def search(
+    recipe: Path | None = None,
+    *,
+    target: float | None = None,
+    data: Sequence[str] = (),
+    out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
+    resume: Path | None = None,
+    dry_run: bool = False,
+    epochs: int | None = None,
+    seed: int | None = None,
+    machine: Machine = _HERE,
+    checkpoint_minutes: float = 5.0,
+    json: bool = False,
+) -> int:
+    """Find a network for your data and your budget. Ctrl-C saves first; `--resume` goes on to the same end.
+
+    The folder gets found.yaml, a specification that `movinet train --arch` takes, with tables and pictures of how it
+    was found.
+
+    Args:
+        recipe: a YAML file: budget, space, and how the super-network is trained.
+        target: instead of the recipe's: multiply-adds a frame, or milliseconds a step where latency is the cost.
+        data: what to search with, where the recipe does not say: a folder or lists, as `movinet data check` reads them.
+        out_folder: the search's folder; runs/NAME of the recipe by default.
+        resume: the folder of a search to go on with.
+        dry_run: say what would be done; search nothing.
+        epochs: instead of the recipe's.
+        seed: instead of the recipe's.
+        machine: where.
+        checkpoint_minutes: longest time without a checkpoint.
+        json: progress and results as JSON lines, for programs.
+    """
+    if (recipe is None) == (resume is None):
+        raise MovinetError("give a recipe, or a search to go on with (--resume FOLDER)")
+    if not checkpoint_minutes > 0:
+        raise MovinetError(f"--checkpoint-minutes must be positive, got {checkpoint_minutes}")
+    if resume is not None:
+        changed: dict[str, object] = {
+            "--target": target,
+            "--data": data or None,
+            "--out": out_folder,
+            "--epochs": epochs,
+            "--seed": seed,
+        }
+        if given := [name for name, value in changed.items() if value is not None]:
+            raise MovinetError(f"{given[0]}: a search goes on as and where it began; begin a new one")
+        return _run(begun_search(resume), resume, machine, True, dry_run, checkpoint_minutes, json)
+    assert recipe is not None
+    what = _changed(read_search(recipe), recipe, target, data, epochs, seed)
+    return _run(what, out_folder or Path("runs", recipe.stem), machine, False, dry_run, checkpoint_minutes, json)
+
+
+def _changed(
+    what: SearchRecipe, path: Path, target: float | None, data: Sequence[str], epochs: int | None, seed: int | None
+) -> SearchRecipe:
+    """The recipe with what the command line says instead."""
+    training = what.training
+    numbers: dict[str, Any] = {"epochs": epochs, "seed": seed}
+    training = replace(training, **{name: value for name, value in numbers.items() if value is not None})
+    if data:
+        if isinstance(training.data, Gestures):
+            raise MovinetError(f"--data: {path} searches with synthetic gestures; take a recipe without data")
+        training = replace(training, data=replace(training.data or Videos(()), paths=tuple(data)))
+    budget = what.budget if target is None else replace(what.budget, target=target)
+    return absolute(replace(what, training=training, budget=budget))
+
+
+def _run(
+    recipe: SearchRecipe,
+    folder: Path,
+    machine: Machine,
+    resume: bool,
+    dry_run: bool,
+    checkpoint_minutes: float,
+    as_json: bool,
+) -> int:
+    """Prepare, then say what would be done or do it."""
+    at_least_one("--processes", machine.processes)
+    at_least_one("--nodes", machine.nodes)
+    workers, threads = shares(machine)
+    prepared = prepare(recipe)
+    for warning in prepared.warnings:
+        warn(warning)
+    if dry_run:
+        _print_plan(prepared, as_json)
+        return 0
+    fabric = connect(machine.device, machine.processes, machine.nodes, machine.precision)
+    torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        stack.enter_context(warnings_as_lines())
+        progress = stack.enter_context(progress_bar("timing layers")) if recipe.budget.cost == "latency" else None
+        watchers: tuple[Observer, ...] = ()
+        if fabric.is_global_zero:
+            training = recipe.training
+            per_epoch = max(1, len(prepared.sets.train) // training.batch_size)
+            display = SearchDisplay(err, training.epochs, per_epoch)
+            watchers = (_JsonLines(),) if as_json else (stack.enter_context(display),)
+        found = run_search(
+            prepared,
+            folder,
+            fabric,
+            resume=resume,
+            workers=workers,
+            watchers=watchers,
+            checkpoint_seconds=60 * checkpoint_minutes,
+            progress=progress,
+        )
+    if fabric.is_global_zero:
+        _print_found(found, as_json)
+    return 0 if found.finished or not fabric.is_global_zero else 130
+
+
+def _print_plan(prepared: Prepared, as_json: bool) -> None:
+    """What a search would do."""
+    recipe, space, sets = prepared.recipe, prepared.recipe.space, prepared.sets
+    training, budget = recipe.training, recipe.budget
+    assert sets.validation is not None
+    steps = training.epochs * max(1, len(sets.train) // training.batch_size)
+    open_ones = sum(len(decision.choices) > 1 for decision in space.decisions)
+    even = [np.full(len(d.choices), 1 / len(d.choices)) for d in space.decisions]
+    mean = cost.macs(space, prepared.template).expected(even)
+    if as_json:
+        clips = {"train": len(sets.train), "held_out": len(sets.validation)}
+        numbers = {"networks": space.size(), "decisions": open_ones, "mean_macs": mean, "updates": steps}
+        print_json({"target": budget.target, "cost": budget.cost, "method": recipe.method, "clips": clips, **numbers})
+        return
+    unit = "multiply-adds a frame" if budget.cost == "macs" else "ms a step on this machine"
+    rows = {
+        "space": f"{space.size():.1e} networks, {open_ones} decisions; {amount(mean)} multiply-adds a frame on average",
+        "budget": f"{amount(budget.target)} {unit}, within {budget.tolerance:.0%}",
+        "clips": f"{len(sets.train)} for weights, {len(sets.validation)} held out for rewards; "
+        f"{len(sets.train.classes)} classes",
+        "updates": f"{steps} = {training.epochs} epochs of {steps // training.epochs}; by {recipe.method}",
+    }
+    for name, text in rows.items():
+        out.print(Text.assemble((f"{name:10}", "bold"), text))
+
+
+def _print_found(found: Found, as_json: bool) -> None:
+    """What a search came to."""
+    folder = quote(str(found.folder))
+    if as_json:
+        result = {"type": "result", "folder": str(found.folder), "finished": found.finished}
+        print_json({**result, "figures": dict(found.figures or {})})
+        return
+    if not found.finished or found.figures is None:
+        out.print(f"stopped and saved; go on with: movinet search --resume {folder}")
+        return
+    figures = found.figures
+    out.print(
+        f"found: cost {amount(figures['cost'])}, {amount(figures['macs_per_frame'])} multiply-adds a frame, "
+        f"{figures['parameters']:,.0f} parameters; {figures['quality']:.1%} of held-out clips with the shared weights"
+    )
+    out.print(f"{found.folder / FOUND}: the specification; recipe, tables and pictures beside it")
+    out.print(f"train it: movinet train RECIPE --arch {quote(str(found.folder / FOUND))}")
+
+
+class _JsonLines:
+    """Tells of every update and epoch in a line of JSON."""
+
+    def step(self, row: Mapping[str, float]) -> None:
+        print_json({"type": "step", **row})
+
+    def epoch(self, row: Mapping[str, float], controller: object) -> None:
+        print_json({"type": "epoch", **row})
