@@ -39,8 +39,8 @@ def export(
 ) -> int:
     """Write a network for another runtime, with a manifest of all that is needed to use it.
 
-    Before it says done, the file has run in its own runtime on 20 frames of video and answered as the network does
-    (Core ML runs on Apple's machines only: there its specification is checked).
+    Before it says done, the file has run in its own runtime on 20 frames of video and answered as the network does.
+    (Core ML runs on Apple's machines only: what is run is its program, by PyTorch.)
 
     Args:
         model: a name of `movinet models`, or a weights file.
@@ -78,9 +78,8 @@ def export(
             continue
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
         out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
-        if one.checked:
-            out.print(
-                f"  ran in {one.manifest['checked']['with']} on {one.checked.frames} frames: logits differ from the "
-                f"network's by at most {one.checked.error:.1e} of the largest"
-            )
+        out.print(
+            f"  ran in {one.manifest['checked']['with']} on {one.checked.frames} frames: logits differ from the "
+            f"network's by at most {one.checked.error:.1e} of the largest"
+        )
     return 0

@@ -31,7 +31,7 @@ class Exported:
 
     folder: Path
     manifest: dict[str, Any]
-    checked: Checked | None  # None: nothing on this machine can run it
+    checked: Checked
 
 
 def export(
@@ -95,15 +95,13 @@ def _export_one(model: MoViNet, loaded: Loaded, how: _How, part: Path, folder: P
     manifest = {"movinet": version("movinet")} | describe(
         deployed, how.streams, how.to, how.precision, written, info, parameters_hash(model)
     )
-    checked = None
-    if written.run is not None:
-        checked = check(manifest, written.run, model)
-        manifest["checked"] = {
-            "with": written.runtime,
-            "frames": checked.frames,
-            "largest_difference": checked.largest_difference,
-            "largest_logit": checked.largest_logit,
-        }
+    checked = check(manifest, written.run, model)
+    manifest["checked"] = {
+        "with": written.runtime,
+        "frames": checked.frames,
+        "largest_difference": checked.largest_difference,
+        "largest_logit": checked.largest_logit,
+    }
     manifest["files"] = file_hashes(part)
     _write_json(part / MANIFEST, manifest)
     return Exported(folder, manifest, checked)
@@ -140,7 +138,8 @@ def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, f
 
 def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
     if model.spec.causal:
-        return DeployedStep(model, size, how.past or "sums", how.frames or 1)
+        past = how.past or ("frames" if how.to == "litert" else "sums")
+        return DeployedStep(model, size, past, how.frames or 1)
     if how.past is not None:
         raise MovinetError(f"{model.spec.name} is a base network: it has no past to hold; leave --past out")
     if how.to not in ("onnx", "openvino"):
@@ -160,6 +159,22 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
             from movinet.export.openvino import write_openvino
 
             return write_openvino(deployed, how.streams, folder)
+        case "litert" if isinstance(deployed, DeployedStep):
+            from movinet.export.litert_file import write_litert
+
+            return write_litert(deployed, how.streams, folder)
+        case "browser":
+            from movinet.export.browser import write_browser
+
+            return write_browser(deployed, how.streams, folder)
+        case "executorch":
+            from movinet.export.executorch import write_executorch
+
+            return write_executorch(deployed, how.streams, folder)
+        case "coreml":
+            from movinet.export.coreml import write_coreml
+
+            return write_coreml(deployed, how.streams, folder)
         case _:
             raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(FORMATS)}")
 

@@ -31,15 +31,16 @@ def describe(
     """
     signature = deployed.signature
     shapes = {
-        port.name: list(value.shape)
+        port.name: tuple(value.shape)
         for port, value in zip(signature.inputs, example_inputs(deployed, streams), strict=True)
     }
 
+    def named(name: str) -> str:
+        return name.replace(".", written.dots)
+
     def tensor(port: Port) -> dict[str, Any]:
-        shape = shapes.get(port.name) or [streams, *port.shape]
-        if port.name in written.channels_last:
-            shape = [shape[0], *shape[2:], shape[1]]
-        return {"name": port.name, "shape": shape, "dtype": port.dtype}
+        shape = written.shapes.get(port.name) or shapes.get(port.name) or (streams, *port.shape)
+        return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
 
     manifest = {
         "format": to,
@@ -50,8 +51,7 @@ def describe(
         "streams": streams,
         "frames": deployed.frames,
         "fps": info.transform.fps,
-        "input": tensor(signature.inputs[0])
-        | {"layout": _layout(deployed, signature.inputs[0].name in written.channels_last)},
+        "input": tensor(signature.inputs[0]) | {"layout": _layout(deployed, written.channels_last)},
         "outputs": [tensor(port) for port in signature.outputs],
         "answer": "sigmoid of logits" if info.multi_label else "softmax of logits",
         "labels": list(info.labels) if info.labels else None,
@@ -67,7 +67,7 @@ def describe(
     if signature.state:
         manifest["state"] = [
             tensor(port)
-            | {"initial": deployed.spec.decay if port.name == DECAY else 0, "next": signature.carry[port.name]}
+            | {"initial": deployed.spec.decay if port.name == DECAY else 0, "next": named(signature.carry[port.name])}
             for port in signature.state
         ]
         manifest["forgetting"] = (

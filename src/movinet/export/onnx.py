@@ -1,10 +1,5 @@
 """ONNX: one graph of static shapes, for ONNX Runtime in every language and in browsers."""
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +7,7 @@ import torch
 
 from movinet.errors import needs_extra
 from movinet.export.clip import Deployed, example_inputs
+from movinet.export.quiet import quiet
 from movinet.export.written import Run, Written
 
 if TYPE_CHECKING:
@@ -33,11 +29,11 @@ def to_onnx(deployed: Deployed, streams: int = 1) -> "onnx.ModelProto":
     Raises:
         MovinetError: the packages of the extra `onnx` are not installed.
     """
-    with needs_extra("onnx"):
+    with needs_extra("onnx"), quiet():
         import onnxscript  # noqa: F401  (what torch exports with)
         import onnxslim
     names = [[port.name for port in ports] for ports in (deployed.signature.inputs, deployed.signature.outputs)]
-    with _silence():
+    with quiet():
         program = torch.onnx.export(
             deployed,
             example_inputs(deployed, streams),
@@ -69,17 +65,3 @@ def run_onnx(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     outputs = [port.name for port in session.get_outputs()]
     return lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """The exporter talks, and warns of deprecations in itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

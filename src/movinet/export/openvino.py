@@ -1,6 +1,5 @@
 """OpenVINO: a model of static shapes for Intel processors and graphics."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,10 @@ from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES
 from movinet.errors import needs_extra
-from movinet.export.clip import Deployed, DeployedClip, example_inputs
+from movinet.export.clip import Deployed, example_inputs
+from movinet.export.quiet import quiet
 from movinet.export.written import Arrays, Run, Written
+from movinet.nn.deploy import DeployedStep
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -35,10 +36,8 @@ def to_openvino(
     with needs_extra("openvino"):
         import openvino as ov
     signature, example = deployed.signature, example_inputs(deployed, streams)
-    with warnings.catch_warnings():
-        # The tracer warns of sizes taken as constants: that they are is the point.
-        warnings.simplefilter("ignore")
-        if isinstance(deployed, DeployedClip):  # its sizes are only settled for torch.export
+    with quiet():  # the tracer warns of sizes taken as constants: that they are is the point
+        if not isinstance(deployed, DeployedStep):  # a clip's sizes are only settled for torch.export
             model = ov.convert_model(torch.export.export(deployed, example))
         else:
             model = ov.convert_model(deployed, example_input=example)
@@ -66,15 +65,13 @@ def write_openvino(deployed: Deployed, streams: int, folder: Path) -> Written:
     """Write `model.xml` and `model.bin`."""
     with needs_extra("openvino"):
         import openvino as ov
-    path = folder / "model.xml"
-    channels_last = not isinstance(deployed, DeployedClip)
+    path, shapes = folder / "model.xml", {}
+    channels_last = isinstance(deployed, DeployedStep)
     ov.save_model(to_openvino(deployed, streams, channels_last=channels_last), path, compress_to_fp16=False)
-    return Written(
-        path.name,
-        f"openvino {ov.get_version().partition('-')[0]}",
-        run_openvino(path),
-        channels_last=(FRAMES,) if channels_last else (),
-    )
+    if channels_last:
+        shapes[FRAMES] = (streams * deployed.frames, *deployed.size, 3)
+    runtime = f"openvino {ov.get_version().partition('-')[0]}"
+    return Written(path.name, runtime, run_openvino(path), channels_last, shapes)
 
 
 def run_openvino(path: Path) -> Run:

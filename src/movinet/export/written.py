@@ -1,6 +1,6 @@
 """What a format's writer gives back."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ class Written:
 
     model: str  # name of the file
     runtime: str  # what runs it, with its version
-    run: Run | None  # None: that does not exist on this machine
-    channels_last: Collection[str] = ()  # inputs and outputs that are (B, H, W, C)
+    run: Run
+    channels_last: bool = False  # the frames are (B, H, W, 3)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of tensors that are not as in the signature
+    dots: str = "."  # what stands in the file's names where ours have dots
     details: dict[str, Any] = field(default_factory=dict)  # what else the manifest should say, as JSON

@@ -1,0 +1,26 @@
+"""A web page that recognises: the ONNX file, ONNX Runtime Web's wants, and a page for a camera or a video file."""
+
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from movinet.errors import MovinetError
+from movinet.export.clip import Deployed
+from movinet.export.onnx import write_onnx
+from movinet.export.written import Written
+
+PAGE = ("index.html", "movinet.js", "package.json")
+
+
+def write_browser(deployed: Deployed, streams: int, folder: Path) -> Written:
+    """Write `model.onnx` and the page; `npm install` in the folder brings ONNX Runtime Web.
+
+    Raises:
+        MovinetError: the page shows one stream, frame by frame, and the network takes more.
+    """
+    if streams != 1 or deployed.frames != 1:
+        raise MovinetError("the page shows one stream, frame by frame: leave --streams and --frames out, or use onnx")
+    written = write_onnx(deployed, streams, folder)
+    for name in PAGE:
+        (folder / name).write_bytes(files("movinet.export").joinpath("web", name).read_bytes())
+    return replace(written, details=written.details | {"page": PAGE[0]})

@@ -1,0 +1,67 @@
+"""Core ML: a package for Apple's devices. It converts anywhere and runs on theirs only."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from movinet.errors import needs_extra
+from movinet.export.clip import Deployed, example_inputs
+from movinet.export.mil import run_mil
+from movinet.export.quiet import quiet
+from movinet.export.written import Written
+
+if TYPE_CHECKING:
+    import coremltools as ct
+
+TARGET = "iOS 16, macOS 13 or later"
+
+
+def to_coreml(deployed: Deployed, streams: int = 1, *, half: bool = False) -> "ct.models.MLModel":
+    """Convert a network to an ML program; tensors are named as in its signature, `_` in place of `.`.
+
+    Args:
+        deployed: what to convert.
+        streams: rows of a batch.
+        half: weights and arithmetic in float16, as the Neural Engine wants them; inputs and outputs stay float32.
+
+    Raises:
+        MovinetError: coremltools is not installed.
+    """
+    with needs_extra("coreml"), quiet():
+        import coremltools as ct
+        from coremltools.converters.mil import Builder, register_torch_op
+        from coremltools.converters.mil.frontend.torch.ops import _get_inputs
+
+    def addcmul(context: Any, node: Any) -> None:  # coremltools has none
+        onto, x, tap = _get_inputs(context, node)[:3]
+        context.add(Builder.add(x=onto, y=Builder.mul(x=x, y=tap), name=node.name))
+
+    def reciprocal(context: Any, node: Any) -> None:  # coremltools' own adds 1e-4 to what it inverts
+        context.add(Builder.real_div(x=1.0, y=_get_inputs(context, node)[0], name=node.name))
+
+    register_torch_op(addcmul, override=True)
+    register_torch_op(reciprocal, override=True)
+    example, signature = example_inputs(deployed, streams), deployed.signature
+    with quiet():
+        return ct.convert(
+            torch.jit.trace(deployed, example),
+            inputs=[
+                ct.TensorType(port.name.replace(".", "_"), shape=tuple(value.shape), dtype=value.numpy().dtype)
+                for port, value in zip(signature.inputs, example, strict=True)
+            ],
+            outputs=[ct.TensorType(port.name.replace(".", "_")) for port in signature.outputs],
+            minimum_deployment_target=ct.target.iOS16,
+            compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+            skip_model_load=True,
+        )
+
+
+def write_coreml(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:
+    """Write `model.mlpackage`."""
+    model = to_coreml(deployed, streams, half=half)
+    path = folder / "model.mlpackage"
+    model.save(str(path))
+    runtime = f"its ML program of coremltools {version('coremltools')}, run by PyTorch"
+    return Written(path.name, runtime, run_mil(model._mil_program), dots="_", details={"needs": TARGET})

@@ -1,0 +1,58 @@
+"""ExecuTorch: a program for phones and boards, its arithmetic in XNNPACK."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from movinet.errors import needs_extra
+from movinet.export.clip import Deployed, example_inputs
+from movinet.export.quiet import quiet
+from movinet.export.written import Arrays, Run, Written
+
+_METHOD = "forward"
+
+
+def to_executorch(deployed: Deployed, streams: int = 1) -> bytes:
+    """Convert a network. Programs have no names: inputs and outputs come in the order of the signature.
+
+    Args:
+        deployed: what to convert.
+        streams: rows of a batch.
+
+    Raises:
+        MovinetError: ExecuTorch is not installed.
+    """
+    with needs_extra("executorch"), quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+    with quiet():
+        program = torch.export.export(deployed, example_inputs(deployed, streams))
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        return bytes(lowered.to_executorch().buffer)
+
+
+def write_executorch(deployed: Deployed, streams: int, folder: Path) -> Written:
+    """Write `model.pte`."""
+    path = folder / "model.pte"
+    path.write_bytes(to_executorch(deployed, streams))
+    outputs = [port.name for port in deployed.signature.outputs]
+    return Written(path.name, f"executorch {version('executorch')}", run_executorch(path, outputs))
+
+
+def run_executorch(path: Path, outputs: list[str]) -> Run:
+    """The program in ExecuTorch's runtime; `outputs` are the names of what it gives, in order."""
+    from executorch.runtime import Runtime
+
+    program = Runtime.get().load_program(path)
+    method = program.load_method(_METHOD)
+
+    def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        # The runtime's own memory is written over by the next call.
+        results = method.execute([torch.from_numpy(value) for value in inputs.values()])
+        return {name: result.numpy().copy() for name, result in zip(outputs, results, strict=True)}
+
+    return run

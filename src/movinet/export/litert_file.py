@@ -1,0 +1,46 @@
+"""The TFLite file of a step, written and run by LiteRT's interpreter."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from movinet.errors import needs_extra
+from movinet.export.litert import STEP, file_shape, to_litert
+from movinet.export.written import Arrays, Run, Written
+from movinet.nn.deploy import DeployedStep
+
+
+def write_litert(step: DeployedStep, streams: int, folder: Path) -> Written:
+    """Write `model.tflite`.
+
+    Raises:
+        MovinetError: LiteRT is not installed.
+    """
+    path, signature = folder / "model.tflite", step.signature
+    path.write_bytes(to_litert(step, streams=streams))
+    ports = (*signature.inputs, *signature.outputs)
+    return Written(
+        path.name,
+        f"ai-edge-litert {version('ai-edge-litert')}",
+        run_litert(path),
+        channels_last=True,
+        shapes={port.name: file_shape(port, streams, step.frames) for port in ports},
+        details={"signature": STEP},
+    )
+
+
+def run_litert(path: Path) -> Run:
+    """The file in LiteRT's interpreter, on the processor."""
+    with needs_extra("litert"):
+        from ai_edge_litert.interpreter import Interpreter
+
+    step = Interpreter(model_path=str(path)).get_signature_runner(STEP)
+
+    def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        # The interpreter's own memory is written over by the next call.
+        return {name: value.copy() for name, value in step(**inputs).items()}
+
+    return run
