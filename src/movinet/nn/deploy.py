@@ -5,6 +5,7 @@ likes it best (`movinet.arch.step`). Answers equal the network's own up to round
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -151,7 +152,7 @@ class DeployedHead(nn.Module):
 
     def __init__(self, model: MoViNet) -> None:
         super().__init__()
-        self.hidden, self.classifier = model.head.hidden, model.head.classifier
+        self.hidden, self.classifier = deepcopy(model.head.hidden), deepcopy(model.head.classifier)
         self.activation = model.spec.head_activation
         self.requires_grad_(False)
 
