@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from movinet.arch.spec import EnsembleSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
-from movinet.nn.fold import fold
 from movinet.nn.state import decay_from_seconds
 from movinet.prediction import Prediction
 from movinet.runtime.choose import EngineKind, create_engine
+from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
-from movinet.runtime.torch_engine import dtype_of
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
@@ -51,7 +50,8 @@ class Recognizer:
 
         Args:
             loaded: a network and what is known of its weights.
-            engine: what runs a stream network: "auto" takes the quickest that is installed, "torch" needs nothing.
+            engine: what runs the network: "auto" takes the quickest that is installed, "torch" needs nothing. Base
+                networks run on "torch" and "openvino".
             precision: what it computes in; not every engine has every one.
             threads: of the processor, where the engine is not torch's; all by default.
             device: where the engines of torch run.
@@ -73,8 +73,9 @@ class Recognizer:
             self._batch = self._engine.begin()
             self._beginning = self._engine.take(self._batch, 0)
         else:
-            self._dtype = dtype_of(precision)
-            self._folded = fold(self.model).to(device=self.device, dtype=self._dtype)
+            self._run_clips = create_clip_engine(
+                self.model, engine, precision=precision, threads=threads, device=device
+            )
         self._period = 1.0 / self.info.transform.fps
         self._pace = Pace(self.info.transform.fps, max_gap)
         self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
@@ -183,10 +184,9 @@ class Recognizer:
             assert prediction is not None
             return prediction
         clip = read_clip(path, self.info.transform, start, end)
-        with torch.inference_mode():
-            logits = self._folded(clip[None].to(self.device, self._dtype))
+        logits = self._run_clips(clip[None])
         last = (clip.shape[1] - 1) * self._period
-        return Prediction.of_logits(logits[0].float().cpu().numpy(), last, clip.shape[1], self.info)
+        return Prediction.of_logits(logits[0], last, clip.shape[1], self.info)
 
     def reset(self) -> None:
         """Forget the stream: the next frame is its first."""

@@ -28,6 +28,8 @@ from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
+from movinet.runtime.choose import EngineKind
+from movinet.runtime.engine import Precision
 from movinet.video.container import is_address
 from movinet.video.live import LiveSource
 from movinet.watching import View
@@ -49,6 +51,8 @@ def classify(
     frames: bool = False,
     start: float = 0.0,
     end: float | None = None,
+    engine: EngineKind = "auto",
+    precision: Precision = "float32",
     device: str = "cpu",
     threads: int | None = None,
     offline: bool = False,
@@ -64,6 +68,8 @@ def classify(
         frames: show the answer after every frame, not only the last (stream networks).
         start: begin at this second.
         end: stop at this second.
+        engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
+        precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
@@ -76,7 +82,7 @@ def classify(
     seconds("--end", end)
     if end is not None and end <= start:
         raise MovinetError(f"--end must come after --start; got {end} and {start}")
-    recognizer = _load(model, labels, offline, device, threads, memory=None)
+    recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=None)
     failed = 0
     for video in videos:
         try:
@@ -92,6 +98,7 @@ def classify(
         "movinet watch 0",
         "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
         "movinet watch clip.mp4 --loop",
+        "movinet watch 0 --engine openvino --precision bfloat16",
         "movinet watch 0 --json | jq 'select(.type == \"event\")'",
     )
 )
@@ -110,6 +117,8 @@ def watch(
     loop: bool = False,
     timeout: float = 10.0,
     retries: int | None = None,
+    engine: EngineKind = "auto",
+    precision: Precision = "float32",
     device: str = "cpu",
     threads: int | None = None,
     offline: bool = False,
@@ -135,6 +144,8 @@ def watch(
         loop: begin again at the end of a file.
         timeout: seconds an address may stay silent before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
+        engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
+        precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
@@ -149,7 +160,7 @@ def watch(
         raise MovinetError(f"--timeout must be positive, got {timeout}")
     if retries is not None and retries < 0:
         raise MovinetError(f"--retries must be at least 0, got {retries}")
-    recognizer = _load(model, labels, offline, device, threads, memory=memory)
+    recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=memory)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
     detector = EventDetector(on, off, shortest, frozenset(ignore))
@@ -188,7 +199,7 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
     """
     if gesture not in GESTURES:
         raise MovinetError(f"--gesture {gesture}: choose one of {', '.join(GESTURES)}")
-    recognizer = _load(DEFAULT_MODEL, None, True, "cpu", None, memory=None)
+    recognizer = _load(DEFAULT_MODEL, None, True, "auto", "float32", "cpu", None, memory=None)
     spec = recognizer.info.spec
     clip = render_gesture(gesture, seed, size=(192, 256), frames=spec.frames, fps=spec.fps)
     with TemporaryDirectory() as folder:
@@ -205,7 +216,14 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
 
 
 def _load(
-    model: str, labels: Path | None, offline: bool, device: str, threads: int | None, memory: float | None
+    model: str,
+    labels: Path | None,
+    offline: bool,
+    engine: EngineKind,
+    precision: Precision,
+    device: str,
+    threads: int | None,
+    memory: float | None,
 ) -> Recognizer:
     use_threads(threads)
     try:
@@ -214,10 +232,18 @@ def _load(
         raise MovinetError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
     with progress_bar("downloading") as progress:
         recognizer = Recognizer.load(
-            model, labels=labels, offline=offline, device=device, memory=memory or None, progress=progress
+            model,
+            labels=labels,
+            offline=offline,
+            engine=engine,
+            precision=precision,
+            # On a small frame a second thread gains a tenth at best, and on a busy machine threads wait for each other.
+            threads=threads or 1,
+            device=device,
+            memory=memory or None,
+            progress=progress,
         )
     if threads is None and recognizer.info.spec.causal:
-        # On one small frame a second thread gains a tenth at best, and on a busy machine threads wait for each other.
         use_threads(1)
     return recognizer
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import FRAMES, LOGITS
-from movinet.errors import needs_extra
+from movinet.errors import MovinetError, needs_extra
 from movinet.export.onnx import to_onnx
 from movinet.nn.deploy import DeployedStep
 from movinet.nn.movinet import MoViNet
@@ -50,7 +50,7 @@ class OnnxEngine:
             MovinetError: the packages of the extra `onnx` are not installed.
         """
         if precision != "float32":
-            raise ValueError(f"ONNX Runtime runs in float32 here, not in {precision}")
+            raise MovinetError(f"ONNX Runtime runs in float32 here, not in {precision}")
         with needs_extra("onnx"):
             import onnxruntime
         self.precision: Precision = precision

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
-from movinet.errors import needs_extra
+from movinet.errors import MovinetError, needs_extra
 from movinet.export.openvino import to_openvino
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
@@ -60,15 +60,14 @@ class OpenVINOEngine:
         Raises:
             MovinetError: OpenVINO is not installed.
         """
-        if precision not in _HINTS:
-            raise ValueError(f"OpenVINO runs in {', '.join(_HINTS)}, not in {precision}")
+        hint = hint_of(precision)
         with needs_extra("openvino"):
             import openvino as ov
         self.precision, self.streams = precision, streams
         step = DeployedStep(model, size, "sums", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
         config = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": hint,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
@@ -119,6 +118,17 @@ class OpenVINOEngine:
             whole = variable.state.data.copy()
             whole[row] = array
             variable.state = ov.Tensor(whole)
+
+
+def hint_of(precision: Precision) -> str:
+    """OpenVINO's name for a precision.
+
+    Raises:
+        MovinetError: OpenVINO does not run networks in it.
+    """
+    if precision not in _HINTS:
+        raise MovinetError(f"OpenVINO runs in {', '.join(_HINTS)}, not in {precision}")
+    return _HINTS[precision]
 
 
 def _head_graph(model: MoViNet, streams: int) -> "ov.Model":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from movinet.arch.count import Size
+from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -26,10 +27,10 @@ def dtype_of(precision: Precision) -> torch.dtype:
     """Torch's name for a precision.
 
     Raises:
-        ValueError: torch does not run networks in it.
+        MovinetError: torch does not run networks in it.
     """
     if precision not in _DTYPES:
-        raise ValueError(f"torch runs in {', '.join(_DTYPES)}, not in {precision}")
+        raise MovinetError(f"torch runs in {', '.join(_DTYPES)}, not in {precision}")
     return _DTYPES[precision]
 
 
