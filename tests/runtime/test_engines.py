@@ -1,0 +1,237 @@
+"""Every engine against the network itself, stepped frame by frame in eager PyTorch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tiny import tiny_spec
+
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
+from movinet.errors import MovinetError
+from movinet.nn.deploy import DeployedStep
+from movinet.nn.ensemble import Ensemble
+from movinet.nn.movinet import MoViNet
+from movinet.runtime import choose
+from movinet.runtime.choose import EngineKind, create_engine
+from movinet.runtime.clips import create_clip_engine
+from movinet.runtime.engine import Engine, fresh_stream, step_rows
+
+STREAMS = 3
+KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnxruntime")
+
+
+def network(spec: NetworkSpec) -> MoViNet:
+    """With parameters and statistics that do something."""
+    model, generator = MoViNet(spec).eval(), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name.endswith("running_var"):
+                value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+            elif value.is_floating_point():
+                value.copy_(torch.randn(value.shape, generator=generator) * 0.5)
+    return model
+
+
+def frames(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """(count, STREAMS, H, W, 3)."""
+    return np.random.default_rng(seed).random((count, STREAMS, *tiny_spec().size, 3), dtype=np.float32)
+
+
+def expected(model: MoViNet | Ensemble, video: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits after every frame (count, streams, classes) of a video (count, streams, H, W, 3)."""
+    clips = torch.from_numpy(video).permute(1, 4, 0, 2, 3)
+    with torch.inference_mode():
+        return model(clips, per_frame=True).permute(1, 0, 2).numpy()
+
+
+def assert_alike(actual: NDArray[Any], wanted: NDArray[Any]) -> None:
+    """The same, up to rounding, on the scale of the logits."""
+    assert np.abs(actual - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+@pytest.fixture(scope="module")
+def model() -> MoViNet:
+    return network(tiny_spec())
+
+
+@pytest.fixture(scope="module")
+def engines(model: MoViNet) -> Callable[[EngineKind], Engine[Any]]:
+    """Engines of three streams, each made once."""
+    made: dict[EngineKind, Engine[Any]] = {}
+
+    def get(kind: EngineKind) -> Engine[Any]:
+        if kind == "litert":
+            pytest.importorskip("ai_edge_litert")
+        elif kind == "onnxruntime":
+            pytest.importorskip("onnxslim")
+            pytest.importorskip("onnxruntime")
+        elif kind == "openvino":
+            pytest.importorskip("openvino")
+        if kind not in made:
+            made[kind] = create_engine(model, kind, streams=STREAMS, threads=1)
+        return made[kind]
+
+    return get
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_answers_as_the_network_does(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(9)
+    state = engine.begin()
+    assert_alike(np.stack([step(engine, images, state) for images in video]), expected(model, video))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_batches_of_an_engine_know_nothing_of_each_other(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, one, two = engines(kind), frames(5), frames(5, seed=1)
+    states = engine.begin(), engine.begin()
+    answers = [(step(engine, a, states[0]), step(engine, b, states[1])) for a, b in zip(one, two, strict=True)]
+    assert_alike(np.stack([a for a, _ in answers]), expected(model, one))
+    assert_alike(np.stack([b for _, b in answers]), expected(model, two))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_nobody_asked_for_change_nothing(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(7)
+    state = engine.begin()
+    for images in video[:-1]:
+        assert engine.step(images, state, predict=False) is None
+    assert_alike(step(engine, video[-1], state), expected(model, video)[-1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.lists(st.sets(st.integers(0, STREAMS - 1), min_size=1), min_size=1, max_size=8))
+@settings(max_examples=8, deadline=None)
+def test_streams_that_miss_turns_stay_where_they_were(
+    kind: EngineKind,
+    model: MoViNet,
+    engines: Callable[[EngineKind], Engine[Any]],
+    turns: list[set[int]],
+) -> None:
+    engine, video = engines(kind), frames(len(turns))
+    state = engine.begin()
+    last: dict[int, NDArray[np.float32]] = {}
+    for images, rows in zip(video, turns, strict=True):
+        logits = step_rows(engine, images, state, rows)
+        assert logits is not None
+        last |= {row: logits[row] for row in rows}
+    for row, answer in last.items():
+        mine = np.stack([images[row] for images, rows in zip(video, turns, strict=True) if row in rows])
+        assert_alike(answer, expected(model, mine[:, None])[-1, 0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_moves_to_another_row_and_batch(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(6)
+    before, after = engine.begin(), engine.begin()
+    for images in video[:4]:
+        engine.step(images, before)
+        engine.step(images[::-1].copy(), after)
+    engine.put(after, 2, engine.take(before, 0))
+    for images in video[4:]:
+        logits = step(engine, np.roll(images, 2, axis=0), after)
+    assert_alike(logits[2], expected(model, video)[-1, 0])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
+def test_it_goes_on_where_the_network_stopped(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(6)
+    begun = torch.from_numpy(video[:4]).permute(1, 4, 0, 2, 3)
+    past = "sums" if any(".sum." in port.name for port in engine.signature.state) else "frames"
+    with torch.inference_mode():
+        _, plain = model.step(begun)
+    handed_over = DeployedStep(model, past=past).handed_over(plain)
+    state = engine.begin()
+    for row in range(STREAMS):
+        engine.put(state, row, [tensor[row].numpy() for tensor in handed_over])
+    answers = np.stack([step(engine, images, state) for images in video[4:]])
+    assert_alike(answers, expected(model, video)[4:])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
+def test_a_fresh_stream_forgets_as_asked(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(8)
+    state = engine.begin()
+    for images in video[:3]:
+        engine.step(images, state)
+    for row in range(STREAMS):
+        engine.put(state, row, fresh_stream(engine.signature, decay=0.7))
+    forgetful = MoViNet(model.spec.with_options(decay=0.7)).eval()
+    forgetful.load_state_dict(model.state_dict())
+    answers = np.stack([step(engine, images, state) for images in video[3:]])
+    assert_alike(answers, expected(forgetful, video[3:]))
+
+
+def test_ensembles_run_on_the_plain_engine() -> None:
+    members = tuple(MemberSpec(tiny_spec().with_options(fps=fps)) for fps in (5.0, 5.0))
+    ensemble = Ensemble(EnsembleSpec("pair", members, tiny_spec().size, 5.0, 20)).eval()
+    video, engine = frames(4), create_engine(ensemble, streams=STREAMS)
+    assert engine.kind == "plain"
+    state = engine.begin()
+    assert_alike(np.stack([step(engine, images, state) for images in video]), expected(ensemble, video))
+    with pytest.raises(MovinetError, match="ensemble"):
+        create_engine(ensemble, "torch")
+
+
+@pytest.mark.parametrize(
+    ("installed", "precision", "kind"),
+    [
+        ({"ai_edge_litert", "openvino"}, "float32", "litert"),
+        ({"openvino"}, "float32", "openvino"),
+        ({"ai_edge_litert", "openvino"}, "bfloat16", "openvino"),
+        ({"ai_edge_litert"}, "bfloat16", "torch"),
+        (set(), "float32", "torch"),
+    ],
+)
+def test_auto_takes_the_quickest_installed(
+    installed: set[str], precision: Any, kind: str, monkeypatch: pytest.MonkeyPatch, model: MoViNet
+) -> None:
+    monkeypatch.setattr(choose, "find_spec", lambda name: name if name in installed else None)
+    assert choose._automatic(model, precision, on_cpu=True) == kind
+    assert choose._automatic(model, precision, on_cpu=False) == "torch"
+
+
+def test_what_an_engine_cannot_do_is_said(model: MoViNet) -> None:
+    with pytest.raises(MovinetError, match="there is no engine 'tensorrt'"):
+        create_engine(model, "tensorrt")  # type: ignore[arg-type]
+    with pytest.raises(MovinetError, match="not in int8"):
+        create_engine(model, "torch", precision="int8")
+    with pytest.raises(MovinetError, match="runs on the CPU"):
+        create_engine(model, "litert", device="meta")
+
+
+@pytest.mark.parametrize("kind", ["torch", "openvino"])
+def test_base_networks_run_whole_clips(kind: EngineKind) -> None:
+    if kind == "openvino":
+        pytest.importorskip("openvino")
+    base = network(tiny_spec(causal=False))
+    run = create_clip_engine(base, kind, threads=1)
+    for count in (4, 7):
+        clips = torch.rand(2, 3, count, *base.spec.size)
+        with torch.inference_mode():
+            assert_alike(run(clips), base(clips).numpy())
+    with pytest.raises(MovinetError, match="whole clips"):
+        create_clip_engine(base, "onnxruntime")
+
+
+def step(engine: Engine[Any], images: NDArray[np.float32], state: Any) -> NDArray[np.float32]:
+    logits = engine.step(images, state)
+    assert logits is not None
+    return logits
