@@ -17,6 +17,7 @@ Shape = tuple[int, ...]
 _OPTIONS = {  # the table of options each operator has in the schema
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
@@ -86,17 +87,17 @@ class Graph:
             Tensor(f"constant.{len(self.tensors)}", data.shape, str(data.dtype), np.ascontiguousarray(data))
         )
 
-    def apply(self, kind: str, inputs: Sequence[int], shape: Shape, dtype: str = "float32", **options: Any) -> int:
+    def apply(self, kind: str, inputs: Sequence[int], shape: Shape, dtype: str = "", **options: Any) -> int:
         """Append an operator with one output.
 
         Args:
             kind: the schema's name of it.
             inputs: tensors.
             shape: of the output.
-            dtype: of the output.
+            dtype: of the output; that of the first input by default.
             options: fields of the operator's table in the schema.
         """
-        made = self._add(Tensor(f"{kind.lower()}.{len(self.tensors)}", shape, dtype))
+        made = self._add(Tensor(f"{kind.lower()}.{len(self.tensors)}", shape, dtype or self.tensors[inputs[0]].dtype))
         self.operators.append(Operator(kind, list(inputs), [made], options))
         return made
 

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from movinet.arch.count import Size
-from movinet.arch.step import DECAY, FEATURES, FRAMES, StepSignature
+from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
 from movinet.errors import needs_extra
-from movinet.export.litert import HEAD, STEP, file_shape, to_litert
+from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.environment import Environment
     from ai_edge_litert.tensor_buffer import TensorBuffer
-
-_FLAGS: dict[Precision, int | None] = {"float32": None, "float16": 0x4}  # of XNNPACK's delegate: FORCE_FP16
 
 
 @dataclass
@@ -61,31 +61,33 @@ class LiteRTEngine:
         Raises:
             MovinetError: LiteRT is not installed.
         """
-        if precision not in _FLAGS:
-            raise ValueError(f"LiteRT runs in {', '.join(_FLAGS)}, not in {precision}")
+        if precision not in ("float32", "float16"):
+            raise ValueError(f"LiteRT runs in float32 and float16, not in {precision}")
         self.precision, self.streams = precision, streams
         step = DeployedStep(model, size, "frames", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
-        self._file = to_litert(step, DeployedHead(model), streams)
-        self._model = _compile(self._file, threads or os.cpu_count() or 1, _FLAGS[precision])
+        self._model = _compile(to_litert(step, DeployedHead(model), streams, precision), threads or os.cpu_count() or 1)
         signatures = self._model.get_signature_list()
         self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
         self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]
         self._place = {name: i for i, name in enumerate(self._inputs)}
         self._features = self._outputs.index(FEATURES)
         self._next_places = _next_places(self._inputs, self._outputs, self.signature)
-        self._shapes = {port.name: file_shape(port, streams) for port in self.signature.inputs}
+        self._ports = {
+            port.name: (file_shape(port, streams), np.dtype(file_dtype(port, precision)))
+            for port in self.signature.inputs
+        }
         self._classes = model.spec.classes
         with _silence():  # the first calls are talkative
             self._logits = self._model.create_output_buffers(self._head)
             state = self.begin()
-            self.step(np.zeros(self._shapes[FRAMES], np.float32), state)
+            self.step(np.zeros(*self._ports[FRAMES]), state)
 
     def begin(self) -> LiteRTState:
         inputs = self._model.create_input_buffers(self._step)
         for name, buffer in zip(self._inputs, inputs, strict=True):
-            dtype = np.int32 if name == "frame_count" else np.float32
-            buffer.write(np.full(self._shapes[name], self._decay if name == DECAY else 0, dtype))
+            shape, dtype = self._ports[name]
+            buffer.write(np.full(shape, self._decay if name == DECAY else 0, dtype))
         return LiteRTState(inputs, self._model.create_output_buffers(self._step))
 
     def step(self, frames: Frames, state: LiteRTState, predict: bool = True) -> Logits | None:
@@ -102,20 +104,21 @@ class LiteRTEngine:
         return logits.reshape(self.streams, self._classes)
 
     def take(self, state: LiteRTState, row: int) -> StreamState:
-        taken: StreamState = []
-        for port in self.signature.state:
-            shape = self._shapes[port.name]
-            values = state.inputs[self._place[port.name]].read(int(np.prod(shape)), np.dtype(port.dtype))
-            taken.append(np.moveaxis(values.reshape(shape)[row].copy(), -1, 0).reshape(port.shape))
-        return taken
+        return [
+            np.moveaxis(self._values(state, port)[row], -1, 0).reshape(port.shape).astype(port.dtype)
+            for port in self.signature.state
+        ]
 
     def put(self, state: LiteRTState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
-            shape = self._shapes[port.name]
-            buffer = state.inputs[self._place[port.name]]
-            values = buffer.read(int(np.prod(shape)), np.dtype(port.dtype)).reshape(shape)
+            values = self._values(state, port)
             values[row] = np.moveaxis(array, 0, -1)
-            buffer.write(values)
+            state.inputs[self._place[port.name]].write(values)
+
+    def _values(self, state: LiteRTState, port: Port) -> NDArray[Any]:
+        """A copy of a buffer, for there is no other way to read one."""
+        shape, dtype = self._ports[port.name]
+        return state.inputs[self._place[port.name]].read(prod(shape), dtype).reshape(shape)
 
 
 def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature) -> list[int]:
@@ -136,11 +139,11 @@ def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature
     return [names.index(place) for place in places]
 
 
-def _compile(file: bytes, threads: int, flags: int | None) -> "CompiledModel":
+def _compile(file: bytes, threads: int) -> "CompiledModel":
     with needs_extra("litert"):
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.options import CpuOptions, Options
-    options = Options(cpu_options=CpuOptions(threads, xnnpack_flags=flags))
+    options = Options(cpu_options=CpuOptions(num_threads=threads))
     with _silence():
         return CompiledModel.from_buffer(file, environment=_environment(), options=options)
 
