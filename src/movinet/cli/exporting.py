@@ -9,7 +9,7 @@ from rich.text import Text
 from movinet.arch.step import Past
 from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import err, out, print_json, progress_bar
-from movinet.export.written import Format
+from movinet.export.written import Format, Precision
 from movinet.weights.load import load_weights
 
 
@@ -30,7 +30,7 @@ def export(
     past: Past | None = None,
     frames: int | None = None,
     streams: Annotated[int, Parameter(name=["--streams", "--batch"])] = 1,
-    precision: str = "float32",
+    precision: Precision = "float32",
     labels: Path | None = None,
     force: bool = False,
     offline: bool = False,
@@ -50,7 +50,7 @@ def export(
         past: how a step holds what convolutions saw before; what suits the format by default.
         frames: that a step takes at once (1 by default), or of a base network's clip.
         streams: rows of a batch.
-        precision: of the file: float32, or another that the format has.
+        precision: of the weights; float16 halves the file.
         labels: a file with one label a line, where the weights bring none.
         force: replace an earlier export.
         offline: never download.
@@ -74,7 +74,7 @@ def export(
     for one in exported:
         files = one.manifest["files"]
         if json:
-            print_json({"folder": str(one.folder)} | {k: v for k, v in one.manifest.items() if k != "labels"})
+            print_json({"folder": str(one.folder)} | one.manifest)
             continue
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
         out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))

@@ -13,8 +13,6 @@ from movinet.export.clip import Deployed, example_inputs
 from movinet.export.quiet import quiet
 from movinet.export.written import Arrays, Run, Written
 
-_METHOD = "forward"
-
 
 def to_executorch(deployed: Deployed, streams: int = 1) -> bytes:
     """Convert a network. Programs have no names: inputs and outputs come in the order of the signature.
@@ -45,14 +43,16 @@ def write_executorch(deployed: Deployed, streams: int, folder: Path) -> Written:
 
 def run_executorch(path: Path, outputs: list[str]) -> Run:
     """The program in ExecuTorch's runtime; `outputs` are the names of what it gives, in order."""
-    from executorch.runtime import Runtime
+    with quiet():
+        from executorch.runtime import Runtime
 
-    program = Runtime.get().load_program(path)
-    method = program.load_method(_METHOD)
+        program = Runtime.get().load_program(path)
+        method = program.load_method("forward")
 
     def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        with quiet():
+            results = method.execute([torch.from_numpy(value) for value in inputs.values()])
         # The runtime's own memory is written over by the next call.
-        results = method.execute([torch.from_numpy(value) for value in inputs.values()])
         return {name: result.numpy().copy() for name, result in zip(outputs, results, strict=True)}
 
     return run

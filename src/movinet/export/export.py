@@ -16,7 +16,7 @@ from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
 from movinet.export.clip import Deployed, DeployedClip
 from movinet.export.manifest import MANIFEST, describe, file_hashes, parameters_hash, transform_for
-from movinet.export.written import Format, Written
+from movinet.export.written import Format, Precision, Written
 from movinet.nn.deploy import DeployedStep
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
@@ -43,7 +43,7 @@ def export(
     past: Past | None = None,
     frames: int | None = None,
     streams: int = 1,
-    precision: str = "float32",
+    precision: Precision = "float32",
     force: bool = False,
 ) -> list[Exported]:
     """Write a network in another format, run what was written, and compare its answers with the network's own.
@@ -59,7 +59,7 @@ def export(
         past: how the step holds the past; what suits the format by default.
         frames: a step takes at once, 1 by default; of a base network's clip, its own by default.
         streams: rows of a batch.
-        precision: "float32", or another that the format has.
+        precision: of the weights.
         force: replace an earlier export.
 
     Returns:
@@ -84,7 +84,7 @@ class _How:
     past: Past | None
     frames: int | None
     streams: int
-    precision: str
+    precision: Precision
 
 
 def _export_one(model: MoViNet, loaded: Loaded, how: _How, part: Path, folder: Path) -> Exported:
@@ -150,23 +150,26 @@ def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
 
 
 def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
+    half = how.precision == "float16"
+    if half and how.to == "executorch":
+        raise MovinetError("executorch is to be had in float32 only")
     match how.to:
         case "onnx":
             from movinet.export.onnx import write_onnx
 
-            return write_onnx(deployed, how.streams, folder)
+            return write_onnx(deployed, how.streams, folder, half=half)
         case "openvino":
             from movinet.export.openvino import write_openvino
 
-            return write_openvino(deployed, how.streams, folder)
+            return write_openvino(deployed, how.streams, folder, half=half)
         case "litert" if isinstance(deployed, DeployedStep):
             from movinet.export.litert_file import write_litert
 
-            return write_litert(deployed, how.streams, folder)
+            return write_litert(deployed, how.streams, folder, how.precision)
         case "browser":
             from movinet.export.browser import write_browser
 
-            return write_browser(deployed, how.streams, folder)
+            return write_browser(deployed, how.streams, folder, half=half)
         case "executorch":
             from movinet.export.executorch import write_executorch
 
@@ -174,7 +177,7 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
         case "coreml":
             from movinet.export.coreml import write_coreml
 
-            return write_coreml(deployed, how.streams, folder)
+            return write_coreml(deployed, how.streams, folder, half=half)
         case _:
             raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(FORMATS)}")
 

@@ -10,7 +10,7 @@ from torch import nn
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, Port
 from movinet.export.clip import Deployed, DeployedClip, example_inputs
-from movinet.export.written import Format, Written
+from movinet.export.written import Format, Precision, Written
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 
@@ -18,7 +18,13 @@ MANIFEST = "manifest.json"
 
 
 def describe(
-    deployed: Deployed, streams: int, to: Format, precision: str, written: Written, info: WeightsInfo, weights: str
+    deployed: Deployed,
+    streams: int,
+    to: Format,
+    precision: Precision,
+    written: Written,
+    info: WeightsInfo,
+    weights: str,
 ) -> dict[str, Any]:
     """The manifest of one network, ready for JSON; docs/export.md says what its entries mean.
 
@@ -40,7 +46,7 @@ def describe(
 
     def tensor(port: Port) -> dict[str, Any]:
         shape = written.shapes.get(port.name) or shapes.get(port.name) or (streams, *port.shape)
-        return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
+        return {"name": named(port.name), "shape": list(shape), "dtype": written.dtypes.get(port.name, port.dtype)}
 
     manifest = {
         "format": to,

@@ -83,22 +83,46 @@ def _compute(kind: str, given: Mapping[str, Any]) -> tuple[Tensor, ...]:
         case "concat":
             return (torch.cat(given["values"], int(given["axis"])),)
         case "split":
-            return x.chunk(int(given["num_splits"]), int(given["axis"]))
+            axis = int(given["axis"])
+            if given.get("split_sizes") is not None:
+                return x.split(given["split_sizes"].tolist(), axis)
+            return x.chunk(int(given["num_splits"]), axis)
+        case "slice_by_index":
+            return (x[_slices(given, x.ndim)],)
+        case "batch_norm":
+            statistics = (given["mean"], given["variance"], given["gamma"], given["beta"])
+            return (F.batch_norm(x, *statistics, eps=float(given["epsilon"])),)
         case "reduce_mean":
             return (x.mean(given["axes"].tolist(), keepdim=bool(given["keep_dims"])),)
         case "gather":
             return (x[given["indices"].long()],)
         case "linear":
-            return (F.linear(x, given["weight"], given["bias"]),)
+            return (F.linear(x, given["weight"], given.get("bias")),)
         case "conv":
             if given["pad_type"] != "valid":
                 top, bottom, left, right = given["pad"].tolist()
                 x = F.pad(x, (left, right, top, bottom))
             strides, groups = given["strides"].tolist(), int(given["groups"])
-            return (F.conv2d(x, given["weight"], given["bias"], strides, groups=groups),)
+            return (F.conv2d(x, given["weight"], given.get("bias"), strides, groups=groups),)
         case "avg_pool":
             return (_average(x, given),)
     raise MovinetError(f"the ML program has an operation we do not know: {kind}")
+
+
+def _slices(given: Mapping[str, Any], axes: int) -> tuple[int | slice, ...]:
+    if given.get("stride") is not None and (given["stride"] != 1).any():
+        raise MovinetError("the ML program leaves something out of a slice, which we do not know")
+
+    def mask(name: str) -> list[bool]:
+        found = given.get(name)
+        return [False] * axes if found is None else [bool(one) for one in found]
+
+    begins, ends = given["begin"].tolist(), given["end"].tolist()
+    every = zip(begins, ends, mask("begin_mask"), mask("end_mask"), mask("squeeze_mask"), strict=True)
+    return tuple(
+        begin if squeeze else slice(None if from_first else begin, None if to_last else end)
+        for begin, end, from_first, to_last, squeeze in every
+    )
 
 
 def _average(x: Tensor, given: Mapping[str, Any]) -> Tensor:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from movinet.errors import needs_extra
@@ -47,15 +48,34 @@ def to_onnx(deployed: Deployed, streams: int = 1) -> "onnx.ModelProto":
         return onnxslim.slim(program.model_proto)
 
 
-def write_onnx(deployed: Deployed, streams: int, folder: Path) -> Written:
-    """Write `model.onnx`."""
-    import onnxruntime
-
+def write_onnx(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:
+    """Write `model.onnx`, the weights in float16 if `half`."""
+    with needs_extra("onnx"):
+        import onnxruntime
     model = to_onnx(deployed, streams)
+    if half:
+        halve_weights(model)
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString())
     details = {"opset": next(opset.version for opset in model.opset_import if not opset.domain)}
     return Written(path.name, f"onnxruntime {onnxruntime.__version__}", run_onnx(path), details=details)
+
+
+def halve_weights(model: "onnx.ModelProto") -> None:
+    """Store the weights in float16. What runs the graph makes them float32 again as it loads, once."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if tensor.data_type == TensorProto.FLOAT and values.ndim > 1 and np.isfinite(half).all():
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
 
 
 def run_onnx(path: Path) -> Run:

@@ -61,13 +61,13 @@ def to_openvino(
     return model
 
 
-def write_openvino(deployed: Deployed, streams: int, folder: Path) -> Written:
-    """Write `model.xml` and `model.bin`."""
+def write_openvino(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:
+    """Write `model.xml` and `model.bin`, the weights in float16 if `half`."""
     with needs_extra("openvino"):
         import openvino as ov
     path, shapes = folder / "model.xml", {}
     channels_last = isinstance(deployed, DeployedStep)
-    ov.save_model(to_openvino(deployed, streams, channels_last=channels_last), path, compress_to_fp16=False)
+    ov.save_model(to_openvino(deployed, streams, channels_last=channels_last), path, compress_to_fp16=half)
     if channels_last:
         shapes[FRAMES] = (streams * deployed.frames, *deployed.size, 3)
     runtime = f"openvino {ov.get_version().partition('-')[0]}"

@@ -7,6 +7,9 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
+# float16: weights take half the space. ONNX Runtime and OpenVINO calculate in what they like best all the same; files for
+# LiteRT and Core ML calculate in it.
+Precision = Literal["float32", "float16"]
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Mapping[str, NDArray[Any]]], Arrays]  # inputs by name to outputs by name
@@ -21,5 +24,6 @@ class Written:
     run: Run
     channels_last: bool = False  # the frames are (B, H, W, 3)
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of tensors that are not as in the signature
+    dtypes: Mapping[str, str] = field(default_factory=dict)  # likewise
     dots: str = "."  # what stands in the file's names where ours have dots
     details: dict[str, Any] = field(default_factory=dict)  # what else the manifest should say, as JSON
