@@ -7,8 +7,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
-# float16: weights take half the space. ONNX Runtime and OpenVINO calculate in what they like best all the same; files for
-# LiteRT and Core ML calculate in it.
+# float16: weights take half the space. ONNX Runtime and OpenVINO calculate in what they like best all the same;
+# files for LiteRT and Core ML calculate in it.
 Precision = Literal["float32", "float16"]
 
 Arrays = dict[str, NDArray[Any]]
