@@ -18,6 +18,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,16 @@ def network(model: str, form: str) -> MoViNet:
 
 def our_steps(model: str, threads: int, streams: int = 1, heads: bool = True) -> dict[str, Call]:
     """A call for every engine and precision that is to be had."""
-    trained, calls = network(model, "stream"), {}
+    trained = network(model, "stream")
+    calls: dict[str, Call] = {}
     frames = np.random.default_rng(0).random((streams, *trained.spec.size, 3), dtype=np.float32)
     for kind, precision in ENGINES:
         with skipping(kind):
             engine = create_engine(trained, kind, streams=streams, precision=precision, threads=threads)
             state = engine.begin()
-            calls[f"{kind} {precision}"] = lambda e=engine, s=state: e.step(frames, s)
+            calls[f"{kind} {precision}"] = partial(engine.step, frames, state)
             if heads and kind in ("openvino", "litert"):
-                calls[f"{kind} {precision}, no head"] = lambda e=engine, s=state: e.step(frames, s, predict=False)
+                calls[f"{kind} {precision}, no head"] = partial(engine.step, frames, state, predict=False)
     return calls
 
 
@@ -111,10 +113,10 @@ def clip_calls(model: str, threads: int, peer: bool) -> dict[str, Call]:
         with skipping(kind):
             run = create_clip_engine(base, kind, precision=precision, threads=threads)
             run(clip)
-            calls[f"{kind} {precision}"] = lambda run=run: run(clip)
+            calls[f"{kind} {precision}"] = partial(run, clip)
     if peer:
-        calls |= {"Atze00, eager": without_gradients(lambda: theirs(clip))}
         theirs = atze00(model, causal=False)
+        calls["Atze00, eager"] = without_gradients(lambda: theirs(clip))
         with skipping("openvino"):
             import openvino as ov
 
