@@ -70,41 +70,52 @@ def images(x: Tensor) -> Tensor:
 DEPTHWISE = (SEEDS, st.integers(1, 3), st.integers(1, 6), st.tuples(SIDES, SIDES), st.sampled_from([3, 5, 7]))
 
 
-@given(*DEPTHWISE, st.booleans(), st.booleans())
+def before_and_after(buffer: Tensor, x: Tensor, past: str) -> Tensor:
+    """All frames a kernel sees."""
+    if past == "none":
+        return F.pad(x, (0, 0, 0, 0, buffer.shape[2] // 2, buffer.shape[2] // 2))
+    return torch.cat([buffer if past == "buffer" else torch.zeros_like(buffer), x], dim=2)
+
+
+PAST = st.sampled_from(["none", "zeros", "buffer"])  # a base network, a whole clip of a stream network, a step
+
+
+@given(*DEPTHWISE, PAST, st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_temporal_convolution(
-    seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, causal: bool, biased: bool
+    seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, past: str, biased: bool
 ) -> None:
     x, buffer, weight, bias = depthwise_case(seed, batch, frames, size, (kt, 1, 1))
     clock = Clock.whole_clip(batch, frames, x.device)
-    y, after = temporal_convolution(
-        images(x), weight[..., 0], bias if biased else None, buffer if causal else None, clock
-    )
-    seen = torch.cat([buffer, x], dim=2) if causal else x
-    padding = (0 if causal else kt // 2, 0, 0)
-    assert_same(y, images(F.conv3d(seen, weight, bias if biased else None, padding=padding, groups=5)))
-    if causal:
+    given_past, given_bias = buffer if past == "buffer" else None, bias if biased else None
+    y, after = temporal_convolution(images(x), weight[..., 0], given_bias, given_past, clock, past != "none")
+    seen = before_and_after(buffer, x, past)
+    assert_same(y, images(F.conv3d(seen, weight, given_bias, groups=5)))
+    if past == "buffer":
         assert after is not None
         assert torch.equal(after, seen[:, :, frames:])
     else:
         assert after is None
 
 
-@given(*DEPTHWISE, st.booleans(), st.sampled_from([1, 2]), st.sampled_from([1, 3, 5]))
+@given(*DEPTHWISE, PAST, st.sampled_from([1, 2]), st.sampled_from([1, 3, 5]))
 @settings(max_examples=50, deadline=None)
 def test_volume_convolution(
-    seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, causal: bool, stride: int, side: int
+    seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, past: str, stride: int, side: int
 ) -> None:
     x, buffer, weight, bias = depthwise_case(seed, batch, frames, size, (kt, side, side))
     clock = Clock.whole_clip(batch, frames, x.device)
-    y, after = volume_convolution(images(x), weight, bias, stride, buffer if causal else None, clock)
-    seen = torch.cat([buffer, x], dim=2) if causal else F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2))
+    given_past = buffer if past == "buffer" else None
+    y, after = volume_convolution(images(x), weight, bias, stride, given_past, clock, past != "none")
+    seen = before_and_after(buffer, x, past)
     (top, bottom), (left, right) = (tensorflow_pads(n, side, stride) for n in size)
     padded = F.pad(seen, (left, right, top, bottom))
     assert_same(y, images(F.conv3d(padded, weight, bias, stride=(1, stride, stride), groups=5)))
-    if causal:
+    if past == "buffer":
         assert after is not None
         assert torch.equal(after, seen[:, :, frames:])
+    else:
+        assert after is None
 
 
 @pytest.mark.parametrize("frames", [1, 30])
@@ -112,8 +123,8 @@ def test_a_buffer_keeps_no_clip_alive(frames: int) -> None:
     x, buffer, weight, bias = depthwise_case(0, 1, frames, (4, 4), (5, 3, 3))
     clock = Clock.whole_clip(1, frames, x.device)
     for after in (
-        temporal_convolution(images(x), weight[:, :, :, :1, 0], bias, buffer, clock)[1],
-        volume_convolution(images(x), weight, bias, 1, buffer, clock)[1],
+        temporal_convolution(images(x), weight[:, :, :, :1, 0], bias, buffer, clock, True)[1],
+        volume_convolution(images(x), weight, bias, 1, buffer, clock, True)[1],
     ):
         assert after is not None
         assert after.untyped_storage().nbytes() <= 5 / 4 * buffer.untyped_storage().nbytes()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from movinet.arch.count import has_se, se_hidden
 from movinet.arch.spec import Activation, LayerSpec, NetworkSpec
+from movinet.nn import cpu_training
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.stream import (
     Clock,
@@ -45,9 +46,24 @@ class Convolution(nn.Module):
         self.bias, self.norm = _bias_and_norm(outputs, spec)
         self.activation = ACTIVATIONS[activation] if activation else None
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H/stride, W/stride)
-        weight, padding = same_padding(self.weight, x.shape, self.stride)
-        x = self.norm(F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups))
+    def forward(self, x: Tensor, gates: Tensor | None = None, *, scale: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) to (N, C', H/stride, W/stride).
+
+        Args:
+            x: the images.
+            gates: (N, C), multiplied with their channels first.
+            scale: (), multiplied with the normalised result.
+        """
+        if cpu_training.applies(x, self.norm):
+            assert isinstance(self.norm, nn.BatchNorm2d)
+            x = cpu_training.convolve_and_normalise(x, self.weight, self.norm, self.stride, gates, scale)
+        else:
+            if gates is not None:
+                x = x * gates[..., None, None]
+            weight, padding = same_padding(self.weight, x.shape, self.stride)
+            x = self.norm(F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups))
+            if scale is not None:
+                x = x * scale
         return self.activation(x) if self.activation else x
 
 
@@ -56,12 +72,13 @@ class TemporalConvolution(nn.Module):
 
     def __init__(self, channels: int, frames: int, spec: NetworkSpec) -> None:
         super().__init__()
+        self.causal = spec.causal
         self.weight = nn.Parameter(torch.empty(channels, 1, frames, 1))
         self.bias, self.norm = _bias_and_norm(channels, spec)
         self.activation = ACTIVATIONS[spec.activation]
 
     def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock)
+        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock, self.causal)
         return self.activation(self.norm(x)), buffer
 
 
@@ -70,13 +87,13 @@ class VolumeConvolution(nn.Module):
 
     def __init__(self, channels: int, kernel: tuple[int, int, int], stride: int, spec: NetworkSpec) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.causal = stride, spec.causal
         self.weight = nn.Parameter(torch.empty(channels, 1, *kernel))
         self.bias, self.norm = _bias_and_norm(channels, spec)
         self.activation = ACTIVATIONS[spec.activation]
 
     def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, buffer = volume_convolution(x, self.weight, self.bias, self.stride, buffer, clock)
+        x, buffer = volume_convolution(x, self.weight, self.bias, self.stride, buffer, clock, self.causal)
         return self.activation(self.norm(x)), buffer
 
 
@@ -92,20 +109,20 @@ class SqueezeExcitation(nn.Module):
         self.position_scale = nn.Parameter(torch.zeros(())) if spec.positional_encoding else None
         self.activation, self.gate = ACTIVATIONS[spec.activation], GATES[spec.gate]
 
-    def forward(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
-        frame_means = x.mean((2, 3)).unflatten(0, (clock.batch, clock.frames))  # (B, T, C)
+    def forward(self, frame_means: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Means over space (B·T, C) to gates (B·T, C), and the pooled mean after the call."""
+        frame_means = frame_means.unflatten(0, (clock.batch, clock.frames))  # (B, T, C)
         means, pool = pooled_mean(frame_means, pool, clock)  # (B, R, C)
-        means = means.to(x.dtype)
+        means = means.to(frame_means.dtype)
         if self.beside_frame:
             means = torch.cat([means, frame_means], dim=-1)  # (B, T, 2C)
         if self.position_scale is not None:
             positions = clock.positions
             if self.position_limit is not None:
                 positions = positions.clamp(max=self.position_limit)
-            means = means + self.position_scale * positional_encoding(positions, means.shape[-1]).to(x.dtype)
+            means = means + self.position_scale * positional_encoding(positions, means.shape[-1]).to(means.dtype)
         gates = self.gate(self.expand(self.activation(self.reduce(means))))  # (B, R, C), R = T or 1
-        gates = gates.expand(-1, clock.frames, -1).flatten(0, 1)[..., None, None]
-        return x * gates, pool
+        return gates.expand(-1, clock.frames, -1).flatten(0, 1), pool
 
 
 class Skip(nn.Module):
@@ -163,20 +180,20 @@ class Layer(nn.Module):
             x, buffer = self.temporal(x, clock, buffer)
         if self.volume is not None:
             x, buffer = self.volume(x, clock, buffer)
+        gates = None
         if self.se is not None:
-            x, pool = self.se(x, clock, pool)
-        x = self.project(x)
-        if self.scale is not None:
-            x = x * self.scale
+            frame_means, x = cpu_training.frame_means(x) if self.training else (x.mean((2, 3)), x)
+            gates, pool = self.se(frame_means, clock, pool)
+        x = self.project(x, gates, scale=self.scale)
         if self.training and self.drop_rate > 0:
-            x = self._drop(x, clock)
+            return torch.addcmul(skip, x, self._drop(clock, x)), buffer, pool
         return x + skip, buffer, pool
 
-    def _drop(self, x: Tensor, clock: Clock) -> Tensor:
+    def _drop(self, clock: Clock, like: Tensor) -> Tensor:
         """Stochastic depth: the whole branch of a stream is dropped for the call, or scaled up to keep its mean."""
-        keep = torch.rand(clock.batch, device=x.device) >= self.drop_rate
-        factor = keep.to(x.dtype).repeat_interleave(clock.frames) / (1.0 - self.drop_rate)
-        return x * factor[:, None, None, None]
+        keep = torch.rand(clock.batch, device=like.device) >= self.drop_rate
+        factor = keep.to(like.dtype).repeat_interleave(clock.frames) / (1.0 - self.drop_rate)
+        return factor[:, None, None, None]
 
 
 class Head(nn.Module):

@@ -76,7 +76,10 @@ class MoViNet(nn.Module):
         if frames.shape[2] == 0:
             means = state[HEAD_POOL].to(self.head.hidden.weight.dtype)[:, None]
             return self.head(means[:, :0] if per_frame else means[:, 0]), dict(state)
-        features, clock, new_state = self._features(frames, state)
+        count = frames.shape[2]
+        clock = Clock.of_state(state, count)
+        features, past = self._features(frames, clock, state)
+        new_state = {**state, FRAME_COUNT: state[FRAME_COUNT] + count, POOL_WEIGHT: clock.weight, **past}
         means, new_state[HEAD_POOL] = self.head.pool(features, clock if per_frame else clock.last(), state[HEAD_POOL])
         return self.head(means if per_frame else means[:, 0]), new_state
 
@@ -141,19 +144,22 @@ class MoViNet(nn.Module):
         check_frames(clip, "clip", self.stem.weight.dtype)
         if clip.shape[2] == 0:
             raise ValueError("the clip has no frames")
-        state = self._state_for(clip, None) if self.spec.causal else None
-        features, clock, _ = self._features(clip, state)
-        return features, clock
-
-    def _features(self, frames: Tensor, state: State | None) -> tuple[Tensor, Clock, State]:
-        batch, _, count, _, _ = frames.shape
-        if state is None:
-            clock, new_state = Clock.whole_clip(batch, count, frames.device), State()
+        batch, frames, device = clip.shape[0], clip.shape[2], clip.device
+        if self.spec.causal:
+            clock = Clock.of_beginning(batch, frames, self.spec.decay, device)
         else:
-            clock = Clock.of_state(state, count)
-            new_state = {**state, FRAME_COUNT: state[FRAME_COUNT] + count, POOL_WEIGHT: clock.weight}
-        past = state or {}
-        x = frames.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B·T, 3, H, W)
+            clock = Clock.whole_clip(batch, frames, device)
+        return self._features(clip, clock, {})[0], clock
+
+    def _features(self, frames: Tensor, clock: Clock, past: State) -> tuple[Tensor, State]:
+        """Images (B·T, C, h, w) before the head, and the layers' buffers and pools after the call.
+
+        Of layers whose buffer the past lacks there is none afterwards.
+        """
+        after = State()
+        x = (
+            frames.permute(0, 2, 3, 4, 1).flatten(0, 1).contiguous().permute(0, 3, 1, 2)
+        )  # (B·T, 3, H, W), channels last
         x = self.stem(x)
         for b, layers in enumerate(self.blocks):
             assert isinstance(layers, nn.ModuleList)
@@ -161,10 +167,10 @@ class MoViNet(nn.Module):
                 buffer_key, pool_key = f"blocks.{b}.{n}.buffer", f"blocks.{b}.{n}.pool"
                 x, buffer, pool = layer(x, clock, past.get(buffer_key), past.get(pool_key))
                 if buffer is not None:
-                    new_state[buffer_key] = buffer
+                    after[buffer_key] = buffer
                 if pool is not None:
-                    new_state[pool_key] = pool
-        return x, clock, new_state
+                    after[pool_key] = pool
+        return x, after
 
     def _state_for(self, frames: Tensor, state: State | None) -> State:
         """The given state, checked against the frames, or the beginning."""

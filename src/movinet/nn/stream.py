@@ -59,6 +59,13 @@ class Clock(NamedTuple):
             weight=weight[:, -1],
         )
 
+    @classmethod
+    def of_beginning(cls, batch: int, frames: int, decay: float, device: torch.device) -> Self:
+        """For a stream network: nothing was seen yet."""
+        nothing = torch.zeros(batch, device=device)
+        state = {FRAME_COUNT: nothing.long(), DECAY: nothing + decay, POOL_WEIGHT: nothing}
+        return cls.of_state(state, frames)
+
     def last(self) -> Self:
         """Only the last row: for a pool whose earlier means nobody asks for."""
         return self._replace(mix=self.mix[:, -1:])
@@ -88,7 +95,7 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
 
 
 def temporal_convolution(
-    x: Tensor, weight: Tensor, bias: Tensor | None, buffer: Tensor | None, clock: Clock
+    x: Tensor, weight: Tensor, bias: Tensor | None, buffer: Tensor | None, clock: Clock, causal: bool
 ) -> tuple[Tensor, Tensor | None]:
     """A depthwise convolution over time, one 2-D convolution on (T, H·W) images.
 
@@ -96,8 +103,9 @@ def temporal_convolution(
         x: (B·T, C, H, W).
         weight: (C, 1, kt, 1), the oldest frame's tap first.
         bias: (C,) or None.
-        buffer: (B, C, kt-1, H, W), the frames before these; None in a base network, which pads both ends.
+        buffer: (B, C, kt-1, H, W), the frames before these; None if there were none and none will come.
         clock: of this call.
+        causal: whether all of the kernel lies in the past, or half of it in the future.
 
     Returns:
         The result, shaped like x, and the buffer after the call.
@@ -106,6 +114,8 @@ def temporal_convolution(
     frames = x.permute(0, 2, 3, 1).reshape(clock.batch, clock.frames, h * w, c)
     padding = 0
     if buffer is None:
+        if causal:  # frames of zeros before and taps of zeros for what comes after: cheaper than to put frames before
+            weight = F.pad(weight, (0, 0, 0, weight.shape[2] - 1))
         padding = weight.shape[2] // 2
     else:
         frames = torch.cat([buffer.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3), frames], dim=1)
@@ -116,7 +126,7 @@ def temporal_convolution(
 
 
 def volume_convolution(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, buffer: Tensor | None, clock: Clock
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, buffer: Tensor | None, clock: Clock, causal: bool
 ) -> tuple[Tensor, Tensor | None]:
     """A depthwise convolution over time and space at once, 'same' in space.
 
@@ -125,8 +135,9 @@ def volume_convolution(
         weight: (C, 1, kt, kh, kw), the oldest frame's tap first.
         bias: (C,) or None.
         stride: in space.
-        buffer: (B, C, kt-1, H, W), the frames before these; None in a base network, which pads both ends.
+        buffer: (B, C, kt-1, H, W), the frames before these; None if there were none and none will come.
         clock: of this call.
+        causal: whether all of the kernel lies in the past, or half of it in the future.
 
     Returns:
         The result (B·T, C, H/stride, W/stride) and the buffer after the call.
@@ -135,7 +146,9 @@ def volume_convolution(
     if buffer is not None:
         frames = torch.cat([buffer.to(x.dtype), frames], dim=2).contiguous(memory_format=torch.channels_last_3d)
         buffer = _newest(frames[:, :, clock.frames :], clock)
-    pad_time = weight.shape[2] // 2 if buffer is None else 0
+    elif causal:
+        frames = F.pad(frames, (0, 0, 0, 0, weight.shape[2] - 1, 0)).contiguous(memory_format=torch.channels_last_3d)
+    pad_time = 0 if causal else weight.shape[2] // 2
     weight, padding = same_padding(weight, x.shape, stride)
     y = F.conv3d(frames, weight, bias, (1, stride, stride), (pad_time, *padding), groups=x.shape[1])
     return y.transpose(1, 2).flatten(0, 1), buffer

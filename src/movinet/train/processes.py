@@ -1,5 +1,6 @@
 """Devices and processes, by lightning-fabric; and batch norm whose statistics are those of the whole global batch."""
 
+import atexit
 import ctypes
 import logging
 import os
@@ -60,9 +61,18 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
         fabric.launch()
     except ValueError as error:
         raise MovinetError(f"--processes {processes} --nodes {nodes}: {error}") from error
+    if several:
+        atexit.register(_leave)
     if device == "cpu":
         keep_freed_memory()
     return fabric
+
+
+def _leave() -> None:
+    """Close the group while Python still runs: its threads, left to themselves, abort a process now and then as it
+    ends."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def keep_freed_memory() -> None:

@@ -1,0 +1,277 @@
+"""Training on a CPU: the plain modules' numbers with fewer passes over memory.
+
+Two thirds of a plain training step there go by moving activations about, not by multiplying. Each function here is a
+formula of the network with a shorter way back; `applies` says where they stand in for the plain modules. They can be
+differentiated once.
+"""
+
+from math import gcd
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from movinet.nn.stream import same_padding
+
+_NARROW = 32  # channels
+
+_convolution_backward = torch.ops.aten.convolution_backward
+_batch_norm_backward = torch.ops.aten.native_batch_norm_backward
+
+
+def applies(x: Tensor, norm: nn.Module) -> bool:
+    """Whether x is float32 on a CPU and goes to a plain batch norm in training."""
+    return (
+        type(norm) is nn.BatchNorm2d  # a subclass may count elsewhere too
+        and norm.training
+        and norm.affine
+        and norm.running_mean is not None
+        and norm.momentum is not None
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def convolve_and_normalise(
+    x: Tensor,
+    weight: Tensor,
+    norm: nn.BatchNorm2d,
+    stride: int,
+    gates: Tensor | None = None,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """`norm(conv2d(x * gates, weight)) * scale` with 'same' padding.
+
+    Args:
+        x: (N, C, H, W), channels last.
+        weight: (C', C, kh, kw), or (C, 1, kh, kw) of a depthwise convolution.
+        norm: in training; its statistics are updated.
+        stride: 1 or 2.
+        gates: (N, C).
+        scale: ().
+    """
+    outputs, inputs, *kernel = weight.shape
+    if kernel == [1, 1] and stride == 1 and inputs == x.shape[1]:
+        if gates is not None and outputs < x.shape[2] * x.shape[3]:
+            return batch_norm(_gated_pointwise(x, gates, weight), norm, scale)
+        if gates is None and inputs <= outputs and x[:, 0].numel() > 1:
+            return _pointwise_batch_norm(x, weight, norm, scale)
+    if gates is not None:
+        x = x * gates[..., None, None]
+    padded, padding = same_padding(weight, x.shape, stride)
+    groups = x.shape[1] // inputs
+    if groups > 1 and 3 < padded.shape[3] <= 6 and x.shape[3] > 4:
+        y: Tensor = _DepthwiseConvolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
+    else:
+        y = F.conv2d(x, padded, None, stride, padding, groups=groups)
+    return batch_norm(y, norm, scale)
+
+
+def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None) -> Tensor:
+    """`norm(x) * scale`, where the factor costs no pass of its own.
+
+    Args:
+        x: (N, C, H, W), channels last.
+        norm: in training; its statistics are updated.
+        scale: ().
+    """
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked.add_(1)
+    gamma, beta = _affine(norm, scale)
+    if x.shape[1] < _NARROW < x[:, 0].numel():
+        y: Tensor = _NarrowBatchNorm.apply(x, gamma, beta, norm)  # type: ignore[no-untyped-call]
+        return y
+    return F.batch_norm(x, norm.running_mean, norm.running_var, gamma, beta, True, norm.momentum, norm.eps)
+
+
+def frame_means(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The means of images (N, C, H, W) over space, (N, C), and the images, to go on with instead of x.
+
+    Both gradients come back here together, so that the means' is not spread over an image of its own first. For any
+    device and precision.
+    """
+    means, x = _FrameMeans.apply(x)  # type: ignore[no-untyped-call]
+    return means, x
+
+
+def _gated_pointwise(x: Tensor, gates: Tensor, weight: Tensor) -> Tensor:
+    """A 1×1 convolution of `x * gates` by a kernel for each image: there is less of kernels to scale than of images."""
+    kernels = weight.flatten(1) * gates[:, None]  # (N, C', C)
+    y = torch.bmm(x.permute(0, 2, 3, 1).flatten(1, 2), kernels.transpose(1, 2))
+    return y.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+
+
+def _pointwise_batch_norm(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None) -> Tensor:
+    """A 1×1 convolution and batch norm as one convolution.
+
+    The statistics after a linear map W follow from those before it: the mean is W·mean(x), the variances are the
+    diagonal of W·cov(x)·Wᵀ. So batch norm's passes over the map's output fall away, forward and backward. It pays where
+    the map widens.
+    """
+    assert norm.num_batches_tracked is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
+    count = x[:, 0].numel()
+    gamma, beta = _affine(norm, scale)
+    y, mean, var = _PointwiseBatchNorm.apply(  # type: ignore[no-untyped-call]
+        x, weight.flatten(1), gamma, beta, norm.eps
+    )
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(var * (count / (count - 1)), norm.momentum)
+    assert isinstance(y, Tensor)
+    return y
+
+
+class _PointwiseBatchNorm(torch.autograd.Function):
+    """Matrices are float64 here, for a variance may be a small difference of large covariances."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows, matrix = _rows(x).double(), weight.double()
+        mean = rows.new_ones(len(rows)) @ rows / len(rows)  # faster than rows.mean(0)
+        cov = rows.T @ rows / len(rows) - torch.outer(mean, mean)
+        out_mean, out_var = matrix @ mean, (matrix @ cov * matrix).sum(1)
+        rstd = (out_var + eps).rsqrt()
+        factor = gamma * rstd
+        ctx.save_for_backward(x, weight, mean, cov, rstd, factor)
+        y = F.conv2d(x, _pointwise_kernel(factor[:, None] * matrix), (beta - factor * out_mean).float())
+        statistics = out_mean.float(), out_var.float()
+        ctx.mark_non_differentiable(*statistics)
+        ctx.set_materialize_grads(False)
+        return y, *statistics
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+        x, weight, mean, cov, rstd, factor = ctx.saved_tensors
+        matrix, pixels = weight.double(), x[:, 0].numel()
+        scaled = factor[:, None] * matrix
+        shape = [1, 1], [0, 0], [1, 1], False, [0, 0], 1
+        needed = [ctx.needs_input_grad[0], True, False]
+        grad_x, products, _ = _convolution_backward(gradient, x, _pointwise_kernel(scaled), None, *shape, needed)
+        grad_beta = (x.new_ones(pixels) @ _rows(gradient)).double()  # faster than torch.sum
+        products = products.flatten(1) - torch.outer(grad_beta, mean)  # Σ gradient · (x - mean)
+        grad_gamma = rstd * (products * matrix).sum(1)
+        # y depends on the weight and on x by themselves and through their variance.
+        through_var = (factor * rstd * grad_gamma)[:, None] * matrix
+        grad_weight = factor[:, None] * products - through_var @ cov
+        if grad_x is not None:
+            slope = matrix.T @ through_var / -pixels
+            level = -(grad_beta @ scaled / pixels + slope @ mean)
+            grad_x += F.conv2d(x, _pointwise_kernel(slope), level.float())
+        return grad_x, grad_weight.float(), grad_gamma.float(), grad_beta.float(), None
+
+
+class _NarrowBatchNorm(torch.autograd.Function):
+    """Batch norm whose sums on the way back are of rows of many pixels.
+
+    torch keeps a row of sums for each thread. Those of few channels share a cache line, and two threads that write to
+    it take four times as long as one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        assert norm.momentum is not None
+        y, mean, rstd = torch.native_batch_norm(
+            x, gamma, beta, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
+        )
+        ctx.save_for_backward(x, gamma, mean, rstd)
+        ctx.eps = norm.eps
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, gamma, mean, rstd = ctx.saved_tensors
+        count = x[:, 0].numel()
+        pixels = gcd(count, 32)
+
+        def wide(values: Tensor) -> Tensor:  # (C,) as often as a row has pixels
+            return values.repeat(pixels)
+
+        rows, gradients = (_rows(images).view(count // pixels, -1) for images in (x, gradient))
+        statistics = None, None, wide(mean), wide(rstd), True, ctx.eps, [False, True, True]
+        _, *sums = _batch_norm_backward(gradients, rows, wide(gamma), *statistics)
+        grad_gamma, grad_beta = (part.view(pixels, -1).sum(0) for part in sums)
+        factor = gamma * rstd
+        slope = -factor * rstd * grad_gamma / count
+        level = -factor * grad_beta / count - slope * mean
+        grad_x = torch.addcmul(wide(level), rows, wide(slope)).addcmul_(gradients, wide(factor))
+        n, c, h, w = x.shape
+        return grad_x.view(n, h, w, c).permute(0, 3, 1, 2), grad_gamma, grad_beta, None
+
+
+class _FrameMeans(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.pixels = x.shape[2] * x.shape[3]
+        return x.mean((2, 3)), x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, of_means: Tensor, of_images: Tensor) -> Tensor:
+        return of_images + (of_means / ctx.pixels)[..., None, None]
+
+
+class _DepthwiseConvolution(torch.autograd.Function):
+    """A depthwise convolution with 'same' padding whose kernel is, or becomes, four to six wide.
+
+    Of kernels up to three wide oneDNN finds the gradient five times faster, and only with a margin up to one. So the
+    columns at -1, 0 and 1 from the middle make one gradient and those on either side another.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        padded, padding = same_padding(weight, x.shape, stride)
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        return F.conv2d(x, padded, None, stride, padding, groups=len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        padded, (margin_h, margin_w) = same_padding(weight, x.shape, ctx.stride)
+        groups, (kh, kw) = len(weight), weight.shape[2:]
+        lop_h, lop_w = padded.shape[2] - kh, padded.shape[3] - kw
+
+        def backward(of_y: Tensor, kernel: Tensor, margin: int, needed: list[bool]) -> list[Tensor | None]:
+            shape = [ctx.stride] * 2, [margin_h, margin], [1, 1], False, [0, 0], groups
+            found: list[Tensor | None] = _convolution_backward(of_y, x, kernel, None, *shape, needed)
+            return found
+
+        grad_x = backward(gradient, padded, margin_w, [True, False, False])[0] if ctx.needs_input_grad[0] else None
+        first = lop_w - margin_w
+        # (column, columns, margin) of each piece; a column is named by its distance from the middle
+        pieces = [(-2, 1, 0)] * (first < -1) + [(-1, 3, 1)] + [(2, 1 + lop_w, 0)] * (first + kw > 2)
+        columns = []
+        for left, count, margin in pieces:
+            # Column i meets output pixel p at input pixel stride·p + i: a narrower kernel's output, some pixels later.
+            shift = (left + margin) // ctx.stride
+            outputs = (x.shape[3] + 2 * margin - count) // ctx.stride + 1
+            shifted = F.pad(gradient, (shift, outputs - gradient.shape[3] - shift))
+            columns.append(backward(shifted, padded[..., :count], margin, [False, True, False])[1])
+        skip = first - pieces[0][0]
+        return grad_x, torch.cat(columns, dim=3)[:, :, lop_h:, skip : skip + kw], None  # type: ignore[arg-type]
+
+
+def _affine(norm: nn.BatchNorm2d, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    return (norm.weight, norm.bias) if scale is None else (norm.weight * scale, norm.bias * scale)
+
+
+def _rows(images: Tensor) -> Tensor:
+    """(N, C, H, W) as (N·H·W, C); a view if channels are last in memory."""
+    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
+
+
+def _pointwise_kernel(matrix: Tensor) -> Tensor:
+    return matrix.float()[:, :, None, None].contiguous(memory_format=torch.channels_last)
