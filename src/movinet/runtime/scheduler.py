@@ -1,0 +1,251 @@
+"""Which frames step together, in which rows of which batch, and when: plain logic, no thread and no clock of its own.
+
+A stream's state is megabytes, so it stays in a row of a batch. The streams of a batch step once all of them have a
+frame, or when the first that had one has waited for the bound. Those without a frame then lose their row: their state
+is copied out, once, and they are seated again beside streams whose frames come when theirs do. So streams in step with
+each other find together, and one that stalls is waited for only once.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic
+
+import numpy as np
+
+from movinet.prediction import Prediction
+from movinet.runtime.engine import BatchState, Engine, Logits, StreamState
+from movinet.runtime.images import Image, write_scaled
+
+
+@dataclass(eq=False)
+class QueuedFrame:
+    """A frame on its way to the network."""
+
+    image: Image  # prepared
+    arrived: float  # seconds, by the caller's clock
+    time: float | None = None  # seconds, by the stream's
+    fresh: bool = False  # the stream begins anew with it
+    answer: Future[Prediction] | None = None  # None: the network sees it, and nobody asks what it thinks
+
+
+@dataclass(eq=False)
+class Slot(Generic[BatchState]):
+    """A stream: its queue, and where its state is."""
+
+    decays: Mapping[str, float]  # entries of the state that differ from the network's own
+    parked: StreamState | None = None  # the state of a stream without a row; None: it is at its beginning
+    seen: int = 0  # frames since its beginning
+    group: "Group[BatchState] | None" = None
+    row: int = 0
+    queue: deque[QueuedFrame] = field(default_factory=deque)
+    since: float = 0.0  # when it got into the line it waits in
+
+
+@dataclass(eq=False)
+class Group(Generic[BatchState]):
+    """The streams of a batch."""
+
+    state: BatchState | None  # None: lost with an error
+    rows: list[Slot[BatchState] | None]
+
+    @property
+    def size(self) -> int:
+        """Streams that live here."""
+        return sum(slot is not None for slot in self.rows)
+
+    @property
+    def absent(self) -> int:
+        """Streams without a frame."""
+        return sum(slot is not None and not slot.queue for slot in self.rows)
+
+    @property
+    def places(self) -> int:
+        """Rows whose stream, if any, has no frame."""
+        return sum(slot is None or not slot.queue for slot in self.rows)
+
+
+@dataclass(eq=False)
+class Round(Generic[BatchState]):
+    """What one step shows to whom."""
+
+    group: Group[BatchState]
+    shown: list[tuple[Slot[BatchState], int, QueuedFrame]]  # with the row
+    taken: list[tuple[Slot[BatchState], Group[BatchState], int]]  # whose state is copied out first, and from where
+    seated: list[tuple[Slot[BatchState], int]]  # whose state is put into a row then
+    logits: Logits | None = None
+    error: Exception | None = None
+
+
+class Scheduler(Generic[BatchState]):
+    """Slots for live streams in front of one engine.
+
+    `next_round`, `run` and `finish` belong to one thread; `run`, which takes the time, touches nothing that the other
+    methods do, so these may be called meanwhile: each alone, under one lock.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[BatchState],
+        *,
+        max_streams: int,
+        queue: int,
+        max_wait: float,
+        scale: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        """Take memory for all the streams to come.
+
+        Args:
+            engine: how many streams a step takes is its to say.
+            max_streams: that can be here at once.
+            queue: frames of a stream that may wait.
+            max_wait: seconds a frame waits for others to step with, unless the engine is busy.
+            scale: what levels 0 and 255 become.
+        """
+        self.engine, self.max_streams, self.queue, self.max_wait = engine, max_streams, queue, max_wait
+        self.slots: set[Slot[BatchState]] = set()
+        batches = -(-max_streams // engine.streams)
+        if engine.streams > 1:
+            batches += 1  # so that who lost a row finds another without driving anyone out
+        self._groups = [Group(engine.begin(), [None] * engine.streams) for _ in range(batches)]
+        first = self._groups[0].state
+        assert first is not None
+        self._beginning = engine.take(first, 0)
+        self._line: dict[Slot[BatchState], None] = {}  # those with frames; who has waited longest is first
+        self._scale = scale
+        shape = engine.signature.inputs[0].shape
+        self._frames = np.zeros((engine.streams, *shape[1:], 3), dtype=np.float32)
+
+    def join(self, decays: Mapping[str, float], state: StreamState | None = None, seen: int = 0) -> Slot[BatchState]:
+        """A slot for a new stream, with a state of its own or from its beginning."""
+        slot: Slot[BatchState] = Slot(decays, state, seen)
+        self.slots.add(slot)
+        return slot
+
+    def leave(self, slot: Slot[BatchState]) -> list[QueuedFrame]:
+        """Give the slot back; the frames that still waited."""
+        self.slots.discard(slot)
+        self._line.pop(slot, None)
+        self._unseat(slot)
+        left = list(slot.queue)
+        slot.queue.clear()
+        return left
+
+    def push(self, slot: Slot[BatchState], frame: QueuedFrame) -> QueuedFrame | None:
+        """Put a frame at the end of its stream's queue; the oldest of a full one is dropped and returned."""
+        dropped = None
+        if len(slot.queue) == self.queue:
+            dropped = slot.queue.popleft()
+            heir = slot.queue[0] if slot.queue else frame
+            heir.fresh |= dropped.fresh
+        slot.queue.append(frame)
+        if slot not in self._line:  # who drops a frame keeps its place: else it might never be first
+            slot.since = frame.arrived
+            self._line[slot] = None
+        return dropped
+
+    def next_round(self, now: float) -> Round[BatchState] | None:
+        """The frames to step now; None where none should, before `wake_at` at least."""
+        unseated = sum(slot.group is None for slot in self._line)
+        for slot in self._line:
+            group = slot.group
+            others_ready = unseated >= self.engine.streams if group is None else not group.absent
+            if others_ready or now >= slot.since + self.max_wait:
+                return self._assemble(group or self._host(), now)
+        return None
+
+    def wake_at(self) -> float | None:
+        """When the wait of a frame will be over; None where none waits."""
+        first = next(iter(self._line), None)
+        return None if first is None else first.since + self.max_wait
+
+    def run(self, work: Round[BatchState]) -> None:
+        """Step. An exception of the engine's ends up in the round."""
+        group, engine = work.group, self.engine
+        try:
+            state = group.state = engine.begin() if group.state is None else group.state
+            for slot, source, row in work.taken:
+                if source.state is not None:
+                    slot.parked = engine.take(source.state, row)
+            for slot, row in work.seated:
+                engine.put(state, row, slot.parked or self._beginning_of(slot))
+                slot.parked = None
+            for _, row, frame in work.shown:
+                write_scaled(frame.image, self._scale, self._frames[row])
+            predict = any(frame.answer is not None for _, _, frame in work.shown)
+            work.logits = engine.step(self._frames, state, predict)
+        except Exception as error:
+            work.error, group.state = error, None
+
+    def finish(self, work: Round[BatchState]) -> None:
+        """Count the frames. After an error the round's streams are at their beginning."""
+        for slot, _, frame in work.shown:
+            slot.seen = 1 if frame.fresh else slot.seen + 1
+        if work.error is not None:
+            for slot, _, _ in work.shown:
+                slot.seen, slot.parked = 0, None
+                self._unseat(slot)
+            for slot, _, _ in work.taken:
+                if slot.parked is None:  # the error came before its turn
+                    slot.seen = 0
+
+    def state_of(self, slot: Slot[BatchState]) -> StreamState:
+        """A copy of a stream's state; not while `run` runs."""
+        group, row = slot.group, slot.row
+        if group is not None and group.state is not None:
+            return self.engine.take(group.state, row)
+        return [array.copy() for array in slot.parked or self._beginning_of(slot)]
+
+    def _beginning_of(self, slot: Slot[BatchState]) -> StreamState:
+        ports = self.engine.signature.state
+        return [
+            np.full_like(array, slot.decays[port.name]) if port.name in slot.decays else array
+            for port, array in zip(ports, self._beginning, strict=True)
+        ]
+
+    def _host(self) -> Group[BatchState]:
+        """The best group for streams without a row: few to drive out, much room."""
+        groups = (group for group in self._groups if group.places)
+        return min(groups, key=lambda group: (group.absent, -group.places))
+
+    def _assemble(self, group: Group[BatchState], now: float) -> Round[BatchState]:
+        work = Round(group, [], [], [])
+        for slot in group.rows:
+            if slot is not None and not slot.queue:
+                self._take_out(slot, work)
+        free = [row for row, slot in enumerate(group.rows) if slot is None]
+        for row, slot in zip(free, self._joiners(group) if free else (), strict=False):
+            if slot.group is not None:
+                self._take_out(slot, work)
+            group.rows[row], slot.group, slot.row = slot, group, row
+            work.seated.append((slot, row))
+        for row, slot in enumerate(group.rows):
+            if slot is None:
+                continue
+            frame = slot.queue.popleft()
+            if frame.fresh:
+                slot.parked = None
+                if (slot, row) not in work.seated:
+                    work.seated.append((slot, row))
+            work.shown.append((slot, row, frame))
+            del self._line[slot]
+            if slot.queue:  # to the end of the line
+                slot.since = now
+                self._line[slot] = None
+        return work
+
+    def _joiners(self, group: Group[BatchState]) -> list[Slot[BatchState]]:
+        """Who has a frame and may fill the group up: those without a row first, then those of groups no larger."""
+        size = group.size
+        slots = [s for s in self._line if s.group is None or (s.group is not group and s.group.size <= size)]
+        return sorted(slots, key=lambda slot: 0 if slot.group is None else slot.group.size)
+
+    def _take_out(self, slot: Slot[BatchState], work: Round[BatchState]) -> None:
+        assert slot.group is not None
+        work.taken.append((slot, slot.group, slot.row))
+        self._unseat(slot)
+
+    def _unseat(self, slot: Slot[BatchState]) -> None:
+        if slot.group is not None:
+            slot.group.rows[slot.row], slot.group = None, None
