@@ -100,12 +100,13 @@ def evolution(judge: Judge, quality: Callable[[Point], float], tries: int, rng: 
 
 
 def _mutated(parent: NDArray[np.int64], judge: Judge, rng: np.random.Generator) -> Point:
-    """A child within the budget; the parent itself where none is found."""
+    """A child within the budget, another network; the parent itself where none is found."""
+    matters = judge.space.active(parent[None])[0]
+    share = max(_MUTATION, 1.5 / len(parent))
     for _ in range(_ROUNDS):
         others = judge.space.random(_DRAWN // 8, rng)
-        share = max(_MUTATION, 1.5 / len(parent))
         children = np.where(rng.random(others.shape) < share, others, parent)
-        fitting = children[judge.fits(children) & (children != parent).any(1)]
+        fitting = children[judge.fits(children) & ((children != parent) & matters).any(1)]
         if len(fitting):
             return _point(fitting[0])
     return _point(parent)

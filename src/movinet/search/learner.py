@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from movinet.data.dataset import Example, LabelledClips, Pick
+from movinet.errors import MovinetError
 from movinet.search.space import Point
 from movinet.search.supernet import SuperNetwork
 from movinet.train.losses import binary_cross_entropy, class_weights, cross_entropy
@@ -38,6 +39,8 @@ class SuperLearner(nn.Module):
         self.readers: PointReader | None = None
         if loss.tracking is not None:
             self.readers = PointReader(network.largest, loss.tracking.layers, data.transform.size)
+            for name in loss.tracking.layers:
+                _refuse_optional(network, name)
 
     def forward(self, clip: Tensor, targets: Tensor, track: Tensor, point: Point) -> dict[str, Tensor]:
         """The parts of the loss of the network at a point, whose sum is minimised.
@@ -72,6 +75,15 @@ class _WideTap(Tap):
     def take(self) -> Tensor:
         images = super().take()
         return F.pad(images, (0, 0, 0, 0, 0, self._channels - images.shape[1]))
+
+
+def _refuse_optional(network: SuperNetwork, layer: str) -> None:
+    _, block, n = layer.split(".")
+    least = network.space.decisions[network.space.places[f"blocks.{block}.layers"]].choices[0]
+    if int(n) >= least:
+        raise MovinetError(
+            f"loss.tracking.layers: {layer} is a layer that not every network has; there is blocks.{block}.0"
+        )
 
 
 def _outputs(layer: nn.Module) -> int:

@@ -43,8 +43,8 @@ class Space:
         depth: Compound scaling's factor of the largest number of layers.
     """
 
-    widths: tuple[int, ...] = (16, 24, 48, 96, 96, 192)
-    project: int = 512
+    widths: tuple[float, ...] = (16, 24, 48, 96, 96, 192)
+    project: float = 512
     hidden: tuple[int, ...] = (2048,)
     layers: tuple[tuple[int, ...], ...] = (tuple(range(1, 11)),) * 5
     strides: tuple[int, ...] = (2, 2, 2, 1, 2)
@@ -174,7 +174,7 @@ class Space:
         """The space scaled: its widths and expansions, and its numbers of layers."""
         return replace(self, width=self.width * width, depth=self.depth * depth)
 
-    def _scaled(self, base: int) -> tuple[int, ...]:
+    def _scaled(self, base: float) -> tuple[int, ...]:
         return tuple(sorted({round_to_8(base * self.width * m) for m in self.multipliers}))
 
     def _counts(self, block: int) -> tuple[int, ...]:

@@ -213,9 +213,7 @@ def new_folder(folder: Path) -> None:
     except OSError as error:
         raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
     if others:
-        raise MovinetError(
-            f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)"
-        )
+        raise MovinetError(f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)")
 
 
 def _without_folders(recipe: Recipe) -> Recipe:
