@@ -6,16 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.arch.spec import Spec
 from movinet.nn.ensemble import build
+from movinet.runtime.choose import EngineKind, create_engine
+from movinet.runtime.clips import create_clip_engine
+from movinet.runtime.engine import Precision
+from movinet.weights.load import limited_positions
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Counted figures, and measured ones (float32, eager, this machine)."""
+    """Counted figures, and measured ones (on this machine; clips of stream networks in eager PyTorch)."""
 
     name: str
     size: tuple[int, int]
@@ -28,6 +33,7 @@ class Profile:
     receptive_field: int  # frames
     delay: int  # frames
     threads: int
+    engine: str  # what ran the steps, or the clip of a base network
     step_ms: float | None  # median of one frame, batch 1; None for base networks
     clip_ms: float  # median of the whole clip
     peak_memory_mb: float | None  # of the whole process, torch included; None where the system does not tell
@@ -39,6 +45,9 @@ def profile(
     size: tuple[int, int] | None = None,
     frames: int | None = None,
     repeats: int = 20,
+    engine: EngineKind = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Profile:
     """Count and measure a network with fresh weights.
@@ -48,10 +57,13 @@ def profile(
         size: (height, width) of the frames; the specification's own by default.
         frames: of the clip; the specification's own by default.
         repeats: steps timed, after a warm-up; a clip is timed three times.
+        engine: what runs the steps, or the clips of a base network.
+        precision: what it computes in.
+        threads: of the processor; all by default. Torch has its own setting.
         progress: called with repeats done and in all.
     """
     size, frames = size or spec.size, frames or spec.frames
-    model = build(spec).eval()
+    model = build(limited_positions(spec)).eval()
     step_ms = None
     done, total = 0, (repeats if spec.causal else 0) + 3
 
@@ -64,19 +76,20 @@ def profile(
             progress(done, total)
         return 1e3 * (time.perf_counter() - begin)
 
-    with torch.inference_mode():
-        if spec.causal:
-            frame, state = torch.rand(1, 3, 1, *size), model.init_state(1, size)
-
-            def step() -> None:
-                nonlocal state
-                _, state = model.step(frame, state)
-
-            for _ in range(3):
-                step()
-            step_ms = statistics.median(timed(step) for _ in range(repeats))
-        video = torch.rand(1, 3, frames, *size)
-        clip_ms = statistics.median(timed(lambda: model(video)) for _ in range(3))
+    ran: str = "torch" if engine == "auto" else engine
+    run_clip = create_clip_engine(model)
+    if not spec.causal:
+        run_clip = create_clip_engine(model, engine, precision=precision, threads=threads)
+    else:
+        runner = create_engine(model, engine, size=size, precision=precision, threads=threads)
+        image, state, ran = np.random.default_rng(0).random((1, *size, 3), np.float32), runner.begin(), runner.kind
+        for _ in range(3):
+            runner.step(image, state)
+        step_ms = statistics.median(timed(lambda: runner.step(image, state)) for _ in range(repeats))
+    clip = torch.rand(1, 3, frames, *size)
+    if engine == "openvino":
+        run_clip(clip)  # the first of its shape is converted
+    clip_ms = statistics.median(timed(lambda: run_clip(clip)) for _ in range(3))
     return Profile(
         name=spec.name,
         size=size,
@@ -88,7 +101,8 @@ def profile(
         state_bytes=state_bytes(spec, size),
         receptive_field=receptive_field(spec),
         delay=delay(spec),
-        threads=torch.get_num_threads(),
+        threads=threads or torch.get_num_threads(),
+        engine=ran,
         step_ms=step_ms,
         clip_ms=clip_ms,
         peak_memory_mb=_peak_memory(),

@@ -16,6 +16,8 @@ from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.errors import MovinetError, WeightsError
 from movinet.profiling import profile as measure
+from movinet.runtime.choose import EngineKind
+from movinet.runtime.engine import Precision
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import Entry, entries
@@ -65,6 +67,7 @@ def models(*, json: bool = False) -> int:
     help_epilogue=examples(
         "movinet profile movinet_a0_stream",
         "movinet profile movinet_a2_base --size 224 224 --threads 1",
+        "movinet profile movinet_a0_stream --engine openvino --precision bfloat16 --threads 1",
         "movinet profile found.yaml --json",
     )
 )
@@ -74,6 +77,8 @@ def profile(
     size: tuple[int, int] | None = None,
     frames: int | None = None,
     repeats: int = 20,
+    engine: EngineKind = "auto",
+    precision: Precision = "float32",
     threads: int | None = None,
     json: bool = False,
 ) -> int:
@@ -84,6 +89,8 @@ def profile(
         size: height and width of the frames; the network's own by default.
         frames: of the clip; the network's own by default.
         repeats: steps to time.
+        engine: what runs the steps of a stream network, or the clips of a base network.
+        precision: what it computes in.
         threads: of the processor; all by default.
         json: one JSON object, for programs.
     """
@@ -92,7 +99,16 @@ def profile(
     for name, value in (("--size", min(size) if size else 1), ("--frames", 1 if frames is None else frames)):
         at_least_one(name, value)
     with progress_bar("measuring") as progress:
-        result = measure(_spec_of(model), size=size, frames=frames, repeats=repeats, progress=progress)
+        result = measure(
+            _spec_of(model),
+            size=size,
+            frames=frames,
+            repeats=repeats,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            progress=progress,
+        )
     if json:
         print_json(asdict(result))
         return 0
@@ -108,7 +124,7 @@ def profile(
         ("the clip, measured", f"{result.clip_ms:.0f} ms"),
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
-    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, float32"
+    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, {result.engine} {precision}"
     out.print(Text.assemble((result.name, "bold"), how))
     for name, text in lines:
         out.print(f"  {name:32} {text}")
