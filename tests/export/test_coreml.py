@@ -22,6 +22,7 @@ VARIANT = STREAM.with_options(
     [
         (STREAM, {"size": (23, 32)}),
         (STREAM, {"precision": "float16"}),
+        (STREAM, {"precision": "int8"}),
         (POSITIONS, {"streams": 2, "past": "frames"}),
         (VARIANT, {"frames": 2, "past": "buffer"}),
     ],

@@ -94,7 +94,6 @@ def test_it_says_what_the_file_says(exported: Path) -> None:
 def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tmp_path: Path) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(to, to))
     for one in export(loaded(spec), to, tmp_path / "out", **options):
-        assert one.checked is not None
         assert one.checked.error <= 1e-5
         assert one.manifest == read(one.folder)
     if spec is ENSEMBLE:
@@ -104,10 +103,34 @@ def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tm
         assert read(tmp_path / "out" / "member-0")["transform"]["size"] == [12, 16]
 
 
+def test_fewer_bits_make_smaller_files_that_answer_much_alike(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    gestures = load_weights("movinet_t0_stream.gestures")
+    sizes = {}
+    for precision, least in (("float32", 1e-5), ("float16", 2e-3), ("int8", 0.05)):
+        (one,) = export(gestures, "onnx", tmp_path / precision, precision=precision)  # type: ignore[arg-type]
+        assert one.checked.error < least
+        assert one.checked.same_answer >= 0.95
+        sizes[precision] = one.manifest["files"]["model.onnx"]["bytes"]
+    assert sizes["float16"] < 0.53 * sizes["float32"]
+    assert sizes["int8"] < 0.29 * sizes["float32"]
+
+
+def test_weights_too_large_for_half_precision_stay_as_they_are() -> None:
+    onnx = pytest.importorskip("onnx")
+    from movinet.export.onnx import shrink_weights
+
+    values = [np.full((32, 32), 1e5, np.float32), np.full((32, 32), 2.0, np.float32)]
+    tensors = [onnx.numpy_helper.from_array(value, name) for value, name in zip(values, "ab", strict=True)]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], tensors))
+    shrink_weights(model, "float16")
+    assert [tensor.name for tensor in model.graph.initializer] == ["a", "b.stored"]
+
+
 def test_positions_get_a_limit(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     (one,) = export(loaded(STREAM.with_options(positional_encoding=True, frames=7)), "onnx", tmp_path / "out")
-    assert one.checked is not None  # over 20 frames, well beyond the limit
+    assert one.checked.frames == 20  # well beyond the limit
     assert {port["name"]: port["dtype"] for port in one.manifest["state"]}["frame_count"] == "int32"
 
 
@@ -160,6 +183,8 @@ def test_only_exports_are_replaced_and_only_when_asked(exported: Path, tmp_path:
     [
         (BASE, {"past": "sums"}, "no past"),
         (BASE, {"to": "executorch"}, "base network"),
+        (STREAM, {"to": "openvino", "precision": "int8"}, "openvino has float32 and float16"),
+        (STREAM, {"to": "tensorrt"}, "no such format"),
     ],
 )
 def test_what_cannot_be_had_is_said(spec: Spec, options: Any, message: str, tmp_path: Path) -> None:

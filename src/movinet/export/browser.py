@@ -7,12 +7,12 @@ from pathlib import Path
 from movinet.errors import MovinetError
 from movinet.export.clip import Deployed
 from movinet.export.onnx import write_onnx
-from movinet.export.written import Written
+from movinet.export.written import Precision, Written
 
 PAGE = ("index.html", "movinet.js", "package.json")
 
 
-def write_browser(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:
+def write_browser(deployed: Deployed, streams: int, folder: Path, precision: Precision) -> Written:
     """Write `model.onnx` and the page; `npm install` in the folder brings ONNX Runtime Web.
 
     Raises:
@@ -20,7 +20,7 @@ def write_browser(deployed: Deployed, streams: int, folder: Path, *, half: bool 
     """
     if streams != 1 or deployed.frames != 1:
         raise MovinetError("the page shows one stream, frame by frame: leave --streams and --frames out, or use onnx")
-    written = write_onnx(deployed, streams, folder, half=half)
+    written = write_onnx(deployed, streams, folder, precision)
     for name in PAGE:
         (folder / name).write_bytes(files("movinet.export").joinpath("web", name).read_bytes())
     return replace(written, details=written.details | {"page": PAGE[0]})

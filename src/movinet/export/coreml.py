@@ -10,7 +10,7 @@ from movinet.errors import needs_extra
 from movinet.export.clip import Deployed, example_inputs
 from movinet.export.mil import run_mil
 from movinet.export.quiet import quiet
-from movinet.export.written import Written
+from movinet.export.written import Precision, Written
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -58,10 +58,21 @@ def to_coreml(deployed: Deployed, streams: int = 1, *, half: bool = False) -> "c
         )
 
 
-def write_coreml(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:
+def write_coreml(deployed: Deployed, streams: int, folder: Path, precision: Precision) -> Written:
     """Write `model.mlpackage`."""
-    model = to_coreml(deployed, streams, half=half)
+    model = to_coreml(deployed, streams, half=precision == "float16")
+    if precision == "int8":
+        model = _shrunk(model)
     path = folder / "model.mlpackage"
     model.save(str(path))
     runtime = f"its ML program of coremltools {version('coremltools')}, run by PyTorch"
     return Written(path.name, runtime, run_mil(model._mil_program), dots="_", details={"needs": TARGET})
+
+
+def _shrunk(model: "ct.models.MLModel") -> "ct.models.MLModel":
+    """The weights in int8, with a scale for each output."""
+    from coremltools.optimize import coreml as optimize
+
+    how = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=256)
+    with quiet():
+        return optimize.linear_quantize_weights(model, optimize.OptimizationConfig(global_config=how))

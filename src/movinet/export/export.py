@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from movinet.arch.count import Size
 from movinet.arch.step import Past
@@ -16,13 +16,11 @@ from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
 from movinet.export.clip import Deployed, DeployedClip
 from movinet.export.manifest import MANIFEST, describe, file_hashes, parameters_hash, transform_for
-from movinet.export.written import Format, Precision, Written
+from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.nn.deploy import DeployedStep
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.weights.load import Loaded, with_position_limits
-
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)
@@ -150,18 +148,17 @@ def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
 
 
 def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
-    half = how.precision == "float16"
-    if half and how.to == "executorch":
-        raise MovinetError("executorch is to be had in float32 only")
+    if how.to in PRECISIONS and how.precision not in PRECISIONS[how.to]:
+        raise MovinetError(f"{how.to} has {' and '.join(PRECISIONS[how.to])}, not {how.precision}")
     match how.to:
         case "onnx":
             from movinet.export.onnx import write_onnx
 
-            return write_onnx(deployed, how.streams, folder, half=half)
+            return write_onnx(deployed, how.streams, folder, how.precision)
         case "openvino":
             from movinet.export.openvino import write_openvino
 
-            return write_openvino(deployed, how.streams, folder, half=half)
+            return write_openvino(deployed, how.streams, folder, half=how.precision == "float16")
         case "litert" if isinstance(deployed, DeployedStep):
             from movinet.export.litert_file import write_litert
 
@@ -169,7 +166,7 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
         case "browser":
             from movinet.export.browser import write_browser
 
-            return write_browser(deployed, how.streams, folder, half=half)
+            return write_browser(deployed, how.streams, folder, how.precision)
         case "executorch":
             from movinet.export.executorch import write_executorch
 
@@ -177,9 +174,9 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
         case "coreml":
             from movinet.export.coreml import write_coreml
 
-            return write_coreml(deployed, how.streams, folder, half=half)
+            return write_coreml(deployed, how.streams, folder, how.precision)
         case _:
-            raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(FORMATS)}")
+            raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(PRECISIONS)}")
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

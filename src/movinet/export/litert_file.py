@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from movinet.errors import needs_extra
-from movinet.export.litert import STEP, file_dtype, file_shape, to_litert
+from movinet.export.litert import STEP, file_shape, to_litert
 from movinet.export.written import Arrays, Precision, Run, Written
 from movinet.nn.deploy import DeployedStep
 
@@ -20,7 +20,7 @@ def write_litert(step: DeployedStep, streams: int, folder: Path, precision: Prec
         MovinetError: LiteRT is not installed.
     """
     path, signature = folder / "model.tflite", step.signature
-    path.write_bytes(to_litert(step, streams=streams, precision=precision))
+    path.write_bytes(to_litert(step, streams=streams, weights=precision))
     ports = (*signature.inputs, *signature.outputs)
     return Written(
         path.name,
@@ -28,7 +28,6 @@ def write_litert(step: DeployedStep, streams: int, folder: Path, precision: Prec
         run_litert(path),
         channels_last=True,
         shapes={port.name: file_shape(port, streams, step.frames) for port in ports},
-        dtypes={port.name: file_dtype(port, precision) for port in ports},
         details={"signature": STEP},
     )
 

@@ -96,6 +96,11 @@ def _compute(kind: str, given: Mapping[str, Any]) -> tuple[Tensor, ...]:
             return (x.mean(given["axes"].tolist(), keepdim=bool(given["keep_dims"])),)
         case "gather":
             return (x[given["indices"].long()],)
+        case "constexpr_affine_dequantize":
+            levels, axis = given["quantized_data"], int(given["axis"])
+            shape = [-1 if i == axis else 1 for i in range(levels.ndim)]
+            scale, zero = (torch.as_tensor(given[name]).float().view(shape) for name in ("scale", "zero_point"))
+            return ((levels.float() - zero) * scale,)
         case "linear":
             return (F.linear(x, given["weight"], given.get("bias")),)
         case "conv":

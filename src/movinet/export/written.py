@@ -7,9 +7,18 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
-# float16: weights take half the space. ONNX Runtime and OpenVINO calculate in what they like best all the same;
-# files for LiteRT and Core ML calculate in it.
-Precision = Literal["float32", "float16"]
+# How weights are stored: in float16 they take half the space, in int8, with a scale for each output, a quarter. What
+# calculates is float32 all the same, but for LiteRT's and Core ML's files in float16. Activations in int8 are not to be
+# had: benchmarks/quantisation.py shows that they lose answers and gain no time.
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: dict[Format, tuple[Precision, ...]] = {
+    "onnx": ("float32", "float16", "int8"),
+    "openvino": ("float32", "float16"),
+    "litert": ("float32", "float16"),
+    "executorch": ("float32",),
+    "coreml": ("float32", "float16", "int8"),
+    "browser": ("float32", "float16", "int8"),
+}
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Mapping[str, NDArray[Any]]], Arrays]  # inputs by name to outputs by name
