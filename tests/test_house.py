@@ -19,6 +19,7 @@ FLOORS = [
     {"recognizer", "profiling", "metrics"},
     {"events", "__init__"},
     {"watching"},
+    {"wall"},
     {"train"},
     {"search"},
     {"cli"},

@@ -65,19 +65,31 @@ def watch(
     Raises:
         VideoError: the source was lost for good.
     """
-    times: deque[float] = deque(maxlen=20)
+    observer = Observer(source, detector)
     for frame in source:
         begin = time.perf_counter()
         prediction = recognizer.push(frame.rgb, frame.time)
         if prediction is not None:
-            now = time.perf_counter()
-            times.append(now)
-            fps = (len(times) - 1) / (now - times[0]) if len(times) > 1 else 0.0
-            ended = detector.push(prediction)
-            step_ms = 1e3 * (now - begin)
-            yield Glance(prediction, ended, detector.running, fps, step_ms, source.dropped, source.reconnects)
+            yield observer.glance(prediction, begin)
         if seconds is not None and frame.time >= seconds:
             return
+
+
+class Observer:
+    """Keeps the figures of one source."""
+
+    def __init__(self, source: Source, detector: EventDetector) -> None:
+        self.source, self.detector = source, detector
+        self._times: deque[float] = deque(maxlen=20)
+
+    def glance(self, prediction: Prediction, began: float) -> Glance:
+        """After a prediction whose frame came at `began` by `time.perf_counter`."""
+        now = time.perf_counter()
+        self._times.append(now)
+        fps = (len(self._times) - 1) / (now - self._times[0]) if len(self._times) > 1 else 0.0
+        ended, step_ms = self.detector.push(prediction), 1e3 * (now - began)
+        source = self.source
+        return Glance(prediction, ended, self.detector.running, fps, step_ms, source.dropped, source.reconnects)
 
 
 class View:

@@ -39,14 +39,17 @@ def as_dict(prediction: Prediction, topk: int) -> dict[str, Any]:
     return {"time": round(prediction.time, 3), "frames": prediction.frames, "top": top}
 
 
-def report_events(events: Sequence[Event], as_json: bool) -> None:
+def report_events(events: Sequence[Event], as_json: bool, source: str | None = None) -> None:
+    """Events that have ended, of one source or, by name, of one among several."""
     for event in events:
         if as_json:
             assert event.end is not None
+            about = {"type": "event"} if source is None else {"type": "event", "source": source}
             times = {"start": round(event.start, 3), "end": round(event.end, 3)}
-            print_json({"type": "event", "label": event.label, **times, "confidence": round(event.confidence, 6)})
+            print_json({**about, "label": event.label, **times, "confidence": round(event.confidence, 6)})
         elif not out.is_terminal:
-            out.print(f"{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}")
+            where = "" if source is None else f"{source}  "
+            out.print(f"{where}{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}")
 
 
 def bar(probability: float, width: int = 20) -> str:

@@ -1,6 +1,8 @@
 """Commands that recognise: classify, watch, demo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,8 +32,10 @@ from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.runtime.choose import EngineKind
 from movinet.runtime.engine import Precision
+from movinet.runtime.pool import StreamPool
 from movinet.video.container import is_address
 from movinet.video.live import LiveSource
+from movinet.wall import Wall, watch_many
 from movinet.watching import View
 from movinet.watching import watch as look
 
@@ -97,14 +101,14 @@ def classify(
     help_epilogue=examples(
         "movinet watch 0",
         "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
+        "movinet watch 0 1 rtsp://camera.local/stream",
         "movinet watch clip.mp4 --loop",
         "movinet watch 0 --engine openvino --precision bfloat16",
         "movinet watch 0 --json | jq 'select(.type == \"event\")'",
     )
 )
 def watch(
-    source: str,
-    *,
+    *sources: str,
     model: Model = DEFAULT_MODEL,
     labels: Path | None = None,
     memory: float | None = None,
@@ -124,13 +128,13 @@ def watch(
     offline: bool = False,
     json: bool = False,
 ) -> int:
-    """Watch a camera, a network stream or a file as it plays.
+    """Watch cameras, network streams or files as they play.
 
     The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
-    again, with growing pauses. Ctrl-C ends it.
+    again, with growing pauses. Several sources share one engine, and none holds up the others. Ctrl-C ends it.
 
     Args:
-        source: a camera's number, an rtsp:// or http:// address, or a file, which is played in real time.
+        sources: cameras' numbers, rtsp:// or http:// addresses, or files, which are played in real time.
         model: a name of `movinet models`, or a weights file; a stream network.
         labels: a file with one label a line, for weights that bring none.
         memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
@@ -160,10 +164,21 @@ def watch(
         raise MovinetError(f"--timeout must be positive, got {timeout}")
     if retries is not None and retries < 0:
         raise MovinetError(f"--retries must be at least 0, got {retries}")
+    if not sources:
+        raise MovinetError("give a camera's number, an address or a file (`movinet watch --help` shows examples)")
+    if len(set(sources)) < len(sources):
+        raise MovinetError("a source is given twice; each can be watched once")
     recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=memory)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
-    detector = EventDetector(on, off, shortest, frozenset(ignore))
+    if len(sources) > 1:
+        lives = {
+            s: LiveSource(s, recognizer.info.transform.fps, loop=loop, timeout=timeout, retries=retries)
+            for s in sources
+        }
+        new_detector = partial(EventDetector, on, off, shortest, frozenset(ignore))
+        return _watch_many(recognizer, lives, new_detector, duration, topk, as_json=json)
+    source, detector = sources[0], EventDetector(on, off, shortest, frozenset(ignore))
     view = View(source, recognizer.info.name, topk)
     fps = recognizer.info.transform.fps
     try:
@@ -181,6 +196,35 @@ def watch(
     finally:  # also after Ctrl-C: an event that has begun is not lost
         report_events(detector.finish(), json)
     return 0
+
+
+def _watch_many(
+    recognizer: Recognizer,
+    sources: Mapping[str, LiveSource],
+    new_detector: Callable[[], EventDetector],
+    duration: float | None,
+    topk: int,
+    *,
+    as_json: bool,
+) -> int:
+    failed = 0
+    wall = Wall(list(sources), recognizer.info.name)
+    with (
+        StreamPool(recognizer.engine, recognizer.info, max_streams=len(sources)) as pool,
+        Live(console=out, auto_refresh=False) if out.is_terminal and not as_json else nullcontext() as screen,
+    ):
+        for report in watch_many(pool, sources, new_detector, recognizer.memory, duration):
+            if report.error is not None:
+                failed += 1
+                complain(report.error)
+            if as_json and report.glance is not None:
+                about = {"type": "prediction", "source": report.source}
+                print_json({**about, **as_dict(report.glance.prediction, topk), **report.glance.figures()})
+            report_events(report.ended, as_json, report.source)
+            if screen is not None:
+                wall.take(report)
+                screen.update(wall.render(), refresh=True)
+    return 2 if failed else 0
 
 
 @app.command(
