@@ -8,6 +8,7 @@ import torch
 from arch.specs import network_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from nn.networks import SEEDS, random_frames, random_network
 from numpy.typing import NDArray
 from tiny import tiny_spec
@@ -15,12 +16,19 @@ from tiny import tiny_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import FEATURES, FRAMES, LOGITS, Past
 from movinet.export.litert import HEAD, STEP, file_shape, to_litert
+from movinet.export.litert_graph import Arithmetic, Weights, _rounded
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 Arrays = dict[str, NDArray[Any]]
+NUMBERS: tuple[tuple[Weights, Arithmetic], ...] = (
+    ("float32", "float32"),
+    ("float16", "float32"),
+    ("float16", "float16"),
+    ("int8", "float32"),
+)
 PASTS = st.sampled_from(get_args(Past))
 
 
@@ -96,3 +104,28 @@ def test_tensors_are_those_of_the_signature() -> None:
         tensor["dtype"] == np.dtype(port.dtype)
         for port, tensor in ((port, inputs[port.name]) for port in step.signature.inputs)
     )
+
+
+@pytest.mark.parametrize("past", get_args(Past))
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_xnnpack_takes_all_but_the_counting_in_one_piece(past: Past, numbers: tuple[Weights, Arithmetic]) -> None:
+    _, step = random_step(tiny_spec().with_options(positional_encoding=True), 0, past)
+    loaded = interpreter.Interpreter(model_content=to_litert(step, weights=numbers[0], arithmetic=numbers[1]))
+    loaded.allocate_tensors()
+    kinds = [operator["op_name"] for operator in loaded._get_ops_details()]  # those it took are listed all the same
+    assert kinds.count("DELEGATE") == 1
+
+
+def test_coarser_weights_make_smaller_files() -> None:
+    _, step = random_step(tiny_spec().with_options(hidden=1024, classes=600), 0)
+    sizes = [len(to_litert(step, weights=weights)) for weights in get_args(Weights)]
+    assert sizes[1] < 0.55 * sizes[0]
+    assert sizes[2] < 0.30 * sizes[0]
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 30)), elements=st.floats(-126, 126, width=32)))
+def test_rounding_keeps_sums(rows: NDArray[np.float32]) -> None:
+    rounded = _rounded(rows)
+    assert (rounded == np.round(rounded)).all()
+    assert np.abs(rounded - rows).max() <= 1
+    np.testing.assert_allclose(rounded.sum(1), rows.sum(1), rtol=0, atol=0.51)

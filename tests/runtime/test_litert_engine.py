@@ -14,10 +14,10 @@ from nn.networks import SEEDS, random_frames, random_network
 from numpy.typing import NDArray
 from tiny import tiny_spec
 
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
-from movinet.runtime.engine import fresh_stream
+from movinet.runtime.engine import Precision, fresh_stream
 from movinet.runtime.litert_engine import LiteRTEngine
 from movinet.runtime.torch_engine import TorchEngine
 
@@ -83,6 +83,27 @@ def test_streams_change_rows_and_engines() -> None:
         made, expected = engine.step(frames[t], state), other.step(frames[t, :1], alone)
         assert made is not None
         assert_near(made[:1], expected)
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+@settings(max_examples=8)
+@given(seed=SEEDS)
+def test_coarser_numbers_stay_near(precision: Precision, seed: int) -> None:
+    # With positions, whose table is looked up in float32, and layers with so many weights that they become int8.
+    layer = LayerSpec(expansion=64, kernel=(3, 3, 3))
+    blocks = (BlockSpec(32, (layer, layer), stride=2), BlockSpec(32, (layer,), stride=2))
+    spec = tiny_spec().with_options(blocks=blocks, hidden=64, project=64, positional_encoding=True, position_limit=5)
+    network = network_of(spec, seed)
+    exact, coarse = (LiteRTEngine(network, streams=2, threads=1, precision=p) for p in ("float32", precision))
+    ours, theirs = coarse.begin(), exact.begin()
+    for frames in images(2, 20, spec.size, seed):
+        made, expected = coarse.step(frames, ours), exact.step(frames, theirs)
+        assert made is not None
+        assert made.dtype == np.float32
+        assert_near(made, expected, 0.1)
+        assert np.abs(made - expected).max() > 0
+    for port, array in zip(coarse.signature.state, coarse.take(ours, 0), strict=True):
+        assert array.dtype == port.dtype
 
 
 def test_answers_are_the_callers_own() -> None:

@@ -17,7 +17,6 @@ Shape = tuple[int, ...]
 _OPTIONS = {  # the table of options each operator has in the schema
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
-    "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
-from movinet.errors import needs_extra
+from movinet.errors import MovinetError, needs_extra
 from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
+from movinet.export.litert_graph import Arithmetic, Weights
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.environment import Environment
     from ai_edge_litert.tensor_buffer import TensorBuffer
+
+
+_NUMBERS: dict[Precision, tuple[Weights, Arithmetic]] = {
+    "float32": ("float32", "float32"),
+    "float16": ("float16", "float16"),
+    "int8": ("int8", "float32"),
+}
 
 
 @dataclass
@@ -55,18 +63,21 @@ class LiteRTEngine:
             model: it is left as it is.
             size: (height, width) of the frames to come; the specification's own by default.
             streams: rows of a batch.
-            precision: of the arithmetic; "float16" is quick on processors that have it (ARM v8.2, AVX-512 FP16).
+            precision: of the arithmetic. "float16" is the quickest where the processor has it (ARM v8.2, AVX-512 FP16);
+                "int8" is that of the layers with many weights, and quick anywhere.
             threads: of the processor; all by default.
 
         Raises:
-            MovinetError: LiteRT is not installed.
+            MovinetError: LiteRT is not installed, or the processor has no float16.
         """
-        if precision not in ("float32", "float16"):
-            raise ValueError(f"LiteRT runs in float32 and float16, not in {precision}")
+        if precision not in _NUMBERS:
+            raise ValueError(f"LiteRT runs in {', '.join(_NUMBERS)}, not in {precision}")
+        weights, arithmetic = _NUMBERS[precision]
         self.precision, self.streams = precision, streams
         step = DeployedStep(model, size, "frames", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
-        self._model = _compile(to_litert(step, DeployedHead(model), streams, precision), threads or os.cpu_count() or 1)
+        file = to_litert(step, DeployedHead(model), streams, weights=weights, arithmetic=arithmetic)
+        self._model = _compile(file, threads or os.cpu_count() or 1)
         signatures = self._model.get_signature_list()
         self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
         self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]
@@ -74,14 +85,18 @@ class LiteRTEngine:
         self._features = self._outputs.index(FEATURES)
         self._next_places = _next_places(self._inputs, self._outputs, self.signature)
         self._ports = {
-            port.name: (file_shape(port, streams), np.dtype(file_dtype(port, precision)))
+            port.name: (file_shape(port, streams), np.dtype(file_dtype(port, arithmetic)))
             for port in self.signature.inputs
         }
         self._classes = model.spec.classes
-        with _silence():  # the first calls are talkative
-            self._logits = self._model.create_output_buffers(self._head)
-            state = self.begin()
-            self.step(np.zeros(*self._ports[FRAMES]), state)
+        try:
+            with _silence():  # the first calls are talkative
+                self._logits = self._model.create_output_buffers(self._head)
+                self.step(np.zeros(*self._ports[FRAMES]), self.begin())
+        except RuntimeError as error:
+            if precision != "float16":
+                raise
+            raise MovinetError("LiteRT finds no float16 arithmetic in this processor: take float32 or int8") from error
 
     def begin(self) -> LiteRTState:
         inputs = self._model.create_input_buffers(self._step)

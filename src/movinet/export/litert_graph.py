@@ -1,0 +1,196 @@
+"""The operators of a network in TFLite, channels last, in the numbers that were asked for."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from movinet.arch.spec import Activation
+from movinet.export.tflite_writer import Graph, Quantization, Shape
+from movinet.nn.deploy import DeployedConvolution
+
+Weights = Literal["float32", "float16", "int8"]
+Arithmetic = Literal["float32", "float16"]
+
+FUSED: dict[Activation, int] = {"relu": 1, "relu6": 3}  # that every operator can do on its way out
+RELU6 = 3
+_SAME, _VALID = 0, 1
+
+
+class NetworkGraph(Graph):
+    """Operators by what a network calls them; tensors are (N, H, W, C).
+
+    Where weights are int8, those layers compute in int8 for which that is quicker, each row of their input quantised as
+    it comes; the others' weights are float16 in the file. `arithmetic` may change on the way.
+    """
+
+    def __init__(self, streams: int, weights: Weights = "float32", arithmetic: Arithmetic = "float32") -> None:
+        super().__init__()
+        self.streams, self.weights, self.arithmetic = streams, weights, arithmetic
+
+    def number(self, value: float) -> int:
+        return self.constant(np.full((1, 1, 1, 1), value, np.float32))
+
+    def kernel(self, values: Tensor) -> int:
+        array = values.detach().numpy()
+        if self.weights == "float32" or self.arithmetic == "float16":
+            return self.constant(array.astype(self.arithmetic))
+        return self.apply("DEQUANTIZE", [self.constant(array.astype(np.float16))], array.shape, "float32")
+
+    def bias(self, values: Tensor) -> int:
+        return self.constant(values.detach().numpy().astype(self.arithmetic))
+
+    def cast(self, x: int, dtype: str) -> int:
+        return x if self.tensors[x].dtype == dtype else self.apply("QUANTIZE", [x], self.shape(x), dtype)
+
+    def binary(self, kind: str, x: int, y: int, fused: int = 0) -> int:
+        shape = tuple(np.broadcast_shapes(self.shape(x), self.shape(y)))
+        return self.apply(kind, [x, y], shape, fusedActivationFunction=fused)
+
+    def activate(self, x: int, activation: Activation) -> int:
+        """An activation as an operator of its own; those that can be fused already were."""
+        if activation == "hard_swish":
+            return self.apply("HARD_SWISH", [x], self.shape(x))
+        if activation == "swish":
+            return self.binary("MUL", x, self.apply("LOGISTIC", [x], self.shape(x)))
+        return x
+
+    def convolution(self, x: int, part: DeployedConvolution, scale: float = 1.0) -> int:
+        """With activation; the weights, not the bias, times `scale`."""
+        fused = FUSED.get(part.activation, 0) if part.activation else 0
+        if part.groups > 1:
+            y = self.depthwise(x, part.weight, part.bias, part.stride, fused)
+        else:
+            weight = _unpadded(part.weight * scale)
+            shape = self._strided(x, part.stride, weight.shape[0])
+            if self.weights == "int8" and weight.shape[2:] == (1, 1) and self._is_heavy(x, weight, shape):
+                y = self.dense(x, weight.flatten(1), part.bias, fused)
+            else:  # (O, kh, kw, I)
+                inputs = [x, self.kernel(weight.permute(0, 2, 3, 1)), self.bias(part.bias)]
+                y = self._windowed("CONV_2D", inputs, shape, part.stride, fused)
+        return self.activate(y, part.activation) if part.activation else y
+
+    def depthwise(self, x: int, weight: Tensor, bias: Tensor | None, stride: int = 1, fused: int = 0) -> int:
+        weight = _unpadded(weight)  # (C, 1, kh, kw)
+        channels = weight.shape[0]
+        bias = weight.new_zeros(channels) if bias is None else bias
+        inputs = [x, self.kernel(weight.permute(1, 2, 3, 0)), self.bias(bias)]
+        shape = self._strided(x, stride, channels)
+        return self._windowed("DEPTHWISE_CONV_2D", inputs, shape, stride, fused, depthMultiplier=1)
+
+    def convolution_of_frames(self, frames: Sequence[int], weight: Tensor, bias: Tensor, fused: int = 0) -> int:
+        """A depthwise convolution over as many frames as it has taps (C, kt, 1).
+
+        The frames are joined along their height and the kernel's taps lie a frame's height apart: to join and convolve
+        takes a third less time than to scale and add frame by frame, and no tensor has to change its shape.
+        """
+        kernel = self.kernel(weight[None].permute(0, 2, 3, 1))  # (1, kt, 1, C)
+        inputs = [self.concatenate(frames, 1), kernel, self.bias(bias)]
+        return self.apply(
+            "DEPTHWISE_CONV_2D",
+            inputs,
+            self.shape(frames[0]),
+            padding=_VALID,
+            strideW=1,
+            strideH=1,
+            fusedActivationFunction=fused,
+            depthMultiplier=1,
+            dilationHFactor=self.shape(frames[0])[1],
+        )
+
+    def average_pool(self, x: int, stride: int) -> int:
+        """3×3; like TensorFlow's, it divides by the pixels inside the picture."""
+        shape = self._strided(x, stride, self.shape(x)[3])
+        return self._windowed("AVERAGE_POOL_2D", [x], shape, stride, 0, filterWidth=3, filterHeight=3)
+
+    def dense(self, x: int, weight: Tensor, bias: Tensor, fused: int = 0, keep: bool = True) -> int:
+        """A dense layer (O, I) on the last axis; without `keep`, the result is (streams, O)."""
+        kernel = self._quantised(weight) if self.weights == "int8" else self.kernel(weight)
+        shape = (*self.shape(x)[:-1], weight.shape[0]) if keep else (self.streams, weight.shape[0])
+        return self.apply(
+            "FULLY_CONNECTED",
+            [x, kernel, self.bias(bias)],
+            shape,
+            fusedActivationFunction=fused,
+            keepNumDims=keep,
+            asymmetricQuantizeInputs=self.weights == "int8",
+        )
+
+    def mean(self, x: int) -> int:
+        n, _, _, c = self.shape(x)
+        return self.apply("MEAN", [x, self.constant(np.array([1, 2], np.int32))], (n, 1, 1, c), keepDims=True)
+
+    def reshape(self, x: int, shape: Shape) -> int:
+        target = self.constant(np.array(shape, np.int32))
+        return self.apply("RESHAPE", [x, target], shape, newShape=list(shape))
+
+    def concatenate(self, parts: Sequence[int], axis: int) -> int:
+        if len(parts) == 1:
+            return parts[0]
+        shape = list(self.shape(parts[0]))
+        shape[axis] = sum(self.shape(part)[axis] for part in parts)
+        return self.apply("CONCATENATION", parts, tuple(shape), axis=axis)
+
+    def chunks(self, x: int, count: int, axis: int = 0) -> list[int]:
+        if count == 1:
+            return [x]
+        size = list(self.shape(x))
+        size[axis] //= count
+        pieces = []
+        for i in range(count):
+            begin = [0] * len(size)
+            begin[axis] = i * size[axis]
+            bounds = [self.constant(np.array(bound, np.int32)) for bound in (begin, size)]
+            pieces.append(self.apply("SLICE", [x, *bounds], tuple(size)))
+        return pieces
+
+    def _quantised(self, weight: Tensor) -> int:
+        """Symmetric int8, a scale for each output."""
+        values: NDArray[np.float32] = weight.detach().numpy()
+        scale = np.abs(values).max(1) / np.float32(127)
+        scale[scale == 0] = 1
+        made = self.constant(_rounded(values / scale[:, None]).astype(np.int8))
+        self.tensors[made].quantization = Quantization(scale, np.zeros(len(scale), np.int64))
+        return made
+
+    def _is_heavy(self, x: int, weight: Tensor, shape: Shape) -> bool:
+        """Whether a 1×1 convolution has so many weights that int8 saves more time than quantising its input takes."""
+        return 5 * weight.numel() >= prod(self.shape(x)[1:]) + prod(shape[1:])
+
+    def _strided(self, x: int, stride: int, channels: int) -> Shape:
+        n, h, w, _ = self.shape(x)
+        return n, -(-h // stride), -(-w // stride), channels
+
+    def _windowed(self, kind: str, inputs: list[int], shape: Shape, stride: int, fused: int, **options: Any) -> int:
+        return self.apply(
+            kind,
+            inputs,
+            shape,
+            padding=_SAME,
+            strideW=stride,
+            strideH=stride,
+            fusedActivationFunction=fused,
+            **options,
+        )
+
+
+def _unpadded(weight: Tensor) -> Tensor:
+    """Without the row or column of zeros `same_padding` put in front, for here 'same' is TensorFlow's own."""
+    return weight.detach()[..., 1 - weight.shape[-2] % 2 :, 1 - weight.shape[-1] % 2 :].contiguous()
+
+
+def _rounded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of numbers up to 127 rounded so that their sums stay what they were, within a half.
+
+    Activations are mostly positive: errors that cancel in the sum all but cancel in the answer. This halves the error
+    of the logits.
+    """
+    rounded = np.round(rows)
+    error = rows - rounded
+    lacking = np.round(error.sum(1, keepdims=True))
+    order = (-error * np.sign(lacking)).argsort(1).argsort(1)  # of those that were nearest to being rounded that way
+    rounded += np.sign(lacking) * (order < np.abs(lacking))
+    return np.clip(rounded, -127, 127)
