@@ -46,7 +46,7 @@ class Crowd:
 
     def __init__(self, streams: int) -> None:
         self.engine: Any = tiny_engine(streams)
-        self.scheduler: Scheduler[Any] = Scheduler(self.engine, max_streams=5, queue=2, max_wait=0.04)
+        self.scheduler: Scheduler[Any] = Scheduler(self.engine, max_streams=8, queue=2, max_wait=0.04)
         self.now = 0.0
         self.alone: dict[Slot[Any], Alone] = {}
         self.pushed: dict[Slot[Any], list[QueuedFrame]] = defaultdict(list)  # and not dropped or shown yet
@@ -57,12 +57,12 @@ class Crowd:
         return slots[n % len(slots)] if slots else None
 
     def join(self, decay: float) -> None:
-        if len(self.alone) < 5:
+        if len(self.alone) < 8:
             self.alone[self.scheduler.join({"decay": decay})] = Alone(decay)
 
     def branch(self, n: int) -> None:
         """A new stream goes on where another stands."""
-        if (slot := self.nth(n)) is not None and len(self.alone) < 5:
+        if (slot := self.nth(n)) is not None and len(self.alone) < 8:
             known = self.alone[slot]
             branch = self.scheduler.join({"decay": known.decay}, self.scheduler.state_of(slot), slot.seen)
             self.alone[branch] = replace(known, shown=list(known.shown))
@@ -81,6 +81,12 @@ class Crowd:
         waiting = self.pushed[slot]
         assert dropped is (waiting.pop(0) if len(waiting) == 2 else None)
         waiting.append(frame)
+
+    def all_but(self, absent: int, fresh: bool) -> None:
+        """Everybody pushes a frame, but for those whose bits are set."""
+        for n in range(len(self.alone)):
+            if not absent >> n & 1:
+                self.push(n, n % 6, fresh, True)
 
     def step(self, fails: bool = False) -> bool:
         work = self.scheduler.next_round(self.now)
@@ -118,6 +124,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("branch"), st.integers(0, 9)),
     st.tuples(st.just("leave"), st.integers(0, 9)),
     *[st.tuples(st.just("push"), st.integers(0, 9), st.integers(0, 5), st.booleans(), st.booleans())] * 4,
+    st.tuples(st.just("all_but"), st.integers(0, 255), st.booleans()),
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.05])),
     *[st.tuples(st.just("step"))] * 3,
     st.tuples(st.just("step"), st.just(True)),
@@ -126,10 +133,10 @@ EVENTS = st.one_of(
 
 @pytest.mark.parametrize("streams", [1, 3, 4])
 @given(events=st.lists(EVENTS, min_size=15, max_size=80))
-@settings(max_examples=40)
+@settings(max_examples=80)
 def test_every_stream_gets_the_answers_it_would_get_alone(streams: int, events: list[tuple[Any, ...]]) -> None:
     crowd = Crowd(streams)
-    for _ in range(2):
+    for _ in range(5):
         crowd.join(1.0)
     for name, *arguments in events:
         if name == "wait":

@@ -189,7 +189,7 @@ class StreamPool:
         ports = self.engine.signature.state
         if [array.shape for array in saved.state] != [port.shape for port in ports]:
             raise MovinetError(f"the saved stream is not one of {self.info.name} on the engine {self.engine.kind!r}")
-        state = {port.name: array.copy() for port, array in zip(ports, saved.state, strict=True)}
+        state = {port.name: np.array(array) for port, array in zip(ports, saved.state, strict=True)}
         forget = {name: forget.get(name, float(state[name].flat[0])) for name in decays(self.info.spec, 1.0)}
         for name, decay in forget.items():
             state[name][...] = decay

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from movinet.arch.step import Past
 from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedStep
@@ -29,14 +31,16 @@ def saved_streams(model: MoViNet | Ensemble, state: State, engine: Engine[Any]) 
         engine: on which they are to go on.
 
     Raises:
-        MovinetError: the engine holds no state of this network.
+        MovinetError: the engine holds no state of this network, or the frames were of another size.
     """
     names = [port.name for port in engine.signature.state]
     is_plain = set(names) == set(state)
     tensors = [state[name] for name in names] if is_plain else _form(model, engine).handed_over(state)
     arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
+    if [array.shape[1:] for array in arrays] != [port.shape for port in engine.signature.state]:
+        raise MovinetError(f"the state is not one of {model.spec.name} with frames of the engine's size")
     counts = state[FRAME_COUNT].tolist()
-    return [SavedStream(count, [array[row].copy() for array in arrays]) for row, count in enumerate(counts)]
+    return [SavedStream(count, [np.array(array[row]) for array in arrays]) for row, count in enumerate(counts)]
 
 
 def _form(model: MoViNet | Ensemble, engine: Engine[Any]) -> DeployedStep:

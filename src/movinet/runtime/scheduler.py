@@ -73,7 +73,7 @@ class Round(Generic[BatchState]):
     group: Group[BatchState]
     shown: list[tuple[Slot[BatchState], int, QueuedFrame]]  # with the row
     taken: list[tuple[Slot[BatchState], Group[BatchState], int]]  # whose state is copied out first, and from where
-    seated: list[tuple[Slot[BatchState], int]]  # whose state is put into a row then
+    seated: list[tuple[Slot[BatchState], int]]  # whose state is put into its row then
     logits: Logits | None = None
     error: Exception | None = None
 
@@ -171,7 +171,9 @@ class Scheduler(Generic[BatchState]):
             for slot, row in work.seated:
                 engine.put(state, row, slot.parked or self._beginning_of(slot))
                 slot.parked = None
-            for _, row, frame in work.shown:
+            for slot, row, frame in work.shown:
+                if frame.fresh:
+                    engine.put(state, row, self._beginning_of(slot))
                 write_scaled(frame.image, self._scale, self._frames[row])
             predict = any(frame.answer is not None for _, _, frame in work.shown)
             work.logits = engine.step(self._frames, state, predict)
@@ -224,10 +226,6 @@ class Scheduler(Generic[BatchState]):
             if slot is None:
                 continue
             frame = slot.queue.popleft()
-            if frame.fresh:
-                slot.parked = None
-                if (slot, row) not in work.seated:
-                    work.seated.append((slot, row))
             work.shown.append((slot, row, frame))
             del self._line[slot]
             if slot.queue:  # to the end of the line
