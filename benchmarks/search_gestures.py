@@ -3,12 +3,12 @@
     movinet search recipes/search_gestures.yaml --out runs/search_gestures
     python benchmarks/search_gestures.py runs/search_gestures --plot accuracy.png
 
-Ranking: networks drawn from the space, their accuracy with the super-network's weights beside that after training of
-their own, and Kendall's τ of the two with its bootstrap interval. `--ranking` names another search's folder whose
-weights are asked (one with `method: random` has no favourites). Equal cost: the network that was found, A0 and T0
-scaled to its target, and random networks within 3 % of it, some seeds each. Every training is the same, on clips
-rendered once; its accuracy is that on other clips, in eval mode. What is trained is kept in `trained.jsonl` and not
-trained again; several of these programs share the work.
+Ranking: networks drawn from the space, of any cost and of the target's, their accuracy with the super-network's
+weights beside that after training of their own, and Kendall's τ of the two with its bootstrap interval. `--ranking`
+names another search's folder whose weights are asked (one with `method: random` has no favourites).
+Equal cost: the network that was found, A0 and T0 scaled to its target, and random networks within 3 % of it, some seeds
+each. Every training is the same, on clips rendered once; its accuracy is that on other clips, in eval mode. What is
+trained is kept in `trained.jsonl` and not trained again; several of these programs share the work.
 """
 
 import argparse
@@ -41,12 +41,14 @@ from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.loop import Training
 from movinet.train.processes import connect
+from movinet.train.recipe import Gestures
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop
 from movinet.train.validation import answer_clips
 
 TRAINED = "trained.jsonl"
 RESAMPLES = 2000
+DRAWN, EQUAL = 7, 11  # seeds of networks
 
 
 class Bench:
@@ -68,12 +70,12 @@ class Bench:
     def sets(self) -> Sets:
         """Rendered once; the test clips as they are shown to the trained network, in one length."""
         if self._sets is None:
-            train, test = self.prepared.sets.train, self.prepared.sets.test
-            assert isinstance(train, GestureDataset)
+            data, test = self.recipe.training.data, self.prepared.sets.test
+            assert isinstance(data, Gestures)
+            assert not data.fresh
             assert isinstance(test, GestureDataset)
-            train.fresh = False
-            test.lengths = train.lengths
-            self._sets = Sets(Remembered(train), None, Remembered(test))
+            test.lengths = data.frames
+            self._sets = Sets(Remembered(self.prepared.sets.train), None, Remembered(test))
         return self._sets
 
     def done(self) -> dict[tuple[str, int], float]:
@@ -121,18 +123,21 @@ def _claimed(path: Path) -> Iterator[bool]:
         path.unlink()
 
 
-def ranking(bench: Bench, asked: Path, count: int, seed: int) -> list[tuple[str, float, float, float]]:
+def ranking(bench: Bench, asked: Path, drawn: int, equal: int) -> list[tuple[str, float, float, float]]:
     """Name, multiply-adds, quality with shared weights and top-1 of its own, of networks drawn from the space."""
     space, template = bench.recipe.space, bench.prepared.template
-    points = [tuple(row.tolist()) for row in space.random(count, np.random.default_rng(7))]
-    specs = [space.to_spec(point, template, f"drawn_{n}") for n, point in enumerate(points)]
-    alone = [bench.train(spec, seed) for spec in specs]
-    recipe = replace(begun_search(asked), space=space)
+    points = {f"drawn_{n}": row for n, row in enumerate(space.random(drawn, np.random.default_rng(DRAWN)))}
+    points |= {f"random_{n}": row for n, row in enumerate(bench.judge.random(equal, np.random.default_rng(EQUAL)))}
+    recipe = begun_search(asked)
     network = SuperNetwork(space, template, recipe.training.rezero)
     search = Search(bench.fabric, recipe, network, bench.prepared.sets, bench.judge, asked / CHECKPOINT)
     search.restore(load_checkpoint(asked / CHECKPOINT))
-    shared = [search.quality(point) for point in points]
-    return [(s.name, macs_per_frame(s), q, a) for s, q, a in zip(specs, shared, alone, strict=True)]
+    rows = []
+    for name, row in points.items():
+        point = tuple(row.tolist())
+        spec = space.to_spec(point, template, name)
+        rows.append((name, macs_per_frame(spec), search.quality(point), bench.train(spec, seed=0)))
+    return rows
 
 
 def equal_cost(bench: Bench, count: int) -> dict[str, list[NetworkSpec]]:
@@ -146,7 +151,7 @@ def equal_cost(bench: Bench, count: int) -> dict[str, list[NetworkSpec]]:
         assert isinstance(spec, NetworkSpec)
         like = replace(template, blocks=spec.blocks, stem=spec.stem, project=spec.project, hidden=space.hidden[0])
         scaled[name] = [replace(scale_network(like, target), name=f"scaled_{name[8:10]}")]
-    points = bench.judge.random(count, np.random.default_rng(11))
+    points = bench.judge.random(count, np.random.default_rng(EQUAL))
     drawn = [space.to_spec(point.tolist(), template, f"random_{n}") for n, point in enumerate(points)]
     return {"found": [replace(found, name="found")], **scaled, "random": drawn}
 
@@ -170,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of a finished search")
     parser.add_argument("--ranking", type=Path, help="folder of the search whose weights are ranked with")
-    parser.add_argument("--networks", type=int, default=16, help="to rank")
+    parser.add_argument("--drawn", type=int, default=8, help="of any cost, to rank beside the random ones")
     parser.add_argument("--random", type=int, default=8, help="of equal cost")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
@@ -183,7 +188,7 @@ def main() -> None:
     console = Console(width=120, stderr=args.json)
     ranked: list[tuple[str, float, float, float]] = []
     if "ranking" in args.work:
-        ranked = ranking(bench, args.ranking or args.folder, args.networks, seed=0)
+        ranked = ranking(bench, args.ranking or args.folder, args.drawn, args.random)
         shared, alone = [row[2] for row in ranked], [row[3] for row in ranked]
         tau, (low, high) = kendall(shared, alone), interval(shared, alone)
         size_tau = kendall([row[1] for row in ranked], alone)

@@ -9,6 +9,7 @@ import yaml
 
 from movinet.arch.serialize import read_spec
 from movinet.cli import main
+from movinet.weights.safetensors_file import read_info
 
 Capture = pytest.CaptureFixture[str]
 RECIPE = {
@@ -58,9 +59,10 @@ def test_from_a_recipe_to_a_network_that_trains(capfd: Capture) -> None:
     assert spec.classes == 11
     for picture in ("decisions.png", "found.png"):
         assert Path("runs/mine", picture).stat().st_size > 5000
-    training = RECIPE["training"] | {"epochs": 1}
-    Path("training.yaml").write_text(yaml.safe_dump(training))
-    code, out, err = run("train training.yaml --arch runs/mine/found.yaml --dry-run", capfd)
+    code, out, err = run("train runs/mine/training.yaml --out trained --epochs 1 --workers 0 --threads 1", capfd)
+    assert code == 0, err
+    assert read_info("trained/model.safetensors").spec == spec
+    code, out, err = run("train runs/mine/training.yaml --arch runs/mine/found.yaml --dry-run", capfd)
     assert code == 0, err
     assert spec.name in out
 

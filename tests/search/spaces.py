@@ -33,4 +33,4 @@ def search_recipe(folder: Path, **changes: object) -> SearchRecipe:
     recipe = SearchRecipe(
         Budget(200_000, tolerance=0.1), training, SPACE, controller=ControllerOptions(rate=0.1, clips=4, draws=2)
     )
-    return replace(recipe, **changes)  # type: ignore[arg-type]
+    return replace(recipe, **changes)

@@ -152,7 +152,7 @@ def test_other_searches_stay_within_the_budget(method: object) -> None:
         asked.append(point)
         return float(quality(np.array([point]), worth)[0])
 
-    found = method(judge, good, 60, np.random.default_rng(0))  # type: ignore[operator]
+    found = method(judge, good, 60, np.random.default_rng(0))
     assert len(asked) == 60
     assert judge.fits(np.array(asked)).all()
     assert good(found) == max(map(good, list(asked)))

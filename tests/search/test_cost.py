@@ -37,10 +37,10 @@ def test_tables_agree_with_arch(form: str) -> None:
 def test_the_published_network_costs_what_it_does() -> None:
     spec = network_spec("movinet_a2_stream")
     space = Space(layers=((1, 2, 3), *((1, 5, 6, 7),) * 4), kernels=((1, 3, 3), (1, 5, 5), (3, 3, 3), (5, 3, 3)))
-    point, misfits = space.nearest(spec)  # type: ignore[arg-type]
+    point, misfits = space.nearest(spec)
     assert len(misfits) == 1
-    near = space.to_spec(point, spec)  # type: ignore[arg-type]
-    found = cost.macs(space, spec)(np.array([point]))[0]  # type: ignore[arg-type]
+    near = space.to_spec(point, spec)
+    found = cost.macs(space, spec)(np.array([point]))[0]
     assert found == macs_per_frame(near)
     assert found == pytest.approx(macs_per_frame(spec), rel=0.01)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from search_by_two import prepared  # type: ignore[import-not-found]
+from search_by_two import prepared
 from training_sets import fabric
 
 from movinet.arch.serialize import read_spec

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from spaces import SPACE, search_recipe, template
 from training_sets import Noise, fabric, noise
@@ -20,11 +21,14 @@ from movinet.arch.serialize import read_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.data.dataset import Pick
 from movinet.errors import MovinetError
+from movinet.search import cost
+from movinet.search.choose import Judge
 from movinet.search.learner import Draws, Remembered, SuperLearner
-from movinet.search.recipe import ControllerOptions, SearchRecipe, read_search
+from movinet.search.recipe import ControllerOptions, SearchRecipe, dump_search, read_search
 from movinet.search.reward import Budget
 from movinet.search.run import CHECKPOINT, FOUND, RECIPE, RESULT, Found, Prepared, search
 from movinet.search.supernet import SuperNetwork
+from movinet.train.plain import from_plain
 from movinet.train.recipe import Loss, Tracking
 from movinet.train.sets import Sets
 
@@ -41,12 +45,12 @@ def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(folder: Path, *watchers: object, resume: bool = False, sets: Sets = SETS, **changes: object) -> Found:
     recipe = search_recipe(folder.parent, **changes)
     prepared = Prepared(recipe, recipe.template(3), sets)
-    return search(prepared, folder, fabric(), resume=resume, watchers=watchers)  # type: ignore[arg-type]
+    return search(prepared, folder, fabric(), resume=resume, watchers=watchers)
 
 
 def tracked(folder: Path) -> SearchRecipe:
     recipe = search_recipe(folder)
-    return replace(recipe.training, loss=Loss(0.1, tracking=Tracking(("blocks.1.0",))))  # type: ignore[return-value]
+    return replace(recipe.training, loss=Loss(0.1, tracking=Tracking(("blocks.1.0",))))
 
 
 def table(path: Path, without: str) -> list[dict[str, str]]:
@@ -57,7 +61,7 @@ def table(path: Path, without: str) -> list[dict[str, str]]:
 def figures(folder: Path) -> dict[str, float]:
     found = json.loads((folder / RESULT).read_text())["figures"]
     assert found.pop("seconds") > 0
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class Terminator:
@@ -193,4 +197,25 @@ def test_processes_share_what_each_update_draws() -> None:
 def test_what_a_search_cannot_do_is_refused(changes: dict[str, object], complaint: str, tmp_path: Path) -> None:
     recipe = search_recipe(tmp_path)
     with pytest.raises(MovinetError, match=complaint):
-        replace(recipe, training=replace(recipe.training, **changes))  # type: ignore[arg-type]
+        replace(recipe, training=replace(recipe.training, **changes))
+
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("name", ["search_gestures", "search_a2.k600"])
+def test_committed_recipes(name: str) -> None:
+    recipe = read_search(RECIPES / f"{name}.yaml")
+    assert from_plain(SearchRecipe, yaml.safe_load(dump_search(recipe)), "again") == recipe
+    space, like = recipe.space, recipe.template(11)
+    judge = Judge(recipe.budget, cost.macs(space, like), cost.state_bytes(space, like))
+    assert judge.fits(judge.random(1, np.random.default_rng(0))).all()
+
+
+def test_the_committed_network_is_of_the_committed_recipe() -> None:
+    recipe, spec = read_search(RECIPES / "search_gestures.yaml"), read_spec(RECIPES / "search_gestures.found.yaml")
+    assert isinstance(spec, NetworkSpec)
+    point, misfits = recipe.space.nearest(spec)
+    assert misfits == ()
+    assert recipe.space.to_spec(point, recipe.template(11), spec.name) == spec
+    assert abs(macs_per_frame(spec) / recipe.budget.target - 1) <= recipe.budget.tolerance

@@ -111,4 +111,4 @@ def test_round_to_8(width: float, rounded: int) -> None:
 )
 def test_what_is_no_space_is_refused(changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(SpecError, match=complaint):
-        replace(SPACE, **changes)  # type: ignore[arg-type]
+        replace(SPACE, **changes)

@@ -119,5 +119,8 @@ def test_gestures_to_look_at_are_never_trained_on() -> None:
     assert validation.shape == test.shape == (3, 20, *SIZE)  # four seconds
     assert not torch.equal(validation, test)
     assert torch.equal(validation, frames_of(sets.validation, epoch=1))
+    assert not torch.equal(sets.train[Pick(0, 1)].clip, sets.train[Pick(1, 1)].clip)
+    same = made(Gestures(11, (2, 3), fresh=False)).train
+    assert torch.equal(same[Pick(0, 1)].clip, same[Pick(1, 1)].clip)
     none = made(Gestures(11, (2,), validation=0, test=0))
     assert (none.validation, none.test) == (None, None)

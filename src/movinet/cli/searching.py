@@ -21,7 +21,7 @@ from movinet.search.loop import Observer
 from movinet.search.names import amount
 from movinet.search.progress import SearchDisplay
 from movinet.search.recipe import SearchRecipe, absolute, read_search
-from movinet.search.run import FOUND, Found, Prepared, begun_search, prepare
+from movinet.search.run import FOUND, TRAINING, Found, Prepared, begun_search, prepare
 from movinet.search.run import search as run_search
 from movinet.train.processes import connect
 from movinet.train.recipe import Gestures, Videos
@@ -35,7 +35,7 @@ _HERE = Machine()
         "movinet search recipes/search_gestures.yaml --target 2e6 --out runs/larger --dry-run",
         "movinet search mine.yaml --data clips/ --device cuda",
         "movinet search --resume runs/search_gestures",
-        "movinet train recipes/gestures.yaml --arch runs/search_gestures/found.yaml",
+        "movinet train runs/search_gestures/training.yaml --out runs/found --epochs 13",
     )
 )
 def search(
@@ -54,8 +54,8 @@ def search(
 ) -> int:
     """Find a network for your data and your budget. Ctrl-C saves first; `--resume` goes on to the same end.
 
-    The folder gets found.yaml, a specification that `movinet train --arch` takes, with tables and pictures of how it
-    was found.
+    The folder gets found.yaml, a specification that `movinet train --arch` takes, training.yaml, a recipe to train it
+    with, and tables and pictures of how it was found.
 
     Args:
         recipe: a YAML file: budget, space, and how the super-network is trained.
@@ -191,8 +191,10 @@ def _print_found(found: Found, as_json: bool) -> None:
         f"found: cost {amount(figures['cost'])}, {amount(figures['macs_per_frame'])} multiply-adds a frame, "
         f"{figures['parameters']:,.0f} parameters; {figures['quality']:.1%} of held-out clips with the shared weights"
     )
-    out.print(f"{found.folder / FOUND}: the specification; recipe, tables and pictures beside it")
-    out.print(f"train it: movinet train RECIPE --arch {quote(str(found.folder / FOUND))}")
+    out.print(f"{found.folder / FOUND}: the specification; tables and pictures beside it")
+    out.print(
+        f"train it: movinet train {quote(str(found.folder / TRAINING))} --out {quote(str(found.folder / 'trained'))}"
+    )
 
 
 class _JsonLines:

@@ -24,7 +24,7 @@ from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from movinet.train.loop import new_optimizer
 from movinet.train.optimizer import parameter_groups, set_rate
-from movinet.train.recipe import AdamW
+from movinet.train.recipe import AdamW, Gestures
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop
@@ -95,6 +95,8 @@ class Search:
         if sets.validation is None:
             raise MovinetError("a search rewards networks for held-out clips: the recipe's data needs validation clips")
         self.held_out = Remembered(sets.validation)
+        same = isinstance(training.data, Gestures) and not training.data.fresh
+        self.train_clips = Remembered(sets.train) if same else sets.train
         self.steps_per_epoch = len(sets.train) // self.batch_size
         self.steps = training.epochs * self.steps_per_epoch
         self.learner = SuperLearner(network, training.loss, sets.train).to(fabric.device)
@@ -134,7 +136,7 @@ class Search:
         rank, ranks, seed = self.fabric.global_rank, self.fabric.world_size, self.recipe.training.seed
         order = EpochOrder(len(self.sets.train), seed, rank=rank, ranks=ranks, batch_size=self.batch_size)
         share = self.batch_size // ranks
-        loader = load_batches(self.sets.train, order, share, self.workers, drop_last=True)
+        loader = load_batches(self.train_clips, order, share, self.workers, drop_last=True)
         first = max(self.place.step, self.reward_from)
         draws = Draws(len(self.held_out), self.recipe.controller.clips, first, self.steps, seed, rank, ranks)
         held_out = iter(load_batches(self.held_out, draws, max(1, draws.share), min(self.workers, 1)))

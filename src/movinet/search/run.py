@@ -30,6 +30,7 @@ from movinet.search.space import Point
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.logs import RunLog, read_log
+from movinet.train.recipe import dump_recipe
 from movinet.train.run import alone, new_folder
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
 from movinet.train.signals import graceful_stop
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RECIPE, CHECKPOINT, FOUND, RESULT = "recipe.yaml", "checkpoint.safetensors", "found.yaml", "result.json"
-LATENCIES, DECISIONS, PICTURE = "latencies.json", "decisions.png", "found.png"
+TRAINING, LATENCIES, DECISIONS, PICTURE = "training.yaml", "latencies.json", "decisions.png", "found.png"
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def _figures(run: Search, judge: Judge, point: Point, prepared: Prepared) -> tup
 
 
 def _write(folder: Path, prepared: Prepared, spec: NetworkSpec, figures: Mapping[str, float]) -> None:
-    """The specification with where it comes from, figures and a picture."""
+    """The specification with where it comes from, a recipe to train it with, figures and a picture."""
     budget = prepared.recipe.budget
     unit = {"macs": "multiply-adds a frame", "latency": "ms a step"}[budget.cost]
     lines = [
@@ -244,6 +245,8 @@ def _write(folder: Path, prepared: Prepared, spec: NetworkSpec, figures: Mapping
         logger.warning("%s", lines[-1])
     text = "".join(f"# {line}\n" for line in lines) + dump_spec(spec)
     write_atomically(folder / FOUND, text.encode())
+    training = replace(prepared.recipe.training, network=str((folder / FOUND).absolute()), options={})
+    write_atomically(folder / TRAINING, dump_recipe(training).encode())
     result = {"figures": dict(figures), "budget": asdict(budget), "spec": spec.to_dict()}
     write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     _rather_without(lambda: draw_network(spec, folder / PICTURE))

@@ -18,7 +18,7 @@ from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Kernel, Point, Space
 from movinet.train.processes import synchronise_norms
 
-_SKELETONS = 64  # kept for points that come again
+_SKELETONS = 4  # a point comes again for its hooks, and for many batches when it is judged
 
 
 class SuperNetwork(nn.Module):

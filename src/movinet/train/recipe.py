@@ -39,7 +39,7 @@ class Videos:
 
 @dataclass(frozen=True)
 class Gestures:
-    """Synthetic air gestures, rendered while training: every epoch shows new ones.
+    """Synthetic air gestures, rendered while training.
 
     Args:
         clips: Of an epoch.
@@ -47,6 +47,7 @@ class Gestures:
         rate: The network's frame rate is multiplied by a number from this range.
         validation: Clips to look at after every epoch, always the same.
         test: Clips to stream once, at the end.
+        fresh: Every epoch shows new ones.
     """
 
     clips: int
@@ -54,6 +55,7 @@ class Gestures:
     rate: tuple[float, float] = (0.75, 1.4)
     validation: int = 220
     test: int = 220
+    fresh: bool = True
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
         fresh=False,
     )
     return Sets(
-        GestureDataset(spec.size, spec.fps, data.frames, data.clips, seed=seed, rate=data.rate),
+        GestureDataset(spec.size, spec.fps, data.frames, data.clips, seed=seed, rate=data.rate, fresh=data.fresh),
         still(data.validation, seed=0) if data.validation else None,
         still(data.test, seed=1) if data.test else None,
         "synthetic",
