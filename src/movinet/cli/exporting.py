@@ -50,7 +50,7 @@ def export(
         past: how a step holds what convolutions saw before; what suits the format by default.
         frames: that a step takes at once (1 by default), or of a base network's clip.
         streams: rows of a batch.
-        precision: of the weights: float16 halves the file, int8 (onnx, browser and coreml only) quarters it.
+        precision: of the weights: float16 halves the file, int8 quarters it (not every format has all).
         labels: a file with one label a line, where the weights bring none.
         force: replace an earlier export.
         offline: never download.

@@ -46,7 +46,7 @@ def describe(
 
     def tensor(port: Port) -> dict[str, Any]:
         shape = written.shapes.get(port.name) or shapes.get(port.name) or (streams, *port.shape)
-        return {"name": named(port.name), "shape": list(shape), "dtype": written.dtypes.get(port.name, port.dtype)}
+        return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
 
     manifest = {
         "format": to,

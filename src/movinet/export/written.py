@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
 # How weights are stored: in float16 they take half the space, in int8, with a scale for each output, a quarter. What
-# calculates is float32 all the same, but for LiteRT's and Core ML's files in float16. Activations in int8 are not to be
-# had: benchmarks/quantisation.py shows that they lose answers and gain no time.
+# calculates is float32 all the same, but float16 in Core ML's such files, and int8 in part of LiteRT's. Activations in
+# int8 throughout are not to be had: benchmarks/quantisation.py shows that they lose answers and gain no time.
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "onnx": ("float32", "float16", "int8"),
     "openvino": ("float32", "float16"),
-    "litert": ("float32", "float16"),
+    "litert": ("float32", "float16", "int8"),
     "executorch": ("float32",),
     "coreml": ("float32", "float16", "int8"),
     "browser": ("float32", "float16", "int8"),
@@ -33,6 +33,5 @@ class Written:
     run: Run
     channels_last: bool = False  # the frames are (B, H, W, 3)
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of tensors that are not as in the signature
-    dtypes: Mapping[str, str] = field(default_factory=dict)  # likewise
     dots: str = "."  # what stands in the file's names where ours have dots
     details: dict[str, Any] = field(default_factory=dict)  # what else the manifest should say, as JSON
