@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from spaces import SPACE, template
 
+from movinet.errors import MovinetError
 from movinet.search import cost
 from movinet.search.choose import Judge, evolution, most_probable, random_search
 from movinet.search.controller import Controller
@@ -70,6 +71,12 @@ def test_draws_have_the_odds() -> None:
         np.testing.assert_allclose(np.bincount(column, minlength=len(p)) / len(drawn), p, atol=0.02)
 
 
+def test_the_reward_is_the_absolute_one() -> None:
+    points = SPACE.random(5, np.random.default_rng(0))
+    costs = cost.macs(SPACE, template())(points)
+    np.testing.assert_allclose(judge_of(200_000).rewards(points, np.full(5, 0.7)), 0.7 - 0.1 * abs(costs / 200_000 - 1))
+
+
 def test_entropy_is_a_share() -> None:
     controller = Controller(SPACE)
     choices = [len(decision.choices) for decision in SPACE.decisions]
@@ -91,7 +98,7 @@ def search_for(reward: FloatArray, judge: Judge, steps: int = 600, noise: float 
     for step in range(steps):
         rng = np.random.default_rng((2, step))
         points = controller.sample(2, rng)
-        noisy = quality(points, reward) + rng.normal(size=2) * noise + judge.penalties(points)
+        noisy = judge.rewards(points, quality(points, reward) + rng.normal(size=2) * noise)
         controller.update(points, noisy, 0.03 * 10 ** (step / steps))
     return controller
 
@@ -141,6 +148,21 @@ def test_where_nothing_fits_the_nearest_is_taken() -> None:
     found = np.array([most_probable(controller, judge, np.random.default_rng(0))])
     cheapest = judge.cost(SPACE.random(5000, np.random.default_rng(1))).min()
     assert judge.cost(found)[0] <= cheapest * 1.05
+
+
+@pytest.mark.parametrize("share", [0.55, 1.9])
+def test_networks_are_drawn_for_targets_that_chance_hardly_meets(share: float) -> None:
+    middle = np.median(cost.macs(SPACE, template())(SPACE.random(1000, np.random.default_rng(0))))
+    judge = judge_of(share * middle, tolerance=0.01)
+    points = judge.random(50, np.random.default_rng(1))
+    assert points.shape == (50, len(SPACE.decisions))
+    assert judge.fits(points).all()
+    assert len(np.unique(points, axis=0)) > 40
+
+
+def test_a_budget_out_of_reach_is_refused() -> None:
+    with pytest.raises(MovinetError, match="no network of the space fits the budget: most cost"):
+        judge_of(1.0).random(1, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("method", [random_search, evolution])

@@ -60,7 +60,7 @@ def test_the_expected_cost_is_the_mean_over_draws(seed: int) -> None:
 def test_a_budget_takes_and_punishes() -> None:
     budget = Budget(100.0, state_bytes=10.0)
     costs, states = np.array([100.0, 120.0, 90.0, 102.0]), np.array([5.0, 5.0, 20.0, 10.0])
-    np.testing.assert_allclose(budget.penalty(costs, states), [0.0, -0.02, -0.11, -0.002])
+    np.testing.assert_allclose(budget.distance(costs, states), [0.0, 0.2, 1.1, 0.02])
     assert budget.fits(costs, states).tolist() == [True, False, False, True]
 
 

@@ -230,7 +230,7 @@ class Search:
         costs = self.judge.cost(points)
         found = [score(self._answer(examples.clip, tuple(p.tolist())), examples.target) for p in points]
         qualities = mean_over_processes(self.fabric, torch.tensor(found, dtype=torch.float64)).numpy()
-        rewards = qualities + self.judge.penalties(points)
+        rewards = self.judge.rewards(points, qualities)
         done = (self.place.step - self.reward_from) / max(1, self.steps - self.reward_from)
         self.controller.update(points, rewards, options.rate * options.growth**done)
         means = {"quality": qualities.mean(), "reward": rewards.mean(), "cost": costs.mean()}

@@ -35,12 +35,10 @@ class Budget:
         if self.state_bytes is not None and not self.state_bytes > 0:
             raise MovinetError(f"budget.state_bytes is {self.state_bytes}; want a positive number")
 
-    def penalty(self, costs: FloatArray, states: FloatArray) -> FloatArray:
-        """(N,) what is added to the quality: β·|T/T₀ - 1|, and β·(S/S₀ - 1) where the state is too large."""
+    def distance(self, costs: FloatArray, states: FloatArray) -> FloatArray:
+        """(N,) |T/T₀ - 1|, and S/S₀ - 1 where the state is too large: what β is multiplied with."""
         beyond = np.abs(costs / self.target - 1)
-        if self.state_bytes is not None:
-            beyond = beyond + np.maximum(0, states / self.state_bytes - 1)
-        return self.weight * beyond
+        return beyond if self.state_bytes is None else beyond + np.maximum(0, states / self.state_bytes - 1)
 
     def fits(self, costs: FloatArray, states: FloatArray) -> NDArray[np.bool_]:
         """(N,) whether a network may be taken."""
