@@ -118,6 +118,14 @@ def test_answers_are_the_callers_own() -> None:
     np.testing.assert_array_equal(kept, copy)
 
 
+def test_other_frames_are_refused() -> None:
+    engine = LiteRTEngine(network_of(tiny_spec(), 0), threads=1)
+    frames, state = images(1, 1, (24, 32), 0)[0], engine.begin()
+    for wrong in (frames.astype(np.float64), frames.astype(np.uint8), frames[:, :20], frames.transpose(0, 3, 1, 2)):
+        with pytest.raises(ValueError, match=r"float32 \(1, 24, 32, 3\)"):
+            engine.step(wrong, state)
+
+
 def test_other_precisions_are_refused() -> None:
     with pytest.raises(ValueError, match="bfloat16"):
         LiteRTEngine(network_of(tiny_spec(), 0), precision="bfloat16")

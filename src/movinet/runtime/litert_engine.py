@@ -65,7 +65,7 @@ class LiteRTEngine:
             streams: rows of a batch.
             precision: of the arithmetic. "float16" is the quickest where the processor has it (ARM v8.2, AVX-512 FP16);
                 "int8" is that of the layers with many weights, and quick anywhere.
-            threads: of the processor; all by default.
+            threads: of the processor; by default all, but no more than four, for which there is not work enough.
 
         Raises:
             MovinetError: LiteRT is not installed, or the processor has no float16.
@@ -77,7 +77,7 @@ class LiteRTEngine:
         step = DeployedStep(model, size, "frames", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
         file = to_litert(step, DeployedHead(model), streams, weights=weights, arithmetic=arithmetic)
-        self._model = _compile(file, threads or os.cpu_count() or 1)
+        self._model = _compile(file, threads or min(4, os.cpu_count() or 1))
         signatures = self._model.get_signature_list()
         self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
         self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]
@@ -106,6 +106,9 @@ class LiteRTEngine:
         return LiteRTState(inputs, self._model.create_output_buffers(self._step))
 
     def step(self, frames: Frames, state: LiteRTState, predict: bool = True) -> Logits | None:
+        shape, dtype = self._ports[FRAMES]
+        if frames.shape != shape or frames.dtype != dtype:  # LiteRT takes any bytes that are few enough
+            raise ValueError(f"frames must be {dtype} {shape}, not {frames.dtype} {frames.shape}")
         state.inputs[self._place[FRAMES]].write(frames)
         self._model.run_by_index(self._step, state.inputs, state.outputs)
         features = state.outputs[self._features]
@@ -175,8 +178,13 @@ def _environment() -> "Environment":
 @contextmanager
 def _silence() -> Iterator[None]:
     """LiteRT tells of everything it does on the error stream, beneath Python, and cannot be asked not to."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no error stream
+        yield
+        return
     _hush()
     try:
         yield
