@@ -19,7 +19,7 @@ from movinet.nn.movinet import MoViNet
 from movinet.runtime import choose
 from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, fresh_stream, step_rows
+from movinet.runtime.engine import Engine, Precision, fresh_stream, step_rows
 
 STREAMS = 3
 KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnxruntime")
@@ -161,6 +161,21 @@ def test_it_goes_on_where_the_network_stopped(
         engine.put(state, row, [tensor[row].numpy() for tensor in handed_over])
     answers = np.stack([step(engine, images, state) for images in video[4:]])
     assert_alike(answers, expected(model, video)[4:])
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [("openvino", "bfloat16"), ("litert", "float16"), ("torch", "bfloat16")]
+)
+def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision: Precision, model: MoViNet) -> None:
+    pytest.importorskip({"openvino": "openvino", "litert": "ai_edge_litert", "torch": "torch"}[kind])
+    engine = create_engine(model, kind, precision=precision, threads=1)
+    video = np.concatenate([frames(40, seed) * (0.4 + 0.6 * (seed % 3)) for seed in range(20)])[:, :1]
+    state = engine.begin()
+    answers = np.stack([step(engine, images, state) for images in video])
+    wanted = expected(model, video)
+    error = np.abs(answers - wanted).max(axis=(1, 2)) / np.abs(wanted).max()
+    assert error.max() < 0.05
+    assert error[400:].mean() < 2 * error[:100].mean() + 0.005
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])

@@ -27,8 +27,9 @@ def to_openvino(
         deployed: what to convert; `past="sums"` is the fastest here.
         streams: rows of a batch.
         channels_last: `frames` is (n·streams, H, W, 3), as images lie in memory.
-        stateful: the model keeps what it produces of the state in variables of its own, with no ports; `decay` stays
-            an input. Variables begin at zero, and `InferRequest.reset_state` makes them so again.
+        stateful: the model keeps the past of its convolutions in variables of its own, which begin at zero and which
+            `InferRequest.reset_state` sets back. Pools and counts stay inputs and outputs: as variables they would take
+            on the precision of inference, in bfloat16 one that cannot even count to 300 frames.
 
     Raises:
         MovinetError: OpenVINO is not installed.
@@ -56,9 +57,14 @@ def to_openvino(
         from openvino.passes import MakeStateful, Manager
 
         passes = Manager()
-        passes.register_pass(MakeStateful({state: new for state, new in signature.carry.items() if state != new}))
+        passes.register_pass(MakeStateful({state: new for state, new in signature.carry.items() if is_variable(state)}))
         passes.run_passes(model)
     return model
+
+
+def is_variable(name: str) -> bool:
+    """Whether a stateful model keeps this part of the state to itself."""
+    return ".sum." in name or name.endswith(".buffer")
 
 
 def write_openvino(deployed: Deployed, streams: int, folder: Path, *, half: bool = False) -> Written:

@@ -1,4 +1,4 @@
-"""OpenVINO as an engine: the state lives inside it, as partial sums that it updates in place."""
+"""OpenVINO as an engine: partial sums live inside it, where it updates them in place; pools and counts go through."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.errors import MovinetError, needs_extra
-from movinet.export.openvino import to_openvino
+from movinet.export.openvino import is_variable, to_openvino
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -25,11 +25,12 @@ _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "float16":
 
 @dataclass
 class OpenVINOState:
-    """A request that holds the variables of a batch, by name, and the decays, which are no variables."""
+    """A request that holds the variables of a batch, and the state that goes in and comes out; both by name."""
 
     request: "ov.InferRequest"
     variables: "dict[str, ov.VariableState]"
-    decay: NDArray[np.float32]  # (streams, 1)
+    arrays: dict[str, NDArray[Any]]  # what the request reads
+    after: list[tuple[NDArray[Any], NDArray[Any]]]  # what it writes, and where that goes
 
 
 class OpenVINOEngine:
@@ -82,19 +83,28 @@ class OpenVINOEngine:
         self._head = core.compile_model(_head_graph(model, streams), device, config).create_infer_request()
 
     def begin(self) -> OpenVINOState:
-        request = self._step.create_infer_request()
-        decay = np.full((self.streams, 1), self._decay, dtype=np.float32)
-        # The head reads the features where the step leaves them, and the step the decays where they are.
-        request.set_tensor(DECAY, _shared(decay))
+        request, carry = self._step.create_infer_request(), self.signature.carry
+        arrays, after = {}, []
+        for port in self.signature.state:
+            if is_variable(port.name):
+                continue
+            arrays[port.name] = np.zeros((self.streams, *port.shape), port.dtype)
+            request.set_tensor(port.name, _shared(arrays[port.name]))
+            if carry[port.name] != port.name:
+                written = np.zeros_like(arrays[port.name])
+                request.set_tensor(carry[port.name], _shared(written))
+                after.append((written, arrays[port.name]))
+        arrays[DECAY][:] = self._decay
         # OpenVINO calls a variable by the names of the input and the output it was made from.
-        carry = self.signature.carry
         names = {f"{port.name}{carry[port.name]}": port.name for port in self.signature.state}
         variables = {names[variable.name]: variable for variable in request.query_state()}
-        return OpenVINOState(request, variables, decay)
+        return OpenVINOState(request, variables, arrays, after)
 
     def step(self, frames: Frames, state: OpenVINOState, predict: bool = True) -> Logits | None:
         state.request.set_tensor(FRAMES, _shared(np.ascontiguousarray(frames)))
         state.request.infer()
+        for written, read in state.after:
+            read[:] = written
         if not predict:
             return None
         self._head.set_input_tensor(state.request.get_tensor(FEATURES))
@@ -103,7 +113,7 @@ class OpenVINOEngine:
 
     def take(self, state: OpenVINOState, row: int) -> StreamState:
         return [
-            state.decay[row].copy() if port.name == DECAY else state.variables[port.name].state.data[row].copy()
+            (state.variables[port.name].state.data if is_variable(port.name) else state.arrays[port.name])[row].copy()
             for port in self.signature.state
         ]
 
@@ -111,8 +121,8 @@ class OpenVINOEngine:
         import openvino as ov
 
         for port, array in zip(self.signature.state, stream, strict=True):
-            if port.name == DECAY:
-                state.decay[row] = array
+            if not is_variable(port.name):
+                state.arrays[port.name][row] = array
                 continue
             variable = state.variables[port.name]
             whole = variable.state.data.copy()
