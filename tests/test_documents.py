@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from movinet.data.synthetic import render_gesture
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?```(python|bash)\n(.*?)```", re.DOTALL)
+# Before a block there may be a remark that it is not run, and why, or which packages it needs.
+BLOCK = re.compile(r"(?:<!-- (not run|needs): ([^>]+?) -->\n)?```(python|bash)\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -26,32 +29,49 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def blocks(path: Path, language: str) -> list[str]:
+def blocks(path: Path, language: str) -> list[tuple[str, list[str]]]:
+    """The code that runs, each with the packages it needs beyond ours."""
     found = BLOCK.findall(path.read_text(encoding="utf-8"))
-    return [code for skipped, kind, code in found if kind == language and not skipped]
+    return [
+        (code, why.split() if remark == "needs" else [])
+        for remark, why, kind, code in found
+        if kind == language and remark != "not run"
+    ]
+
+
+def skip_without(needs: list[str]) -> None:
+    if missing := [package for package in needs if find_spec(package) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
 
 
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 PYTHON = [
-    pytest.param(code, id=f"{path.name}-{n}") for path in DOCUMENTS for n, code in enumerate(blocks(path, "python"))
+    pytest.param(*block, id=f"{path.name}-{n}") for path in DOCUMENTS for n, block in enumerate(blocks(path, "python"))
 ]
 
 
-@pytest.mark.parametrize("code", PYTHON)
-def test_python_blocks_run(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("code", "needs"), PYTHON)
+def test_python_blocks_run(code: str, needs: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without(needs)
     monkeypatch.chdir(folder)
-    exec(compile(code, "a document", "exec"), {})
+    with warnings.catch_warnings():
+        if needs:
+            warnings.simplefilter("ignore")  # of others' making
+        exec(compile(code, "a document", "exec"), {})
 
 
 COMMANDS = [
-    pytest.param(line, id=f"{path.name}-{n}")
+    pytest.param(line, needs, id=f"{path.name}-{n}")
     for path in DOCUMENTS
-    for n, line in enumerate(line for code in blocks(path, "bash") for line in code.splitlines() if line)
+    for n, (line, needs) in enumerate(
+        (line, needs) for code, needs in blocks(path, "bash") for line in code.splitlines() if line
+    )
 ]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_commands_run(line: str, folder: Path) -> None:
+@pytest.mark.parametrize(("line", "needs"), COMMANDS)
+def test_commands_run(line: str, needs: list[str], folder: Path) -> None:
+    skip_without(needs)
     assert line.startswith("movinet ")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path}
