@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
         "streaming_step.py --models a0 --threads 1",
         "gestures.py --clips 2",
         "loading.py --rounds 1 --seconds 1",
+        "pool.py --models t0 --batches 1,2 --streams 1,2 --seconds 2 --engine torch",
+        "pool_soak.py --minutes 0.3 --engine torch",
         "recurrent_memory.py --size 64 --frames 8 64",
     ],
 )

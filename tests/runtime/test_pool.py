@@ -5,14 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from engines import TestEngine, pictures, tiny_model
 from numpy.typing import NDArray
 from tiny import tiny_spec, tiny_weights
@@ -23,8 +21,6 @@ from movinet.nn.ensemble import Ensemble
 from movinet.prediction import Prediction
 from movinet.runtime.plain_engine import PlainEngine
 from movinet.runtime.pool import StreamPool
-from movinet.runtime.saved import SavedStream, saved_streams
-from movinet.runtime.torch_engine import TorchEngine
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import Loaded
@@ -308,59 +304,6 @@ def test_answers_can_be_awaited() -> None:
             return await asyncio.gather(*(watch(pool) for _ in range(4)))
 
     assert asyncio.run(all_of_them()) == [5] * 4
-
-
-@pytest.mark.parametrize("make", [TestEngine, lambda: PlainEngine(tiny_model())])
-def test_a_saved_stream_goes_on_as_if_nothing_had_happened(make: Callable[[], Any]) -> None:
-    frames = pictures(6)
-    with pool_of(make()) as pool, pool.join(memory=1.0) as stream:
-        for frame in frames[:3]:
-            answer_of(stream.push(frame))
-        saved = stream.save()
-        expected = [answer_of(stream.push(frame)) for frame in frames[3:]]
-    with pool_of(make()) as pool, pool.join(saved=saved) as stream:
-        for frame, answer in zip(frames[3:], expected, strict=True):
-            assert_same(answer_of(stream.push(frame)), answer)
-        stream.reset()
-        again = [answer_of(stream.push(frame)) for frame in frames[:3]]
-    with pool_of(make()) as pool, pool.join(memory=1.0) as stream:
-        for frame, answer in zip(frames[:3], again, strict=True):
-            assert_same(answer_of(stream.push(frame)), answer)
-
-
-def test_a_stream_that_has_seen_nothing_can_be_saved() -> None:
-    with pool_of() as pool:
-        saved = pool.join(memory=1.0).save()
-        assert saved.frames == 0
-        assert answer_of(pool.join(saved=saved).push(pictures(1)[0])).frames == 1
-
-
-@pytest.mark.parametrize("make", [TestEngine, lambda: PlainEngine(tiny_model())])
-def test_a_plain_state_is_handed_over(make: Callable[[], Any]) -> None:
-    frames, engine, model = pictures(6), make(), tiny_model()
-    clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2)[None] / 255
-    with torch.inference_mode():
-        _, state = model.step(torch.cat([clip, clip.flip(2)])[:, :, :4])
-        expected, _ = model.step(clip[:, :, 4:], {key: value[:1] for key, value in state.items()})
-    saved = saved_streams(model, state, engine)
-    assert [stream.frames for stream in saved] == [4, 4]
-    with pool_of(engine) as pool, pool.join(saved=saved[0]) as stream:
-        answer_of(stream.push(frames[4]))
-        answer = answer_of(stream.push(frames[5]))
-    assert answer.frames == 6
-    np.testing.assert_allclose(answer.probabilities, expected.softmax(-1)[0].numpy(), atol=1e-5)
-
-
-def test_states_of_other_networks_are_refused() -> None:
-    other = TorchEngine(tiny_model(), size=(32, 32))
-    with pool_of() as pool, pytest.raises(MovinetError, match=r"not one of tiny_stream\.test"):
-        pool.join(saved=SavedStream(1, other.take(other.begin(), 0)))
-    with pytest.raises(MovinetError, match="of the engine's size"):
-        saved_streams(tiny_model(), tiny_model().init_state(1, (24, 32)), other)
-    with pytest.raises(MovinetError, match="no state of pair"):
-        saved_streams(Ensemble(temporal_ensemble("pair", tiny_spec(), tiny_spec())), {}, other)
-    with pytest.raises(MovinetError, match="32, 32"):
-        StreamPool(other, INFO, max_streams=1)
 
 
 def test_ensembles_share_a_pool_too() -> None:
