@@ -4,9 +4,9 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
@@ -16,6 +16,7 @@ from movinet.nn.movinet import MoViNet
 from movinet.search.cost import CostTable, Ends, LayerKind, one_layer
 from movinet.search.space import Space
 
+_WHOLE = 6  # networks timed as a whole
 _BURST = 0.002  # seconds of calls behind one measurement, so that a clock's grain does not matter
 
 
@@ -26,24 +27,28 @@ class LatencyTable:
     Args:
         layers: By kind.
         ends: Of stem and head together.
+        scale: How much longer whole steps take than their parts by themselves, whose data are still in the caches.
         machine: Where.
         threads: Of the processor.
     """
 
     layers: Mapping[str, float]
     ends: Mapping[str, float]
+    scale: float
     machine: str
     threads: int
 
     def cost(self, space: Space, template: NetworkSpec) -> CostTable:
         """Of the networks of the space it was measured for."""
-        return CostTable(space, template, lambda kind: self.layers[_key(kind)], lambda ends: self.ends[_key(ends)])
+        scale = self.scale
+        return CostTable(
+            space, template, lambda kind: scale * self.layers[_key(kind)], lambda ends: scale * self.ends[_key(ends)]
+        )
 
     def to_json(self) -> str:
         """As a file."""
-        return json.dumps(
-            {"machine": self.machine, "threads": self.threads, "ends": dict(self.ends), "layers": dict(self.layers)}
-        )
+        about = {"machine": self.machine, "threads": self.threads, "scale": self.scale}
+        return json.dumps({**about, "ends": dict(self.ends), "layers": dict(self.layers)})
 
     @classmethod
     def from_json(cls, text: str) -> "LatencyTable":
@@ -54,7 +59,7 @@ class LatencyTable:
         """
         try:
             data = json.loads(text)
-            return cls(data["layers"], data["ends"], data["machine"], data["threads"])
+            return cls(data["layers"], data["ends"], data["scale"], data["machine"], data["threads"])
         except (ValueError, KeyError, TypeError) as error:
             raise MovinetError(f"the table of latencies is damaged ({error}); remove it to measure again") from error
 
@@ -68,7 +73,8 @@ def measure_latencies(
 ) -> LatencyTable:
     """Time every layer there could be, each as a part of a deployed step (`movinet.nn.deploy`).
 
-    Rounds over all layers follow one another, so that a while in which others use the machine spoils no layer's median.
+    The shortest of some rounds counts: whoever else uses the machine can only make a call longer, and hardly does so to
+    one layer in every round.
 
     Args:
         space: Of the networks.
@@ -98,21 +104,25 @@ def measure_latencies(
                 times[key].append(_milliseconds(call))
                 if progress:
                     progress(n * len(calls) + m + 1, repeats * len(calls))
-    found = {key: median(values) for key, values in times.items()}
-    return LatencyTable(
+    found = {key: min(values) for key, values in times.items()}
+    table = LatencyTable(
         {key: found[key] for key in kinds},
         {key: found[key] for key in ends},
+        1.0,
         platform.processor() or platform.machine(),
         torch.get_num_threads(),
     )
+    points = space.random(_WHOLE, np.random.default_rng(0))
+    whole = [step_milliseconds(space.to_spec(point.tolist(), template), 2 * repeats) for point in points]
+    return replace(table, scale=float(np.median(whole / table.cost(space, template)(points))))
 
 
 def step_milliseconds(spec: NetworkSpec, repeats: int = 5) -> float:
-    """The median time of a whole deployed step, batch 1, with new weights."""
+    """The shortest time of a whole deployed step, batch 1, with new weights."""
     step = DeployedStep(MoViNet(spec).eval())
     frames, state = torch.rand(1, 3, *spec.size), step.begin()
     with torch.inference_mode():
-        return median(_milliseconds(lambda: step(frames, *state)) for _ in range(repeats))
+        return min(_milliseconds(lambda: step(frames, *state)) for _ in range(repeats))
 
 
 def _layer_call(kind: LayerKind, template: NetworkSpec) -> Callable[[], object]:
