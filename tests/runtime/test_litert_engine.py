@@ -73,6 +73,8 @@ def test_streams_change_rows_and_engines() -> None:
     assert expected is not None
     engine.put(state, 0, second)
     engine.put(state, 1, first)
+    for put, taken in zip(first, engine.take(state, 1), strict=True):
+        np.testing.assert_array_equal(taken, put)
     made = engine.step(frames[5, ::-1], state)
     assert made is not None
     np.testing.assert_array_equal(made, expected[::-1])

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,9 @@ class LiteRTState:
 
     inputs: "list[TensorBuffer]"
     outputs: "list[TensorBuffer]"
+    # Buffers are read and written as wholes, so rows that come and go between two steps do so in copies, made once.
+    copies: dict[str, NDArray[Any]] = field(default_factory=dict)
+    changed: bool = False
 
 
 class LiteRTEngine:
@@ -109,6 +112,10 @@ class LiteRTEngine:
         shape, dtype = self._ports[FRAMES]
         if frames.shape != shape or frames.dtype != dtype:  # LiteRT takes any bytes that are few enough
             raise ValueError(f"frames must be {dtype} {shape}, not {frames.dtype} {frames.shape}")
+        if state.changed:
+            for name, values in state.copies.items():
+                state.inputs[self._place[name]].write(values)
+        state.copies, state.changed = {}, False
         state.inputs[self._place[FRAMES]].write(frames)
         self._model.run_by_index(self._step, state.inputs, state.outputs)
         features = state.outputs[self._features]
@@ -123,20 +130,20 @@ class LiteRTEngine:
 
     def take(self, state: LiteRTState, row: int) -> StreamState:
         return [
-            np.moveaxis(self._values(state, port)[row], -1, 0).reshape(port.shape).astype(port.dtype)
+            np.moveaxis(self._copy(state, port)[row], -1, 0).reshape(port.shape).astype(port.dtype)
             for port in self.signature.state
         ]
 
     def put(self, state: LiteRTState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
-            values = self._values(state, port)
-            values[row] = np.moveaxis(array, 0, -1)
-            state.inputs[self._place[port.name]].write(values)
+            self._copy(state, port)[row] = np.moveaxis(array, 0, -1)
+        state.changed = True
 
-    def _values(self, state: LiteRTState, port: Port) -> NDArray[Any]:
-        """A copy of a buffer, for there is no other way to read one."""
-        shape, dtype = self._ports[port.name]
-        return state.inputs[self._place[port.name]].read(prod(shape), dtype).reshape(shape)
+    def _copy(self, state: LiteRTState, port: Port) -> NDArray[Any]:
+        if port.name not in state.copies:
+            shape, dtype = self._ports[port.name]
+            state.copies[port.name] = state.inputs[self._place[port.name]].read(prod(shape), dtype).reshape(shape)
+        return state.copies[port.name]
 
 
 def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature) -> list[int]:
