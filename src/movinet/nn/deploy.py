@@ -295,6 +295,8 @@ class DeployedLayer(nn.Module):
         self.project = DeployedConvolution(layer.project, after)
         self.skip_stride = layer.skip.stride if layer.skip else 1
         self.pool_padding = (size[0] % 2, size[1] % 2)
+        # The same means, but no window is larger than the padded picture, which OpenVINO refuses.
+        self.pool_window = (2 if size[0] == 2 else 3, 2 if size[1] == 2 else 3)
         self.skip = DeployedConvolution(layer.skip.project, after) if layer.skip else None
 
     def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], now: Now) -> Tensor:
@@ -302,7 +304,9 @@ class DeployedLayer(nn.Module):
         skip = x
         if self.skip is not None:
             if self.skip_stride > 1:
-                skip = F.avg_pool2d(x, 3, self.skip_stride, self.pool_padding, ceil_mode=True, count_include_pad=False)
+                skip = F.avg_pool2d(
+                    x, self.pool_window, self.skip_stride, self.pool_padding, ceil_mode=True, count_include_pad=False
+                )
             skip = self.skip(skip)
         x = self.expand(x)
         if self.spatial is not None:
