@@ -17,6 +17,7 @@ from movinet.nn.movinet import MoViNet
 if TYPE_CHECKING:
     from movinet.prediction import Prediction
     from movinet.recognizer import Recognizer
+    from movinet.runtime.pool import StreamPool
     from movinet.weights.load import Loaded, load_weights
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "MovinetError",
     "Prediction",
     "Recognizer",
+    "StreamPool",
     "create_model",
     "list_models",
     "load_weights",
@@ -60,6 +62,10 @@ def __getattr__(name: str) -> Any:
         from movinet import recognizer
 
         return recognizer.Recognizer
+    if name == "StreamPool":
+        from movinet.runtime import pool
+
+        return pool.StreamPool
     if name in ("Loaded", "load_weights"):
         from movinet.weights import load
 

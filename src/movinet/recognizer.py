@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.spec import EnsembleSpec, Spec
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
-from movinet.nn.state import decay_from_seconds
+from movinet.nn.ensemble import decays
 from movinet.prediction import Prediction
 from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
@@ -237,10 +236,10 @@ class Recognizer:
     def _begin(self) -> None:
         stream = [array.copy() for array in self._beginning]
         if self.memory is not None:
-            decays = _decays(self.info.spec, self.memory)
+            forget = decays(self.info.spec, self.memory)
             for port, array in zip(self.engine.signature.state, stream, strict=True):
-                if port.name in decays:
-                    array[...] = decays[port.name]
+                if port.name in forget:
+                    array[...] = forget[port.name]
         self.engine.put(self._batch, 0, stream)
 
     def _weights_hash(self) -> str:
@@ -249,13 +248,3 @@ class Recognizer:
             digest.update(key.encode())
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
-
-
-def _decays(spec: Spec, seconds: float) -> dict[str, float]:
-    """The state entries that hold γ, with the γ of this memory at each network's own rate."""
-    if isinstance(spec, EnsembleSpec):
-        return {
-            f"members.{i}.decay": decay_from_seconds(seconds, spec.fps * float(member.rate))
-            for i, member in enumerate(spec.members)
-        }
-    return {"decay": decay_from_seconds(seconds, spec.fps)}

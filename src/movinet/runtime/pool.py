@@ -130,12 +130,12 @@ class StreamPool:
         """A place for a new stream, which is to `leave` it.
 
         Args:
-            memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, or as the
-                saved stream did.
+            memory: seconds after which a frame's weight in the answer has fallen to 1/e; None: that of the
+                saved stream, or of the network, which as a rule never forgets.
             every: of how many frames one gets an answer; the others cost less.
             on_gap: what to do when frames were missing for more than `max_gap` seconds, or time ran backwards.
             max_gap: seconds; three of the network's frames at least.
-            saved: a stream to go on with.
+            saved: a stream to go on with (see `movinet.runtime.saved`).
 
         Raises:
             MovinetError: the pool is full or closed, or the saved stream is of another network or form.
