@@ -20,6 +20,7 @@ from movinet.runtime import choose
 from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision, fresh_stream, step_rows
+from movinet.weights.load import load_weights
 
 STREAMS = 3
 KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnxruntime")
@@ -163,19 +164,23 @@ def test_it_goes_on_where_the_network_stopped(
     assert_alike(answers, expected(model, video)[4:])
 
 
-@pytest.mark.parametrize(
-    ("kind", "precision"), [("openvino", "bfloat16"), ("litert", "float16"), ("torch", "bfloat16")]
-)
-def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision: Precision, model: MoViNet) -> None:
-    pytest.importorskip({"openvino": "openvino", "litert": "ai_edge_litert", "torch": "torch"}[kind])
-    engine = create_engine(model, kind, precision=precision, threads=1)
-    video = np.concatenate([frames(40, seed) * (0.4 + 0.6 * (seed % 3)) for seed in range(20)])[:, :1]
-    state = engine.begin()
-    answers = np.stack([step(engine, images, state) for images in video])
-    wanted = expected(model, video)
-    error = np.abs(answers - wanted).max(axis=(1, 2)) / np.abs(wanted).max()
-    assert error.max() < 0.05
-    assert error[400:].mean() < 2 * error[:100].mean() + 0.005
+@pytest.mark.parametrize(("kind", "precision"), [("openvino", "bfloat16"), ("litert", "float16")])
+def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision: Precision) -> None:
+    pytest.importorskip({"openvino": "openvino", "litert": "ai_edge_litert"}[kind])
+    loaded = load_weights("movinet_t0_stream.gestures")
+    assert isinstance(loaded.model, MoViNet)
+    size = loaded.info.transform.size
+    exact = create_engine(loaded.model, "torch", size=size)
+    rounded = create_engine(loaded.model, kind, size=size, precision=precision, threads=1)
+    noise = np.random.default_rng(0).random((40, 1, *size, 3), dtype=np.float32)
+    states, errors = (exact.begin(), rounded.begin()), []
+    for n in range(620):
+        # Light that comes and goes: after hundreds of frames, a mean that stands still is a mean that is wrong.
+        images = noise[n % 40] * (0.5 + 0.5 * np.sin(n / 97)) + 0.1 * np.sin(n / 301)
+        images = images.clip(0, 1).astype(np.float32)
+        wanted, answer = step(exact, images, states[0]), step(rounded, images, states[1])
+        errors.append(np.abs(answer - wanted).max() / np.abs(wanted).max())
+    assert max(errors) < 0.05
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
