@@ -116,6 +116,21 @@ def test_xnnpack_takes_all_but_the_counting_in_one_piece(past: Past, numbers: tu
     assert kinds.count("DELEGATE") == 1
 
 
+@pytest.mark.parametrize(("weights", "tolerance"), [("float32", 1e-4), ("float16", 0.01), ("int8", 0.1)])
+def test_files_need_no_xnnpack(weights: Weights, tolerance: float) -> None:
+    network, step = random_step(tiny_spec().with_options(positional_encoding=True), 0)
+    loaded = interpreter.Interpreter(
+        model_content=to_litert(step, weights=weights),
+        experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF,
+    )
+    frames = random_frames(1, 1, step.spec.size, 0)
+    images = {FRAMES: channels_last(frames[:, :, 0])}
+    logits = loaded.get_signature_runner(STEP)(**images, **state_of_file(step, 1))[LOGITS]
+    with torch.inference_mode():
+        expected = network(frames).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
 def test_coarser_weights_make_smaller_files() -> None:
     _, step = random_step(tiny_spec().with_options(hidden=1024, classes=600), 0)
     sizes = [len(to_litert(step, weights=weights)) for weights in get_args(Weights)]

@@ -87,10 +87,10 @@ def test_streams_change_rows_and_engines() -> None:
         assert_near(made[:1], expected)
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float16", 0.03), ("int8", 0.3)])
 @settings(max_examples=8)
 @given(seed=SEEDS)
-def test_coarser_numbers_stay_near(precision: Precision, seed: int) -> None:
+def test_coarser_numbers_stay_near(precision: Precision, tolerance: float, seed: int) -> None:
     # With positions, whose table is looked up in float32, and layers with so many weights that they become int8.
     layer = LayerSpec(expansion=64, kernel=(3, 3, 3))
     blocks = (BlockSpec(32, (layer, layer), stride=2), BlockSpec(32, (layer,), stride=2))
@@ -98,12 +98,15 @@ def test_coarser_numbers_stay_near(precision: Precision, seed: int) -> None:
     network = network_of(spec, seed)
     exact, coarse = (LiteRTEngine(network, streams=2, threads=1, precision=p) for p in ("float32", precision))
     ours, theirs = coarse.begin(), exact.begin()
+    errors, sizes = [], []
     for frames in images(2, 20, spec.size, seed):
         made, expected = coarse.step(frames, ours), exact.step(frames, theirs)
         assert made is not None
+        assert expected is not None
         assert made.dtype == np.float32
-        assert_near(made, expected, 0.1)
-        assert np.abs(made - expected).max() > 0
+        errors.append(np.square(made - expected).mean())
+        sizes.append(np.square(expected).mean())
+    assert 0 < np.sqrt(np.mean(errors)) <= tolerance * np.sqrt(np.mean(sizes))
     for port, array in zip(coarse.signature.state, coarse.take(ours, 0), strict=True):
         assert array.dtype == port.dtype
 

@@ -40,7 +40,8 @@ class NetworkGraph(Graph):
             return self.constant(array.astype(self.arithmetic))
         return self.apply("DEQUANTIZE", [self.constant(array.astype(np.float16))], array.shape, "float32")
 
-    def bias(self, values: Tensor) -> int:
+    def small(self, values: Tensor) -> int:
+        """Biases and depthwise kernels: not worth compressing, and older LiteRTs do not take compressed ones."""
         return self.constant(values.detach().numpy().astype(self.arithmetic))
 
     def cast(self, x: int, dtype: str) -> int:
@@ -69,7 +70,7 @@ class NetworkGraph(Graph):
             if self.weights == "int8" and weight.shape[2:] == (1, 1) and self._is_heavy(x, weight, shape):
                 y = self.dense(x, weight.flatten(1), part.bias, fused)
             else:  # (O, kh, kw, I)
-                inputs = [x, self.kernel(weight.permute(0, 2, 3, 1)), self.bias(part.bias)]
+                inputs = [x, self.kernel(weight.permute(0, 2, 3, 1)), self.small(part.bias)]
                 y = self._windowed("CONV_2D", inputs, shape, part.stride, fused)
         return self.activate(y, part.activation) if part.activation else y
 
@@ -77,7 +78,7 @@ class NetworkGraph(Graph):
         weight = _unpadded(weight)  # (C, 1, kh, kw)
         channels = weight.shape[0]
         bias = weight.new_zeros(channels) if bias is None else bias
-        inputs = [x, self.kernel(weight.permute(1, 2, 3, 0)), self.bias(bias)]
+        inputs = [x, self.small(weight.permute(1, 2, 3, 0)), self.small(bias)]
         shape = self._strided(x, stride, channels)
         return self._windowed("DEPTHWISE_CONV_2D", inputs, shape, stride, fused, depthMultiplier=1)
 
@@ -87,8 +88,8 @@ class NetworkGraph(Graph):
         The frames are joined along their height and the kernel's taps lie a frame's height apart: to join and convolve
         takes a third less time than to scale and add frame by frame, and no tensor has to change its shape.
         """
-        kernel = self.kernel(weight[None].permute(0, 2, 3, 1))  # (1, kt, 1, C)
-        inputs = [self.concatenate(frames, 1), kernel, self.bias(bias)]
+        kernel = self.small(weight[None].permute(0, 2, 3, 1))  # (1, kt, 1, C)
+        inputs = [self.concatenate(frames, 1), kernel, self.small(bias)]
         return self.apply(
             "DEPTHWISE_CONV_2D",
             inputs,
@@ -112,7 +113,7 @@ class NetworkGraph(Graph):
         shape = (*self.shape(x)[:-1], weight.shape[0]) if keep else (self.streams, weight.shape[0])
         return self.apply(
             "FULLY_CONNECTED",
-            [x, kernel, self.bias(bias)],
+            [x, kernel, self.small(bias)],
             shape,
             fusedActivationFunction=fused,
             keepNumDims=keep,
