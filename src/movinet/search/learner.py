@@ -1,5 +1,7 @@
 """One batch through a network of the super-network, with its loss; and held-out clips kept in memory."""
 
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -103,11 +105,12 @@ def average_gradients(module: nn.Module) -> None:
 
 
 class Remembered:
-    """A set whose clips never change, read once: they are kept in memory that all data workers share.
+    """A set whose clips never change and are equally long, read once: they are kept in memory that data workers share.
 
     Args:
         data: The set.
-        limit: Bytes; a larger set is read anew each time.
+        limit: Bytes; a larger set is read anew each time, and so is one that does not fit into half the memory that can
+            be shared.
     """
 
     def __init__(self, data: LabelledClips, limit: int = 2 << 30) -> None:
@@ -116,7 +119,7 @@ class Remembered:
         parts = [torch.as_tensor(part) for part in first]
         size = sum(part.numel() * part.element_size() for part in parts)
         self._parts: list[Tensor] | None = None
-        if size * len(data) <= limit:
+        if size * len(data) <= min(limit, _shareable() // 2):
             self._parts = [torch.empty(len(data), *part.shape, dtype=part.dtype).share_memory_() for part in parts]
             self._known = torch.zeros(len(data), dtype=torch.bool).share_memory_()
 
@@ -135,6 +138,14 @@ class Remembered:
             self._known[pick.video] = True
         clip, target, video, track = (kept[pick.video] for kept in self._parts)
         return Example(clip, target, int(video), track)
+
+
+def _shareable() -> int:
+    """Bytes that processes can still share: in containers, often few."""
+    try:
+        return shutil.disk_usage("/dev/shm").free
+    except OSError:  # no Linux
+        return sys.maxsize
 
 
 class Draws(Sampler[Pick]):

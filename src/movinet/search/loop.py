@@ -94,8 +94,11 @@ class Search:
             )
         if sets.validation is None:
             raise MovinetError("a search rewards networks for held-out clips: the recipe's data needs validation clips")
+        if min(recipe.controller.clips, len(sets.validation)) < ranks:
+            raise MovinetError(f"{ranks} processes cannot share the held-out clips of a reward: there are too few")
         self.held_out = Remembered(sets.validation)
-        same = isinstance(training.data, Gestures) and not training.data.fresh
+        data = training.data
+        same = isinstance(data, Gestures) and not data.fresh and len(data.frames) == 1
         self.train_clips = Remembered(sets.train) if same else sets.train
         self.steps_per_epoch = len(sets.train) // self.batch_size
         self.steps = training.epochs * self.steps_per_epoch
@@ -139,7 +142,7 @@ class Search:
         loader = load_batches(self.train_clips, order, share, self.workers, drop_last=True)
         first = max(self.place.step, self.reward_from)
         draws = Draws(len(self.held_out), self.recipe.controller.clips, first, self.steps, seed, rank, ranks)
-        held_out = iter(load_batches(self.held_out, draws, max(1, draws.share), min(self.workers, 1)))
+        held_out = iter(load_batches(self.held_out, draws, draws.share, min(self.workers, 1)))
         saved = time.monotonic()
         while self.place.epoch < self.recipe.training.epochs:
             order.set_epoch(self.place.epoch, self.place.batch * share)
