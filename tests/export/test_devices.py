@@ -17,7 +17,8 @@ POSITIONS = STREAM.with_options(positional_encoding=True, frames=7)
     [
         (STREAM, {"streams": 2}),
         (STREAM, {"frames": 2, "past": "sums"}),
-        (STREAM, {"precision": "float16"}), (STREAM, {"precision": "int8"}),
+        (STREAM, {"precision": "float16"}),
+        (STREAM, {"precision": "int8"}),
         (POSITIONS, {}),
     ],
 )
