@@ -1,5 +1,8 @@
 """A TFLite file answers as the step it was written from."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -144,3 +147,15 @@ def test_rounding_keeps_sums(rows: NDArray[np.float32]) -> None:
     assert (rounded == np.round(rounded)).all()
     assert np.abs(rounded - rows).max() <= 1
     np.testing.assert_allclose(rounded.sum(1), rows.sum(1), rtol=0, atol=0.51)
+
+
+def test_running_a_file_says_nothing(tmp_path: Path) -> None:
+    _, step = random_step(tiny_spec(), 0)
+    (tmp_path / "model.tflite").write_bytes(to_litert(step))
+    code = f"""
+from pathlib import Path
+from movinet.export.litert_file import run_litert
+run_litert(Path({str(tmp_path)!r}) / "model.tflite")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from movinet.errors import needs_extra
 from movinet.export.litert import STEP, file_shape, to_litert
+from movinet.export.quiet import error_stream_closed
 from movinet.export.written import Arrays, Precision, Run, Written
 from movinet.nn.deploy import DeployedStep
 
@@ -37,7 +38,10 @@ def run_litert(path: Path) -> Run:
     with needs_extra("litert"):
         from ai_edge_litert.interpreter import Interpreter
 
-    step = Interpreter(model_path=str(path)).get_signature_runner(STEP)
+    with error_stream_closed():
+        interpreter = Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
+    step = interpreter.get_signature_runner(STEP)
 
     def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         # The interpreter's own memory is written over by the next call.

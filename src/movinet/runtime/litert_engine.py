@@ -2,9 +2,6 @@
 
 import atexit
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -18,6 +15,7 @@ from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
 from movinet.export.litert_graph import Arithmetic, Weights
+from movinet.export.quiet import close_error_stream, error_stream_closed
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -93,7 +91,7 @@ class LiteRTEngine:
         }
         self._classes = model.spec.classes
         try:
-            with _silence():  # the first calls are talkative
+            with error_stream_closed():  # the first calls are talkative
                 self._logits = self._model.create_output_buffers(self._head)
                 self.step(np.zeros(*self._ports[FRAMES]), self.begin())
         except RuntimeError as error:
@@ -169,7 +167,7 @@ def _compile(file: bytes, threads: int) -> "CompiledModel":
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.options import CpuOptions, Options
     options = Options(cpu_options=CpuOptions(num_threads=threads))
-    with _silence():
+    with error_stream_closed():
         return CompiledModel.from_buffer(file, environment=_environment(), options=options)
 
 
@@ -178,29 +176,5 @@ def _environment() -> "Environment":
     """One for the process: to make one takes longer than to load a model."""
     from ai_edge_litert.environment import Environment
 
-    atexit.register(_hush)
+    atexit.register(close_error_stream)  # as it goes, it talks once more
     return Environment.create()
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """LiteRT tells of everything it does on the error stream, beneath Python, and cannot be asked not to."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no error stream
-        yield
-        return
-    _hush()
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _hush() -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
