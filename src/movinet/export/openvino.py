@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES
@@ -38,10 +37,7 @@ def to_openvino(
         import openvino as ov
     signature, example = deployed.signature, example_inputs(deployed, streams)
     with quiet():  # the tracer warns of sizes taken as constants: that they are is the point
-        if not isinstance(deployed, DeployedStep):  # a clip's sizes are only settled for torch.export
-            model = ov.convert_model(torch.export.export(deployed, example))
-        else:
-            model = ov.convert_model(deployed, example_input=example)
+        model = ov.convert_model(deployed, example_input=example)
     for port, given in zip(signature.inputs, model.inputs, strict=True):
         given.get_tensor().set_names({port.name})
         given.get_node().set_friendly_name(port.name)

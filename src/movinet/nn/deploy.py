@@ -294,9 +294,7 @@ class DeployedLayer(nn.Module):
         self.se = DeployedExcitation(layer.se, spec) if layer.se else None
         self.project = DeployedConvolution(layer.project, after)
         self.skip_stride = layer.skip.stride if layer.skip else 1
-        self.pool_padding = (size[0] % 2, size[1] % 2)
-        # The same means, but no window is larger than the padded picture, which OpenVINO refuses.
-        self.pool_window = (2 if size[0] == 2 else 3, 2 if size[1] == 2 else 3)
+        self.pool_window, self.pool_padding = skip_pooling(size)
         self.skip = DeployedConvolution(layer.skip.project, after) if layer.skip else None
 
     def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], now: Now) -> Tensor:
@@ -322,6 +320,15 @@ class DeployedLayer(nn.Module):
         if frames:
             x = frames[0] if len(frames) == 1 else torch.cat(list(frames))
         return self.project(x).add_(skip)
+
+
+def skip_pooling(size: Size) -> tuple[Size, Size]:
+    """Window and padding of a strided skip's average over pictures of this size (see `blocks.Skip`).
+
+    No window is larger than its picture, which would not change the means, but which runtimes refuse.
+    """
+    (high, wide), (top, left) = (min(3, n) for n in size), (n % 2 if n > 1 else 0 for n in size)
+    return (high, wide), (top, left)
 
 
 def _each(x: Tensor, frames: int) -> Sequence[Tensor]:
