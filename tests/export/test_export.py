@@ -1,6 +1,7 @@
 """Exported folders: whole or not at all, described by their manifests, and answering as the networks do."""
 
 import json
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from hashlib import sha256
@@ -104,16 +105,23 @@ def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tm
 
 
 def test_fewer_bits_make_smaller_files_that_answer_much_alike(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    from movinet.export.onnx import run_onnx, shrink_weights
+
     gestures = load_weights("movinet_t0_stream.gestures")
-    sizes = {}
-    for precision, least in (("float32", 1e-5), ("float16", 2e-3), ("int8", 0.05)):
-        (one,) = export(gestures, "onnx", tmp_path / precision, precision=precision)  # type: ignore[arg-type]
-        assert one.checked.error < least
-        assert one.checked.same_answer >= 0.95
-        sizes[precision] = one.manifest["files"]["model.onnx"]["bytes"]
-    assert sizes["float16"] < 0.53 * sizes["float32"]
-    assert sizes["int8"] < 0.29 * sizes["float32"]
+    (one,) = export(gestures, "onnx", tmp_path / "out")
+    whole = tmp_path / "out" / "model.onnx"
+    for precision, size, error in (("float16", 0.53, 2e-3), ("int8", 0.29, 0.05)):
+        graph = onnx.load(whole)
+        shrink_weights(graph, precision)  # type: ignore[arg-type]
+        small = tmp_path / f"{precision}.onnx"
+        onnx.save(graph, small)
+        assert isinstance(gestures.model, MoViNet)
+        checked = check(one.manifest | {"precision": precision}, run_onnx(small), gestures.model)
+        assert 1e-6 < checked.error < error
+        assert checked.same_answer >= 0.95
+        assert small.stat().st_size < size * whole.stat().st_size
 
 
 def test_weights_too_large_for_half_precision_stay_as_they_are() -> None:
@@ -162,6 +170,33 @@ def test_nothing_is_left_where_an_export_failed(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MovinetError, match="no"):
         export(loaded(STREAM), "onnx", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_export_comes_back_if_the_new_one_cannot_take_its_place(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, rename = read(exported), Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(MovinetError, match="No space left"):
+        export(loaded(STREAM, seed=2), "onnx", exported, force=True)
+    assert read(exported) == before
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+
+
+@pytest.mark.parametrize(("to", "package"), [("onnx", "onnxslim"), ("openvino", "openvino")])
+def test_missing_packages_are_named_with_the_extra_that_brings_them(
+    to: Any, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(package)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MovinetError, match=rf"{package}.*movinet\[{to}\]"):
+        export(loaded(STREAM), to, tmp_path / "out")
 
 
 def test_only_exports_are_replaced_and_only_when_asked(exported: Path, tmp_path: Path) -> None:

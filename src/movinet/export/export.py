@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,7 +181,11 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    text = re.sub(
+        r"\[\s+([-\d.,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
+    )  # shapes on one line
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -205,5 +210,7 @@ def _new_folder(folder: Path, force: bool) -> Iterator[Path]:
     except OSError as error:
         raise MovinetError(f"{folder}: cannot write: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
