@@ -182,9 +182,8 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    text = re.sub(
-        r"\[\s+([-\d.,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
-    )  # shapes on one line
+    lists_of_numbers = r"\[\n\s+([-\d.,\s]+?)\n\s+\]"
+    text = re.sub(lists_of_numbers, lambda found: f"[{' '.join(found[1].split())}]", text)  # on one line each
     path.write_text(text + "\n", encoding="utf-8")
 
 
