@@ -14,7 +14,7 @@ trained is kept in `trained.jsonl` and not trained again; several of these progr
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from movinet.search import cost
 from movinet.search.choose import Judge
 from movinet.search.learner import Remembered
 from movinet.search.loop import Search
+from movinet.search.plots import draw_accuracy
 from movinet.search.run import CHECKPOINT, FOUND, begun_search, prepare
 from movinet.search.scaling import scale_network
 from movinet.search.supernet import SuperNetwork
@@ -54,8 +55,8 @@ DRAWN, EQUAL = 7, 11  # seeds of networks
 class Bench:
     """A search's space and data, and what has been trained of it."""
 
-    def __init__(self, folder: Path, epochs: int) -> None:
-        self.folder, self.epochs = folder, epochs
+    def __init__(self, folder: Path, epochs: int, known_only: bool = False) -> None:
+        self.folder, self.epochs, self.known_only = folder, epochs, known_only
         self.recipe = begun_search(folder)
         self.prepared = prepare(self.recipe)
         self.fabric = connect("cpu")
@@ -83,14 +84,17 @@ class Bench:
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return {(row["name"], row["seed"]): row["top1"] for row in rows if row["epochs"] == self.epochs}
 
-    def train(self, spec: NetworkSpec, seed: int) -> float:
-        """Top-1 on the test clips after training from scratch; from the file where it is known."""
+    def train(self, spec: NetworkSpec, seed: int) -> float | None:
+        """Top-1 on the test clips after training from scratch; from the file where it is known. None while another
+        process is at it, or where nothing is to be trained."""
         key = (spec.name, seed)
         if key in self.done():
             return self.done()[key]
+        if self.known_only:
+            return None
         with _claimed(self.folder / f".{spec.name}.{seed}.{self.epochs}") as ours:
             if not ours:
-                return float("nan")
+                return None
             recipe = replace(self.recipe.training, epochs=self.epochs, seed=seed, network=spec.name)
             torch.manual_seed(seed)
             model = MoViNet(spec)
@@ -136,7 +140,9 @@ def ranking(bench: Bench, asked: Path, drawn: int, equal: int) -> list[tuple[str
     for name, row in points.items():
         point = tuple(row.tolist())
         spec = space.to_spec(point, template, name)
-        rows.append((name, macs_per_frame(spec), search.quality(point), bench.train(spec, seed=0)))
+        top1 = bench.train(spec, seed=0)
+        if top1 is not None:
+            rows.append((name, macs_per_frame(spec), search.quality(point), top1))
     return rows
 
 
@@ -171,6 +177,31 @@ def interval(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     return float(np.percentile(taus, 2.5)), float(np.percentile(taus, 97.5))
 
 
+def tell_ranking(console: Console, ranked: list[tuple[str, float, float, float]]) -> dict[str, object]:
+    """Print it."""
+    macs, shared, alone = ([float(row[n]) for row in ranked] for n in (1, 2, 3))
+    tau, (low, high), of_cost = kendall(shared, alone), interval(shared, alone), kendall(macs, alone)
+    table = Table("network", "M multiply-adds", "shared weights", "of its own", box=None)
+    for name, cost_, quality, top1 in ranked:
+        table.add_row(name, f"{cost_ / 1e6:.2f}", f"{quality:.1%}", f"{top1:.1%}")
+    console.print(table)
+    console.print(f"Kendall's τ {tau:.2f} of {len(ranked)} networks, 95 % interval {low:.2f} to {high:.2f}")
+    console.print(f"of cost alone {of_cost:.2f}")
+    return {"tau": tau, "interval": [low, high], "tau_of_cost": of_cost, "networks": ranked}
+
+
+def tell_equal_cost(console: Console, groups: Mapping[str, list[tuple[float, list[float]]]]) -> None:
+    """Print them."""
+    table = Table("network", "M multiply-adds", "top-1 of seeds", "mean", box=None)
+    for name, group in groups.items():
+        for macs, top1s in group:
+            table.add_row(name, f"{macs / 1e6:.3f}", " ".join(f"{t:.1%}" for t in top1s), f"{np.mean(top1s):.1%}")
+    console.print(table)
+    means = [float(np.mean(top1s)) for _, top1s in groups["random"]]
+    if means:
+        console.print(f"random: {len(means)} networks, mean {np.mean(means):.1%}, best {max(means):.1%}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of a finished search")
@@ -179,48 +210,30 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=8, help="of equal cost")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--work", nargs="+", choices=["ranking", "equal"], default=["ranking", "equal"])
+    parser.add_argument("--known", action="store_true", help="train nothing, tell what is known")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    bench = Bench(args.folder, args.epochs)
-    told: dict[str, object] = {}
+    bench = Bench(args.folder, args.epochs, args.known)
     console = Console(width=120, stderr=args.json)
-    ranked: list[tuple[str, float, float, float]] = []
-    if "ranking" in args.work:
-        ranked = ranking(bench, args.ranking or args.folder, args.drawn, args.random)
-        shared, alone = [row[2] for row in ranked], [row[3] for row in ranked]
-        tau, (low, high) = kendall(shared, alone), interval(shared, alone)
-        size_tau = kendall([row[1] for row in ranked], alone)
-        table = Table("network", "M multiply-adds", "shared weights", "of its own", box=None)
-        for name, macs, quality, top1 in ranked:
-            table.add_row(name, f"{macs / 1e6:.2f}", f"{quality:.1%}", f"{top1:.1%}")
-        console.print(table)
-        console.print(f"Kendall's τ {tau:.2f}, 95 % interval {low:.2f} to {high:.2f}; of cost alone {size_tau:.2f}")
-        told["ranking"] = {"tau": tau, "interval": [low, high], "tau_of_cost": size_tau, "networks": ranked}
-    groups: dict[str, list[tuple[float, list[float]]]] = {}
-    if "equal" in args.work:
-        specs = equal_cost(bench, args.random)
-        for seed in range(args.seeds):  # all networks have one seed before any has two
-            for spec in (spec for group in specs.values() for spec in group):
-                bench.train(spec, seed)
-        table = Table("network", "M multiply-adds", "top-1 of seeds", "mean", box=None)
-        for name, group in specs.items():
-            groups[name] = [
-                (macs_per_frame(spec), [bench.train(spec, seed) for seed in range(args.seeds)]) for spec in group
-            ]
-            for spec, (macs, top1s) in zip(group, groups[name], strict=True):
-                table.add_row(
-                    spec.name, f"{macs / 1e6:.3f}", " ".join(f"{t:.1%}" for t in top1s), f"{np.mean(top1s):.1%}"
-                )
-        console.print(table)
-        means = [float(np.mean(top1s)) for _, top1s in groups["random"]]
-        console.print(f"random: mean {np.mean(means):.1%}, best {max(means):.1%}")
-        told["equal"] = groups
+    specs = equal_cost(bench, args.random)
+    for seed in range(args.seeds):  # all networks have one seed before any has two
+        for spec in (spec for group in specs.values() for spec in group):
+            bench.train(spec, seed)
+    ranked = ranking(bench, args.ranking or args.folder, args.drawn, args.random)
+    known = {
+        name: [(macs_per_frame(spec), [bench.train(spec, seed) for seed in range(args.seeds)]) for spec in group]
+        for name, group in specs.items()
+    }
+    groups = {
+        name: [(macs, found) for macs, top1s in group if (found := [t for t in top1s if t is not None])]
+        for name, group in known.items()
+    }
+    told = {"ranking": tell_ranking(console, ranked), "equal": groups}
+    tell_equal_cost(console, groups)
     if args.plot:
-        from movinet.search.plots import draw_accuracy
-
-        draw_accuracy(groups, [(macs, top1) for _, macs, _, top1 in ranked], args.plot)
+        drawn = [(macs, top1) for name, macs, _, top1 in ranked if name.startswith("drawn")]
+        draw_accuracy(groups, drawn, args.plot)
     if args.json:
         print(json.dumps(told))
 
