@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from hashlib import sha256
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tiny import LABELS, tiny_spec, tiny_weights
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.errors import MovinetError
 from movinet.export import export as module
-from movinet.export.check import check, example_clips
+from movinet.export.check import check, example_clips, follow
 from movinet.export.export import export
 from movinet.export.written import Arrays
 from movinet.nn.movinet import MoViNet
@@ -102,6 +103,27 @@ def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tm
         assert [(member["rate"], member["offset"]) for member in members] == [("1/2", 0), ("1", 1)]
         assert [read(tmp_path / "out" / member["folder"])["fps"] for member in members] == [2.5, 5]
         assert read(tmp_path / "out" / "member-0")["transform"]["size"] == [12, 16]
+
+
+def test_members_joined_as_the_manifest_says_are_the_ensemble(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from movinet.export.onnx import run_onnx
+
+    members = tuple(MemberSpec(STREAM, Fraction(1, 2), offset) for offset in (0, 1))
+    ensemble = loaded(EnsembleSpec("pair", members, size=STREAM.size, fps=5.0, frames=20))
+    export(ensemble, "onnx", tmp_path / "out")
+    clip, newest = example_clips(ensemble.info.transform, 1, 7), {}
+    expected, _ = ensemble.model.step(clip, None, per_frame=True)
+    steps: dict[str, list[torch.Tensor]] = {}
+    for t in range(clip.shape[2]):
+        for member in read(tmp_path / "out")["members"]:
+            n, rate = t - member["offset"], Fraction(member["rate"])
+            if n >= 0 and floor(n * rate) > floor((n - 1) * rate):
+                folder = tmp_path / "out" / member["folder"]
+                mine = steps.setdefault(member["folder"], [])
+                mine.append(clip[:, :, t : t + 1])
+                newest[member["folder"]] = follow(read(folder), run_onnx(folder / "model.onnx"), mine)[-1]
+        np.testing.assert_allclose(np.mean(list(newest.values()), 0), expected[:, t].detach(), atol=1e-4)
 
 
 def test_fewer_bits_make_smaller_files_that_answer_much_alike(tmp_path: Path) -> None:
