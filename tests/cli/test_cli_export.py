@@ -5,8 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tiny import tiny_weights
+from tiny import tiny_spec, tiny_weights
 
+from movinet.arch.serialize import dump_spec
 from movinet.cli import main
 
 pytest.importorskip("onnxruntime")
@@ -53,6 +54,15 @@ def test_the_folder_is_named_after_weights_and_format(
     assert (folder / "tiny_stream.test-onnx" / "manifest.json").is_file()
 
 
+def test_specifications_are_exported_untrained(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "found.yaml").write_text(dump_spec(tiny_spec()))
+    code, out, _ = run(folder, "export @/found.yaml --to onnx --untrained --out @/untrained --json", capfd)
+    assert code == 0
+    said = json.loads(out)
+    assert said["weights"]["source"] == "random numbers"
+    assert said["checked"]["largest_logit"] > 1e-3
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -65,6 +75,7 @@ def test_the_folder_is_named_after_weights_and_format(
         ("export @/tiny_stream.safetensors --to onnx --out @/x --size 0 20", "--size"),
         ("export @/tiny_stream.safetensors --to onnx --out @/x --precision float8", "float8"),
         ("export @/tiny_stream.safetensors --to onnx --out @/tiny_stream.safetensors/x", "cannot write"),
+        ("export @/found.yaml --to onnx", "--untrained"),
         ("export @/tiny_base.safetensors --to litert --out @/x", "base network"),
         ("export @/tiny_base.safetensors --to onnx --past sums --out @/x", "--past"),
     ],

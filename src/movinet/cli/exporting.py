@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from cyclopts import Parameter
 from rich.text import Text
 
+from movinet.arch.serialize import find_spec
+from movinet.arch.spec import Spec
 from movinet.arch.step import Past
 from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import err, out, print_json, progress_bar
+from movinet.errors import MovinetError
 from movinet.export.written import Format, Precision
-from movinet.weights.load import load_weights
+from movinet.nn.ensemble import build
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.load import Loaded, load_weights
 
 
 @app.command(
@@ -19,6 +25,7 @@ from movinet.weights.load import load_weights
         "movinet export movinet_a2_stream.k600 --to openvino --streams 8",
         "movinet export runs/mine/model.safetensors --to browser --out web",
         "movinet export a0.safetensors --to coreml --precision float16 --size 128 128",
+        "movinet export found.yaml --to litert --untrained",
     )
 )
 def export(
@@ -32,6 +39,7 @@ def export(
     streams: Annotated[int, Parameter(name=["--streams", "--batch"])] = 1,
     precision: Precision = "float32",
     labels: Path | None = None,
+    untrained: bool = False,
     force: bool = False,
     offline: bool = False,
     threads: int | None = None,
@@ -52,6 +60,8 @@ def export(
         streams: rows of a batch.
         precision: of the weights: float16 halves the file, int8 quarters it (not every format has all).
         labels: a file with one label a line, where the weights bring none.
+        untrained: export a network of `movinet models`, or a specification in YAML, with random weights: to measure on
+            a device what it would cost there before anybody trains it.
         force: replace an earlier export.
         offline: never download.
         threads: of the processor; all by default.
@@ -63,8 +73,13 @@ def export(
     at_least_one("--size", min(size) if size else 1)
     at_least_one("--frames", 1 if frames is None else frames)
     at_least_one("--streams", streams)
-    with progress_bar("downloading") as progress:
-        loaded = load_weights(model, labels=labels, offline=offline, progress=progress)
+    if untrained:
+        loaded = _untrained(find_spec(model))
+    elif model.endswith((".yaml", ".yml")):
+        raise MovinetError(f"{model}: a specification has no weights; --untrained exports it with random ones")
+    else:
+        with progress_bar("downloading") as progress:
+            loaded = load_weights(model, labels=labels, offline=offline, progress=progress)
     folder = out_folder or Path(f"{loaded.info.name}-{to}")
     if err.is_terminal:
         err.print(f"converting {loaded.info.name} and running it")
@@ -83,3 +98,14 @@ def export(
             f"network's by at most {one.checked.error:.1e} of the largest"
         )
     return 0
+
+
+def _untrained(spec: Spec) -> Loaded:
+    torch.manual_seed(0)
+    network = build(spec).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 0:  # ReZero begins at zero, and every layer with it
+                parameter.fill_(0.1)
+    info = WeightsInfo(f"{spec.name}.untrained", spec, default_transform(spec), source="random numbers")
+    return Loaded(network, info)
