@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.video.timing import LATE, Clock, Ticks, at_rate, at_times
+from movinet.video.timing import LATE, Clock, Pace, Ticks, at_rate, at_times
 
 gaps = st.lists(st.integers(1, 400), min_size=0, max_size=40)  # milliseconds between frames
 
@@ -131,3 +131,15 @@ def test_ticks_after_a_pause_make_up_for_nothing() -> None:
     assert ticks.due(0.0)
     arrivals = (100 + i / 30 for i in count())
     assert sum(ticks.due(now) for now in islice(arrivals, 30)) in (5, 6)
+
+
+def test_a_pace_knows_gaps_and_begins_again_after_them() -> None:
+    pace = Pace(5.0, max_gap=0.1)
+    assert pace.max_gap == pytest.approx(0.6)  # three frames of the network's at least
+    assert not pace.is_gap(7.0)
+    assert [pace.is_due(time) for time in (7.0, 7.1, 7.2)] == [True, False, True]
+    assert [pace.is_gap(time) for time in (7.2, 7.8, 7.9, 7.1)] == [False, False, True, True]
+    assert pace.is_due(7.1)  # a clock set back is a gap too
+    pace.restart()
+    assert not pace.is_gap(0.0)
+    assert pace.is_due(0.0)
