@@ -25,7 +25,11 @@ def needs_extra(name: str) -> Iterator[None]:
     """Around imports of optional packages: where they are missing, the message says how to get them."""
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MovinetError(
             f"{error.name or error} is not installed: pip install 'movinet[{name}]' brings it"
+        ) from error
+    except ImportError as error:
+        raise MovinetError(
+            f"what 'movinet[{name}]' needs is installed, but cannot be loaded ({error}): install it anew, or do without"
         ) from error

@@ -1,9 +1,12 @@
 """The command line: one plain function a command, in files by what people come for."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
+from types import FrameType
 
 from cyclopts import CycloptsError
 
@@ -13,12 +16,18 @@ from movinet.cli.console import complain, err
 from movinet.errors import MovinetError
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one message and exit code 2, never in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # File names that are not UTF-8 survive; bars do not fail in a terminal that knows only ASCII.
             stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
+    with suppress(ValueError):  # not in the main thread, as in a test
+        signal.signal(signal.SIGTERM, _leave)  # as Ctrl-C does, it lets everything be put away
     try:
         code = app(tokens, exit_on_error=False)
     except CycloptsError:

@@ -124,7 +124,8 @@ def profile(
         ("the clip, measured", f"{result.clip_ms:.0f} ms"),
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
-    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} threads, {result.engine} {precision}"
+    threads_word = "thread" if result.threads == 1 else "threads"
+    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} {threads_word}, {result.engine} {precision}"
     out.print(Text.assemble((result.name, "bold"), how))
     for name, text in lines:
         out.print(f"  {name:32} {text}")

@@ -23,6 +23,7 @@ from movinet.cli.console import (
     print_prediction,
     progress_bar,
     report_events,
+    warn,
 )
 from movinet.data.encode import encode_video
 from movinet.data.synthetic import GESTURES, render_gesture
@@ -287,6 +288,8 @@ def _load(
             memory=memory or None,
             progress=progress,
         )
+    if recognizer.info.labels is None:
+        warn(f"{recognizer.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
     if threads is None and recognizer.info.spec.causal:
         use_threads(1)
     return recognizer

@@ -86,6 +86,9 @@ def _automatic(model: MoViNet | Ensemble, precision: Precision, on_cpu: bool) ->
         return "torch"
     for kind, package in _BY_SPEED:
         # In bfloat16, OpenVINO is the quickest and LiteRT is not to be had.
-        if find_spec(package) is not None and (precision != "bfloat16" or kind == "openvino"):
+        fits = kind == {"bfloat16": "openvino", "int8": "litert"}.get(precision, kind)
+        if fits and find_spec(package) is not None:
             return kind
+    if precision == "int8":
+        raise MovinetError("int8 is LiteRT's alone: pip install 'movinet[litert]' brings it")
     return "torch"

@@ -132,6 +132,11 @@ def read_any(
     elif not path.is_file() or head[:2] == b"\x1f\x8b" or path.suffix in (".tar", ".index") or ".data-" in path.name:
         state, spec = _from_checkpoint(path, spec)
         source = "official TensorFlow checkpoint"
+    elif path.suffix in (".yaml", ".yml"):
+        raise WeightsError(
+            f"{path}: a specification says what a network is, and has no weights: train it first, and give the "
+            "model.safetensors of that run"
+        )
     else:
         raise WeightsError(
             f"{path}: not a weights file we know; safetensors, a TensorFlow checkpoint or its .tar.gz, an official "

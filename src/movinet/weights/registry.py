@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
+from movinet.arch.zoo import network_names
 from movinet.errors import WeightsError
 
 _BUCKET = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
@@ -110,6 +111,9 @@ def find(name: str) -> Entry:
 def suggestion(name: str) -> str:
     """The end of a message about a name that nothing has: what may have been meant."""
     known = [entry.name for entry in entries()]
+    if name in network_names():
+        tagged = [entry.name for entry in entries() if entry.architecture == name]
+        return f"; {name} is a network, and weights have a tag, too: {', '.join(tagged) or 'train some'}"
     near = get_close_matches(name, [*known, *(entry.architecture for entry in entries())], n=3)
     return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 
