@@ -26,10 +26,13 @@ import numpy as np
 import torch
 from interleave import interleaved
 
-from movinet import MoViNet, MovinetError, create_model
+from movinet import MoViNet, MovinetError
+from movinet.arch.zoo import network_spec
+from movinet.nn.ensemble import build
 from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Precision
+from movinet.weights.load import limited_positions
 
 Call = Callable[[], object]
 ENGINES: tuple[tuple[EngineKind, Precision], ...] = (
@@ -46,7 +49,7 @@ INVOKE = "TFLite, invoke alone"
 
 
 def network(model: str, form: str) -> MoViNet:
-    made = create_model(f"movinet_{model}_{form}").eval()
+    made = build(limited_positions(network_spec(f"movinet_{model}_{form}"))).eval()
     assert isinstance(made, MoViNet)
     return made
 
