@@ -55,6 +55,7 @@ def test_from_a_recipe_to_a_network_that_trains(capfd: Capture) -> None:
     assert code == 0, err
     assert "runs/mine/found.yaml: the specification" in out
     assert "epoch 2/2  expected cost" in err
+    assert "this network is chance" in " ".join(err.split()), "eight updates settle nothing"
     spec = read_spec("runs/mine/found.yaml")
     assert spec.classes == 11
     for picture in ("decisions.png", "found.png"):

@@ -27,6 +27,7 @@ from movinet.train.processes import connect
 from movinet.train.recipe import Gestures, Videos
 
 _HERE = Machine()
+_UNDECIDED = 0.9  # of the entropy of even odds
 
 
 @app.command(
@@ -191,6 +192,11 @@ def _print_found(found: Found, as_json: bool) -> None:
         f"found: cost {amount(figures['cost'])}, {amount(figures['macs_per_frame'])} multiply-adds a frame, "
         f"{figures['parameters']:,.0f} parameters; {figures['quality']:.1%} of held-out clips with the shared weights"
     )
+    if figures.get("entropy", 0.0) > _UNDECIDED:
+        warn(
+            f"the controller is as undecided as when it began ({figures['entropy']:.0%} of that entropy), so this "
+            "network is chance: search longer, or with a larger controller rate"
+        )
     out.print(f"{found.folder / FOUND}: the specification; tables and pictures beside it")
     out.print(
         f"train it: movinet train {quote(str(found.folder / TRAINING))} --out {quote(str(found.folder / 'trained'))}"
