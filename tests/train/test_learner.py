@@ -79,33 +79,53 @@ def test_one_sub_clip_is_the_clip(network: MoViNet, sub_clip: int) -> None:
 
 
 def by_hand(
-    model: MoViNet, data: Noise, examples: Example, sub_clip: int, detach: bool
-) -> tuple[float, dict[str, Tensor]]:
-    """The recurrent strategy in few words, from the network's own `step`."""
+    model: MoViNet, data: Noise, examples: Example, sub_clip: int, reach: int
+) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
+    """The recurrent strategy in few words, from the network's own `step`: loss, gradients and statistics."""
     model, state, losses = copy.deepcopy(model), None, []
     clip = examples.clip.float() / 255
-    for start in range(0, clip.shape[2], sub_clip):
+    for n, start in enumerate(range(0, clip.shape[2], sub_clip), start=1):
         piece = clip[:, :, start : start + sub_clip]
         logits, state = model.step(piece, state)
-        state = detach_state(state) if detach else state
+        state = detach_state(state) if n % reach == 0 else state
         losses.append(F.cross_entropy(logits, examples.target) * piece.shape[2] / clip.shape[2])
     torch.stack(losses).sum().backward()
     gradients = {f"model.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return torch.stack(losses).sum().item(), gradients
+    return torch.stack(losses).sum().item(), gradients, dict(model.named_buffers())
 
 
-@settings(max_examples=6)
-@given(frames=st.integers(2, 9), sub_clip=st.integers(1, 5))
-def test_sub_clips_are_steps_without_a_gradient_to_the_past(frames: int, sub_clip: int) -> None:
+@settings(max_examples=15)
+@given(frames=st.integers(2, 9), sub_clip=st.integers(1, 4), reach=st.integers(1, 5))
+def test_sub_clips_are_steps_whose_gradients_reach_so_far_into_the_past(frames: int, sub_clip: int, reach: int) -> None:
     model, data = deterministic(), Noise(frames=frames)
-    recipe = replace(BASIC, strategy="recurrent", sub_clip=sub_clip)
-    outcome, gradients, _ = learn(model, recipe, data, batch(data))
-    loss, wanted = by_hand(model, data, batch(data), sub_clip, detach=True)
+    recipe = replace(BASIC, strategy="recurrent", sub_clip=sub_clip, reach=reach)
+    outcome, gradients, statistics = learn(model, recipe, data, batch(data))
+    loss, wanted, buffers = by_hand(model, data, batch(data), sub_clip, reach)
     assert outcome.loss.item() == pytest.approx(loss, rel=1e-5)
     assert_close(gradients, wanted)
-    if frames > sub_clip:  # otherwise the test could not tell
-        _, tied = by_hand(model, data, batch(data), sub_clip, detach=False)
+    torch.testing.assert_close(
+        statistics, torch.cat([b.flatten().double() for b in buffers.values()]), rtol=1e-5, atol=1e-6
+    )
+    if frames > sub_clip * reach:  # otherwise the test could not tell
+        _, tied, _ = by_hand(model, data, batch(data), sub_clip, reach=9)
         assert any((tied[name] - wanted[name]).abs().max() > 1e-4 * wanted[name].abs().max() for name in wanted)
+
+
+def test_a_sub_clip_that_goes_through_twice_loses_the_same_to_dropout(network: MoViNet) -> None:
+    torch.manual_seed(0)
+    spec = network.spec.with_options(dropout=0.5, stochastic_depth=0.5)
+    random, data = MoViNet(spec), Noise(frames=6)
+    random.load_state_dict(network.state_dict())
+    learner = set_up(random, Loss(), data)
+    answers: list[Tensor] = []
+    learner.module.register_forward_hook(lambda _, __, found: answers.append(found[1].detach()))
+    recipe = replace(BASIC, strategy="recurrent", sub_clip=2, reach=3)
+    forward_backward(fabric(), learner, data, batch(data), recipe, step=0)
+    first, second, last, second_again, first_again = answers
+    torch.testing.assert_close(first_again, first)
+    torch.testing.assert_close(second_again, second)
+    assert not torch.allclose(first, random(batch(data).clip[:, :, :2] / 255))  # something was dropped
+    assert not torch.allclose(last, second)
 
 
 def test_positions_and_pooling_carry_on(network: MoViNet) -> None:
@@ -148,18 +168,19 @@ def saved_bytes() -> Iterator[list[int]]:
 
 def test_memory_does_not_grow_with_the_clip(network: MoViNet) -> None:
     most = {}
-    for strategy in ("clip", "recurrent"):
+    for strategy, reach in (("clip", 1), ("recurrent", 1), ("recurrent", 2)):
         for frames in (8, 16, 32):
             data = Noise(frames=frames)
-            recipe = replace(BASIC, strategy=strategy, sub_clip=4)
+            recipe = replace(BASIC, strategy=strategy, sub_clip=4, reach=reach)
             learner = set_up(network, Loss(), data)
             with saved_bytes() as count:
                 forward_backward(fabric(), learner, data, batch(data, 2), recipe, step=0)
             assert count[0] == 0
-            most[strategy, frames] = count[1]
-    assert most["recurrent", 32] == most["recurrent", 16] == most["recurrent", 8]
-    assert most["clip", 32] > 1.9 * most["clip", 16] > 3.6 * most["clip", 8]
-    assert most["clip", 8] > 1.5 * most["recurrent", 8]
+            most[strategy, reach, frames] = count[1]
+    for reach in (1, 2):
+        assert most["recurrent", reach, 32] == most["recurrent", reach, 16] == most["recurrent", reach, 8]
+        assert most["clip", 1, 8] > 1.5 * most["recurrent", reach, 8]
+    assert most["clip", 1, 32] > 1.9 * most["clip", 1, 16] > 3.6 * most["clip", 1, 8]
 
 
 def parts_of(network: MoViNet, loss: Loss, data: Noise) -> dict[str, float]:

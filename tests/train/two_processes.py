@@ -22,6 +22,7 @@ PLAIN = replace(BASIC, optimizer=RMSprop(0.5))
 RECIPES = {
     "clip": replace(PLAIN, loss=Loss(0.1, "balanced", Smoothing(frames=3), Tracking(("blocks.0.0",))), average=0.9),
     "recurrent": replace(PLAIN, strategy="recurrent", sub_clip=2),
+    "reach": replace(PLAIN, strategy="recurrent", sub_clip=2, reach=2),
 }
 SETS = noise(clips=13, validation=5)
 STEADY = {"dropout": 0.0, "stochastic_depth": 0.0}

@@ -1,6 +1,8 @@
 """One batch forward through the network and its loss and backward, whole or in sub-clips."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -92,9 +94,11 @@ def forward_backward(
 ) -> Outcome:
     """Add the gradients of one batch.
 
-    With the recurrent strategy the clips go through in sub-clips, in order. The state is carried from one to the next
-    but cut from its history, so that memory holds one sub-clip's activations however long the clips are; the loss is
-    the mean over sub-clips, each answered for by the logits after it.
+    With the recurrent strategy the clips go through in sub-clips, in order; the loss is the mean over sub-clips, each
+    answered for by the logits after it. The state is carried from one to the next but cut from its history after
+    every `recipe.reach` sub-clips, so memory holds the activations of a single sub-clip and `reach` states, however
+    long the clips are: with more than one, all but the last go through twice, first to learn the states between them,
+    then from the last to the first, each with the gradient of what comes after it with respect to its state.
 
     Args:
         fabric: Moves, casts and, over several processes, averages gradients once a batch.
@@ -102,27 +106,74 @@ def forward_backward(
         data: Where the batch is from.
         batch: This process's share.
         recipe: Strategy and mixing.
-        step: Number of the update, which decides how clips are mixed.
+        step: Number of the update, which decides all that is random.
     """
+    recurrent = recipe.strategy == "recurrent"
     levels = batch.clip  # (B, 3, T, h, w) uint8, on the device one sub-clip at a time
-    length = recipe.sub_clip if recipe.strategy == "recurrent" else levels.shape[2]
-    pieces = levels.split(length, dim=2)
-    tracks = batch.track.split(length, dim=1)
+    length = recipe.sub_clip if recurrent else levels.shape[2]
+    pieces = list(zip(levels.split(length, dim=2), batch.track.split(length, dim=1), strict=True))
     shares = class_shares(batch.target.to(fabric.device, non_blocking=True), len(data.classes))
-    state, found = None, []
-    for n, (piece, track) in enumerate(zip(pieces, tracks, strict=True)):
+    seed = recipe.seed, step, fabric.global_rank
+
+    def ahead(n: int, state: State | None) -> tuple[dict[str, Tensor], Tensor, State | None]:
+        """Sub-clip n through the network, the same however often."""
+        piece, track = pieces[n]
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
-        clip, targets = _mixed(clip, shares, recipe, np.random.default_rng((recipe.seed, step, fabric.global_rank)))
-        with fabric.no_backward_sync(learner, enabled=n < len(pieces) - 1):
-            parts, logits, state = learner(
-                clip, targets, track.to(fabric.device), state, recipe.strategy == "recurrent"
-            )
-            # A shorter last piece counts by its frames.
-            share = piece.shape[2] / levels.shape[2]
-            fabric.backward(share * torch.stack(list(parts.values())).sum())
-        state = detach_state(state) if state is not None else None
-        found.append({name: share * value.detach() for name, value in parts.items()})
-    return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, logits.detach())
+        clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
+        torch.manual_seed(_number(*seed, n))  # of dropout
+        found: tuple[dict[str, Tensor], Tensor, State | None] = learner(
+            clip, targets, track.to(fabric.device), state, recurrent
+        )
+        return found
+
+    found: list[dict[str, Tensor]] = [{}] * len(pieces)
+    state: State | None = None
+    answer = torch.empty(0)
+    for first in range(0, len(pieces), recipe.reach):
+        window = range(first, min(first + recipe.reach, len(pieces)))
+        befores: list[State | None] = [state]  # before each sub-clip
+        with torch.no_grad():
+            for n in window[:-1]:
+                befores.append(ahead(n, befores[-1])[2])
+        pull: State = {}  # the gradient with respect to the state after a sub-clip
+        for n, before in zip(reversed(window), reversed(befores), strict=True):
+            leaves = _leaves(before) if before is not None and n > first else before
+            alone = n > first or window[-1] < len(pieces) - 1  # gradients meet those of other processes at the end
+            again = _statistics_kept(learner) if n < window[-1] else nullcontext()
+            with again, fabric.no_backward_sync(learner, enabled=alone):
+                parts, logits, after = ahead(n, leaves)
+                share = pieces[n][0].shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
+                loss = share * torch.stack(list(parts.values())).sum()
+                if after is not None:
+                    loss = loss + sum((after[key] * value).sum() for key, value in pull.items())
+                fabric.backward(loss)
+            if leaves is not None:
+                pull = {key: value.grad for key, value in leaves.items() if value.grad is not None}
+            if n == window[-1]:
+                state = detach_state(after) if after is not None else None
+                answer = logits.detach()
+            found[n] = {name: share * value.detach() for name, value in parts.items()}
+    return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, answer)
+
+
+@contextmanager
+def _statistics_kept(learner: nn.Module) -> Iterator[None]:
+    """Batch norm takes no notice of what goes through: it has gone through before."""
+    before = [buffer.clone() for buffer in learner.buffers()]
+    yield
+    with torch.no_grad():
+        for buffer, value in zip(learner.buffers(), before, strict=True):
+            buffer.copy_(value)
+
+
+def _leaves(state: State) -> State:
+    """The state, with gradients to be found for what the network computed: buffers and means, not counts."""
+    return {key: value.detach().requires_grad_(value.ndim > 1) for key, value in state.items()}
+
+
+def _number(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def _mixed(clip: Tensor, targets: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -198,7 +197,6 @@ class Training:
         """One update of the weights; what came of it and the norm of the gradient."""
         recipe, fabric = self.recipe, self.fabric
         train_mode(self.model, recipe.freeze)
-        torch.manual_seed(_seed(recipe.seed, self.place.step, fabric.global_rank))
         set_rate(self.optimizer, rate)
         outcome = forward_backward(fabric, self.learner, self.sets.train, examples, recipe, self.place.step)
         limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0
@@ -284,8 +282,3 @@ def new_optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
         epsilon=options.epsilon,
         clip_norm=options.clip_norm,
     )
-
-
-def _seed(*numbers: int) -> int:
-    """One seed of several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

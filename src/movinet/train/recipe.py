@@ -205,6 +205,8 @@ class Recipe:
         strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and
             detached, the loss is the mean, one update a batch; memory does not grow with the clip.
         sub_clip: Frames of a sub-clip.
+        reach: The state is detached after every so many sub-clips. With more than one, gradients reach further back
+            than a sub-clip, in the memory of one, for a third more time.
         epochs: Over the training set.
         batch_size: Over all processes.
         optimizer: And its rate.
@@ -232,6 +234,7 @@ class Recipe:
     cutmix: float = 0.0
     strategy: Literal["clip", "recurrent"] = "clip"
     sub_clip: int = 8
+    reach: int = 1
     warmup_epochs: float = 0.0
     final_rate: float = 0.0
     layer_decay: float = 1.0
@@ -243,7 +246,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "warmup_epochs": 0, "seed": 0, "mixup": 0, "cutmix": 0}
+        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "reach": 1}
+        least |= {"warmup_epochs": 0, "seed": 0, "mixup": 0, "cutmix": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             _require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
