@@ -3,8 +3,9 @@
     python benchmarks/finetune_folds.py clips.csv --model a0.tflite --out runs/folds --seeds 3 --jobs 2
 
 Variants, trained alike but for what their names say: `pretrained` starts from the weights, `recurrent` too but goes
-through the clips in sub-clips, `scratch` is a new network. Every run is an ordinary run's folder; runs that are there
-already are not repeated. Prints top-1 for each variant and the differences, with intervals over clips and seeds.
+through the clips in sub-clips of 8 frames, `scratch` is a new network, nothing of which is frozen. Every run is an
+ordinary run's folder; runs that are there already are not repeated. Prints top-1 for each variant and the differences,
+with intervals over clips and seeds.
 """
 
 import argparse
@@ -42,8 +43,11 @@ def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) ->
         size=tuple(args.size),
         rate=args.rate,
         strategy="recurrent" if variant == "recurrent" else "clip",
+        freeze=() if variant == "scratch" else args.freeze,
         seed=seed,
     )
+    if variant == "recurrent":
+        recipe = replace(recipe, reach=args.reach)
     if variant == "scratch":
         recipe = replace(recipe, start=None, network=args.scratch_network, layer_decay=1.0, rezero=0.2)
     return recipe
@@ -129,7 +133,13 @@ def main() -> None:
     parser.add_argument("--leave-out", nargs="*", default=["other"], help="classes that are trained on but not scored")
     parser.add_argument("--folds", nargs="*", help="which; all by default")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument(
+        "--freeze", nargs="*", default=["stem", "blocks.0", "blocks.1"], help="parts that keep their weights"
+    )
+    parser.add_argument(
+        "--reach", type=int, default=4, help="sub-clips that gradients of `recurrent` reach back through"
+    )
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--rate", type=float, default=1e-3)

@@ -114,17 +114,18 @@ def test_sub_clips_are_steps_whose_gradients_reach_so_far_into_the_past(frames: 
 def test_a_sub_clip_that_goes_through_twice_loses_the_same_to_dropout(network: MoViNet) -> None:
     torch.manual_seed(0)
     spec = network.spec.with_options(dropout=0.5, stochastic_depth=0.5)
-    random, data = MoViNet(spec), Noise(frames=6)
+    random, data = MoViNet(spec), Noise(frames=9)
     random.load_state_dict(network.state_dict())
-    learner = set_up(random, Loss(), data)
+    learner = set_up(random, ALL_PARTS, data)
     answers: list[Tensor] = []
     learner.module.register_forward_hook(lambda _, __, found: answers.append(found[1].detach()))
-    recipe = replace(BASIC, strategy="recurrent", sub_clip=2, reach=3)
-    forward_backward(fabric(), learner, data, batch(data), recipe, step=0)
+    recipe = replace(BASIC, strategy="recurrent", sub_clip=3, reach=3)
+    outcome = forward_backward(fabric(), learner, data, batch(data), recipe, step=0)
+    assert outcome.parts.keys() == {"labels", "tracking", "smoothing"}
     first, second, last, second_again, first_again = answers
     torch.testing.assert_close(first_again, first)
     torch.testing.assert_close(second_again, second)
-    assert not torch.allclose(first, random(batch(data).clip[:, :, :2] / 255))  # something was dropped
+    assert not torch.allclose(first, random(batch(data).clip[:, :, :3] / 255))  # something was dropped
     assert not torch.allclose(last, second)
 
 

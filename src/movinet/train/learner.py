@@ -46,13 +46,13 @@ class Learner(nn.Module):
         return [self.readers] if self.readers is not None else []
 
     def forward(
-        self, clip: Tensor, targets: Tensor, track: Tensor, state: State | None, carry: bool
+        self, clip: Tensor, targets: Tensor | None, track: Tensor, state: State | None, carry: bool
     ) -> tuple[dict[str, Tensor], Tensor, State | None]:
         """The parts of the loss, whose sum is minimised, the logits, and the state after the clip.
 
         Args:
             clip: (B, 3, T, H, W) float.
-            targets: (B, classes) shares of the classes.
+            targets: (B, classes) shares of the classes; None: no loss is wanted.
             track: (B, T, 2), NaN where unknown.
             state: Of the clips before these frames.
             carry: Go on from the state; otherwise the clip is all there is.
@@ -61,6 +61,8 @@ class Learner(nn.Module):
             logits, state = self.model.step(clip, state)
         else:
             logits = self.model(clip)
+        if targets is None:
+            return {}, logits, state
         parts = {"labels": self.classify(logits, targets, self.loss.label_smoothing, self.class_weights)}
         if self.readers is not None and self.loss.tracking is not None:
             parts["tracking"] = self.loss.tracking.weight * self.readers.loss(track)
@@ -115,14 +117,14 @@ def forward_backward(
     shares = class_shares(batch.target.to(fabric.device, non_blocking=True), len(data.classes))
     seed = recipe.seed, step, fabric.global_rank
 
-    def ahead(n: int, state: State | None) -> tuple[dict[str, Tensor], Tensor, State | None]:
+    def ahead(n: int, state: State | None, with_loss: bool) -> tuple[dict[str, Tensor], Tensor, State | None]:
         """Sub-clip n through the network, the same however often."""
         piece, track = pieces[n]
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
         torch.manual_seed(_number(*seed, n))  # of dropout
         found: tuple[dict[str, Tensor], Tensor, State | None] = learner(
-            clip, targets, track.to(fabric.device), state, recurrent
+            clip, targets if with_loss else None, track.to(fabric.device), state, recurrent
         )
         return found
 
@@ -134,14 +136,14 @@ def forward_backward(
         befores: list[State | None] = [state]  # before each sub-clip
         with torch.no_grad():
             for n in window[:-1]:
-                befores.append(ahead(n, befores[-1])[2])
+                befores.append(ahead(n, befores[-1], with_loss=False)[2])
         pull: State = {}  # the gradient with respect to the state after a sub-clip
         for n, before in zip(reversed(window), reversed(befores), strict=True):
             leaves = _leaves(before) if before is not None and n > first else before
             alone = n > first or window[-1] < len(pieces) - 1  # gradients meet those of other processes at the end
             again = _statistics_kept(learner) if n < window[-1] else nullcontext()
             with again, fabric.no_backward_sync(learner, enabled=alone):
-                parts, logits, after = ahead(n, leaves)
+                parts, logits, after = ahead(n, leaves, with_loss=True)
                 share = pieces[n][0].shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
                 loss = share * torch.stack(list(parts.values())).sum()
                 if after is not None:
