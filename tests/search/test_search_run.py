@@ -106,6 +106,19 @@ def test_a_folder_with_a_network(uninterrupted: Path) -> None:
     assert read_search(uninterrupted / RECIPE).space == SPACE
 
 
+def test_the_folder_explains_itself(uninterrupted: Path, tmp_path: Path) -> None:
+    text = (uninterrupted / "README.md").read_text()
+    for path in uninterrupted.iterdir():
+        assert path.name == "README.md" or f"[{path.name}]({path.name})" in text
+    assert f"{figures(uninterrupted)['parameters']:,.0f} parameters" in text
+    assert "movinet train" in text
+    assert "--resume" not in text
+    run(tmp_path / "stopped", Terminator(2))
+    text = (tmp_path / "stopped" / "README.md").read_text()
+    assert f"movinet search --resume {tmp_path / 'stopped'}" in text
+    assert "[found.yaml]" not in text
+
+
 @pytest.mark.parametrize("stops", [[1], [2, 3], [5]])
 def test_a_stopped_search_comes_to_the_same_end(stops: list[int], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"

@@ -1,5 +1,6 @@
 """The command that finds networks: search."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -143,6 +144,7 @@ def _run(
             resume=resume,
             workers=workers,
             watchers=watchers,
+            command=("movinet", *sys.argv[1:]),
             checkpoint_seconds=60 * checkpoint_minutes,
             progress=progress,
         )

@@ -100,6 +100,7 @@ def draw_network(spec: NetworkSpec, path: str | Path) -> None:
             x, -0.12 * top, "SE" if layer.squeeze_excitation else "", ha="center", va="top", fontsize=7, color=INK
         )
     axes.set_xticks([])
+    axes.set_ylabel("channels", color=FAINT)
     axes.set_ylim(0, 1.12 * top)
     axes.spines["bottom"].set_visible(False)
     note = "bars: expansion, orange where kernels reach back in time, pale without squeeze-excitation; lines: width"

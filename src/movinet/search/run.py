@@ -2,10 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from movinet.files import write_atomically
 from movinet.search import cost
 from movinet.search.choose import Judge, evolution, most_probable, random_search
 from movinet.search.controller import Controller
+from movinet.search.describe import describe_search
 from movinet.search.latency import LatencyTable, measure_latencies
 from movinet.search.loop import Observer, Search
 from movinet.search.names import amount, entropies, odds
@@ -112,6 +114,7 @@ def search(
     resume: bool = False,
     workers: int = 0,
     watchers: tuple[Observer, ...] = (),
+    command: Sequence[str] = (),
     checkpoint_seconds: float = 300.0,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Found:
@@ -124,6 +127,7 @@ def search(
         resume: Go on from the folder's checkpoint, if it came so far.
         workers: Processes that prepare examples, for each process.
         watchers: Told how it goes, in the first process only.
+        command: That began this, for the folder's README.
         checkpoint_seconds: Longest time without a checkpoint.
         progress: Told how many layers of how many are timed, where latency is the cost.
 
@@ -142,19 +146,26 @@ def search(
     run = Search(fabric, recipe, network, prepared.sets, judge, folder / CHECKPOINT, workers, checkpoint_seconds)
     if checkpoint:
         run.restore(checkpoint)
+    describe = partial(
+        describe_search, folder, recipe, prepared.sets, command=command, began=datetime.now().astimezone()
+    )
     with ExitStack() as stack:
         if fabric.is_global_zero:
             stack.enter_context(alone(folder))
+            describe()
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
             keeper = Keeper(folder, recipe, run.controller, checkpoint.progress["step"] if checkpoint else None)
             watchers = (stack.enter_context(closing(keeper)), *watchers)
         if not run.run(stop, watchers):
+            if fabric.is_global_zero:
+                describe(ended=datetime.now().astimezone())
             return Found(folder, False)
     point = _chosen(run, judge)
     spec, figures = _figures(run, judge, point, prepared)
     if fabric.is_global_zero:
         _write(folder, prepared, spec, figures)
+        describe(ended=datetime.now().astimezone(), figures=figures)
     return Found(folder, True, spec, figures)
 
 

@@ -63,6 +63,35 @@ def describe_run(
         MovinetError: They cannot be written.
     """
     folder = Path(folder)
+    about = [
+        f"{network}, {len(sets.train.classes)} classes.",
+        *_going_on(folder, finished),
+        *_results(folder, scores or {}),
+    ]
+    write_readme(folder, about, files=_FILES, sets=sets, command=command, began=began, ended=ended)
+
+
+def write_readme(
+    folder: Path,
+    about: Sequence[str],
+    *,
+    files: Mapping[str, str],
+    sets: Sets,
+    command: Sequence[str],
+    began: datetime,
+    ended: datetime | None,
+) -> None:
+    """Write a folder's `README.md` and note the session in its `sessions.json`.
+
+    Args:
+        folder: To explain.
+        about: What is to be said first, by paragraph.
+        files: What may lie in the folder, and what for.
+        sets, command, began, ended: See `describe_run`.
+
+    Raises:
+        MovinetError: They cannot be written.
+    """
     sessions = [session for session in _read_sessions(folder) if session["began"] != began.isoformat()]
     sessions.append(
         {
@@ -76,15 +105,18 @@ def describe_run(
         }
     )
     write_atomically(folder / SESSIONS, (json.dumps(sessions, indent=2, ensure_ascii=False) + "\n").encode())
-    parts = [
-        [f"# {folder.resolve().name}", f"{network}, {len(sets.train.classes)} classes."],
-        _going_on(folder, finished),
-        _results(folder, scores or {}),
-        ["## Files", _table(("file", ""), _files(folder))],
-        ["## Clips", *_clips(sets)],
-        ["## How it was carried out", _table(("began", "lasted", "command", "with", "on"), map(_session, sessions))],
+    there = [(f"[{name}]({name})", what) for name, what in files.items() if (folder / name).exists()]
+    paragraphs = [
+        f"# {folder.resolve().name}",
+        *about,
+        "## Files",
+        _table(("file", ""), there),
+        "## Clips",
+        *_clips(sets),
+        "## How it was carried out",
+        _table(("began", "lasted", "command", "with", "on"), map(_session, sessions)),
     ]
-    text = "\n\n".join(paragraph for part in parts for paragraph in part)
+    text = "\n\n".join(paragraphs)
     write_atomically(folder / README, f"{text}\n".encode())
 
 
@@ -109,10 +141,6 @@ def _results(folder: Path, scores: Mapping[str, float]) -> list[str]:
     if not rows and not pictures:
         return []
     return ["## Results", *([_table(("score", ""), rows)] if rows else []), *pictures]
-
-
-def _files(folder: Path) -> list[tuple[str, str]]:
-    return [(f"[{name}]({name})", what) for name, what in _FILES.items() if (folder / name).exists()]
 
 
 def _clips(sets: Sets) -> list[str]:
