@@ -13,7 +13,8 @@ from two_processes import RECIPES, new_norm, normalise, train
 
 from movinet.errors import MovinetError
 from movinet.train.checkpoint import load_checkpoint
-from movinet.train.processes import connect, sum_over_processes, synchronise_norms
+from movinet.train.norms import synchronise_norms
+from movinet.train.processes import connect, sum_over_processes
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["clip", "recurrent"])
+@pytest.mark.parametrize("name", ["clip", "recurrent", "reach"])
 def test_two_train_as_one(two: Path, tmp_path: Path, name: str) -> None:
     rows = train(RECIPES[name], tmp_path, fabric())
     steps, epochs = json.loads((two / name / "0" / "rows.json").read_text())

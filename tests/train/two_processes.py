@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from training_sets import BASIC, Asked, Noise, Rows, new_training, noise
 
-from movinet.train.processes import SynchronisedNorm, connect, synchronise_norms
+from movinet.train.norms import SynchronisedNorm, synchronise_norms
+from movinet.train.processes import connect
 from movinet.train.recipe import Loss, Recipe, RMSprop, Smoothing, Tracking
 from movinet.train.validation import answer_clips
 

@@ -16,7 +16,7 @@ from movinet.arch.spec import NetworkSpec
 from movinet.nn.blocks import Layer, Skip, initialise
 from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Kernel, Point, Space
-from movinet.train.processes import synchronise_norms
+from movinet.train.norms import synchronise_norms
 
 _SKELETONS = 4  # a point comes again for its hooks, and for many batches when it is judged
 

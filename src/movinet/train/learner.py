@@ -133,15 +133,16 @@ def forward_backward(
     answer = torch.empty(0)
     for first in range(0, len(pieces), recipe.reach):
         window = range(first, min(first + recipe.reach, len(pieces)))
-        befores: list[State | None] = [state]  # before each sub-clip
+        befores: list[tuple[State | None, list[Tensor]]] = [(state, _statistics(learner))]  # before each sub-clip
         with torch.no_grad():
             for n in window[:-1]:
-                befores.append(ahead(n, befores[-1], with_loss=False)[2])
+                _, _, after = ahead(n, befores[-1][0], with_loss=False)
+                befores.append((after, _statistics(learner)))
         pull: State = {}  # the gradient with respect to the state after a sub-clip
-        for n, before in zip(reversed(window), reversed(befores), strict=True):
+        for n, (before, statistics) in zip(reversed(window), reversed(befores), strict=True):
             leaves = _leaves(before) if before is not None and n > first else before
             alone = n > first or window[-1] < len(pieces) - 1  # gradients meet those of other processes at the end
-            again = _statistics_kept(learner) if n < window[-1] else nullcontext()
+            again = _as_it_was(learner, statistics) if n < window[-1] else nullcontext()
             with again, fabric.no_backward_sync(learner, enabled=alone):
                 parts, logits, after = ahead(n, leaves, with_loss=True)
                 share = pieces[n][0].shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
@@ -158,13 +159,21 @@ def forward_backward(
     return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, answer)
 
 
+def _statistics(learner: nn.Module) -> list[Tensor]:
+    """Batch norm's, as they are now."""
+    return [buffer.clone() for buffer in learner.buffers()]
+
+
 @contextmanager
-def _statistics_kept(learner: nn.Module) -> Iterator[None]:
-    """Batch norm takes no notice of what goes through: it has gone through before."""
-    before = [buffer.clone() for buffer in learner.buffers()]
+def _as_it_was(learner: nn.Module, statistics: list[Tensor]) -> Iterator[None]:
+    """Batch norm has the statistics of then, and takes no notice of what goes through for the second time."""
+    now = _statistics(learner)
+    with torch.no_grad():
+        for buffer, value in zip(learner.buffers(), statistics, strict=True):
+            buffer.copy_(value)
     yield
     with torch.no_grad():
-        for buffer, value in zip(learner.buffers(), before, strict=True):
+        for buffer, value in zip(learner.buffers(), now, strict=True):
             buffer.copy_(value)
 
 

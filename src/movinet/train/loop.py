@@ -19,8 +19,8 @@ from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from movinet.train.ema import MovingAverage
 from movinet.train.learner import Learner, Outcome, forward_backward
+from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
-from movinet.train.processes import synchronise_norms
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
@@ -102,7 +102,9 @@ class Training:
         groups = parameter_groups(
             model, decay=decay, layer_decay=recipe.layer_decay, frozen=recipe.freeze, extra=learner.auxiliary
         )
-        if ranks > 1:
+        if recipe.strategy == "recurrent":
+            renormalise(model, settled=recipe.start is not None)
+        elif ranks > 1:
             synchronise_norms(model)
         learner.to(fabric.device)  # before the optimiser sees its parameters
         optimizer = new_optimizer(recipe, groups)

@@ -1,4 +1,4 @@
-"""Devices and processes, by lightning-fabric; and batch norm whose statistics are those of the whole global batch."""
+"""Devices and processes, by lightning-fabric."""
 
 import atexit
 import ctypes
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from movinet.errors import MovinetError
 
@@ -105,44 +105,3 @@ def sum_over_processes(x: Tensor) -> Tensor:
         return x
     total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
     return total
-
-
-class SynchronisedNorm(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes. `torch.nn.SyncBatchNorm` is the same for GPUs only."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not (dist.is_initialized() and dist.get_world_size() > 1):
-            return super().forward(x)
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.momentum is not None
-        with torch.autocast(x.device.type, enabled=False):
-            values = x.float()
-            count = torch.full((1,), float(x.numel() // x.shape[1]), device=x.device)
-            sums = sum_over_processes(torch.cat([values.sum((0, 2, 3)), count]))
-            total = sums[-1].detach()
-            mean = sums[:-1] / total
-            # The second pass costs another exchange and saves the digits that a mean of squares would lose.
-            var = sum_over_processes((values - mean[:, None, None]).square().sum((0, 2, 3))) / total
-            scale = (var + self.eps).rsqrt() * self.weight
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(var * (total / (total - 1)), self.momentum)
-                if self.num_batches_tracked is not None:
-                    self.num_batches_tracked.add_(1)
-            return (values * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]).to(x.dtype)
-
-
-def synchronise_norms(model: nn.Module) -> None:
-    """Put every batch norm's statistics over all processes. Names and values of parameters stay."""
-    for part in model.modules():
-        for name, norm in part.named_children():
-            if type(norm) is nn.BatchNorm2d:
-                setattr(part, name, _synchronised(norm))
-
-
-def _synchronised(norm: nn.BatchNorm2d) -> SynchronisedNorm:
-    other = SynchronisedNorm(norm.num_features, norm.eps, norm.momentum)
-    other.load_state_dict(norm.state_dict())
-    other.weight, other.bias = norm.weight, norm.bias  # an optimiser may know them already
-    return other.to(norm.weight.device).train(norm.training)
