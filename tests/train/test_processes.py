@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from training_sets import Noise, fabric
-from two_processes import RECIPES, new_norm, normalise, train
+from two_processes import RECIPES, new_norm, normalise, renormalised, train
 
 from movinet.errors import MovinetError
 from movinet.train.checkpoint import load_checkpoint
@@ -50,9 +52,10 @@ def test_only_the_first_tells_and_saves(two: Path) -> None:
     assert not (two / "clip" / "1" / "checkpoint.safetensors").exists()
 
 
-def test_norms_are_those_of_the_whole_batch(two: Path) -> None:
-    wanted = normalise(new_norm(), 1, 0)
-    first, second = (torch.load(two / f"norm{rank}.pt") for rank in (0, 1))
+@pytest.mark.parametrize(("kind", "new"), [("norm", new_norm), ("renorm", renormalised)])
+def test_norms_are_those_of_the_whole_batch(two: Path, kind: str, new: Callable[[], nn.Sequential]) -> None:
+    wanted = normalise(new(), 1, 0)
+    first, second = (torch.load(two / f"{kind}{rank}.pt") for rank in (0, 1))
     assert first.keys() == wanted.keys()
     for name, value in wanted.items():
         if name[0] in "yd" and name[-1].isdigit():  # by clip

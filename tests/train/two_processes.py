@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from training_sets import BASIC, Asked, Noise, Rows, new_training, noise
 
-from movinet.train.norms import SynchronisedNorm, synchronise_norms
+from movinet.train.norms import SynchronisedNorm, renormalise, synchronise_norms
 from movinet.train.processes import connect
 from movinet.train.recipe import Loss, Recipe, RMSprop, Smoothing, Tracking
 from movinet.train.validation import answer_clips
@@ -52,6 +52,12 @@ def new_norm() -> nn.Sequential:
     return nn.Sequential(norm)
 
 
+def renormalised() -> nn.Sequential:
+    norm = new_norm()
+    renormalise(norm, settled=True)
+    return norm
+
+
 def normalise(model: nn.Sequential, ranks: int, rank: int) -> dict[str, Tensor]:
     """Results, gradients and statistics."""
     results = {}
@@ -78,6 +84,7 @@ def main(folder: Path) -> None:
     synchronise_norms(norm)
     assert type(norm[0]) is SynchronisedNorm
     torch.save(normalise(norm, 2, rank), folder / f"norm{rank}.pt")
+    torch.save(normalise(renormalised(), 2, rank), folder / f"renorm{rank}.pt")
 
     (own := folder / "stop" / str(rank)).mkdir(parents=True)
     stopped = new_training(BASIC, SETS, own, fabric)
