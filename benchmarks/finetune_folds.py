@@ -43,11 +43,10 @@ def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) ->
         size=tuple(args.size),
         rate=args.rate,
         strategy="recurrent" if variant == "recurrent" else "clip",
+        reach=args.reach if variant == "recurrent" else 1,
         freeze=() if variant == "scratch" else args.freeze,
         seed=seed,
     )
-    if variant == "recurrent":
-        recipe = replace(recipe, reach=args.reach)
     if variant == "scratch":
         recipe = replace(recipe, start=None, network=args.scratch_network, layer_decay=1.0, rezero=0.2)
     return recipe

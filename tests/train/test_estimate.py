@@ -114,6 +114,9 @@ def test_steps_rates_and_shapes() -> None:
     synthetic = replace(RECIPE, data=Gestures(clips=100, frames=(4, 9)), strategy="recurrent", sub_clip=5)
     assert estimate(synthetic, spec, 100).batch[2] == 9
     assert estimate(synthetic, spec, 100).sub_clip == 5
+    once, twice = estimate(synthetic, spec, 100), estimate(replace(synthetic, reach=2), spec, 100)
+    assert twice.macs == pytest.approx(once.macs * 3.5 / 3)  # the first of two sub-clips goes forwards twice
+    assert 0 < twice.memory.total - once.memory.total < 0.1 * once.memory.activations
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -45,13 +45,15 @@ def test_what_is_said_is_done(tmp_path: Path) -> None:
         fps=10.0,
         strategy="recurrent",
         sub_clip=4,
+        reach=3,
         freeze=["stem"],
         flip=0.5,
         swap=[("left", "right")],
         seed=9,
     )
     assert (recipe.epochs, recipe.optimizer, recipe.batch_size) == (2, AdamW(0.1), 3)
-    assert (recipe.strategy, recipe.sub_clip, recipe.freeze, recipe.seed) == ("recurrent", 4, ("stem",), 9)
+    assert (recipe.strategy, recipe.sub_clip, recipe.reach) == ("recurrent", 4, 3)
+    assert (recipe.freeze, recipe.seed) == (("stem",), 9)
     assert (recipe.augmentation.flip, recipe.augmentation.swap) == (0.5, (("left", "right"),))
     assert recipe.warmup_epochs < recipe.epochs
     spec = starting_network(recipe, LABELS).model.spec

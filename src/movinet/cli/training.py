@@ -142,6 +142,7 @@ def finetune(
     fps: float | None = None,
     strategy: Literal["clip", "recurrent"] = "clip",
     sub_clip: int = 8,
+    reach: int = 1,
     freeze: Sequence[str] = (),
     flip: float = 0.0,
     swap: Sequence[tuple[str, str]] = (),
@@ -173,6 +174,7 @@ def finetune(
         fps: frames a second, other than the network's own.
         strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
         sub_clip: frames of a sub-clip.
+        reach: sub-clips that gradients go back through; more than one takes a third more time, and no more memory.
         freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
         flip: probability of mirroring clips left and right; not where labels have a direction.
         swap: two labels that are each other's mirror image.
@@ -200,6 +202,7 @@ def finetune(
         info,
         strategy=strategy,
         sub_clip=sub_clip,
+        reach=reach,
         freeze=freeze,
         flip=flip,
         swap=swap,

@@ -22,7 +22,7 @@ class Memory:
         gradients: Of the weights.
         optimizer: Two numbers a weight.
         average: The moving average of the weights.
-        batch: Clips as bytes and as numbers, and the states of streams.
+        batch: Clips as bytes and as numbers, and the states of streams between sub-clips.
         activations: What the way back needs of the way forward; of one sub-clip with the recurrent strategy.
         passing: What is needed for a moment on the way back.
     """
@@ -51,7 +51,8 @@ class Estimate:
         batch: (B, 3, T, h, w), a process's share; of several lengths, the longest.
         sub_clip: Frames that go through the network at once.
         parameters: Of the network.
-        macs: Multiply-adds of an update by all processes: forwards, and twice as much backwards.
+        macs: Multiply-adds of an update by all processes: forwards, and twice as much backwards; sub-clips that
+            gradients reach back to go forwards twice.
         memory: Of each process.
     """
 
@@ -88,6 +89,8 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
     frames = max(recipe.data.frames) if isinstance(recipe.data, Gestures) else recipe.clips.frames or spec.frames
     sub_clip = min(frames, recipe.sub_clip) if recipe.strategy == "recurrent" else frames
     share = batch // processes
+    pieces = -(-frames // sub_clip)
+    twice = (pieces - -(-pieces // recipe.reach)) / pieces  # the share of sub-clips that go forwards twice
     return Estimate(
         steps_per_epoch,
         steps,
@@ -98,7 +101,7 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
         batch=(share, 3, frames, *spec.size),
         sub_clip=sub_clip,
         parameters=parameters(spec),
-        macs=3 * batch * macs_per_clip(spec, frames=frames),
+        macs=round((3 + twice) * batch * macs_per_clip(spec, frames=frames)),
         memory=_memory(recipe, spec, share, frames, sub_clip, 2 if half else _FLOAT),
     )
 
@@ -116,7 +119,7 @@ def _memory(recipe: Recipe, spec: NetworkSpec, batch: int, frames: int, sub_clip
         gradients=_FLOAT * parameters(spec),
         optimizer=2 * _FLOAT * parameters(spec),
         average=weights if recipe.average is not None else 0,
-        batch=pixels * (frames + _FLOAT * sub_clip) + 2 * batch * state_bytes(spec),
+        batch=pixels * (frames + _FLOAT * sub_clip) + (1 + recipe.reach) * batch * state_bytes(spec),
         activations=number * batch * sub_clip * sum(kept for _, kept, _ in parts[frozen:]),
         passing=number * batch * sub_clip * _PASSING * largest,
     )
