@@ -3,7 +3,8 @@
     python benchmarks/streaming_step.py --atze00 MoViNet-pytorch
 
 Everything is plain eager PyTorch in float32 with fresh weights: speed does not depend on them. The other project runs
-from its own checkout, in the same process; it wants einops and fvcore. Fails if our A0 step is slower than its.
+from its own checkout, in the same process; it wants einops and fvcore. For training, memory is kept as `movinet train`
+keeps it, for both. Fails if our A0 step is slower than its.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from interleave import interleaved
 from torch import Tensor, nn
 
 from movinet import MoViNet, create_model
+from movinet.train.processes import keep_freed_memory
 
 Call = Callable[[], object]
 CLASSES = 600
@@ -36,6 +38,7 @@ def our_call(work: str, model: str, size: tuple[int, int]) -> Call:
     network = create_model(f"movinet_{model}_{'base' if work == 'clip' else 'stream'}")
     assert isinstance(network, MoViNet)
     if work == "train":
+        keep_freed_memory()
         return training_step(network, network, size)
     network.eval()
     if work == "clip":
