@@ -22,6 +22,7 @@ from movinet.search.recipe import SearchRecipe
 from movinet.search.space import ALL, Point
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from movinet.train.learner import seed_of
 from movinet.train.loop import new_optimizer
 from movinet.train.optimizer import parameter_groups, set_rate
 from movinet.train.recipe import AdamW, Gestures
@@ -205,7 +206,7 @@ class Search:
         warmup = round(training.warmup_epochs * self.steps_per_epoch)
         rate = training.optimizer.rate * rate_factor(place.step, self.steps, warmup, training.final_rate)
         set_rate(self.optimizer, rate)
-        torch.manual_seed(_seed(training.seed, place.step, fabric.global_rank))
+        torch.manual_seed(seed_of(training.seed, place.step, fabric.global_rank))
         self.learner.train()
         clip = self.sets.train.transform.scaled(examples.clip.to(fabric.device, non_blocking=True))
         with fabric.autocast():
@@ -288,8 +289,3 @@ def score(logits: Tensor, targets: Tensor) -> float:
     if targets.ndim == 2:
         return float(mean_average_precision(logits.numpy(), targets.numpy()))
     return float((logits.argmax(1) == targets).float().mean())
-
-
-def _seed(*numbers: int) -> int:
-    """One seed of several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -122,7 +122,7 @@ def forward_backward(
         piece, track = pieces[n]
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
-        torch.manual_seed(_number(*seed, n))  # of dropout
+        torch.manual_seed(seed_of(*seed, n))  # of dropout
         found: tuple[dict[str, Tensor], Tensor, State | None] = learner(
             clip, targets if with_loss else None, track.to(fabric.device), state, recurrent
         )
@@ -168,12 +168,14 @@ def _statistics(learner: nn.Module) -> list[Tensor]:
 def _as_it_was(learner: nn.Module, statistics: list[Tensor]) -> Iterator[None]:
     """Batch norm has the statistics of then, and takes no notice of what goes through for the second time."""
     now = _statistics(learner)
+    _restore(learner, statistics)
+    yield
+    _restore(learner, now)
+
+
+def _restore(learner: nn.Module, statistics: list[Tensor]) -> None:
     with torch.no_grad():
         for buffer, value in zip(learner.buffers(), statistics, strict=True):
-            buffer.copy_(value)
-    yield
-    with torch.no_grad():
-        for buffer, value in zip(learner.buffers(), now, strict=True):
             buffer.copy_(value)
 
 
@@ -182,7 +184,7 @@ def _leaves(state: State) -> State:
     return {key: value.detach().requires_grad_(value.ndim > 1) for key, value in state.items()}
 
 
-def _number(*numbers: int) -> int:
+def seed_of(*numbers: int) -> int:
     """One seed of several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 

@@ -85,10 +85,7 @@ class RenormalisedNorm(SynchronisedNorm):
 
 def synchronise_norms(model: nn.Module) -> None:
     """Put every batch norm's statistics over all processes. Names and values of parameters stay."""
-    for part in model.modules():
-        for name, norm in part.named_children():
-            if type(norm) is nn.BatchNorm2d:
-                setattr(part, name, _like(norm, SynchronisedNorm))
+    _replace_norms(model, SynchronisedNorm)
 
 
 def renormalise(model: nn.Module, settled: bool) -> None:
@@ -98,19 +95,22 @@ def renormalise(model: nn.Module, settled: bool) -> None:
         model: Over any number of processes.
         settled: See `RenormalisedNorm`.
     """
+    for norm in _replace_norms(model, RenormalisedNorm):
+        norm.settled = settled
+
+
+def _replace_norms(model: nn.Module, kind: type[Norm]) -> list[Norm]:
+    """The new ones."""
+    replaced = []
     for part in model.modules():
         for name, norm in part.named_children():
             if type(norm) is nn.BatchNorm2d:
-                other = _like(norm, RenormalisedNorm)
-                other.settled = settled
+                other = kind(norm.num_features, norm.eps, norm.momentum)
+                other.load_state_dict(norm.state_dict())
+                other.weight, other.bias = norm.weight, norm.bias  # an optimiser may know them already
+                replaced.append(other.to(norm.weight.device).train(norm.training))
                 setattr(part, name, other)
-
-
-def _like(norm: nn.BatchNorm2d, kind: type[Norm]) -> Norm:
-    other = kind(norm.num_features, norm.eps, norm.momentum)
-    other.load_state_dict(norm.state_dict())
-    other.weight, other.bias = norm.weight, norm.bias  # an optimiser may know them already
-    return other.to(norm.weight.device).train(norm.training)
+    return replaced
 
 
 def _several() -> bool:
