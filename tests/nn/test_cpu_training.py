@@ -16,8 +16,8 @@ from nn.test_movinet import small_spec
 from torch import Tensor, nn
 
 from movinet.arch.spec import NetworkSpec
-from movinet.nn import cpu_training
-from movinet.nn.stream import same_padding
+from movinet.nn import cpu_convolution, cpu_training
+from movinet.nn.padding import same_padding
 
 
 def norm_of(channels: int, seed: int) -> nn.BatchNorm2d:
@@ -143,6 +143,7 @@ def test_networks_learn_alike(spec: NetworkSpec, seed: int) -> None:
     ours, exact = learn(torch.float32), learn(torch.float64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_training, "applies", lambda x, norm: False)
+        patch.setattr(cpu_convolution, "applies", lambda x: False)
         plain = learn(torch.float32)
     # A gradient that is zero but for rounding, as of a bias before batch norm, is judged by the others' size.
     assert_as_good(ours, plain, exact, floor=max(float(value.abs().max()) for value in exact.values()))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS, assert_same
 from torch import Tensor
 
+from movinet.nn.padding import same_padding
 from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.stream import (
     Clock,
     pooled_mean,
     positional_encoding,
-    same_padding,
     temporal_convolution,
     volume_convolution,
 )

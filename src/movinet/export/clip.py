@@ -13,7 +13,7 @@ from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.deploy import DeployedHead, DeployedStep, skip_pooling
 from movinet.nn.fold import fold
 from movinet.nn.movinet import MoViNet
-from movinet.nn.stream import same_padding
+from movinet.nn.padding import same_padding
 
 CLIP = "clip"
 

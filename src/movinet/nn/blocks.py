@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from movinet.arch.count import has_se, se_hidden
 from movinet.arch.spec import Activation, LayerSpec, NetworkSpec
-from movinet.nn import cpu_training
+from movinet.nn import cpu_convolution, cpu_training
 from movinet.nn.activations import ACTIVATIONS, GATES
+from movinet.nn.padding import same_padding
 from movinet.nn.stream import (
     Clock,
     pooled_mean,
     positional_encoding,
-    same_padding,
     temporal_convolution,
     volume_convolution,
 )
@@ -60,8 +60,12 @@ class Convolution(nn.Module):
         else:
             if gates is not None:
                 x = x * gates[..., None, None]
-            weight, padding = same_padding(self.weight, x.shape, self.stride)
-            x = self.norm(F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups))
+            if self.training and cpu_convolution.applies(x):
+                x = cpu_convolution.convolve(x, self.weight, self.bias, self.stride)
+            else:
+                weight, padding = same_padding(self.weight, x.shape, self.stride)
+                x = F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
+            x = self.norm(x)
             if scale is not None:
                 x = x * scale
         return self.activation(x) if self.activation else x
@@ -78,7 +82,7 @@ class TemporalConvolution(nn.Module):
         self.activation = ACTIVATIONS[spec.activation]
 
     def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock, self.causal)
+        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock, self.causal, self.training)
         return self.activation(self.norm(x)), buffer
 
 

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from movinet.nn.stream import same_padding
+from movinet.nn import cpu_convolution
+from movinet.nn.cpu_convolution import channel_sums, convolve, rows
 
 _NARROW = 32  # channels
 
@@ -29,10 +30,7 @@ def applies(x: Tensor, norm: nn.Module) -> bool:
         and norm.affine
         and norm.running_mean is not None
         and norm.momentum is not None
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
+        and cpu_convolution.applies(x)
     )
 
 
@@ -62,13 +60,7 @@ def convolve_and_normalise(
             return _pointwise_batch_norm(x, weight, norm, scale)
     if gates is not None:
         x = x * gates[..., None, None]
-    padded, padding = same_padding(weight, x.shape, stride)
-    groups = x.shape[1] // inputs
-    if groups > 1 and 3 < padded.shape[3] <= 6 and x.shape[3] > 4:
-        y: Tensor = _DepthwiseConvolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
-    else:
-        y = F.conv2d(x, padded, None, stride, padding, groups=groups)
-    return batch_norm(y, norm, scale)
+    return batch_norm(convolve(x, weight, None, stride), norm, scale)
 
 
 def batch_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None) -> Tensor:
@@ -137,9 +129,9 @@ class _PointwiseBatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows, matrix = _rows(x).double(), weight.double()
-        mean = rows.new_ones(len(rows)) @ rows / len(rows)  # faster than rows.mean(0)
-        cov = rows.T @ rows / len(rows) - torch.outer(mean, mean)
+        pixels, matrix = rows(x).double(), weight.double()
+        mean = pixels.new_ones(len(pixels)) @ pixels / len(pixels)  # faster than pixels.mean(0)
+        cov = pixels.T @ pixels / len(pixels) - torch.outer(mean, mean)
         out_mean, out_var = matrix @ mean, (matrix @ cov * matrix).sum(1)
         rstd = (out_var + eps).rsqrt()
         factor = gamma * rstd
@@ -159,7 +151,7 @@ class _PointwiseBatchNorm(torch.autograd.Function):
         shape = [1, 1], [0, 0], [1, 1], False, [0, 0], 1
         needed = [ctx.needs_input_grad[0], True, False]
         grad_x, products, _ = _convolution_backward(gradient, x, _pointwise_kernel(scaled), None, *shape, needed)
-        grad_beta = (x.new_ones(pixels) @ _rows(gradient)).double()  # faster than torch.sum
+        grad_beta = channel_sums(gradient).double()
         products = products.flatten(1) - torch.outer(grad_beta, mean)  # Σ gradient · (x - mean)
         grad_gamma = rstd * (products * matrix).sum(1)
         # y depends on the weight and on x by themselves and through their variance.
@@ -199,14 +191,14 @@ class _NarrowBatchNorm(torch.autograd.Function):
         def wide(values: Tensor) -> Tensor:  # (C,) as often as a row has pixels
             return values.repeat(pixels)
 
-        rows, gradients = (_rows(images).view(count // pixels, -1) for images in (x, gradient))
+        values, gradients = (rows(of).view(count // pixels, -1) for of in (x, gradient))
         statistics = None, None, wide(mean), wide(rstd), True, ctx.eps, [False, True, True]
-        _, *sums = _batch_norm_backward(gradients, rows, wide(gamma), *statistics)
+        _, *sums = _batch_norm_backward(gradients, values, wide(gamma), *statistics)
         grad_gamma, grad_beta = (part.view(pixels, -1).sum(0) for part in sums)
         factor = gamma * rstd
         slope = -factor * rstd * grad_gamma / count
         level = -factor * grad_beta / count - slope * mean
-        grad_x = torch.addcmul(wide(level), rows, wide(slope)).addcmul_(gradients, wide(factor))
+        grad_x = torch.addcmul(wide(level), values, wide(slope)).addcmul_(gradients, wide(factor))
         n, c, h, w = x.shape
         return grad_x.view(n, h, w, c).permute(0, 3, 1, 2), grad_gamma, grad_beta, None
 
@@ -222,55 +214,8 @@ class _FrameMeans(torch.autograd.Function):
         return of_images + (of_means / ctx.pixels)[..., None, None]
 
 
-class _DepthwiseConvolution(torch.autograd.Function):
-    """A depthwise convolution with 'same' padding whose kernel is, or becomes, four to six wide.
-
-    Of kernels up to three wide oneDNN finds the gradient five times faster, and only with a margin up to one. So the
-    columns at -1, 0 and 1 from the middle make one gradient and those on either side another.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
-        padded, padding = same_padding(weight, x.shape, stride)
-        ctx.save_for_backward(x, weight)
-        ctx.stride = stride
-        return F.conv2d(x, padded, None, stride, padding, groups=len(weight))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
-        x, weight = ctx.saved_tensors
-        padded, (margin_h, margin_w) = same_padding(weight, x.shape, ctx.stride)
-        groups, (kh, kw) = len(weight), weight.shape[2:]
-        lop_h, lop_w = padded.shape[2] - kh, padded.shape[3] - kw
-
-        def backward(of_y: Tensor, kernel: Tensor, margin: int, needed: list[bool]) -> list[Tensor | None]:
-            shape = [ctx.stride] * 2, [margin_h, margin], [1, 1], False, [0, 0], groups
-            found: list[Tensor | None] = _convolution_backward(of_y, x, kernel, None, *shape, needed)
-            return found
-
-        grad_x = backward(gradient, padded, margin_w, [True, False, False])[0] if ctx.needs_input_grad[0] else None
-        first = lop_w - margin_w
-        # (column, columns, margin) of each piece; a column is named by its distance from the middle
-        pieces = [(-2, 1, 0)] * (first < -1) + [(-1, 3, 1)] + [(2, 1 + lop_w, 0)] * (first + kw > 2)
-        columns = []
-        for left, count, margin in pieces:
-            # Column i meets output pixel p at input pixel stride·p + i: a narrower kernel's output, some pixels later.
-            shift = (left + margin) // ctx.stride
-            outputs = (x.shape[3] + 2 * margin - count) // ctx.stride + 1
-            shifted = F.pad(gradient, (shift, outputs - gradient.shape[3] - shift))
-            columns.append(backward(shifted, padded[..., :count], margin, [False, True, False])[1])
-        skip = first - pieces[0][0]
-        return grad_x, torch.cat(columns, dim=3)[:, :, lop_h:, skip : skip + kw], None  # type: ignore[arg-type]
-
-
 def _affine(norm: nn.BatchNorm2d, scale: Tensor | None) -> tuple[Tensor, Tensor]:
     return (norm.weight, norm.bias) if scale is None else (norm.weight * scale, norm.bias * scale)
-
-
-def _rows(images: Tensor) -> Tensor:
-    """(N, C, H, W) as (N·H·W, C); a view if channels are last in memory."""
-    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 
 def _pointwise_kernel(matrix: Tensor) -> Tensor:

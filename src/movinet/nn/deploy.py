@@ -20,8 +20,9 @@ from movinet.nn import blocks
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.fold import fold
 from movinet.nn.movinet import HEAD_POOL, MoViNet
+from movinet.nn.padding import same_padding
 from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
-from movinet.nn.stream import positional_encoding, same_padding
+from movinet.nn.stream import positional_encoding
 
 
 class Now(NamedTuple):

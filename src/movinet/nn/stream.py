@@ -5,13 +5,14 @@ Activations are images `(B·T, C, H, W)` in channels-last memory, which in memor
 numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from movinet.nn import cpu_convolution
+from movinet.nn.padding import same_padding
 from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
 
 
@@ -95,7 +96,13 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
 
 
 def temporal_convolution(
-    x: Tensor, weight: Tensor, bias: Tensor | None, buffer: Tensor | None, clock: Clock, causal: bool
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    buffer: Tensor | None,
+    clock: Clock,
+    causal: bool,
+    training: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """A depthwise convolution over time, one 2-D convolution on (T, H·W) images.
 
@@ -106,22 +113,25 @@ def temporal_convolution(
         buffer: (B, C, kt-1, H, W), the frames before these; None if there were none and none will come.
         clock: of this call.
         causal: whether all of the kernel lies in the past, or half of it in the future.
+        training: whether gradients may be found in the way that is quickest, which can be differentiated no further.
 
     Returns:
         The result, shaped like x, and the buffer after the call.
     """
     n, c, h, w = x.shape
     frames = x.permute(0, 2, 3, 1).reshape(clock.batch, clock.frames, h * w, c)
-    padding = 0
-    if buffer is None:
-        if causal:  # frames of zeros before and taps of zeros for what comes after: cheaper than to put frames before
-            weight = F.pad(weight, (0, 0, 0, weight.shape[2] - 1))
-        padding = weight.shape[2] // 2
-    else:
+    if buffer is not None:
         frames = torch.cat([buffer.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3), frames], dim=1)
         buffer = _newest(frames[:, clock.frames :], clock).unflatten(2, (h, w)).permute(0, 4, 1, 2, 3)
-    images = frames.permute(0, 3, 1, 2)  # (B, C, kt-1+T, H·W)
-    y = F.conv2d(images, weight, bias, padding=(padding, 0), groups=c)
+    images, frames_around = frames.permute(0, 3, 1, 2), weight.shape[2] - 1  # (B, C, kt-1+T, H·W)
+    if buffer is not None:
+        y = F.conv2d(images, weight, bias, groups=c)
+    elif not causal:
+        y = F.conv2d(images, weight, bias, padding=(frames_around // 2, 0), groups=c)
+    elif training and cpu_convolution.applies(x):
+        y = cpu_convolution.convolve_causally(images, weight, bias)
+    else:  # frames of zeros before and taps of zeros for what comes after: cheaper than to put frames before
+        y = F.conv2d(images, F.pad(weight, (0, 0, 0, frames_around)), bias, padding=(frames_around, 0), groups=c)
     return y.permute(0, 2, 3, 1).reshape(n, h, w, c).permute(0, 3, 1, 2), buffer
 
 
@@ -152,27 +162,6 @@ def volume_convolution(
     weight, padding = same_padding(weight, x.shape, stride)
     y = F.conv3d(frames, weight, bias, (1, stride, stride), (pad_time, *padding), groups=x.shape[1])
     return y.transpose(1, 2).flatten(0, 1), buffer
-
-
-def same_padding(weight: Tensor, size: Sequence[int], stride: int) -> tuple[Tensor, tuple[int, int]]:
-    """TensorFlow's 'same' convolution with padding that is alike on both sides.
-
-    With stride 2 an even side gets one row or column less at its beginning than at its end. A row of zeros before the
-    kernel's first does the same to a kernel that is padded on both sides, and is cheaper than to pad images.
-
-    Args:
-        weight: (..., kh, kw), kh and kw odd.
-        size: (..., H, W) of what it convolves.
-        stride: 1 or 2.
-
-    Returns:
-        The kernel, larger by one where needed, and the (height, width) padding.
-    """
-    kh, kw = weight.shape[-2:]
-    lop_h, lop_w = (int(stride == 2 and k > 1 and n % 2 == 0) for k, n in ((kh, size[-2]), (kw, size[-1])))
-    if lop_h or lop_w:
-        weight = F.pad(weight, (lop_w, 0, lop_h, 0))
-    return weight, (kh // 2, kw // 2)
 
 
 def positional_encoding(positions: Tensor, channels: int) -> Tensor:
