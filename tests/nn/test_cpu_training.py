@@ -126,15 +126,18 @@ def test_plain_convolution(side: int, stride: int, size: tuple[int, int], seed: 
     assert_as_good(*answers(images(2, 3, size, seed), weight, stride, None, None, seed), floor=0.1)
 
 
-@given(network_specs(norm="batch"), SEEDS)
-@settings(max_examples=20, deadline=None)
-def test_networks_learn_alike(spec: NetworkSpec, seed: int) -> None:
+@given(network_specs(norm="batch"), st.booleans(), SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_networks_learn_alike(spec: NetworkSpec, keep_statistics: bool, seed: int) -> None:
     # Nowhere kinked, so that rounding has no large effects, and nothing left to chance.
     spec = spec.with_options(activation="swish", head_activation="swish", gate="sigmoid", stochastic_depth=0, dropout=0)
     clip = random_frames(2, 4, (37, 46), seed)
 
     def learn(dtype: torch.dtype) -> Answers:
         network = random_network(spec, seed).train().to(dtype)
+        for part in network.modules():
+            if keep_statistics and isinstance(part, nn.BatchNorm2d):
+                part.eval()
         logits = network(clip.to(dtype))
         logits.backward(torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(dtype))
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}

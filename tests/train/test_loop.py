@@ -8,13 +8,14 @@ from functools import cache
 from multiprocessing import active_children
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from training_sets import BASIC, Asked, Rows, new_training, noise
+from training_sets import BASIC, Asked, Rows, fabric, new_network, new_training, noise
 
 from movinet.data.dataset import EpochOrder, load_batches
 from movinet.errors import MovinetError, WeightsError
@@ -215,6 +216,17 @@ def test_frozen_parts_keep_every_bit(tmp_path: Path) -> None:
     changed = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"blocks", "head"}
     assert not [n for n in before if n.startswith(("stem", "blocks.0.0")) and not torch.equal(before[n], after[n])]
+
+
+@pytest.mark.parametrize("strategy", ["clip", "recurrent"])
+def test_statistics_that_are_kept(strategy: Literal["clip", "recurrent"], tmp_path: Path) -> None:
+    """All else learns, the norms' own weights too."""
+    model = new_network(BASIC, tmp_path)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    recipe = replace(BASIC, start="weights", statistics="kept", strategy=strategy, sub_clip=2)
+    assert Training(fabric(), recipe, model, SETS, tmp_path / "checkpoint.safetensors").run(Asked())
+    same = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    assert same == {name for name, _ in model.named_buffers()}
 
 
 def test_a_set_smaller_than_a_batch_is_a_batch(tmp_path: Path) -> None:

@@ -128,6 +128,17 @@ def test_frozen_parts_are_left_out_and_keep_their_statistics() -> None:
     assert all(part.training for part in model.modules())
 
 
+def test_statistics_are_kept_while_norms_learn() -> None:
+    model = MoViNet(tiny_spec())
+    statistics = {key: value.clone() for key, value in model.named_buffers()}
+    train_mode(model, keep_statistics=True)
+    model(torch.rand(2, 3, 4, 24, 32)).square().sum().backward()
+    assert all(torch.equal(value, statistics[key]) for key, value in model.named_buffers())
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert all(norm.weight.grad is not None and norm.bias.grad is not None for norm in norms)
+    assert {part for part in model.modules() if not part.training} == set(norms)
+
+
 def test_names_are_matched_whole_and_unfreezing_is_freezing_less() -> None:
     model = nn.ModuleDict({"a1": nn.Linear(1, 1), "a10": nn.Linear(1, 1)})
     freeze(model, ["a1"])

@@ -129,6 +129,7 @@ def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
         ({"average": 1}, "average is 1.0; it must lie in"),
         ({"layer_decay": 0}, "layer_decay is 0.0"),
         ({"patience": 0}, "patience is 0"),
+        ({"statistics": "kept"}, "a new network has no statistics to keep"),
         ({"data": {"kind": "videos", "paths": ["a"], "held_out": 1}}, "data.held_out is 1.0"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": []}}, "want clips and frames, at least 1 each"),
     ],

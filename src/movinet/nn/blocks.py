@@ -57,17 +57,20 @@ class Convolution(nn.Module):
         if cpu_training.applies(x, self.norm):
             assert isinstance(self.norm, nn.BatchNorm2d)
             x = cpu_training.convolve_and_normalise(x, self.weight, self.norm, self.stride, gates, scale)
+            return self.activation(x) if self.activation else x
+        if gates is not None:
+            x = x * gates[..., None, None]
+        weight, bias, norm = _with_settled_norm(self, x)
+        if scale is not None and bias is not None:
+            weight, bias, scale = weight * scale, bias * scale, None
+        if self.training and cpu_convolution.applies(x):
+            x = cpu_convolution.convolve(x, weight, bias, self.stride)
         else:
-            if gates is not None:
-                x = x * gates[..., None, None]
-            if self.training and cpu_convolution.applies(x):
-                x = cpu_convolution.convolve(x, self.weight, self.bias, self.stride)
-            else:
-                weight, padding = same_padding(self.weight, x.shape, self.stride)
-                x = F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
-            x = self.norm(x)
-            if scale is not None:
-                x = x * scale
+            weight, padding = same_padding(weight, x.shape, self.stride)
+            x = F.conv2d(x, weight, bias, self.stride, padding, groups=self.groups)
+        x = norm(x)
+        if scale is not None:
+            x = x * scale
         return self.activation(x) if self.activation else x
 
 
@@ -82,8 +85,9 @@ class TemporalConvolution(nn.Module):
         self.activation = ACTIVATIONS[spec.activation]
 
     def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, buffer = temporal_convolution(x, self.weight, self.bias, buffer, clock, self.causal, self.training)
-        return self.activation(self.norm(x)), buffer
+        weight, bias, norm = _with_settled_norm(self, x)
+        x, buffer = temporal_convolution(x, weight, bias, buffer, clock, self.causal, self.training)
+        return self.activation(norm(x)), buffer
 
 
 class VolumeConvolution(nn.Module):
@@ -226,6 +230,21 @@ class Head(nn.Module):
         return self.classifier(self.dropout(self.embed(means)))
 
 
+def without_norm(weight: Tensor, norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The kernel and bias of a convolution that does what one with this kernel and norm do, by running statistics.
+
+    Args:
+        weight: (C, …).
+        norm: Of C channels.
+        dtype: Of the computation and of what comes out.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight.to(dtype) / (norm.running_var.to(dtype) + norm.eps).sqrt()
+    bias = norm.bias.to(dtype) - norm.running_mean.to(dtype) * factor
+    return weight.to(dtype) * factor.view(-1, *[1] * (weight.ndim - 1)), bias
+
+
 def initialise(module: nn.Module) -> None:
     """The official initialisers: He, truncated at two deviations, for kernels; N(0, 0.01) for the classifier."""
     for part in module.modules():
@@ -245,6 +264,15 @@ def _he_normal(weight: Tensor) -> None:
     # 0.8796… is the deviation of a unit normal cut at ±2; Keras divides it out.
     std = sqrt(2.0 / weight[0].numel()) / 0.87962566103423978
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def _with_settled_norm(part: Convolution | TemporalConvolution, x: Tensor) -> tuple[Tensor, Tensor | None, nn.Module]:
+    """Kernel, bias and norm to treat x with. A norm that keeps its running statistics in training is part of the kernel
+    on a CPU: it costs no pass over images then."""
+    norm = part.norm
+    if part.training and isinstance(norm, nn.BatchNorm2d) and not norm.training and cpu_convolution.applies(x):
+        return *without_norm(part.weight, norm, x.dtype), nn.Identity()
+    return part.weight, part.bias, norm
 
 
 def _bias_and_norm(channels: int, spec: NetworkSpec) -> tuple[nn.Parameter | None, nn.Module]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from movinet.nn.blocks import Convolution, Layer, TemporalConvolution, VolumeConvolution
+from movinet.nn.blocks import Convolution, Layer, TemporalConvolution, VolumeConvolution, without_norm
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 
@@ -48,12 +48,7 @@ def _without_norm(part: Convolution | TemporalConvolution | VolumeConvolution) -
     weight = part.weight.detach()
     if part.bias is not None:
         return weight, part.bias.detach()
-    norm = part.norm
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
+    assert isinstance(part.norm, nn.BatchNorm2d)
     # In float64, so that a statistic far from one costs no digits.
-    factor = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-    bias = norm.bias.detach().double() - norm.running_mean.double() * factor
-    weight = weight.double() * factor.view(-1, *[1] * (weight.ndim - 1))
-    return weight.to(part.weight.dtype), bias.to(part.weight.dtype)
+    weight, bias = without_norm(weight, part.norm, torch.float64)
+    return weight.detach().to(part.weight.dtype), bias.detach().to(part.weight.dtype)

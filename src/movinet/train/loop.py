@@ -102,10 +102,11 @@ class Training:
         groups = parameter_groups(
             model, decay=decay, layer_decay=recipe.layer_decay, frozen=recipe.freeze, extra=learner.auxiliary
         )
-        if recipe.strategy == "recurrent":
-            renormalise(model, settled=recipe.start is not None)
-        elif ranks > 1:
-            synchronise_norms(model)
+        if recipe.statistics == "batch":
+            if recipe.strategy == "recurrent":
+                renormalise(model, settled=recipe.start is not None)
+            elif ranks > 1:
+                synchronise_norms(model)
         learner.to(fabric.device)  # before the optimiser sees its parameters
         optimizer = new_optimizer(recipe, groups)
         self.learner, self.optimizer = fabric.setup(learner, optimizer)
@@ -198,7 +199,7 @@ class Training:
     def _update(self, examples: Example, rate: float) -> tuple[Outcome, float]:
         """One update of the weights; what came of it and the norm of the gradient."""
         recipe, fabric = self.recipe, self.fabric
-        train_mode(self.model, recipe.freeze)
+        train_mode(self.model, recipe.freeze, keep_statistics=recipe.statistics == "kept")
         set_rate(self.optimizer, rate)
         outcome = forward_backward(fabric, self.learner, self.sets.train, examples, recipe, self.place.step)
         limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0

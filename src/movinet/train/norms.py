@@ -64,7 +64,10 @@ class RenormalisedNorm(SynchronisedNorm):
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
         with torch.no_grad():
-            var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+            if x.device.type == "cpu":  # the other way takes thirty times as long there
+                mean, var = torch.batch_norm_update_stats(x.float(), None, None, 0.0)
+            else:
+                var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
         weight, bias = self._affine(mean, var)
         y = F.batch_norm(x, self.running_mean, self.running_var, weight, bias, True, self.momentum, self.eps)
         self.num_batches_tracked.add_(1)

@@ -175,10 +175,20 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
         parameter.requires_grad_(not any(_belongs(name, part) for part in parts))
 
 
-def train_mode(model: nn.Module, frozen: Sequence[str] = ()) -> None:
+def train_mode(model: nn.Module, frozen: Sequence[str] = (), *, keep_statistics: bool = False) -> None:
     """Training mode, but for frozen parts: their batch norms keep the statistics they have, their layers are not
-    dropped. To be called wherever `model.train()` would be."""
+    dropped. To be called wherever `model.train()` would be.
+
+    Args:
+        model: The network.
+        frozen: Names of parts; see `freeze`.
+        keep_statistics: All batch norms do.
+    """
     model.train()
+    if keep_statistics:
+        for part in model.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
     for part in frozen:
         _part(model, part).eval()
 

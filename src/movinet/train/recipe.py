@@ -214,6 +214,8 @@ class Recipe:
         final_rate: Where it ends, as a share of the rate.
         layer_decay: The rate of each layer is this times that of the one above.
         freeze: Parts that keep their weights and statistics, such as `stem` or `blocks.0`.
+        statistics: What batch norms normalise by. `batch`: the batch, and running statistics follow. `kept`: running
+            statistics as they are, for trained networks that go on with few clips.
         rezero: Where ReZero scales begin in a new network.
         loss: What is minimised.
         average: Decay of the moving average of the weights, which is what is validated and kept; None: none.
@@ -239,6 +241,7 @@ class Recipe:
     final_rate: float = 0.0
     layer_decay: float = 1.0
     freeze: tuple[str, ...] = ()
+    statistics: Literal["batch", "kept"] = "batch"
     rezero: float = 0.0
     loss: Loss = Loss()
     average: float | None = None
@@ -258,6 +261,8 @@ class Recipe:
         _require(0 <= self.final_rate <= 1, f"final_rate is {self.final_rate}; it must lie in [0, 1]")
         _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
         _require(isfinite(self.rezero), f"rezero is {self.rezero}; want a number")
+        new = self.start is None and self.statistics == "kept"
+        _require(not new, "a new network has no statistics to keep; give weights to `start` from")
         mixed = bool(self.mixup or self.cutmix)
         _require(
             not (self.loss.tracking and mixed), "clips mixed with others have no one point to track; leave out one"
