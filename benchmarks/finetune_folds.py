@@ -2,8 +2,9 @@
 
     python benchmarks/finetune_folds.py clips.csv --model a0.tflite --out runs/folds --seeds 3 --jobs 2
 
-Variants, trained alike but for what their names say: `pretrained` starts from the weights, `recurrent` too but goes
-through the clips in sub-clips of 8 frames, `scratch` is a new network, nothing of which is frozen. Every run is an
+Variants, trained alike but for what their names say: `pretrained` starts from the weights; `recurrent` too, but goes
+through the clips in sub-clips of 8 frames and learns from the answers after all of them, `last` from those after the
+last alone; `scratch` is a new network, nothing of which is frozen. Every run is an
 ordinary run's folder; runs that are there already are not repeated. Prints top-1 for each variant and the differences,
 with intervals over clips and seeds.
 """
@@ -29,7 +30,7 @@ from movinet.train.recipe import Recipe, Videos, dump_recipe
 from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
 
-VARIANTS = ("pretrained", "scratch", "recurrent")
+VARIANTS = ("pretrained", "scratch", "recurrent", "last")
 
 
 def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) -> Recipe:
@@ -42,8 +43,9 @@ def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) ->
         frames=args.frames,
         size=tuple(args.size),
         rate=args.rate,
-        strategy="recurrent" if variant == "recurrent" else "clip",
-        reach=args.reach if variant == "recurrent" else 1,
+        strategy="recurrent" if variant in ("recurrent", "last") else "clip",
+        reach=args.reach if variant in ("recurrent", "last") else 1,
+        answers="last" if variant == "last" else "all",
         freeze=() if variant == "scratch" else args.freeze,
         seed=seed,
     )
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("data", help="a list with a column `fold`")
     parser.add_argument("--model", required=True, help="weights to start from")
     parser.add_argument("--out", required=True)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS[:3]))
     parser.add_argument("--scratch-network", default="movinet_a0_stream")
     parser.add_argument("--leave-out", nargs="*", default=["other"], help="classes that are trained on but not scored")
     parser.add_argument("--folds", nargs="*", help="which; all by default")
@@ -136,9 +138,7 @@ def main() -> None:
     parser.add_argument(
         "--freeze", nargs="*", default=["stem", "blocks.0", "blocks.1"], help="parts that keep their weights"
     )
-    parser.add_argument(
-        "--reach", type=int, default=4, help="sub-clips that gradients of `recurrent` reach back through"
-    )
+    parser.add_argument("--reach", type=int, default=4, help="sub-clips that gradients reach back through")
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--rate", type=float, default=1e-3)

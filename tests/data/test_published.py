@@ -142,6 +142,26 @@ def test_hmdb51(tmp_path: Path) -> None:
     assert [video.path.name for video in second.splits["test"].videos] == ["d.avi"]
 
 
+def test_classes_that_share_names_of_files(tmp_path: Path) -> None:
+    files = tuple(f"{label}/{n}.mp4" for label in ("Archery", "YoYo") for n in range(2))
+    make(tmp_path / "videos", files)
+    make(
+        tmp_path, **UCF101 | {"trainlist01__txt": "Archery/0.avi 1\nYoYo/1.avi 2\n", "testlist01__txt": "YoYo/0.avi\n"}
+    )
+    splits = read_set(tmp_path, videos=tmp_path / "videos").splits
+    found = {name: [video.path for video in part.videos] for name, part in splits.items()}
+    videos = tmp_path / "videos"
+    assert found == {"train": [videos / "Archery/0.mp4", videos / "YoYo/1.mp4"], "test": [videos / "YoYo/0.mp4"]}
+    for label, uses in (("Archery", "0.mp4 1\n1.mp4 2\n"), ("YoYo", "0.mp4 2\n1.mp4 1\n")):
+        (videos / f"{label}_test_split1.txt").write_text(uses)
+    splits = read_set(videos).splits
+    found = {name: [video.path for video in part.videos] for name, part in splits.items()}
+    assert found == {
+        "train": [videos / "Archery/0.mp4", videos / "YoYo/1.mp4"],
+        "test": [videos / "Archery/1.mp4", videos / "YoYo/0.mp4"],
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -21,6 +21,7 @@ from movinet.train.grw import smoothing_loss
 from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.loop import Example
 from movinet.train.losses import binary_cross_entropy, class_weights
+from movinet.train.optimizer import train_mode
 from movinet.train.recipe import Loss, Recipe, Smoothing, Tracking
 
 ALL_PARTS = Loss(0.1, "balanced", Smoothing(weight=0.5, frames=3), Tracking(("blocks.0.0", "blocks.1.0")))
@@ -56,11 +57,11 @@ def learn(model: MoViNet, recipe: Recipe, data: Noise, examples: Example) -> tup
     return outcome, gradients, torch.cat([b.flatten().double() for b in learner.module.buffers()])
 
 
-def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor], rounding: float = 1e-6) -> None:
     assert found.keys() == wanted.keys()
     scale = max(value.abs().max() for value in wanted.values())
     for name, value in wanted.items():
-        assert (found[name] - value).abs().max() <= 1e-6 * scale, name
+        assert (found[name] - value).abs().max() <= rounding * scale, name
 
 
 @pytest.mark.parametrize("sub_clip", [6, 100])
@@ -127,6 +128,39 @@ def test_a_sub_clip_that_goes_through_twice_loses_the_same_to_dropout(network: M
     torch.testing.assert_close(second_again, second)
     assert not torch.allclose(first, random(batch(data).clip[:, :, :3] / 255))  # something was dropped
     assert not torch.allclose(last, second)
+
+
+@given(frames=st.integers(2, 9), sub_clip=st.integers(1, 4), mixup=st.sampled_from([0.0, 0.5]))
+@settings(deadline=None)
+def test_sub_clips_answered_for_by_the_last_are_the_clip(frames: int, sub_clip: int, mixup: float) -> None:
+    """Chance included: dropout and stochastic depth take the same of a clip however it is cut."""
+    torch.manual_seed(0)
+    spec = deterministic().spec.with_options(dropout=0.5, stochastic_depth=0.5)
+    model, data = MoViNet(spec), Noise(frames=frames)
+    model.load_state_dict(deterministic().state_dict())
+    train_mode(model, keep_statistics=True)
+    whole = replace(BASIC, mixup=mixup)
+    pieces = replace(whole, strategy="recurrent", sub_clip=sub_clip, reach=9, answers="last")
+    outcome, gradients, _ = learn(model, pieces, data, batch(data))
+    wanted, wanted_gradients, _ = learn(model, whole, data, batch(data))
+    torch.testing.assert_close(outcome.logits, wanted.logits, rtol=1e-5, atol=1e-5)
+    assert outcome.loss.item() == pytest.approx(wanted.loss.item(), rel=1e-5)
+    assert_close(gradients, wanted_gradients, rounding=1e-5)
+
+
+@pytest.mark.parametrize("loss", [Loss(), ALL_PARTS])
+def test_before_the_last_reach_there_is_nothing_to_learn_from_the_last_answer(network: MoViNet, loss: Loss) -> None:
+    """Unless there are losses on frames, which are of all frames."""
+    data, network = Noise(frames=8), network.eval()
+    learner = set_up(network, loss, data)
+    calls: list[bool] = []
+    learner.module.register_forward_pre_hook(lambda _, inputs: calls.append(torch.is_grad_enabled()))
+    recipe = replace(BASIC, strategy="recurrent", sub_clip=2, reach=2, answers="last", loss=loss)
+    outcome = forward_backward(fabric(), learner, data, batch(data), recipe, step=0)
+    first = [False, False] if loss == Loss() else [False, True, True]
+    assert calls == [*first, False, True, True]
+    whole = forward_backward(fabric(), learner, data, batch(data), replace(BASIC, loss=loss), step=0)
+    assert outcome.parts["labels"].item() == pytest.approx(whole.parts["labels"].item(), rel=1e-5)
 
 
 def test_positions_and_pooling_carry_on(network: MoViNet) -> None:

@@ -143,6 +143,7 @@ def finetune(
     strategy: Literal["clip", "recurrent"] = "clip",
     sub_clip: int = 8,
     reach: int = 1,
+    answers: Literal["all", "last"] = "all",
     freeze: Sequence[str] = (),
     flip: float = 0.0,
     swap: Sequence[tuple[str, str]] = (),
@@ -174,7 +175,9 @@ def finetune(
         fps: frames a second, other than the network's own.
         strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
         sub_clip: frames of a sub-clip.
-        reach: sub-clips that gradients go back through; more than one takes a third more time, and no more memory.
+        reach: sub-clips that gradients go back through; more than one takes longer, and no more memory.
+        answers: learn from the answers after all sub-clips, or after the last alone; with a reach over all sub-clips
+            the latter is training on whole clips, in the memory of one.
         freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
         flip: probability of mirroring clips left and right; not where labels have a direction.
         swap: two labels that are each other's mirror image.
@@ -203,6 +206,7 @@ def finetune(
         strategy=strategy,
         sub_clip=sub_clip,
         reach=reach,
+        answers=answers,
         freeze=freeze,
         flip=flip,
         swap=swap,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from movinet.data.tables import malformed, read_json, read_lines, read_table, read_text
@@ -120,7 +120,7 @@ def read_ucf101(path: Path, videos: Path, skip_missing: bool = False) -> Listing
                 raise malformed(path, where, f"{line!r}: want a class of classInd.txt, a slash and a video")
             if number and classes.get(number.strip()) != label:
                 raise malformed(path, where, f"class {number.strip()} of classInd.txt is not {label}")
-            yield Row(Video(index.get(Path(video).stem, videos / video), (label,)), where)
+            yield Row(Video(_of_class(index, label, video) or videos / video, (label,)), where)
 
     return gather("a UCF101 list", path, rows(), classes.values(), skip_missing=skip_missing)
 
@@ -144,18 +144,28 @@ def read_hmdb51(folder: Path, videos: Path, number: int = 1, skip_missing: bool 
                 if not name or use not in {"0", "1", "2"}:
                     raise malformed(file, where, f"{line!r}: want a video and 0, 1 or 2")
                 if use != "0":
-                    video = Video(index.get(Path(name).stem, videos / label / name), (label,))
+                    video = Video(_of_class(index, label, name) or videos / label / name, (label,))
                     yield Row(video, f"{file.name} {where}", "train" if use == "1" else "test")
 
     return gather(f"split {number} of HMDB51", folder, rows(), skip_missing=skip_missing)
 
 
 def _index(folder: Path) -> dict[str, Path]:
-    """Videos by name without suffix."""
+    """Videos by name without suffix, and by the same with the name of their folder before it."""
     if not folder.is_dir():
         raise MovinetError(f"{folder}: no such folder of videos")
+    index = {}
     # The first of a name wins, so that the order of folders decides, not that of the disk.
-    return {path.stem if path.is_file() else path.name: path for path in reversed(list(find_videos(folder)))}
+    for path in reversed(list(find_videos(folder))):
+        name = path.stem if path.is_file() else path.name
+        index |= {name: path, f"{path.parent.name}/{name}": path}
+    return index
+
+
+def _of_class(index: Mapping[str, Path], label: str, name: str) -> Path | None:
+    """A video in the folder of its class, or else anywhere: classes may share the names of files."""
+    stem = Path(name).stem
+    return index.get(f"{label}/{stem}", index.get(stem))
 
 
 def _names(path: Path) -> Iterable[str]:

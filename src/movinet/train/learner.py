@@ -97,10 +97,11 @@ def forward_backward(
     """Add the gradients of one batch.
 
     With the recurrent strategy the clips go through in sub-clips, in order; the loss is the mean over sub-clips, each
-    answered for by the logits after it. The state is carried from one to the next but cut from its history after
-    every `recipe.reach` sub-clips, so memory holds the activations of a single sub-clip and `reach` states, however
-    long the clips are: with more than one, all but the last go through twice, first to learn the states between them,
-    then from the last to the first, each with the gradient of what comes after it with respect to its state.
+    answered for by the logits after it, or that of the last (`recipe.answers`). The state is carried from one to the
+    next but cut from its history after every `recipe.reach` sub-clips, so memory holds the activations of a single
+    sub-clip and `reach` states, however long the clips are: with more than one, all but the last go through twice,
+    first to learn the states between them, then from the last to the first, each with the gradient of what comes after
+    it with respect to its state.
 
     Args:
         fabric: Moves, casts and, over several processes, averages gradients once a batch.
@@ -114,39 +115,45 @@ def forward_backward(
     levels = batch.clip  # (B, 3, T, h, w) uint8, on the device one sub-clip at a time
     length = recipe.sub_clip if recurrent else levels.shape[2]
     pieces = list(zip(levels.split(length, dim=2), batch.track.split(length, dim=1), strict=True))
+    last = len(pieces) - 1
+    only_last = recurrent and recipe.answers == "last"
+    besides = recipe.loss.smoothing is not None or recipe.loss.tracking is not None  # losses on frames
     shares = class_shares(batch.target.to(fabric.device, non_blocking=True), len(data.classes))
     seed = recipe.seed, step, fabric.global_rank
 
     def ahead(n: int, state: State | None, with_loss: bool) -> tuple[dict[str, Tensor], Tensor, State | None]:
-        """Sub-clip n through the network, the same however often."""
+        """Sub-clip n through the network, the same however often; what it counts for of each part of the loss."""
         piece, track = pieces[n]
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
-        torch.manual_seed(seed_of(*seed, n))  # of dropout
-        found: tuple[dict[str, Tensor], Tensor, State | None] = learner(
-            clip, targets if with_loss else None, track.to(fabric.device), state, recurrent
-        )
-        return found
+        torch.manual_seed(seed_of(*seed))  # of dropout, which spares or takes the same of all sub-clips
+        parts, logits, after = learner(clip, targets if with_loss else None, track.to(fabric.device), state, recurrent)
+        share = piece.shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
+        counts = {"labels": float(n == last)} if only_last else {}
+        return {name: counts.get(name, share) * value for name, value in parts.items()}, logits, after
 
-    found: list[dict[str, Tensor]] = [{}] * len(pieces)
+    found: list[dict[str, Tensor]] = []
     state: State | None = None
     answer = torch.empty(0)
     for first in range(0, len(pieces), recipe.reach):
         window = range(first, min(first + recipe.reach, len(pieces)))
         befores: list[tuple[State | None, list[Tensor]]] = [(state, _statistics(learner))]  # before each sub-clip
+        idle = only_last and window[-1] < last and not besides  # nothing is learnt from these
         with torch.no_grad():
-            for n in window[:-1]:
+            for n in window if idle else window[:-1]:
                 _, _, after = ahead(n, befores[-1][0], with_loss=False)
                 befores.append((after, _statistics(learner)))
+        if idle:
+            state = befores[-1][0]
+            continue
         pull: State = {}  # the gradient with respect to the state after a sub-clip
         for n, (before, statistics) in zip(reversed(window), reversed(befores), strict=True):
             leaves = _leaves(before) if before is not None and n > first else before
-            alone = n > first or window[-1] < len(pieces) - 1  # gradients meet those of other processes at the end
+            alone = n > first or window[-1] < last  # gradients meet those of other processes at the end
             again = _as_it_was(learner, statistics) if n < window[-1] else nullcontext()
             with again, fabric.no_backward_sync(learner, enabled=alone):
                 parts, logits, after = ahead(n, leaves, with_loss=True)
-                share = pieces[n][0].shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
-                loss = share * torch.stack(list(parts.values())).sum()
+                loss = torch.stack(list(parts.values())).sum()
                 if after is not None:
                     loss = loss + sum((after[key] * value).sum() for key, value in pull.items())
                 fabric.backward(loss)
@@ -155,7 +162,7 @@ def forward_backward(
             if n == window[-1]:
                 state = detach_state(after) if after is not None else None
                 answer = logits.detach()
-            found[n] = {name: share * value.detach() for name, value in parts.items()}
+            found.append({name: value.detach() for name, value in parts.items()})
     return Outcome({name: torch.stack([parts[name] for parts in found]).sum() for name in found[0]}, answer)
 
 

@@ -207,6 +207,8 @@ class Recipe:
         sub_clip: Frames of a sub-clip.
         reach: The state is detached after every so many sub-clips. With more than one, gradients reach further back
             than a sub-clip, in the memory of one, for a third more time.
+        answers: Which sub-clips' answers the loss is of. `all`: the mean. `last`: the whole clip's alone; with a reach
+            over all sub-clips and without batch statistics this is training on whole clips, in the memory of one.
         epochs: Over the training set.
         batch_size: Over all processes.
         optimizer: And its rate.
@@ -237,6 +239,7 @@ class Recipe:
     strategy: Literal["clip", "recurrent"] = "clip"
     sub_clip: int = 8
     reach: int = 1
+    answers: Literal["all", "last"] = "all"
     warmup_epochs: float = 0.0
     final_rate: float = 0.0
     layer_decay: float = 1.0
