@@ -126,7 +126,7 @@ def forward_backward(
         piece, track = pieces[n]
         clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
-        torch.manual_seed(seed_of(*seed))  # of dropout, which spares or takes the same of all sub-clips
+        torch.manual_seed(seed_of(*seed, 0))  # of dropout, which takes the same of all sub-clips
         parts, logits, after = learner(clip, targets if with_loss else None, track.to(fabric.device), state, recurrent)
         share = piece.shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
         counts = {"labels": float(n == last)} if only_last else {}
