@@ -1,13 +1,27 @@
 """Files are written whole or not at all."""
 
 import errno
+import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from movinet.errors import MovinetError
-from movinet.files import write_atomically
+from movinet.files import dump_json, write_atomically, write_json
+
+
+def test_json_is_strict_and_takes_any_file_name(tmp_path: Path) -> None:
+    value = {"score": math.nan, "all": [math.inf, 1.5, {"é": None}], "file": "caf\udce9"}
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "score": None,
+        "all": [None, 1.5, {"é": None}],
+        "file": "caf\udce9",
+    }
+    assert dump_json({"é": 1}) == '{"é": 1}'
 
 
 def test_contents_are_replaced(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Writing files whole or not at all."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 
 from movinet.errors import MovinetError
 
@@ -35,3 +38,34 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Replace a file's contents with JSON; see `dump_json`.
+
+    Raises:
+        MovinetError: as `write_atomically`.
+    """
+    write_atomically(path, f"{dump_json(value, indent=2)}\n".encode())
+
+
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """Strict JSON in UTF-8: numbers that are none (NaN, infinity) become null, and file names that are not UTF-8 are
+    escaped."""
+    value = _finite(value)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    return text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value

@@ -1,6 +1,7 @@
 """Folders and lists are read as they are meant; what is wrong with one is said, with the line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,34 @@ def test_a_folder_per_class(tmp_path: Path) -> None:
     part = listing.splits["all"]
     assert part.labels == ("jump", "run", "wait")
     assert not part.multi_label
+
+
+def test_a_misspelt_split_is_no_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.mp4", "train/b/2.mp4", "vaild/a/3.mp4")
+    with pytest.raises(MovinetError, match=r"train is a split with a folder per class, vaild is not: is it misspelt"):
+        read_set(tmp_path)
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
+    touch(tmp_path, "test/1.mp4", "other/2.mp4")
+    assert read_set(tmp_path).splits["all"].labels == ("other", "test")
+
+
+def test_labels_are_spelt_in_one_way(tmp_path: Path) -> None:
+    """macOS stores é as two characters."""
+    touch(tmp_path, "1.mp4", "2.mp4", "3.mp4")
+    (tmp_path / "list.csv").write_text("file,label\n1.mp4,caf\u00e9\n2.mp4,cafe\u0301\n3.mp4,b\n", encoding="utf-8")
+    assert read_set(tmp_path / "list.csv").splits["all"].labels == ("b", "caf\u00e9")
+
+
+def test_a_class_whose_name_is_not_text_is_refused(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"b"):
+        folder = os.path.join(os.fsencode(tmp_path), name)
+        os.mkdir(folder)
+        with open(os.path.join(folder, b"1.mp4"), "wb"):
+            pass
+    with pytest.raises(MovinetError, match="not UTF-8; rename it"):
+        read_set(tmp_path)
 
 
 def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:

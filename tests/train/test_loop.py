@@ -8,7 +8,8 @@ from functools import cache
 from multiprocessing import active_children
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -17,12 +18,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from training_sets import BASIC, Asked, Rows, fabric, new_network, new_training, noise
 
+import movinet.train.loop
 from movinet.data.dataset import EpochOrder, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.loop import Training
 from movinet.train.recipe import Loss, Recipe, RMSprop, Smoothing, Tracking
 from movinet.train.sets import Sets
+from movinet.train.validation import answer_clips
 
 # Everything that is random or has a memory; three updates an epoch, of which the set leaves one clip over.
 CLIP = replace(
@@ -227,6 +230,68 @@ def test_statistics_that_are_kept(strategy: Literal["clip", "recurrent"], tmp_pa
     assert Training(fabric(), recipe, model, SETS, tmp_path / "checkpoint.safetensors").run(Asked())
     same = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
     assert same == {name for name, _ in model.named_buffers()}
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_run_that_is_stopped_while_it_validates_comes_to_the_same_end(epoch: int, tmp_path: Path) -> None:
+    """It does not wait for the end of the validation, which is done anew."""
+    wanted, state = uninterrupted("clip")
+    rows, stop = Rows(), StoppedLater(3 * epoch)  # while the epoch's last update is told of
+    training = new_training(CLIP, SETS, tmp_path)
+    assert not training.run(stop, [rows, stop])
+    assert [row["epoch"] for row in rows.epochs] == list(range(1, epoch))
+    again = new_training(CLIP, SETS, tmp_path)
+    again.restore(load_checkpoint(training.path))
+    assert again.run(Asked(), [rows])
+    assert (rows.steps, rows.epochs, rows.best_epochs) == (wanted.steps, wanted.epochs, wanted.best_epochs)
+    assert_same(state_of(again), state)
+
+
+class StoppedLater:
+    """Asked to stop once the loop has asked itself whether it was, after an update."""
+
+    def __init__(self, step: int) -> None:
+        self.at, self.asked = step, -1
+
+    @property
+    def requested(self) -> bool:
+        self.asked += self.asked >= 0
+        return self.asked > 1
+
+    def step(self, row: Mapping[str, float]) -> None:
+        if row["step"] == self.at:
+            self.asked = 0
+
+    def epoch(self, row: Mapping[str, float], answers: object) -> None: ...
+    def best(self, model: object, row: Mapping[str, float]) -> None: ...
+
+
+def test_a_lost_worker_loses_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows()
+    training = new_training(CLIP, SETS, tmp_path, workers=1)
+    update = training._update
+
+    def killing(*args: Any) -> Any:
+        if training.place.step == 1:
+            for worker in active_children():
+                worker.kill()
+                worker.join()
+        return update(*args)
+
+    monkeypatch.setattr(training, "_update", killing)
+    with pytest.raises(MovinetError, match="ended from outside, perhaps for want of memory"):
+        training.run(Asked(), [rows])
+    assert load_checkpoint(training.path).progress["step"] == len(rows.steps) >= 2
+
+
+def test_every_process_validates_with_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    training = new_training(CLIP, SETS, tmp_path)
+    monkeypatch.setattr(movinet.train.loop, "answer_clips", lambda *args: sizes.append(args[3]) or answer_clips(*args))
+    training.run(Asked())
+    assert set(sizes) == {training.batch_size}
+    with pytest.raises(MovinetError, match="2 processes cannot share 13 clips in batches of 5 evenly"):
+        Training(SimpleNamespace(world_size=2), replace(CLIP, batch_size=5), None, SETS, tmp_path / "c")
 
 
 def test_a_set_smaller_than_a_batch_is_a_batch(tmp_path: Path) -> None:

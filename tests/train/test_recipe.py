@@ -56,8 +56,16 @@ OFFICIAL = {
 }
 
 names = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]))  # PyYAML loses some control characters
+
+
+def without_what_synthetic_clips_lack(**entries: Any) -> Recipe:
+    if isinstance(entries["data"], Gestures):
+        entries |= {"clips": Clips(), "augmentation": Augmentation()}
+    return Recipe(**entries)
+
+
 recipes = st.builds(
-    Recipe,
+    without_what_synthetic_clips_lack,
     optimizer=st.builds(RMSprop, rate=st.floats(1e-6, 10))
     | st.builds(AdamW, rate=st.floats(1e-6, 10), betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99))),
     epochs=st.integers(1, 300),
@@ -132,6 +140,10 @@ def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
         ({"statistics": "kept"}, "a new network has no statistics to keep"),
         ({"data": {"kind": "videos", "paths": ["a"], "held_out": 1}}, "data.held_out is 1.0"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": []}}, "want clips and frames, at least 1 each"),
+        ({"data": {"kind": "gestures", "clips": 5, "frames": [4]}, "clips": {"frames": 4}}, "take neither `clips` nor"),
+        ({"reach": 2}, "they need the strategy recurrent"),
+        ({"answers": "last"}, "they need the strategy recurrent"),
+        ({"clips": {"spread": True, "loop": True}}, "has no jitter and does not loop"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, change: dict[str, Any], message: str) -> None:

@@ -46,6 +46,17 @@ def test_splits_are_known_by_their_names() -> None:
     assert splits.warnings == ("splits that are not used: unused",)
 
 
+def test_files_with_two_uses_are_told_of(tmp_path: Path) -> None:
+    """Also under another name."""
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    first, again = (Video(tmp_path / name, ("left",)) for name in ("a.mp4", "link.mp4"))
+    splits = choose_splits(listing(train=[first, *videos("a")], val=[again, *videos("b")], test=videos("c")), data())
+    assert [w for w in splits.warnings if "flatter" in w] == [
+        f"1 files are for training and for validation, whose scores flatter then: {tmp_path / 'a.mp4'}, …"
+    ]
+
+
 def test_folds_left_over_are_trained_on() -> None:
     folds = listing(**{str(fold): videos(str(fold)) for fold in range(4)})
     splits = choose_splits(folds, data(test=("3",), validation=("1",)))

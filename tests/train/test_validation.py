@@ -10,7 +10,7 @@ from training_sets import BASIC, Noise, fabric, new_network
 
 from movinet.data.dataset import Pick
 from movinet.nn.movinet import MoViNet
-from movinet.train.validation import Answers, answer_clips, answer_streams, main_score
+from movinet.train.validation import Answers, answer_clips, main_score
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_every_clip_is_answered_once_and_in_order(network: MoViNet, multi_label:
 
 def test_a_stream_comes_to_what_the_clip_does(network: MoViNet) -> None:
     data = Noise(3, frames=19)  # two pieces and a rest
-    answers = answer_streams(fabric(), network.eval(), data)
+    answers = answer_clips(fabric(), network.eval(), data, 1)
     np.testing.assert_allclose(answers.logits, one_by_one(network, data), atol=1e-5)
     assert answers.videos.tolist() == [0, 1, 2]
 
@@ -56,15 +56,15 @@ def test_a_stream_goes_through_in_pieces(network: MoViNet, monkeypatch: pytest.M
         return step(frames, *rest)
 
     monkeypatch.setattr(network, "step", noted)
-    answer_streams(fabric(), network, Noise(1, frames=30))
-    assert sum(lengths) == 30
+    answer_clips(fabric(), network, Noise(3, frames=30), 2)
+    assert sum(lengths) == 2 * 30
     assert max(lengths) <= 8
 
 
 def test_a_base_network_answers_for_whole_clips(tmp_path: Path) -> None:
     network = new_network(BASIC, tmp_path, causal=False, convolution="3d", squeeze_excitation="global", name="base")
     data = Noise(2, frames=9)
-    np.testing.assert_allclose(answer_streams(fabric(), network, data).logits, one_by_one(network, data), atol=1e-5)
+    np.testing.assert_allclose(answer_clips(fabric(), network, data, 2).logits, one_by_one(network, data), atol=1e-5)
 
 
 def test_training_goes_on_after_an_evaluation(network: MoViNet) -> None:

@@ -1,6 +1,5 @@
 """What the command line prints: answers on stdout, complaints and progress on stderr."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from movinet.errors import MovinetError
 from movinet.events import Event
+from movinet.files import dump_json
 from movinet.prediction import Prediction
 
 
@@ -58,7 +58,7 @@ def bar(probability: float, width: int = 20) -> str:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(dump_json(value), flush=True)
 
 
 def complain(error: MovinetError) -> None:

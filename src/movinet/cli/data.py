@@ -77,11 +77,12 @@ def synthesize(
 
 
 @data.command(
+    usage="Usage: movinet data check DATA... [OPTIONS]",
     help_epilogue=examples(
         "movinet data check clips/",
         "movinet data check train.csv val.csv --videos /data/videos --sheet sheet.png",
         "movinet data check clips/ --json | jq .problems",
-    )
+    ),
 )
 def check(
     *paths: Path,
@@ -127,11 +128,12 @@ def check(
 
 
 @data.command(
+    usage="Usage: movinet data shard DATA... --out FOLDER [OPTIONS]",
     help_epilogue=examples(
         "movinet data shard clips/ --out shards/",
         "movinet data shard train.csv val.csv --videos /data/videos --out shards/ --short-side 256",
         "movinet data shard jester/ --out shards/ --folder-fps 12 --split train",
-    )
+    ),
 )
 def shard(
     *paths: Path,

@@ -42,11 +42,12 @@ from movinet.watching import watch as look
 
 
 @app.command(
+    usage="Usage: movinet classify VIDEO... [OPTIONS]",
     help_epilogue=examples(
         "movinet classify clip.mp4",
         "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
         "movinet classify talk.mkv --model weights.tflite --labels labels.txt --frames --json",
-    )
+    ),
 )
 def classify(
     *videos: str,
@@ -99,6 +100,7 @@ def classify(
 
 
 @app.command(
+    usage="Usage: movinet watch SOURCE... [OPTIONS]",
     help_epilogue=examples(
         "movinet watch 0",
         "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
@@ -106,7 +108,7 @@ def classify(
         "movinet watch clip.mp4 --loop",
         "movinet watch 0 --engine openvino --precision bfloat16",
         "movinet watch 0 --json | jq 'select(.type == \"event\")'",
-    )
+    ),
 )
 def watch(
     *sources: str,

@@ -32,13 +32,14 @@ _UNDECIDED = 0.9  # of the entropy of even odds
 
 
 @app.command(
+    usage="Usage: movinet search RECIPE [OPTIONS]",
     help_epilogue=examples(
         "movinet search recipes/search_gestures.yaml",
         "movinet search recipes/search_gestures.yaml --target 2e6 --out runs/larger --dry-run",
         "movinet search mine.yaml --data clips/ --device cuda",
         "movinet search --resume runs/search_gestures",
         "movinet train runs/search_gestures/training.yaml --out runs/found --epochs 13",
-    )
+    ),
 )
 def search(
     recipe: Path | None = None,

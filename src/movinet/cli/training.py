@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,14 +14,14 @@ from cyclopts import Parameter
 
 from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
-from movinet.cli.training_report import JsonLines, print_plan, print_result
+from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.train.estimate import estimate
 from movinet.train.loop import Observer
 from movinet.train.processes import Precision, connect
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.run import RECIPE, begun_recipe, prepare
+from movinet.train.run import CHECKPOINT, METRICS, RECIPE, begun_recipe, prepare
 from movinet.train.run import train as run_training
 from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
@@ -49,12 +50,13 @@ class Machine:
 
 
 @app.command(
+    usage="Usage: movinet train RECIPE [OPTIONS]",
     help_epilogue=examples(
         "movinet train recipes/gestures.yaml",
         "movinet train recipes/movinet_a0_stream.k600.yaml --data /data/kinetics600 --processes 8",
         "movinet train recipes/gestures.yaml --arch mine.yaml --out runs/mine --dry-run",
         "movinet train --resume runs/gestures",
-    )
+    ),
 )
 def train(
     recipe: Path | None = None,
@@ -100,6 +102,9 @@ def train(
         changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
         if given := [name for name, value in changed.items() if value is not None]:
             raise MovinetError(f"{given[0]}: a run goes on as and where it began; begin a new one for another recipe")
+        if (resume / METRICS).exists() and not dry_run:
+            print_finished(resume, json)
+            return 0
         return _run(begun_recipe(resume), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
     assert recipe is not None
     what = read_recipe(recipe)
@@ -117,12 +122,13 @@ def train(
 
 
 @app.command(
+    usage="Usage: movinet finetune DATA... --model NAME [OPTIONS]",
     help_epilogue=examples(
         "movinet finetune clips/ --model movinet_a0_stream.k600",
         "movinet finetune clips.csv --model a0.tflite --test 3 --out runs/fold3",
         "movinet finetune clips/ --model movinet_a2_stream.k600 --freeze stem --freeze blocks.0 --epochs 10",
         "movinet finetune swipes/ --model movinet_a0_stream.k600 --flip 0.5 --swap swipe_left swipe_right",
-    )
+    ),
 )
 def finetune(
     *data: str,
@@ -156,6 +162,7 @@ def finetune(
     """Teach a trained network your own classes: a folder of clips in, one file out that `classify` and `watch` take.
 
     One class a clip, or any number of them (labels written a|b in a list); two classes or many.
+    Ctrl-C saves first, and `movinet train --resume` goes on to the same end.
 
     Args:
         data: a folder with a folder of clips per class, or lists: whatever `movinet data check` reads.
@@ -167,10 +174,10 @@ def finetune(
         held_out: the share of the training clips to validate with, where there is no such split; 0: none.
         out_folder: the run's folder; runs/NAME of the data by default.
         dry_run: say what would be done; train nothing.
-        epochs: over the training clips.
-        rate: learning rate of the head; deeper layers learn more slowly.
-        batch_size: over all processes.
-        frames: of a training clip.
+        epochs: over the training clips; 25 by default, fewer where validation gets no better for 8 of them.
+        rate: learning rate of the head, 1e-3 by default; deeper layers learn more slowly.
+        batch_size: over all processes; 8 by default.
+        frames: of a training clip; 16 by default, or what the network is meant for if that is less.
         size: height and width of the frames, other than the network's own.
         fps: frames a second, other than the network's own.
         strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
@@ -189,6 +196,8 @@ def finetune(
     """
     if not data:
         raise MovinetError("give a folder of clips, one folder a class, or a list (`movinet finetune --help`)")
+    if swap and not flip:
+        raise MovinetError("--swap says what mirrored clips show, and none are: give --flip 0.5 too")
     with progress_bar("downloading") as progress:
         info = load_weights(model, offline=offline, progress=progress).info
     given: dict[str, Any] = {
@@ -263,16 +272,21 @@ def _run(
             watchers = (JsonLines(),)
         elif fabric.is_global_zero:
             watchers = (stack.enter_context(ProgressDisplay(err, recipe.epochs, plan.steps_per_epoch)),)
-        result = run_training(
-            prepared,
-            folder,
-            fabric,
-            resume=resume,
-            workers=workers,
-            watchers=watchers,
-            command=("movinet", *sys.argv[1:]),
-            checkpoint_seconds=60 * checkpoint_minutes,
-        )
+        try:
+            result = run_training(
+                prepared,
+                folder,
+                fabric,
+                resume=resume,
+                workers=workers,
+                watchers=watchers,
+                command=("movinet", *sys.argv[1:]),
+                checkpoint_seconds=60 * checkpoint_minutes,
+            )
+        except KeyboardInterrupt:
+            if fabric.is_global_zero and (folder / CHECKPOINT).exists():
+                warn(f"what was saved last is kept; go on from there with: movinet train --resume {quote(str(folder))}")
+            raise
     if fabric.is_global_zero:
         print_result(result, as_json)
     # Where one process fails, lightning kills all others, which may be about to save.

@@ -1,12 +1,15 @@
 """How the command line shows what a training run will do, does, and came to."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from shlex import quote
 
 from rich.text import Text
 
 from movinet.cli.console import out, print_json
+from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
@@ -55,6 +58,23 @@ def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) ->
     }
     for name, text in rows.items():
         out.print(Text.assemble((f"{name:10}", "bold"), text))
+
+
+def print_finished(folder: Path, as_json: bool) -> None:
+    """That there is nothing to go on with, and what the run came to.
+
+    Raises:
+        MovinetError: The run's figures cannot be read.
+    """
+    try:
+        scores = json.loads((folder / METRICS).read_text(encoding="utf-8"))["scores"]
+        known = {name: float(value) for name, value in scores.items() if value is not None}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MovinetError(f"{folder / METRICS}: cannot be read: {error}") from error
+    if not as_json:
+        again = quote(str(folder / MODEL))
+        out.print(f"{folder}: the run is finished; a new one can start from what it came to (--model {again})")
+    print_result(Result(folder, True, known), as_json)
 
 
 def print_result(result: Result, as_json: bool) -> None:

@@ -138,7 +138,7 @@ class ClipDataset(Dataset[Example]):
             except (VideoError, FFmpegError, OSError) as error:
                 if not self.broken[index]:
                     self.broken[index] = True
-                    logger.warning("left out and replaced by others: %s", error)
+                    logger.warning("left out; in training another of its class takes its place: %s", error)
         raise MovinetError(f"none of the {len(self)} videos can be read; the first is {self.videos[0].path}")
 
     def _candidates(self, epoch: int, asked: int) -> Iterator[int]:
@@ -160,7 +160,9 @@ class ClipDataset(Dataset[Example]):
         frames = (frame.rgb for frame in read)
         labels = video.labels
         if self.augmentation is None:
-            clip = torch.cat([self.transform.levels(rgb) for rgb in frames], dim=1)
+            clip = torch.empty(3, instants.size, *self.transform.size, dtype=torch.uint8)  # long ones are here once
+            for place, rgb in enumerate(frames):
+                clip[:, place] = self.transform.levels(rgb)[:, 0]
         else:
             pixels = _shrunk(frames, self.transform, self.augmentation, rng)
             pixels, mirrored = augment(pixels, self.augmentation, rng)
@@ -248,12 +250,28 @@ def load_batches(
     )
 
 
+class WorkerLost(MovinetError):
+    """A process that prepares examples is no more."""
+
+
 class _Loader(DataLoader[Example]):
     def __iter__(self) -> Iterator[Example]:  # type: ignore[override]
-        try:
-            yield from super().__iter__()
-        except MovinetError as error:  # torch puts a worker's whole traceback into the message
-            raise MovinetError(str(error).rpartition("MovinetError: ")[2].strip()) from None
+        examples = super().__iter__()
+        while True:
+            try:
+                example = next(examples)
+            except StopIteration:
+                return
+            except MovinetError as error:  # torch puts a worker's whole traceback into the message
+                raise MovinetError(str(error).rpartition("MovinetError: ")[2].strip()) from None
+            except (RuntimeError, ConnectionError, EOFError) as error:
+                if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+                    raise
+                raise WorkerLost(
+                    "a process that prepares clips was ended from outside, perhaps for want of memory; fewer of them "
+                    "(--workers) need less"
+                ) from error
+            yield example
 
 
 def _begin_worker(worker: int) -> None:

@@ -182,7 +182,7 @@ def _oddities(packets: _Packets, lasts: float) -> list[str]:
     gaps = np.diff(times)
     found = []
     if packets.repeated:
-        found.append(f"{packets.repeated} of {len(times)} frames have no time stamp of their own")
+        found.append(f"{packets.repeated} of {len(times)} frames without time stamps; their durations are gone by")
     if len(gaps) and (longest := float(gaps.max())) > max(1.0, 5 * float(np.median(gaps))):
         found.append(f"no frame for {longest:.2f} s after {times[int(gaps.argmax())]:.2f} s")
     if says and lasts - says > max(1.0, 0.1 * lasts):

@@ -74,6 +74,7 @@ def read_folder(folder: Path) -> Listing:
     folders = [path for path in inside if path.is_dir()]
     if folders and all(path.name.lower() in _SPLITS for path in folders):
         return join({path.name: read_folder(path) for path in folders})
+    _refuse_half_split(folder, folders)
     found = [(path, video) for path in folders for video in find_videos(path)]
     loose = [path for path in inside if path.suffix.lower() in VIDEOS and path.is_file()]
     if not found:
@@ -90,6 +91,21 @@ def read_folder(folder: Path) -> Listing:
             )
     rows = (Row(Video(video, (path.name,)), str(video)) for path, video in found)
     return gather("a folder per class", folder, rows, [path.name for path in folders])
+
+
+def _refuse_half_split(folder: Path, folders: list[Path]) -> None:
+    """Where only some folders are splits, those and the others would be taken for classes."""
+    splits = [path for path in folders if path.name.lower() in _SPLITS and _holds_classes(path)]
+    if others := [path.name for path in folders if path not in splits and splits]:
+        raise MovinetError(
+            f"{folder}: {splits[0].name} is a split with a folder per class, {others[0]} is not: is it misspelt? "
+            "Call it train, val or test, or put it elsewhere"
+        )
+
+
+def _holds_classes(folder: Path) -> bool:
+    inside = _inside(folder)
+    return any(path.is_dir() for path in inside) and not any(path.suffix.lower() in VIDEOS for path in inside)
 
 
 def read_csv(path: Path, videos: Path | None = None, skip_missing: bool = False) -> Listing:
@@ -138,7 +154,7 @@ def _video(entry: dict[str, Any], folder: Path) -> Video:
         raise ValueError(f"{key or 'label'} must be a label or several, not {value!r}")
     labels = tuple(dict.fromkeys(str(label).strip() for label in value))
     if "" in labels or (not labels and key == "label"):
-        raise ValueError("no label")
+        raise ValueError("no label; clips that show none of the classes want the column called `labels`")
     start, end = _seconds(entry, "start") or 0.0, _seconds(entry, "end")
     if start < 0 or (end is not None and end <= start):
         raise ValueError(f"want 0 <= start < end, not {start:g} and {end:g}" if end else f"start is {start:g}")

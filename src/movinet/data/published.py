@@ -154,7 +154,7 @@ def _index(folder: Path) -> dict[str, Path]:
     """Videos by name without suffix, and by the same with the name of their folder before it."""
     if not folder.is_dir():
         raise MovinetError(f"{folder}: no such folder of videos")
-    index = {}
+    index: dict[str, Path] = {}
     # The first of a name wins, so that the order of folders decides, not that of the disk.
     for path in reversed(list(find_videos(folder))):
         name = path.stem if path.is_file() else path.name

@@ -28,8 +28,9 @@ from movinet.data.shrink import is_small, shrink_video
 from movinet.data.tables import malformed, read_json, read_text
 from movinet.data.videos import ALL, Listing, Video, VideoSet, join
 from movinet.errors import MovinetError, VideoError
-from movinet.files import replacing, write_atomically
+from movinet.files import dump_json, replacing, write_atomically, write_json
 from movinet.video.container import Member
+from movinet.video.decode import probe
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def write_shards(
                     if progress:
                         progress(done, total)
                 entries.sort(key=lambda entry: int(entry["number"]))
-                lines = (f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries)
+                lines = (f"{dump_json(entry)}\n" for entry in entries)
                 write_atomically(_index(folder, split), "".join(lines).encode())
                 written += len(entries)
         except BaseException as error:
@@ -205,7 +206,7 @@ def _claim(folder: Path, settings: dict[str, Any], named: Mapping[str, list[_Cli
     if len({_file_name(split) for split in splits}) < len(splits):
         raise MovinetError(f"the splits {', '.join(splits)} cannot be told apart by file names; rename them")
     record = {"format": _FORMAT, **settings, "splits": splits}
-    write_atomically(path, json.dumps(record, ensure_ascii=False, indent=1).encode())
+    write_json(path, record)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -241,6 +242,8 @@ def _prepare(clip: _Clip, short_side: int | None, folder_fps: float | None, scra
             path = scratch / f"{clip.number}.mp4"
             shrink_video(video, path, short_side, folder_fps)
             start, end = 0.0, None
+        elif short_side is None:
+            probe(path)
         file, offset, size = _bytes_of(path)
     except (VideoError, FFmpegError, OSError) as error:
         logger.warning("left out: %s", error)
@@ -263,7 +266,7 @@ def _write_shard(path: Path, pieces: Iterable[_Piece | None]) -> None:
             for piece in pieces:
                 if piece is None:
                     continue
-                details = json.dumps(piece.details, ensure_ascii=False).encode()
+                details = dump_json(piece.details).encode()
                 _add(tar, f"{piece.number:08d}.json", len(details), BytesIO(details))
                 with piece.file.open("rb") as data:
                     data.seek(piece.offset)

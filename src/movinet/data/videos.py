@@ -1,6 +1,7 @@
 """Labelled videos, by split."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, compress
@@ -41,7 +42,7 @@ class Video:
     @property
     def source(self) -> str:
         """The file it is a stretch of: stretches that share it should be trained on together, or not at all."""
-        return self.path.name if isinstance(self.path, Member) else os.path.abspath(self.path)
+        return self.path.name if isinstance(self.path, Member) else os.path.realpath(self.path)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def gather(
     Raises:
         MovinetError: no rows, videos that are not there, or the same stretch of a video twice in a split.
     """
-    rows = list(rows)
+    rows = [replace(row, video=replace(row.video, labels=tuple(map(_spelt, row.video.labels)))) for row in rows]
     if not rows:
         raise MovinetError(f"{source}: lists no videos")
     exists = [row.video.path.exists() for row in rows]  # asked once: a disk on the network takes its time
@@ -126,13 +127,26 @@ def gather(
             "correct the list, say where the videos are (--videos), or leave out what is missing (--skip-missing)"
         )
     _refuse_duplicates(source, there)
-    classes = tuple(sorted({*labels, *chain.from_iterable(row.video.labels for row in rows)}))
+    classes = tuple(sorted({*map(_spelt, labels), *chain.from_iterable(row.video.labels for row in rows)}))
     multi_label = multi_label or any(len(row.video.labels) != 1 for row in rows)
     splits: dict[str, list[Video]] = {}
     for row in there:
         splits.setdefault(row.split, []).append(row.video)
     sets = {name: VideoSet(tuple(videos), classes, multi_label) for name, videos in _in_order(splits)}
     return Listing(kind, sets, missing)
+
+
+def _spelt(label: str) -> str:
+    """A label as everybody writes it: systems store é in two ways.
+
+    Raises:
+        MovinetError: it cannot be written.
+    """
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        raise MovinetError(f"the class {label!r} has a name that is not UTF-8; rename it") from None
+    return unicodedata.normalize("NFC", label)
 
 
 def join(listings: Mapping[str, Listing]) -> Listing:

@@ -191,7 +191,7 @@ class _NarrowBatchNorm(torch.autograd.Function):
         def wide(values: Tensor) -> Tensor:  # (C,) as often as a row has pixels
             return values.repeat(pixels)
 
-        values, gradients = (rows(of).view(count // pixels, -1) for of in (x, gradient))
+        values, gradients = (rows(of).reshape(count // pixels, -1) for of in (x, gradient))
         statistics = None, None, wide(mean), wide(rstd), True, ctx.eps, [False, True, True]
         _, *sums = _batch_norm_backward(gradients, values, wide(gamma), *statistics)
         grad_gamma, grad_beta = (part.view(pixels, -1).sum(0) for part in sums)

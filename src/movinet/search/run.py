@@ -33,7 +33,7 @@ from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.logs import RunLog, read_log
 from movinet.train.recipe import dump_recipe
-from movinet.train.run import alone, new_folder
+from movinet.train.run import alone
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
 from movinet.train.signals import graceful_stop
 from movinet.weights.info import default_transform
@@ -135,23 +135,24 @@ def search(
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
     """
     recipe, template = prepared.recipe, prepared.template
-    checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
-    if fabric.is_global_zero and not resume:
-        new_folder(folder)
-        write_atomically(folder / RECIPE, dump_search(recipe).encode())
-    judge = _judge(prepared, folder, fabric, progress)
-    judge.random(1, np.random.default_rng(recipe.training.seed))
-    torch.manual_seed(recipe.training.seed)
-    network = SuperNetwork(recipe.space, template, recipe.training.rezero)
-    run = Search(fabric, recipe, network, prepared.sets, judge, folder / CHECKPOINT, workers, checkpoint_seconds)
-    if checkpoint:
-        run.restore(checkpoint)
-    describe = partial(
-        describe_search, folder, recipe, prepared.sets, command=command, began=datetime.now().astimezone()
-    )
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            stack.enter_context(alone(folder))
+            stack.enter_context(alone(folder, new=not resume))
+            if not resume:
+                write_atomically(folder / RECIPE, dump_search(recipe).encode())
+        fabric.barrier()  # nobody reads before the folder is ours
+        checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
+        judge = _judge(prepared, folder, fabric, progress)
+        judge.random(1, np.random.default_rng(recipe.training.seed))
+        torch.manual_seed(recipe.training.seed)
+        network = SuperNetwork(recipe.space, template, recipe.training.rezero)
+        run = Search(fabric, recipe, network, prepared.sets, judge, folder / CHECKPOINT, workers, checkpoint_seconds)
+        if checkpoint:
+            run.restore(checkpoint)
+        describe = partial(
+            describe_search, folder, recipe, prepared.sets, command=command, began=datetime.now().astimezone()
+        )
+        if fabric.is_global_zero:
             describe()
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
@@ -161,12 +162,12 @@ def search(
             if fabric.is_global_zero:
                 describe(ended=datetime.now().astimezone())
             return Found(folder, False)
-    point = _chosen(run, judge)
-    spec, figures = _figures(run, judge, point, prepared)
-    if fabric.is_global_zero:
-        _write(folder, prepared, spec, figures)
-        describe(ended=datetime.now().astimezone(), figures=figures)
-    return Found(folder, True, spec, figures)
+        point = _chosen(run, judge)
+        spec, figures = _figures(run, judge, point, prepared)
+        if fabric.is_global_zero:
+            _write(folder, prepared, spec, figures)
+            describe(ended=datetime.now().astimezone(), figures=figures)
+        return Found(folder, True, spec, figures)
 
 
 class Keeper:

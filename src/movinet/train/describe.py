@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from movinet import __version__
-from movinet.data.dataset import LabelledClips
-from movinet.files import write_atomically
+from movinet.data.dataset import ClipDataset, LabelledClips
+from movinet.files import write_atomically, write_json
 from movinet.train.sets import Sets
 
 README, SESSIONS = "README.md", "sessions.json"
 _FILES = {
-    "model.safetensors": "the best network so far with its transform, labels, scores and recipe: all that is needed",
+    "model.safetensors": "the best network, with its transform, labels, scores and recipe: all that is needed",
     "metrics.json": "scores of that network, by class where there was a test",
     "recipe.yaml": "what was done; `movinet train` takes it",
     "network.yaml": "the network, which was not of the zoo",
@@ -104,7 +104,7 @@ def write_readme(
             "machine": _machine(),
         }
     )
-    write_atomically(folder / SESSIONS, (json.dumps(sessions, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(folder / SESSIONS, sessions)
     there = [(f"[{name}]({name})", what) for name, what in files.items() if (folder / name).exists()]
     paragraphs = [
         f"# {folder.resolve().name}",
@@ -117,7 +117,7 @@ def write_readme(
         _table(("began", "lasted", "command", "with", "on"), map(_session, sessions)),
     ]
     text = "\n\n".join(paragraphs)
-    write_atomically(folder / README, f"{text}\n".encode())
+    write_atomically(folder / README, f"{text}\n".encode(errors="surrogateescape"))
 
 
 def _going_on(folder: Path, finished: bool) -> list[str]:
@@ -154,8 +154,20 @@ def _clips(sets: Sets) -> list[str]:
     else:
         each = [sorted(count[label] for label in classes) for count in counts.values()]
         rows.append((f"each of {len(classes)} classes", *(f"{count[0]} to {count[-1]}" for count in each)))
-    note = ["A clip may show any number of classes."] if sets.train.multi_label else []
-    return [*note, _table(("class", *there), rows)]
+    notes = ["A clip may show any number of classes."] if sets.train.multi_label else []
+    notes += [
+        f"Of those for {name} could not be read, and were left out: {', '.join(files)}."
+        for name, part in there.items()
+        if (files := [f"`{file}`" for file in _broken(part)])
+    ]
+    return [*notes, _table(("class", *there), rows)]
+
+
+def _broken(clips: LabelledClips) -> list[str]:
+    """Files that could not be read so far."""
+    if not isinstance(clips, ClipDataset):
+        return []
+    return [str(video.path) for video, broken in zip(clips.videos, clips.broken.tolist(), strict=True) if broken]
 
 
 def _count(clips: LabelledClips) -> Counter[str]:

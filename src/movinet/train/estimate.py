@@ -81,8 +81,10 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
         MovinetError: The processes cannot share a batch, or the warm-up is longer than the training.
     """
     batch = min(recipe.batch_size, examples) // processes * processes
-    if not batch:
-        raise MovinetError(f"{processes} processes cannot share {examples} clips in batches of {recipe.batch_size}")
+    if not batch or (recipe.batch_size % processes and examples >= recipe.batch_size):
+        raise MovinetError(
+            f"{processes} processes cannot share {examples} clips in batches of {recipe.batch_size} evenly"
+        )
     steps_per_epoch = examples // batch
     steps = recipe.epochs * steps_per_epoch
     warmup = round(recipe.warmup_epochs * steps_per_epoch)

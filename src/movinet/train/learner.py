@@ -34,7 +34,8 @@ class Learner(nn.Module):
         super().__init__()
         self.model, self.loss = model, loss
         counts = Counter(chain.from_iterable(data.labels_of(index) for index in range(len(data))))
-        weights = class_weights(loss.class_weights, data.classes, [counts[label] for label in data.classes])
+        each = [counts[label] for label in data.classes]
+        weights = class_weights(loss.class_weights, data.classes, each, data.multi_label)
         self.register_buffer("class_weights", weights, persistent=False)
         self.classify = binary_cross_entropy if data.multi_label else cross_entropy
         self.readers = PointReader(model, loss.tracking.layers, data.transform.size) if loss.tracking else None

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from movinet.data.dataset import EpochOrder, Example, load_batches
+from movinet.data.dataset import EpochOrder, Example, WorkerLost, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -24,7 +24,7 @@ from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, se
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
-from movinet.train.signals import Stop
+from movinet.train.signals import Stop, Stopped
 from movinet.train.validation import Answers, answer_clips, main_score
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ class Training:
         ranks = fabric.world_size
         # A set smaller than a batch is one batch.
         self.batch_size = min(recipe.batch_size, len(sets.train)) // ranks * ranks
-        if not self.batch_size:
+        uneven = recipe.batch_size % ranks and len(sets.train) >= recipe.batch_size
+        if uneven or not self.batch_size:
             raise MovinetError(
-                f"{ranks} processes cannot share {len(sets.train)} clips in batches of {recipe.batch_size}"
+                f"{ranks} processes cannot share {len(sets.train)} clips in batches of {recipe.batch_size} evenly"
             )
         self.steps_per_epoch = len(sets.train) // self.batch_size
         self.steps = recipe.epochs * self.steps_per_epoch
@@ -142,7 +143,7 @@ class Training:
         """Train to the end; False if asked to stop before. The state is in the checkpoint either way.
 
         Args:
-            stop: Asked after every update.
+            stop: Asked after every update and between batches of validation.
             observers: Called in turn, in the first process only.
 
         Raises:
@@ -160,9 +161,13 @@ class Training:
         loader = load_batches(self.sets.train, order, share, self.workers, drop_last=True)
         while not self.finished:
             order.set_epoch(self.place.epoch, self.place.batch * share)
-            if not self._train_epoch(loader, stop):
+            try:
+                goes_on = self._train_epoch(loader, stop) and self._end_epoch(stop)
+            except WorkerLost:
+                self.save()  # between two updates, so nothing is lost
+                raise
+            if not goes_on:
                 return False
-            self._end_epoch()
         return True
 
     @property
@@ -212,28 +217,35 @@ class Training:
             self.average.update(self.model)
         return outcome, float(norm)
 
-    def _end_epoch(self) -> None:
-        """Validate, tell the observers, remember the best, save."""
-        place = self.place
-        mean = place.loss_sum / self.steps_per_epoch
-        place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
-        row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
-        with self.average.applied(self.model) if self.average is not None else nullcontext():
-            answers, scores = None, {}
-            if self.sets.validation is not None:
-                answers = answer_clips(self.fabric, self.model, self.sets.validation, self.batch_size, self.workers)
-                scores = {f"validation_{name}": value for name, value in answers.scores().items()}
-                self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
-            score = (main_score(answers.scores()), -scores["validation_loss"]) if answers else None
-            better = score is None or place.best is None or score > place.best
-            if better:
-                # A score that is no number, say of a set without positives, is worse than any.
-                place.best, place.best_epoch = None if score is None or math.isnan(score[0]) else score, place.epoch
-            for observer in self.observers:
+    def _end_epoch(self, stop: Stop) -> bool:
+        """Validate, tell the observers, remember the best, save; False if asked to stop before the answers are there,
+        which the run then goes on with."""
+        place, validation = self.place, self.sets.validation
+        share = self.batch_size // self.fabric.world_size
+        try:
+            with self.average.applied(self.model) if self.average is not None else nullcontext():
+                answers, scores = None, {}
+                if validation is not None:
+                    answers = answer_clips(self.fabric, self.model, validation, share, self.workers, stop)
+                    scores = {f"validation_{name}": value for name, value in answers.scores().items()}
+                    self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
+                mean = place.loss_sum / self.steps_per_epoch
+                place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
+                row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
+                score = (main_score(answers.scores()), -scores["validation_loss"]) if answers else None
+                better = score is None or place.best is None or score > place.best
                 if better:
-                    observer.best(self.model, row | scores)
-                observer.epoch(row | scores, answers)
+                    # A score that is no number, say of a set without positives, is worse than any.
+                    place.best, place.best_epoch = None if score is None or math.isnan(score[0]) else score, place.epoch
+                for observer in self.observers:
+                    if better:
+                        observer.best(self.model, row | scores)
+                    observer.epoch(row | scores, answers)
+        except Stopped:
+            self.save()
+            return False
         self.save()
+        return True
 
     def save(self) -> None:
         """Write the checkpoint.

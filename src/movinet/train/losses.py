@@ -63,7 +63,10 @@ def class_shares(targets: Tensor, classes: int) -> Tensor:
 
 
 def class_weights(
-    wanted: Literal["even", "balanced"] | Mapping[str, float], classes: Sequence[str], counts: Sequence[int]
+    wanted: Literal["even", "balanced"] | Mapping[str, float],
+    classes: Sequence[str],
+    counts: Sequence[int],
+    multi_label: bool = False,
 ) -> Tensor | None:
     """The weight of each class, with a mean of 1 over the examples, so that the scale of the loss stays.
 
@@ -72,6 +75,7 @@ def class_weights(
             those not named.
         classes: Their names.
         counts: Examples of each. A balanced class without any has weight 1.
+        multi_label: Every clip counts for every class, so that balanced they are by themselves.
 
     Returns:
         (classes,) float32; None for `even`.
@@ -79,7 +83,7 @@ def class_weights(
     Raises:
         MovinetError: An unknown name, a weight that is none, or no example that weighs anything.
     """
-    if wanted == "even":
+    if wanted == "even" or (wanted == "balanced" and multi_label):
         return None
     examples = torch.tensor(counts, dtype=torch.float64)
     if wanted == "balanced":

@@ -186,9 +186,9 @@ def train_mode(model: nn.Module, frozen: Sequence[str] = (), *, keep_statistics:
     """
     model.train()
     if keep_statistics:
-        for part in model.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.eval()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
     for part in frozen:
         _part(model, part).eval()
 

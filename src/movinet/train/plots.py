@@ -129,8 +129,17 @@ def _mark_best(axes: "Axes", log: Log, name: str, colour: str) -> None:
     best = int(np.nanargmax(values))
     step, value = log.epochs["step"][best], values[best]
     axes.plot([step], [value], marker="o", markersize=7, color="none", markeredgecolor=colour, markeredgewidth=1.5)
+    low, high = axes.get_ylim()
+    below = value > low + 0.85 * (high - low)  # no room above
     axes.annotate(
-        percent(value, 1), (step, value), (0, 7), textcoords="offset points", ha="center", color=colour, fontsize=9
+        percent(value, 1),
+        (step, value),
+        (0, -7 if below else 7),
+        textcoords="offset points",
+        ha="center",
+        va="top" if below else "bottom",
+        color=colour,
+        fontsize=9,
     )
 
 

@@ -79,6 +79,8 @@ class Clips:
     def __post_init__(self) -> None:
         _require(self.frames is None or self.frames >= 1, f"clips.frames is {self.frames}; it must be at least 1")
         _require(0 < self.jitter[0] <= self.jitter[1] < inf, f"clips.jitter is {self.jitter}; want a range above 0")
+        spread_alone = not self.spread or (self.jitter == (1.0, 1.0) and not self.loop)
+        _require(spread_alone, "clips: spread over the whole video, a clip has no jitter and does not loop")
         short = self.resize_short
         _require(short is None or short >= 1, f"clips.resize_short is {short}; it must be at least 1")
 
@@ -260,6 +262,8 @@ class Recipe:
         _require(
             self.network is not None or self.start is not None, "want a `network`, weights to `start` from, or both"
         )
+        whole = self.strategy == "clip" and (self.reach > 1 or self.answers == "last")
+        _require(not whole, "`reach` and `answers` are of sub-clips: they need the strategy recurrent")
         _require(self.warmup_epochs <= self.epochs, "the warm-up is longer than the training")
         _require(0 <= self.final_rate <= 1, f"final_rate is {self.final_rate}; it must lie in [0, 1]")
         _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
@@ -276,6 +280,8 @@ class Recipe:
         if isinstance(data, Videos):
             _require(0 <= data.held_out < 1, f"data.held_out is {data.held_out}; it must lie in [0, 1)")
         if isinstance(data, Gestures):
+            rendered = self.augmentation == Augmentation() and self.clips == Clips(resize_short=self.clips.resize_short)
+            _require(rendered, "synthetic gestures take neither `clips` nor `augmentation`: `data` says what they are")
             some = data.frames != () and min(data.clips, *data.frames) >= 1
             _require(some, "data: want clips and frames, at least 1 each")
             _require(min(data.validation, data.test) >= 0, "data: there cannot be fewer than 0 clips")
@@ -289,10 +295,14 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     import yaml
 
+    if Path(path).is_dir():
+        raise MovinetError(f"{path}: cannot read the recipe: it is a folder; to go on with a run: --resume {path}")
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MovinetError(f"{path}: cannot read the recipe: {error}") from error
+    except OSError as error:
+        raise MovinetError(f"{path}: cannot read the recipe: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise MovinetError(f"{path}: cannot read the recipe: not a text") from error
     except yaml.YAMLError as error:
         raise MovinetError(f"{path}: not YAML: {error}") from error
     try:

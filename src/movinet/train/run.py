@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import torch
 
 from movinet.arch.serialize import dump_spec, find_spec
 from movinet.errors import MovinetError
-from movinet.files import write_atomically
+from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import load_checkpoint
@@ -27,10 +27,10 @@ from movinet.train.optimizer import freeze
 from movinet.train.plots import confusion_matrix, learning_curves
 from movinet.train.recipe import Recipe, Videos, dump_recipe, read_recipe, recipe_to_dict
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
-from movinet.train.signals import graceful_stop
+from movinet.train.signals import Stop, Stopped, graceful_stop
 from movinet.train.splits import Splits
 from movinet.train.starting import Start, starting_network
-from movinet.train.validation import Answers, answer_streams
+from movinet.train.validation import Answers, answer_clips
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import load_weights
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 NETWORK = "network.yaml"
 RECIPE, CHECKPOINT, MODEL, METRICS = "recipe.yaml", "checkpoint.safetensors", "model.safetensors", "metrics.json"
+_LOCK = ".lock"
 _NO_SHARES = ("loss", "epoch")
 
 
@@ -127,32 +128,39 @@ def train(
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
     """
-    checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
     describe = partial(
         describe_run,
         folder,
-        network=prepared.start.info.name,
+        network=_in_words(prepared),
         sets=prepared.sets,
         command=command,
         began=datetime.now().astimezone(),
     )
     path = folder / CHECKPOINT
     training = Training(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
-    if checkpoint:
-        training.restore(checkpoint)
-    if fabric.is_global_zero:
-        _make_folder(folder, prepared.recipe, resume)
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            stack.enter_context(alone(folder))
+            stack.enter_context(alone(folder, new=not resume))
+            if not resume:
+                _begin(folder, prepared.recipe)
+        fabric.barrier()  # nobody reads before the folder is ours
+        checkpoint = load_checkpoint(path) if resume and path.exists() else None
+        if checkpoint:
+            training.restore(checkpoint)
+        if fabric.is_global_zero:
             describe()
         stop = stack.enter_context(graceful_stop())
         if fabric.is_global_zero:
             keeper = Keeper(folder, prepared, checkpoint.progress["step"] if checkpoint else None)
             watchers = (stack.enter_context(closing(keeper)), *watchers)
         finished = training.run(stop, watchers)
-    fabric.barrier()  # the first process has written what all read now
-    scores = _finish(folder, fabric, prepared, workers) if finished else {}
+        fabric.barrier()  # the first process has written what all read now
+        scores: dict[str, float] = {}
+        if finished:
+            try:
+                scores = _finish(folder, fabric, prepared, workers, stop)
+            except Stopped:
+                finished = False
     if fabric.is_global_zero:
         describe(ended=datetime.now().astimezone(), finished=finished, scores=scores)
     return Result(folder, finished, scores)
@@ -189,15 +197,22 @@ class Keeper:
             _draw_confusion(answers, self.folder / "confusion.png")
 
 
-def _make_folder(folder: Path, recipe: Recipe, resume: bool) -> None:
-    if not resume:
-        new_folder(folder)
-        if recipe.network is not None and Path(recipe.network).suffix in (".yaml", ".yml"):
-            write_atomically(folder / NETWORK, dump_spec(find_spec(recipe.network)).encode())
-        write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+def _in_words(prepared: Prepared) -> str:
+    """What is trained."""
+    info, start = prepared.start.info, prepared.recipe.start
+    (height, width), fps = info.transform.size, info.transform.fps
+    name = f"{info.name} from {Path(start).name}" if start else info.name
+    return f"{name}, {height}×{width} pixels, {fps:g} frames a second"
 
 
-def new_folder(folder: Path) -> None:
+def _begin(folder: Path, recipe: Recipe) -> None:
+    """Write down in a new folder what is to be done."""
+    if recipe.network is not None and Path(recipe.network).suffix in (".yaml", ".yml"):
+        write_atomically(folder / NETWORK, dump_spec(find_spec(recipe.network)).encode())
+    write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
+
+
+def _make_folder(folder: Path) -> None:
     """Make a run's folder.
 
     Raises:
@@ -226,25 +241,43 @@ def _without_folders(recipe: Recipe) -> Recipe:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps a second run out of a folder, where the system knows locks; they go with their process, however it ends."""
+def alone(folder: Path, new: bool) -> Iterator[None]:
+    """Keeps a second run out of a folder, where the system knows locks; they go with their process, however it ends.
+
+    Args:
+        folder: A run's.
+        new: Make it.
+
+    Raises:
+        MovinetError: Another process has it; or it should be new, and holds a run already or other things, or cannot be
+            made.
+    """
+    if new:
+        _make_folder(folder)
     try:
         import fcntl
+
+        file = (folder / _LOCK).open("a")
     except ImportError:
         yield
         return
-    with (folder / RECIPE).open("r+") as file:
+    except OSError as error:
+        raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
+    with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by data workers
         except (BlockingIOError, PermissionError) as error:
             raise MovinetError(f"{folder}: another process is training in this folder") from error
         except OSError:
             pass  # a file system without locks
+        if new:
+            _make_folder(folder)  # another may have begun and ended there since
         yield
 
 
 def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
     """The file that `classify`, `watch` and exports take, with what is known of it so far."""
+    scores = {name: value for name, value in scores.items() if isfinite(value)}
     percent = {name.replace("_", " "): round(100 * v, 2) for name, v in scores.items() if not name.endswith(_NO_SHARES)}
     training = {
         "recipe": recipe_to_dict(_without_folders(recipe)),
@@ -254,14 +287,14 @@ def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores:
     save_weights(path, model.state_dict(), replace(info, accuracy=percent, training=training))
 
 
-def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int) -> dict[str, float]:
-    """Stream the test videos through the network that is kept, and write down how good it is."""
+def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int, stop: Stop) -> dict[str, float]:
+    """Stream the test videos, one by one, through the network that is kept, and write down how good it is."""
     loaded = load_weights(folder / MODEL)
     assert isinstance(loaded.model, MoViNet)
     scores = dict(loaded.info.training["scores"])
     found: dict[str, Any] = {"scores": scores}
     if prepared.sets.test is not None:
-        answers = answer_streams(fabric, loaded.model.to(fabric.device), prepared.sets.test, workers)
+        answers = answer_clips(fabric, loaded.model.to(fabric.device), prepared.sets.test, 1, workers, stop)
         scores |= {f"test_{name}": value for name, value in answers.scores().items()}
         found["test"] = _by_class(answers)
         if fabric.is_global_zero:
@@ -269,7 +302,7 @@ def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int) ->
             _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
-        write_atomically(folder / METRICS, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())
+        write_json(folder / METRICS, found)
     return scores
 
 

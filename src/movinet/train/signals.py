@@ -1,12 +1,14 @@
 """Being asked to stop, between two steps instead of in the middle of one."""
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+_ANSWER = b"\nstopping as soon as this update is done; Ctrl-C again stops at once\n"
 _IMPATIENT = 1.0  # seconds; launchers repeat the one Ctrl-C of a terminal to their processes, within less
 
 
@@ -18,6 +20,7 @@ class Stop:
     """
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self.signal: signal.Signals | None = None
         self._interrupted: float | None = None
 
@@ -32,7 +35,14 @@ class Stop:
             now = time.monotonic()
             if self._interrupted is not None and now - self._interrupted > _IMPATIENT:
                 raise KeyboardInterrupt
+            if self._interrupted is None and os.getpid() == self._process:  # not in data workers
+                with suppress(OSError):
+                    os.write(2, _ANSWER)
             self._interrupted = self._interrupted or now
+
+
+class Stopped(Exception):
+    """Work was left off, since somebody asked to stop."""
 
 
 @contextmanager

@@ -36,8 +36,9 @@ def fine_tuning(
     """How weights are taught other classes by few clips.
 
     What lies deep in the network is kept more than what lies near the classifier: every layer learns more slowly than
-    the one above, the stem at a twentieth of the head's rate, however many layers there are. Pictures are changed
-    mildly, and not mirrored, since labels may have a direction.
+    the one above, the stem at a twentieth of the head's rate, however many layers there are. Batch norms keep the
+    statistics of many clips, which few cannot better. Pictures are changed mildly, and not mirrored, since labels may
+    have a direction.
 
     Args:
         start: Weights, a name or a file.
@@ -73,6 +74,7 @@ def fine_tuning(
         warmup_epochs=min(1.0, epochs / 5),
         layer_decay=round(_STEM_RATE ** (1 / (layers + 1)), 3),
         freeze=tuple(freeze),
+        statistics="kept",
         loss=Loss(label_smoothing=0.1, class_weights="balanced"),
         average=0.99,
         patience=8,

@@ -1,8 +1,9 @@
 """Which of the labelled videos are trained on, looked at after every epoch, and streamed at the end."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def choose_splits(listing: Listing, data: Videos, seed: int = 0) -> Splits:
         train = replace(train, videos=tuple(v for v, out in zip(train.videos, held_out, strict=True) if not out))
         warnings += _not_held_out(train, validation)
         validation = validation if validation.videos else None
+    warnings += _shared({"training": train, "validation": validation, "test": test})
     trained = {label for video in train.videos for label in video.labels}
     if not trained:
         raise MovinetError("no video to train on has a label")
@@ -115,6 +117,14 @@ def _hold_out(videos: Sequence[Video], share: float, seed: int) -> list[bool]:
             for index in groups[place]:
                 held_out[index] = True
     return held_out
+
+
+def _shared(parts: Mapping[str, VideoSet | None]) -> Iterable[str]:
+    """Files in more than one part: what is said of one tells nothing of the other."""
+    files = {use: {video.source for video in part.videos} for use, part in parts.items() if part}
+    for (one, first), (other, second) in combinations(files.items(), 2):
+        if both := sorted(first & second):
+            yield f"{len(both)} files are for {one} and for {other}, whose scores flatter then: {both[0]}, …"
 
 
 def _labels(video: Video) -> Iterable[str]:

@@ -15,6 +15,7 @@ from movinet.data.dataset import LabelledClips, Pick, load_batches
 from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
 from movinet.nn.movinet import MoViNet
 from movinet.train.losses import binary_cross_entropy, cross_entropy
+from movinet.train.signals import Stop, Stopped
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -69,14 +70,46 @@ def main_score(scores: dict[str, float]) -> float:
     return scores["top1"] if "top1" in scores else scores["map"]
 
 
-def answer_clips(fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int = 0) -> Answers:
-    """Every clip of a set, whole, in batches shared out over the processes; all of them get all answers."""
-    return _gather(fabric, model, data, batch_size, workers, _whole)
+def answer_clips(
+    fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int = 0, stop: Stop | None = None
+) -> Answers:
+    """What the network says of every clip of a set. A stream network takes them in steps of some frames, so that memory
+    grows with their length by their 8-bit pixels alone.
 
+    Args:
+        fabric: Device and processes, which share the clips; all of them get all answers.
+        model: The network.
+        data: The set.
+        batch_size: Of each process.
+        workers: Processes that prepare clips, for each process.
+        stop: Asked after every batch.
 
-def answer_streams(fabric: "Fabric", model: MoViNet, data: LabelledClips, workers: int = 0) -> Answers:
-    """Every video of a set, one by one, a stream network in steps of some frames: memory does not grow with length."""
-    return _gather(fabric, model, data, 1, workers, _streamed if model.spec.causal else _whole)
+    Raises:
+        Stopped: One of the processes was asked to stop.
+    """
+    was_training = model.training
+    model.eval()
+    answer = _streamed if model.spec.causal else _whole
+    found = []
+    share = _Share(len(data), fabric.global_rank, fabric.world_size)
+    with torch.inference_mode():
+        for batch in load_batches(data, share, batch_size, min(workers, len(share))):
+            if stop is not None and stop.requested:
+                break
+            with fabric.autocast():
+                said = answer(model, data, batch.clip.to(fabric.device, non_blocking=True))
+            found.append((said.float().cpu().numpy(), batch.target.numpy(), np.asarray(batch.video)))
+    model.train(was_training)
+    parts = [(found, stop is not None and stop.requested)]
+    if fabric.world_size > 1:
+        parts *= fabric.world_size
+        dist.all_gather_object(parts, parts[0])
+    if any(stopped for _, stopped in parts):
+        raise Stopped
+    columns = zip(*(answer for part, _ in parts for answer in part), strict=True)
+    logits, targets, videos = (np.concatenate(column) for column in columns)
+    _, kept = np.unique(videos, return_index=True)  # one that stood in for a broken one counts once
+    return Answers(logits[kept], targets[kept], videos[kept], data.classes)
 
 
 class _Share(Sampler[Pick]):
@@ -90,29 +123,6 @@ class _Share(Sampler[Pick]):
 
     def __len__(self) -> int:
         return len(self.indices)
-
-
-@torch.inference_mode()
-def _gather(
-    fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int, answer: Any
-) -> Answers:
-    was_training = model.training
-    model.eval()
-    found = []
-    share = _Share(len(data), fabric.global_rank, fabric.world_size)
-    for batch in load_batches(data, share, batch_size, min(workers, len(share))):
-        with fabric.autocast():
-            logits = answer(model, data, batch.clip.to(fabric.device, non_blocking=True))
-        found.append((logits.float().cpu().numpy(), batch.target.numpy(), np.asarray(batch.video)))
-    model.train(was_training)
-    parts = [found]
-    if fabric.world_size > 1:
-        parts = [[] for _ in range(fabric.world_size)]
-        dist.all_gather_object(parts, found)
-    columns = zip(*(answer for part in parts for answer in part), strict=True)
-    logits, targets, videos = (np.concatenate(column) for column in columns)
-    _, kept = np.unique(videos, return_index=True)  # one that stood in for a broken one counts once
-    return Answers(logits[kept], targets[kept], videos[kept], data.classes)
 
 
 def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:

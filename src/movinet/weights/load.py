@@ -21,6 +21,8 @@ from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
 from movinet.weights.tflite import extract_movinet, read_tflite
 
+_OF_A_RUN = "model.safetensors"
+
 StateDict = dict[str, Tensor]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
 
@@ -47,9 +49,9 @@ def load_weights(
     A string that is a name of `movinet models` means those weights; any other string, and every `Path`, is a file.
 
     Args:
-        source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors, an official
-            TensorFlow checkpoint (`.tar.gz`, folder, prefix or `.index`), the official int8 stream `.tflite`, or a
-            state dict of MoViNet-pytorch.
+        source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
+            folder of the run they come from), an official TensorFlow checkpoint (`.tar.gz`, folder, prefix or
+            `.index`), the official int8 stream `.tflite`, or a state dict of MoViNet-pytorch.
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
@@ -117,6 +119,8 @@ def read_any(
     Raises:
         WeightsError: the file is missing, damaged or of no known kind.
     """
+    if (path / _OF_A_RUN).is_file():
+        path /= _OF_A_RUN
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
         state, info = read_weights(path)
