@@ -2,8 +2,9 @@
 
     python benchmarks/recurrent_accuracy.py recipes/gestures.yaml --out runs/recurrent --test 2000 --jobs 2
 
-The recipe must be one of synthetic gestures. Ways: whole clips, and sub-clips with gradients that reach back through
-so many of them. All networks are streamed over the same fresh clips; printed are their top-1 and the differences from
+The recipe must be one of synthetic gestures. Ways: `clip`, whole clips; `reach N`, sub-clips with gradients that reach
+back through N of them; and from trained weights (--start) `kept`, whole clips with the statistics of the weights, as
+`movinet finetune` does, and `last`, the same in sub-clips that the last answers for. All networks are streamed over the same fresh clips; printed are their top-1 and the differences from
 whole clips with their intervals. Runs that are there already are not repeated.
 """
 
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sub-clip", type=int, default=8)
     parser.add_argument(
-        "--reach", type=int, nargs="+", default=[1, 4], help="sub-clips that gradients reach back through"
+        "--reach", type=int, nargs="*", default=[1, 4], help="sub-clips that gradients reach back through"
     )
     parser.add_argument("--test", type=int, default=2000, help="fresh clips")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
@@ -78,6 +79,10 @@ def main() -> None:
         recipe = replace(recipe, start=args.start, network=None, options={}, rezero=0.0)
     ways = {"clip": recipe}
     ways |= {f"reach {n}": replace(recipe, strategy="recurrent", reach=n) for n in args.reach}
+    if args.start:
+        kept = replace(recipe, statistics="kept")
+        all_of_them = -(-max(recipe.data.frames) // recipe.sub_clip)
+        ways |= {"kept": kept, "last": replace(kept, strategy="recurrent", reach=all_of_them, answers="last")}
     folders = {name: args.out / name.replace(" ", "_") for name in ways}
     with ThreadPoolExecutor(args.jobs) as pool:
         for done in [pool.submit(run, way, folders[name], args.workers) for name, way in ways.items()]:
@@ -86,10 +91,12 @@ def main() -> None:
     for name, right in found.items():
         low, high = wilson_interval(int(right.sum()), len(right))
         print(f"{name:10} top-1 {right.mean():.1%} of {len(right)} clips (95 %: {low:.1%} to {high:.1%})")
-    for name in ways:
-        if name != "clip":
-            d = paired_bootstrap(found[name], found["clip"])
-            print(f"{name} - clip: {100 * d.mean:+.2f} points (95 %: {100 * d.low:+.2f} to {100 * d.high:+.2f})")
+    for name, other in [
+        *((name, "clip") for name in ways if name != "clip"),
+        *([("last", "kept")] if args.start else []),
+    ]:
+        d = paired_bootstrap(found[name], found[other])
+        print(f"{name} - {other}: {100 * d.mean:+.2f} points (95 %: {100 * d.low:+.2f} to {100 * d.high:+.2f})")
 
 
 if __name__ == "__main__":
