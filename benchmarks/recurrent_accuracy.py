@@ -4,8 +4,9 @@
 
 The recipe must be one of synthetic gestures. Ways: `clip`, whole clips; `reach N`, sub-clips with gradients that reach
 back through N of them; and from trained weights (--start) `kept`, whole clips with the statistics of the weights, as
-`movinet finetune` does, and `last`, the same in sub-clips that the last answers for. All networks are streamed over the same fresh clips; printed are their top-1 and the differences from
-whole clips with their intervals. Runs that are there already are not repeated.
+`movinet finetune` does, and `last`, the same in sub-clips that the last answers for. All networks are streamed over the
+same fresh clips; printed are their top-1 and the differences with their intervals. Runs that are there already are not
+repeated.
 """
 
 import argparse
@@ -66,6 +67,7 @@ def main() -> None:
     recipe = read_recipe(args.recipe)
     if not isinstance(recipe.data, Gestures):
         parser.error(f"{args.recipe} does not train on synthetic gestures")
+    longest = recipe.data.frames
     size = {"size": args.size} if args.size else {}
     recipe = replace(
         recipe,
@@ -81,7 +83,7 @@ def main() -> None:
     ways |= {f"reach {n}": replace(recipe, strategy="recurrent", reach=n) for n in args.reach}
     if args.start:
         kept = replace(recipe, statistics="kept")
-        all_of_them = -(-max(recipe.data.frames) // recipe.sub_clip)
+        all_of_them = -(-max(longest) // recipe.sub_clip)
         ways |= {"kept": kept, "last": replace(kept, strategy="recurrent", reach=all_of_them, answers="last")}
     folders = {name: args.out / name.replace(" ", "_") for name in ways}
     with ThreadPoolExecutor(args.jobs) as pool:
