@@ -105,7 +105,16 @@ def train(
         if (resume / METRICS).exists() and not dry_run:
             print_finished(resume, json)
             return 0
-        return _run(begun_recipe(resume), resume, machine, True, dry_run, checkpoint_minutes, offline, json)
+        return _run(
+            begun_recipe(resume),
+            resume,
+            machine,
+            resume=True,
+            dry_run=dry_run,
+            checkpoint_minutes=checkpoint_minutes,
+            offline=offline,
+            as_json=json,
+        )
     assert recipe is not None
     what = read_recipe(recipe)
     if arch is not None:
@@ -118,7 +127,16 @@ def train(
     numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
     folder = out_folder or Path("runs", recipe.stem)
-    return _run(what, folder, machine, False, dry_run, checkpoint_minutes, offline, json)
+    return _run(
+        what,
+        folder,
+        machine,
+        resume=False,
+        dry_run=dry_run,
+        checkpoint_minutes=checkpoint_minutes,
+        offline=offline,
+        as_json=json,
+    )
 
 
 @app.command(
@@ -223,13 +241,23 @@ def finetune(
         **{name: value for name, value in given.items() if value is not None},
     )
     folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
-    return _run(recipe, folder, machine, False, dry_run, checkpoint_minutes, offline, json)
+    return _run(
+        recipe,
+        folder,
+        machine,
+        resume=False,
+        dry_run=dry_run,
+        checkpoint_minutes=checkpoint_minutes,
+        offline=offline,
+        as_json=json,
+    )
 
 
 def _run(
     recipe: Recipe,
     folder: Path,
     machine: Machine,
+    *,
     resume: bool,
     dry_run: bool,
     checkpoint_minutes: float,

@@ -115,12 +115,18 @@ class _DepthwiseConvolution(torch.autograd.Function):
             grad_x = _backward(gradient, x, padded, ctx.stride, ctx.padding, [True, False, False])[0]
         if of_weight:
             first = tuple(at - pad for at, pad in zip(ctx.begin, ctx.padding, strict=True))
-            if padded.shape[3] > 2 * _WIDE or x.shape[3] <= _WIDE + 1 or padded.shape[2] > x.shape[2]:
-                grad_weight = _gradient_in_margin(gradient, x, ctx.kernel, ctx.stride, first)
-            else:
+            if _can_be_shifted(padded, x):
                 wide = _gradient_by_shifts(gradient, x, padded.shape, ctx.stride, ctx.padding)
                 grad_weight = wide[:, :, ctx.begin[0] :, ctx.begin[1] :]
+            else:
+                grad_weight = _gradient_in_margin(gradient, x, ctx.kernel, ctx.stride, first)
         return grad_x, grad_weight, channel_sums(gradient) if of_bias else None, None, None, None, None
+
+
+def _can_be_shifted(kernel: Tensor, x: Tensor) -> bool:
+    """Whether `_gradient_by_shifts` knows the kernel's width and gains by it: not where margins are most of what is
+    seen, nor where oneDNN is slow for the kernel's height."""
+    return _WIDE < kernel.shape[3] <= 2 * _WIDE and x.shape[3] > _WIDE + 1 and kernel.shape[2] <= x.shape[2]
 
 
 def _gradient_in_margin(
