@@ -116,7 +116,7 @@ def test_channels_that_differ_by_little_and_lie_far_from_zero(seed: int) -> None
 @settings(max_examples=60, deadline=None)
 def test_depthwise(channels: int, side: int, stride: int, size: tuple[int, int], seed: int) -> None:
     weight = torch.randn(channels, 1, side, side, generator=torch.Generator().manual_seed(seed))
-    assert_as_good(*answers(images(2, channels, size, seed), weight, stride, None, None, seed), floor=0.1)
+    assert_as_good(*answers(images(2, channels, size, seed), weight, stride, None, None, seed), floor=0.5)
 
 
 @given(st.sampled_from([1, 3]), st.sampled_from([1, 2]), SIZES, SEEDS)
