@@ -61,6 +61,7 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
         colour = COLOURS[n % len(COLOURS)] if len(runs) > 1 else INK
         rate.plot(*_thinned(log.steps, "rate"), color=colour, linewidth=1.5)
     _limit_loss(loss, runs.values())
+    score.set_ylim(top=min(score.get_ylim()[1], 1.03))  # shares
     score.yaxis.set_major_formatter(lambda value, _: percent(value))
     rate.set_ylim(bottom=0)
     rate.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
