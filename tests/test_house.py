@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import movinet
+
 ROOT = Path(__file__).parents[1] / "src" / "movinet"
 # From the ground up; a room may use rooms of lower floors and itself.
 FLOORS = [
@@ -61,9 +63,16 @@ def test_imports_point_down(path: Path) -> None:
         assert "torch" not in imports(path)
 
 
-def test_importing_movinet_brings_only_torch_along() -> None:
-    code = "import torch, sys; before = set(sys.modules); import movinet; print(*(set(sys.modules) - before))"
+def test_importing_movinet_brings_nothing_along() -> None:
+    """Not even torch, which takes a second."""
+    code = (
+        "import sys; before = set(sys.modules); import movinet, movinet.__main__; print(*(set(sys.modules) - before))"
+    )
     new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     roots = {name.partition(".")[0] for name in new}
     assert "movinet" in roots
-    assert not roots & {"av", "rich", "cyclopts", "yaml", "safetensors"}
+    assert not roots & {"av", "cyclopts", "numpy", "rich", "safetensors", "torch", "yaml"}
+
+
+def test_the_face_has_what_it_says() -> None:
+    assert {name for name in movinet.__all__ if getattr(movinet, name)} == set(movinet.__all__)

@@ -7,14 +7,15 @@ for prediction in recognizer.stream("clip.mp4"):
     print(prediction.time, prediction.top(3))
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from movinet.arch.zoo import network_names as list_models
 from movinet.errors import MovinetError
-from movinet.nn.ensemble import Ensemble
-from movinet.nn.movinet import MoViNet
 
 if TYPE_CHECKING:
+    from movinet.nn.ensemble import Ensemble
+    from movinet.nn.movinet import MoViNet
     from movinet.prediction import Prediction
     from movinet.recognizer import Recognizer
     from movinet.runtime.pool import StreamPool
@@ -35,7 +36,19 @@ __all__ = [
 ]
 
 
-def create_model(name: str, **options: Any) -> MoViNet | Ensemble:
+# Loaded when first used: torch alone takes a second.
+_HOMES = {
+    "Ensemble": "movinet.nn.ensemble",
+    "Loaded": "movinet.weights.load",
+    "MoViNet": "movinet.nn.movinet",
+    "Prediction": "movinet.prediction",
+    "Recognizer": "movinet.recognizer",
+    "StreamPool": "movinet.runtime.pool",
+    "load_weights": "movinet.weights.load",
+}
+
+
+def create_model(name: str, **options: Any) -> "MoViNet | Ensemble":
     """A network of the zoo with fresh weights.
 
     Args:
@@ -53,21 +66,6 @@ def create_model(name: str, **options: Any) -> MoViNet | Ensemble:
 
 
 def __getattr__(name: str) -> Any:
-    # Video decoding is loaded when first used: `import movinet` costs little more than torch itself.
-    if name == "Prediction":
-        from movinet import prediction
-
-        return prediction.Prediction
-    if name == "Recognizer":
-        from movinet import recognizer
-
-        return recognizer.Recognizer
-    if name == "StreamPool":
-        from movinet.runtime import pool
-
-        return pool.StreamPool
-    if name in ("Loaded", "load_weights"):
-        from movinet.weights import load
-
-        return getattr(load, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'movinet' has no attribute {name!r}")

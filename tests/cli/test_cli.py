@@ -222,3 +222,20 @@ def test_the_installed_program_runs() -> None:
     program = Path(sys.executable).with_name("movinet")
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == app.version
+
+
+def test_ctrl_c_before_the_command_line_is_there() -> None:
+    code = """
+import sys
+import movinet.__main__
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "movinet.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+movinet.__main__.run()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
