@@ -34,7 +34,7 @@ from movinet.train.validation import Answers, answer_clips
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import load_weights
-from movinet.weights.safetensors_file import save_weights
+from movinet.weights.safetensors_file import read_info, save_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,7 +54,7 @@ class Result:
     Attributes:
         folder: Of the run.
         finished: False if it was asked to stop before its end; `resume` goes on with it.
-        scores: Of the network that is kept: `validation_top1`, `test_top1` and so on, shares.
+        scores: Of the network that is kept, so far or for good: `validation_top1`, `test_top1` and so on, shares.
     """
 
     folder: Path
@@ -161,6 +161,8 @@ def train(
                 scores = _finish(folder, fabric, prepared, workers, stop)
             except Stopped:
                 finished = False
+    if not finished and (folder / MODEL).exists():
+        scores = dict(read_info(folder / MODEL).training["scores"])  # the best so far
     if fabric.is_global_zero:
         describe(ended=datetime.now().astimezone(), finished=finished, scores=scores)
     return Result(folder, finished, scores)
