@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, Literal
@@ -17,11 +18,12 @@ from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.train.estimate import estimate
+from movinet.train.folder import RECIPE
 from movinet.train.loop import Observer
 from movinet.train.processes import Precision, connect
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.run import CHECKPOINT, METRICS, RECIPE, begun_recipe, prepare
+from movinet.train.run import CHECKPOINT, METRICS, begun_recipe, prepare
 from movinet.train.run import train as run_training
 from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
@@ -97,6 +99,14 @@ def train(
     """
     if (recipe is None) == (resume is None):
         raise MovinetError("give a recipe, or a run to go on with (--resume FOLDER)")
+    carry_out = partial(
+        _run,
+        machine=machine,
+        dry_run=dry_run,
+        checkpoint_minutes=checkpoint_minutes,
+        offline=offline,
+        as_json=json,
+    )
     if resume is not None:
         changed: dict[str, object] = {"--arch": arch, "--data": data or None, "--videos": videos, "--out": out_folder}
         changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
@@ -105,16 +115,7 @@ def train(
         if (resume / METRICS).exists() and not dry_run:
             print_finished(resume, json)
             return 0
-        return _run(
-            begun_recipe(resume),
-            resume,
-            machine,
-            resume=True,
-            dry_run=dry_run,
-            checkpoint_minutes=checkpoint_minutes,
-            offline=offline,
-            as_json=json,
-        )
+        return carry_out(begun_recipe(resume), resume, resume=True)
     assert recipe is not None
     what = read_recipe(recipe)
     if arch is not None:
@@ -127,16 +128,7 @@ def train(
     numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
     folder = out_folder or Path("runs", recipe.stem)
-    return _run(
-        what,
-        folder,
-        machine,
-        resume=False,
-        dry_run=dry_run,
-        checkpoint_minutes=checkpoint_minutes,
-        offline=offline,
-        as_json=json,
-    )
+    return carry_out(what, folder)
 
 
 @app.command(
@@ -244,8 +236,7 @@ def finetune(
     return _run(
         recipe,
         folder,
-        machine,
-        resume=False,
+        machine=machine,
         dry_run=dry_run,
         checkpoint_minutes=checkpoint_minutes,
         offline=offline,
@@ -256,13 +247,13 @@ def finetune(
 def _run(
     recipe: Recipe,
     folder: Path,
-    machine: Machine,
     *,
-    resume: bool,
+    machine: Machine,
     dry_run: bool,
     checkpoint_minutes: float,
     offline: bool,
     as_json: bool,
+    resume: bool = False,
 ) -> int:
     """Prepare, then say what would be done or do it."""
     recipe = with_absolute_paths(recipe)

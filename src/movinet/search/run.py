@@ -31,9 +31,9 @@ from movinet.search.recipe import SearchRecipe, dump_search, read_search
 from movinet.search.space import Point
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
+from movinet.train.folder import alone
 from movinet.train.logs import RunLog, read_log
 from movinet.train.recipe import dump_recipe
-from movinet.train.run import alone
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
 from movinet.train.signals import graceful_stop
 from movinet.weights.info import default_transform

@@ -21,6 +21,7 @@ from movinet.metrics import binary_scores, per_class_recall
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.describe import describe_run
+from movinet.train.folder import RECIPE, alone
 from movinet.train.logs import RunLog, read_log
 from movinet.train.loop import Observer, Training
 from movinet.train.optimizer import freeze
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NETWORK = "network.yaml"
-RECIPE, CHECKPOINT, MODEL, METRICS = "recipe.yaml", "checkpoint.safetensors", "model.safetensors", "metrics.json"
-_LOCK = ".lock"
+CHECKPOINT, MODEL, METRICS = "checkpoint.safetensors", "model.safetensors", "metrics.json"
 _NO_SHARES = ("loss", "epoch")
 
 
@@ -214,25 +214,6 @@ def _begin(folder: Path, recipe: Recipe) -> None:
     write_atomically(folder / RECIPE, dump_recipe(recipe).encode())
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a run's folder.
-
-    Raises:
-        MovinetError: It holds a run already, or other things, or cannot be made.
-    """
-    if (folder / RECIPE).exists():
-        raise MovinetError(
-            f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another folder (--out)"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
-    if others:
-        raise MovinetError(f"{folder}: has other things in it ({min(others)}); a run wants a folder of its own (--out)")
-
-
 def _without_folders(recipe: Recipe) -> Recipe:
     """What others may see: names of files, and not where they lay."""
     data, network, start = recipe.data, recipe.network, recipe.start
@@ -240,41 +221,6 @@ def _without_folders(recipe: Recipe) -> Recipe:
         videos = None if data.videos is None else Path(data.videos).name
         data = replace(data, paths=tuple(Path(path).name for path in data.paths), videos=videos)
     return replace(recipe, data=data, network=network and Path(network).name, start=start and Path(start).name)
-
-
-@contextmanager
-def alone(folder: Path, new: bool) -> Iterator[None]:
-    """Keeps a second run out of a folder, where the system knows locks; they go with their process, however it ends.
-
-    Args:
-        folder: A run's.
-        new: Make it.
-
-    Raises:
-        MovinetError: Another process has it; or it should be new, and holds a run already or other things, or cannot be
-            made.
-    """
-    if new:
-        _make_folder(folder)
-    try:
-        import fcntl
-
-        file = (folder / _LOCK).open("a")
-    except ImportError:
-        yield
-        return
-    except OSError as error:
-        raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
-    with file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by data workers
-        except (BlockingIOError, PermissionError) as error:
-            raise MovinetError(f"{folder}: another process is training in this folder") from error
-        except OSError:
-            pass  # a file system without locks
-        if new:
-            _make_folder(folder)  # another may have begun and ended there since
-        yield
 
 
 def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
