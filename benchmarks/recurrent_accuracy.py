@@ -93,10 +93,8 @@ def main() -> None:
     for name, right in found.items():
         low, high = wilson_interval(int(right.sum()), len(right))
         print(f"{name:10} top-1 {right.mean():.1%} of {len(right)} clips (95 %: {low:.1%} to {high:.1%})")
-    for name, other in [
-        *((name, "clip") for name in ways if name != "clip"),
-        *([("last", "kept")] if args.start else []),
-    ]:
+    pairs = [(name, "clip") for name in ways if name != "clip"]
+    for name, other in pairs + ([("last", "kept")] if args.start else []):
         d = paired_bootstrap(found[name], found[other])
         print(f"{name} - {other}: {100 * d.mean:+.2f} points (95 %: {100 * d.low:+.2f} to {100 * d.high:+.2f})")
 

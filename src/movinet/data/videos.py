@@ -4,6 +4,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, compress
 from pathlib import Path
 from typing import TypeVar
@@ -39,7 +40,7 @@ class Video:
     start: float = 0.0
     end: float | None = None
 
-    @property
+    @cached_property  # a disk on the network takes its time
     def source(self) -> str:
         """The file it is a stretch of: stretches that share it should be trained on together, or not at all."""
         return self.path.name if isinstance(self.path, Member) else os.path.realpath(self.path)

@@ -23,6 +23,7 @@ from movinet.nn.stream import (
     volume_convolution,
 )
 
+_NO_NORM = nn.Identity()
 BATCH_NORM_EPS, BATCH_NORM_MOMENTUM = 1e-3, 0.01  # Keras says momentum 0.99
 
 
@@ -271,7 +272,7 @@ def _with_settled_norm(part: Convolution | TemporalConvolution, x: Tensor) -> tu
     on a CPU: it costs no pass over images then."""
     norm = part.norm
     if part.training and isinstance(norm, nn.BatchNorm2d) and not norm.training and cpu_convolution.applies(x):
-        return *without_norm(part.weight, norm, x.dtype), nn.Identity()
+        return *without_norm(part.weight, norm, x.dtype), _NO_NORM
     return part.weight, part.bias, norm
 
 

@@ -5,7 +5,7 @@ differentiated once.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,14 @@ from movinet.nn.padding import same_padding
 _WIDE = 3  # columns up to which oneDNN finds the gradient of a kernel quickly, and only with a margin up to one
 
 _convolution_backward = torch.ops.aten.convolution_backward
+
+
+class _Padded(NamedTuple):
+    """A kernel among zeros, so that its padding is alike on both sides."""
+
+    kernel: Tensor  # (C', C or 1, KH, KW)
+    padding: tuple[int, int]
+    begin: tuple[int, ...]  # row and column in which the kernel itself begins
 
 
 def applies(x: Tensor) -> bool:
@@ -43,7 +51,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Ten
     if groups == 1:
         return F.conv2d(x, padded, bias, stride, padding)
     begin = tuple(wide - k for wide, k in zip(padded.shape[2:], weight.shape[2:], strict=True))
-    return _depthwise(x, weight, bias, stride, padded, padding, begin)
+    return _depthwise(x, weight, bias, stride, _Padded(padded, padding, begin))
 
 
 def convolve_causally(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -56,7 +64,7 @@ def convolve_causally(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     past = weight.shape[2] - 1
     # Rows of zeros before and taps of zeros for what comes after: cheaper than to put rows before.
-    return _depthwise(x, weight, bias, 1, F.pad(weight, (0, 0, 0, past)), (past, 0), (0, 0))
+    return _depthwise(x, weight, bias, 1, _Padded(F.pad(weight, (0, 0, 0, past)), (past, 0), (0, 0)))
 
 
 def channel_sums(x: Tensor) -> Tensor:
@@ -69,41 +77,24 @@ def rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _depthwise(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: int,
-    padded: Tensor,
-    padding: tuple[int, int],
-    begin: tuple[int, ...],
-) -> Tensor:
-    """`conv2d` with the weight among zeros, `padded`, where it begins in the row and column `begin`."""
-    if padded.shape[3] > _WIDE or padded.shape[2] > x.shape[2]:
-        y: Tensor = _DepthwiseConvolution.apply(  # type: ignore[no-untyped-call]
-            x, weight, bias, stride, padded.detach(), padding, begin
-        )
+def _depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padded: _Padded) -> Tensor:
+    """`conv2d` with the padded weight."""
+    kernel, padding, _ = padded
+    if kernel.shape[3] > _WIDE or kernel.shape[2] > x.shape[2]:
+        y: Tensor = _DepthwiseConvolution.apply(x, weight, bias, stride, padded)  # type: ignore[no-untyped-call]
         return y
-    return F.conv2d(x, padded, bias, stride, padding, groups=len(weight))
+    return F.conv2d(x, kernel, bias, stride, padding, groups=len(weight))
 
 
 class _DepthwiseConvolution(torch.autograd.Function):
     """With a kernel that is wide, or higher than the images."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        stride: int,
-        padded: Tensor,
-        padding: tuple[int, int],
-        begin: tuple[int, int],
-    ) -> Tensor:
-        ctx.save_for_backward(x, padded)
-        ctx.stride, ctx.padding, ctx.begin, ctx.kernel = stride, padding, begin, weight.shape
-        return F.conv2d(x, padded, bias, stride, padding, groups=len(weight))
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padded: _Padded) -> Tensor:
+        kernel = padded.kernel.detach()
+        ctx.save_for_backward(x, kernel)
+        ctx.stride, ctx.padding, ctx.begin, ctx.kernel = stride, padded.padding, padded.begin, weight.shape
+        return F.conv2d(x, kernel, bias, stride, padded.padding, groups=len(weight))
 
     @staticmethod
     @once_differentiable
@@ -114,13 +105,13 @@ class _DepthwiseConvolution(torch.autograd.Function):
         if of_x:
             grad_x = _backward(gradient, x, padded, ctx.stride, ctx.padding, [True, False, False])[0]
         if of_weight:
-            first = tuple(at - pad for at, pad in zip(ctx.begin, ctx.padding, strict=True))
             if _can_be_shifted(padded, x):
                 wide = _gradient_by_shifts(gradient, x, padded.shape, ctx.stride, ctx.padding)
                 grad_weight = wide[:, :, ctx.begin[0] :, ctx.begin[1] :]
             else:
+                first = tuple(at - pad for at, pad in zip(ctx.begin, ctx.padding, strict=True))
                 grad_weight = _gradient_in_margin(gradient, x, ctx.kernel, ctx.stride, first)
-        return grad_x, grad_weight, channel_sums(gradient) if of_bias else None, None, None, None, None
+        return grad_x, grad_weight, channel_sums(gradient) if of_bias else None, None, None
 
 
 def _can_be_shifted(kernel: Tensor, x: Tensor) -> bool:

@@ -1,6 +1,5 @@
 """A whole search in a folder of its own: from a recipe to the specification of a network."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -18,7 +17,7 @@ from movinet.arch.count import macs_per_frame, parameters, state_bytes
 from movinet.arch.serialize import dump_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
-from movinet.files import write_atomically
+from movinet.files import write_atomically, write_json
 from movinet.search import cost
 from movinet.search.choose import Judge, evolution, most_probable, random_search
 from movinet.search.controller import Controller
@@ -260,7 +259,7 @@ def _write(folder: Path, prepared: Prepared, spec: NetworkSpec, figures: Mapping
     training = replace(prepared.recipe.training, network=str((folder / FOUND).absolute()), options={})
     write_atomically(folder / TRAINING, dump_recipe(training).encode())
     result = {"figures": dict(figures), "budget": asdict(budget), "spec": spec.to_dict()}
-    write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+    write_json(folder / RESULT, result)
     _rather_without(lambda: draw_network(spec, folder / PICTURE))
 
 

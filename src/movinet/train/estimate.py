@@ -5,7 +5,7 @@ from math import prod
 
 from movinet.arch.count import Size, downsample, has_se, macs_per_clip, parameters, state_bytes
 from movinet.arch.spec import LayerSpec, NetworkSpec
-from movinet.errors import MovinetError
+from movinet.train.processes import shared_batch
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.schedule import rate_factor
 
@@ -80,11 +80,7 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
     Raises:
         MovinetError: The processes cannot share a batch, or the warm-up is longer than the training.
     """
-    batch = min(recipe.batch_size, examples) // processes * processes
-    if not batch or (recipe.batch_size % processes and examples >= recipe.batch_size):
-        raise MovinetError(
-            f"{processes} processes cannot share {examples} clips in batches of {recipe.batch_size} evenly"
-        )
+    batch = shared_batch(recipe.batch_size, examples, processes)
     steps_per_epoch = examples // batch
     steps = recipe.epochs * steps_per_epoch
     warmup = round(recipe.warmup_epochs * steps_per_epoch)

@@ -21,6 +21,7 @@ from movinet.train.ema import MovingAverage
 from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
+from movinet.train.processes import shared_batch
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
@@ -88,13 +89,7 @@ class Training:
         self.path, self.workers, self.checkpoint_seconds = checkpoint, workers, checkpoint_seconds
         self.observers: Sequence[Observer] = ()
         ranks = fabric.world_size
-        # A set smaller than a batch is one batch.
-        self.batch_size = min(recipe.batch_size, len(sets.train)) // ranks * ranks
-        uneven = recipe.batch_size % ranks and len(sets.train) >= recipe.batch_size
-        if uneven or not self.batch_size:
-            raise MovinetError(
-                f"{ranks} processes cannot share {len(sets.train)} clips in batches of {recipe.batch_size} evenly"
-            )
+        self.batch_size = shared_batch(recipe.batch_size, len(sets.train), ranks)
         self.steps_per_epoch = len(sets.train) // self.batch_size
         self.steps = recipe.epochs * self.steps_per_epoch
         learner = Learner(model, recipe.loss, sets.train)
@@ -162,12 +157,15 @@ class Training:
         while not self.finished:
             order.set_epoch(self.place.epoch, self.place.batch * share)
             try:
-                goes_on = self._train_epoch(loader, stop) and self._end_epoch(stop)
+                if not self._train_epoch(loader, stop):
+                    return False
+                self._end_epoch(stop)
+            except Stopped:
+                self.save()
+                return False
             except WorkerLost:
                 self.save()  # between two updates, so nothing is lost
                 raise
-            if not goes_on:
-                return False
         return True
 
     @property
@@ -217,35 +215,33 @@ class Training:
             self.average.update(self.model)
         return outcome, float(norm)
 
-    def _end_epoch(self, stop: Stop) -> bool:
-        """Validate, tell the observers, remember the best, save; False if asked to stop before the answers are there,
-        which the run then goes on with."""
+    def _end_epoch(self, stop: Stop) -> None:
+        """Validate, tell the observers, remember the best, save.
+
+        Raises:
+            Stopped: Before the answers are there, with which the run then goes on.
+        """
         place, validation = self.place, self.sets.validation
         share = self.batch_size // self.fabric.world_size
-        try:
-            with self.average.applied(self.model) if self.average is not None else nullcontext():
-                answers, scores = None, {}
-                if validation is not None:
-                    answers = answer_clips(self.fabric, self.model, validation, share, self.workers, stop)
-                    scores = {f"validation_{name}": value for name, value in answers.scores().items()}
-                    self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
-                mean = place.loss_sum / self.steps_per_epoch
-                place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
-                row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
-                score = (main_score(answers.scores()), -scores["validation_loss"]) if answers else None
-                better = score is None or place.best is None or score > place.best
+        with self.average.applied(self.model) if self.average is not None else nullcontext():
+            answers, scores = None, {}
+            if validation is not None:
+                answers = answer_clips(self.fabric, self.model, validation, share, self.workers, stop)
+                scores = {f"validation_{name}": value for name, value in answers.scores().items()}
+                self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
+            mean = place.loss_sum / self.steps_per_epoch
+            place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
+            row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
+            score = (main_score(answers.scores()), -scores["validation_loss"]) if answers else None
+            better = score is None or place.best is None or score > place.best
+            if better:
+                # A score that is no number, say of a set without positives, is worse than any.
+                place.best, place.best_epoch = None if score is None or math.isnan(score[0]) else score, place.epoch
+            for observer in self.observers:
                 if better:
-                    # A score that is no number, say of a set without positives, is worse than any.
-                    place.best, place.best_epoch = None if score is None or math.isnan(score[0]) else score, place.epoch
-                for observer in self.observers:
-                    if better:
-                        observer.best(self.model, row | scores)
-                    observer.epoch(row | scores, answers)
-        except Stopped:
-            self.save()
-            return False
+                    observer.best(self.model, row | scores)
+                observer.epoch(row | scores, answers)
         self.save()
-        return True
 
     def save(self) -> None:
         """Write the checkpoint.

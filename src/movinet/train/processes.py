@@ -75,6 +75,18 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
+def shared_batch(batch_size: int, examples: int, processes: int) -> int:
+    """The size of a batch that processes share evenly: a set smaller than a batch is one batch.
+
+    Raises:
+        MovinetError: They cannot.
+    """
+    batch = min(batch_size, examples) // processes * processes
+    if not batch or (batch_size % processes and examples >= batch_size):
+        raise MovinetError(f"{processes} processes cannot share {examples} clips in batches of {batch_size} evenly")
+    return batch
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep large blocks that are freed, instead of handing them back to the system: every update asks for the
     same ones again, and fresh pages cost up to a third of its time. Elsewhere than on Linux with glibc, nothing."""

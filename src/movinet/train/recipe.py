@@ -208,7 +208,7 @@ class Recipe:
             detached, the loss is the mean, one update a batch; memory does not grow with the clip.
         sub_clip: Frames of a sub-clip.
         reach: The state is detached after every so many sub-clips. With more than one, gradients reach further back
-            than a sub-clip, in the memory of one, for a third more time.
+            than a sub-clip, in the memory of one; all but the last of them go forwards twice.
         answers: Which sub-clips' answers the loss is of. `all`: the mean. `last`: the whole clip's alone; with a reach
             over all sub-clips and without batch statistics this is training on whole clips, in the memory of one.
         epochs: Over the training set.

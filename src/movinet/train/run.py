@@ -34,7 +34,7 @@ from movinet.train.starting import Start, starting_network
 from movinet.train.validation import Answers, answer_clips
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import load_weights
+from movinet.weights.load import RUN_WEIGHTS, load_weights
 from movinet.weights.safetensors_file import read_info, save_weights
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NETWORK = "network.yaml"
-CHECKPOINT, MODEL, METRICS = "checkpoint.safetensors", "model.safetensors", "metrics.json"
+CHECKPOINT, MODEL, METRICS = "checkpoint.safetensors", RUN_WEIGHTS, "metrics.json"
 _NO_SHARES = ("loss", "epoch")
 
 

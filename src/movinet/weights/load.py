@@ -21,7 +21,8 @@ from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
 from movinet.weights.tflite import extract_movinet, read_tflite
 
-_OF_A_RUN = "model.safetensors"
+RUN_WEIGHTS = "model.safetensors"
+"""The file of weights in a training run's folder."""
 
 StateDict = dict[str, Tensor]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
@@ -119,8 +120,8 @@ def read_any(
     Raises:
         WeightsError: the file is missing, damaged or of no known kind.
     """
-    if (path / _OF_A_RUN).is_file():
-        path /= _OF_A_RUN
+    if (path / RUN_WEIGHTS).is_file():
+        path /= RUN_WEIGHTS
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
         state, info = read_weights(path)
