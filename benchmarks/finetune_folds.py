@@ -12,7 +12,6 @@ with intervals over clips and seeds.
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.cores import usable_cores
 from movinet.data.lists import read_set
 from movinet.metrics import paired_bootstrap, wilson_interval
 from movinet.train.recipe import Recipe, Videos, dump_recipe
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--jobs", type=int, default=usable_cores())
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     folds = args.folds or sorted(read_set(args.data).splits)

@@ -12,7 +12,6 @@ file, are the last row. Processor time a frame, in one process, is what can be t
 import argparse
 import json
 import math
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from movinet.cores import usable_cores
 from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
 from movinet.data.dataset import ClipDataset, EpochOrder, Example, LabelledClips, Pick, load_batches
 from movinet.data.gestures import GestureDataset
@@ -38,12 +38,12 @@ BATCH = 4
 def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> dict[str, tuple[LabelledClips, float]]:
     """The contenders, and how many MB lie on the disk."""
     if data is None:
-        data, cores = folder / "clips", os.cpu_count() or 1
+        data, cores = folder / "clips", usable_cores()
         write_dataset(data, 2, size=(288, 384), workers=cores)
     listing = read_set(data)
     short_side = round(1.25 * min(transform.size))
-    write_shards(listing.splits, folder / "whole", workers=os.cpu_count() or 1)
-    write_shards(listing.splits, folder / "small", short_side=short_side, workers=os.cpu_count() or 1)
+    write_shards(listing.splits, folder / "whole", workers=usable_cores())
+    write_shards(listing.splits, folder / "small", short_side=short_side, workers=usable_cores())
     sampling = partial(random_clip, fps=transform.fps, frames=frames)
     augmentation = Augmentation(RandomCrop(), flip=0.5, colour=ColourJitter(0.3, 0.3, 0.3))
     found: dict[str, tuple[LabelledClips, float]] = {}

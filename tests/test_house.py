@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "src" / "movinet"
 # From the ground up; a room may use rooms of lower floors and itself.
 FLOORS = [
     {"errors"},
-    {"files", "arch"},
+    {"files", "cores", "arch"},
     {"nn", "video"},
     {"weights", "data"},
     {"export", "prediction"},

@@ -1,6 +1,5 @@
 """Commands about data: data synthesize, data check, data shard."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from rich.text import Text
 from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.data_report import print_report
+from movinet.cores import usable_cores
 from movinet.data.check import check_set
 from movinet.data.lists import read_set
 from movinet.data.shards import write_shards
@@ -53,7 +53,7 @@ def synthesize(
         gestures: which; all eleven by default.
         workers: processes; one a core by default.
     """
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     for name, value in (("--clips", clips), ("--size", min(size)), ("--frames", frames), ("--workers", workers)):
         at_least_one(name, value)
     if not fps > 0:
@@ -163,7 +163,7 @@ def shard(
         folder_fps: images a second, where videos are folders of images.
         workers: threads that shrink; one a core by default.
     """
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     for name, value in (("--shard-size", shard_size), ("--workers", workers)):
         at_least_one(name, value)
     if short_side is not None and short_side < 16:

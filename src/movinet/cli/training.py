@@ -1,6 +1,5 @@
 """Commands that train: train, finetune."""
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from cyclopts import Parameter
 from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError
 from movinet.train.estimate import estimate
 from movinet.train.folder import RECIPE
@@ -315,7 +315,7 @@ def _run(
 def shares(machine: Machine) -> tuple[int, int]:
     """Workers and threads of each process: on a processor they share its cores, since threads that wait for one another
     and for a core lose more than they gain."""
-    cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = usable_cores()
     each = max(1, cores // machine.processes)
     workers = max(1, each // 2) if machine.workers is None else machine.workers
     threads = max(1, each - workers) if machine.threads is None else machine.threads

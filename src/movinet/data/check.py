@@ -1,6 +1,5 @@
 """Whether a data set can be trained on, and what is wrong with it, before hours are spent on it."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -9,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from movinet.cores import usable_cores
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
 from movinet.data.videos import ALL, Video, VideoSet
 from movinet.video.container import Member
@@ -88,7 +88,7 @@ def check_set(
     some = next(iter(splits.values()))
     videos = list(dict.fromkeys(replace(video, labels=()) for part in splits.values() for video in part.videos))
     seen: dict[Video, Inspection] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:  # decoding lets go of Python's lock
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:  # decoding lets go of Python's lock
         jobs = {pool.submit(inspect_video, video): video for video in videos}
         try:
             for job in as_completed(jobs):

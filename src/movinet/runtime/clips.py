@@ -1,12 +1,12 @@
 """Base networks on whole clips: PyTorch, or OpenVINO, several times as fast once it has converted a clip's shape."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.clip import DeployedClip
 from movinet.export.openvino import to_openvino
@@ -69,7 +69,7 @@ class OpenVINOClips:
             "INFERENCE_PRECISION_HINT": hint_of(precision),
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+            "INFERENCE_NUM_THREADS": threads or usable_cores(),
             "ENABLE_CPU_PINNING": False,
         }
         self._requests: dict[torch.Size, ov.InferRequest] = {}

@@ -1,7 +1,6 @@
 """LiteRT as an engine: every tensor of the state stays in its buffer, and between steps the buffers change places."""
 
 import atexit
-import os
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
 from movinet.export.litert_graph import Arithmetic, Weights
@@ -78,7 +78,7 @@ class LiteRTEngine:
         step = DeployedStep(model, size, "frames", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
         file = to_litert(step, DeployedHead(model), streams, weights=weights, arithmetic=arithmetic)
-        self._model = _compile(file, threads or min(4, os.cpu_count() or 1))
+        self._model = _compile(file, threads or min(4, usable_cores()))
         signatures = self._model.get_signature_list()
         self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
         self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]

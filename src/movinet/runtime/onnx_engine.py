@@ -1,6 +1,5 @@
 """ONNX Runtime as an engine: past frames are arrays of their own, moved up by reference."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import FRAMES, LOGITS
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.onnx import to_onnx
 from movinet.nn.deploy import DeployedStep
@@ -59,7 +59,7 @@ class OnnxEngine:
         self.signature = step.signature
         self._begin = [tensor.numpy() for tensor in step.begin(streams)]
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.intra_op_num_threads = threads or usable_cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
         graph = to_onnx(step, streams).SerializeToString()
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

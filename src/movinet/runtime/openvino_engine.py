@@ -1,6 +1,5 @@
 """OpenVINO as an engine: partial sums live inside it, where it updates them in place; pools and counts go through."""
 
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.openvino import is_variable, to_openvino
 from movinet.nn.deploy import DeployedHead, DeployedStep
@@ -74,7 +74,7 @@ class OpenVINOEngine:
         }
         if device == "CPU":
             config |= {
-                "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+                "INFERENCE_NUM_THREADS": threads or usable_cores(),
                 "ENABLE_CPU_PINNING": False,  # two processes would sit on the same cores
             }
         core = ov.Core()

@@ -1,7 +1,6 @@
 """A run's folder explains itself: its README says what is in it, how it came about and what to do with it."""
 
 import json
-import os
 import platform
 import shlex
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from movinet import __version__
+from movinet.cores import usable_cores
 from movinet.data.dataset import ClipDataset, LabelledClips
 from movinet.files import write_atomically, write_json
 from movinet.train.sets import Sets
@@ -191,7 +191,7 @@ def _read_sessions(folder: Path) -> list[dict[str, Any]]:
 
 
 def _machine() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     gpus = Counter(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
     return ", ".join([f"{cores} cores of {_processor()}", *(f"{count} × {name}" for name, count in gpus.items())])
 
