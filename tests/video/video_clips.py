@@ -37,9 +37,12 @@ def write(
     options: dict[str, str] | None = None,
     container: str | None = None,
     source: str = "rgb24",
+    title: str = "",
 ) -> Path:
     """Encode frames shown at `ticks` × time_base seconds (0, 1, 2, … by default)."""
     with av.open(str(path), "w", format=container) as out:
+        if title:
+            out.metadata["title"] = title
         stream = out.add_stream(codec, rate=round(1 / time_base), options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels

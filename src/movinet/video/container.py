@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import monotonic
@@ -204,7 +205,7 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
     else:  # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
         where = str(source) if device or is_address(source) else f"file:{source}"
     try:
-        return av.open(where, format=device, timeout=timeout, options=options)
+        return _open_whatever_its_tags(where, device, timeout, options)
     except av.error.FileNotFoundError:
         raise VideoError(f"{name}: no such file or device") from None
     except av.error.PermissionError:
@@ -217,6 +218,17 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
         if isinstance(error, av.error.InvalidDataError):
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+
+
+def _open_whatever_its_tags(
+    where: str, device: str | None, timeout: float | None, options: dict[str, str]
+) -> InputContainer:
+    """Titles and names of old files are in whatever encoding their maker used. Nobody reads them here."""
+    opened = partial(av.open, where, format=device, timeout=timeout, options=options)
+    try:
+        return opened(metadata_errors="replace")
+    except TypeError:  # PyAV 19 takes any tag and has no such option
+        return opened()
 
 
 def _inside(member: Member) -> str:
