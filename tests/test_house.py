@@ -16,6 +16,7 @@ FLOORS = [
     {"files", "cores", "arch"},
     {"nn", "video"},
     {"weights", "data"},
+    {"deploy"},
     {"export", "prediction"},
     {"runtime"},
     {"recognizer", "profiling", "metrics"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS, assert_same, random_frames, random_network
 from torch import Tensor, nn
 
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.spec import BlockSpec, LayerPlace, LayerSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.nn.blocks import Convolution, Layer, Skip, SqueezeExcitation
 from movinet.nn.movinet import MoViNet
@@ -131,7 +131,8 @@ def test_batch_norm_is_keras() -> None:
 def dropping_layer(drop_rate: float) -> tuple[Layer, Tensor]:
     torch.manual_seed(1)
     described = LayerSpec(6, (1, 3, 3), squeeze_excitation=False)
-    layer = Layer(4, 4, described, 1, drop_rate, spec_with(norm="folded", rezero=False))
+    place = LayerPlace("blocks.0.0", 0, described, 1, 4, 4, (8, 8), 0)
+    layer = Layer(place, 1, spec_with(norm="folded", rezero=False, stochastic_depth=drop_rate))
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     return layer, torch.randn(1, 4, 2, 2)

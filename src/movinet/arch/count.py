@@ -7,9 +7,15 @@ pools and gates are left out.
 from dataclasses import dataclass
 from math import ceil, prod
 
-from movinet.arch.spec import EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec, make_divisible
-
-Size = tuple[int, int]
+from movinet.arch.spec import (
+    EnsembleSpec,
+    LayerPlace,
+    MemberSpec,
+    NetworkSpec,
+    Size,
+    Spec,
+    make_divisible,
+)
 
 
 @dataclass(frozen=True)
@@ -27,26 +33,12 @@ def se_hidden(expansion: int, spec: NetworkSpec) -> int:
     return make_divisible(0.25 * expansion * (2 if spec.squeeze_excitation == "cumulative_frame" else 1))
 
 
-def has_se(layer: LayerSpec, spec: NetworkSpec) -> bool:
-    return spec.squeeze_excitation != "none" and layer.squeeze_excitation
-
-
-def downsample(size: Size, stride: int) -> Size:
-    """The size after a 'same' convolution: rounded up."""
-    return -(-size[0] // stride), -(-size[1] // stride)
-
-
 def parts(spec: NetworkSpec, size: Size | None = None) -> list[PartCost]:
     """The cost of every part in network order; `size` is (height, width), the specification's own by default."""
-    size = downsample(size or spec.size, 2)
-    costs = [PartCost("stem", _conv(27, spec.stem, spec), 27 * spec.stem * prod(size), 0)]
-    channels = spec.stem
-    for b, block in enumerate(spec.blocks):
-        for n, layer in enumerate(block.layers):
-            stride = block.stride if n == 0 else 1
-            costs.append(_layer(f"blocks.{b}.{n}", layer, channels, block.channels, stride, size, spec))
-            size = downsample(size, stride)
-            channels = block.channels
+    places = spec.layers(size)
+    costs = [PartCost("stem", _conv(27, spec.stem, spec), 27 * spec.stem * prod(places[0].size), 0)]
+    costs += [_layer(place, spec) for place in places]
+    channels, size = places[-1].outputs, places[-1].size_after
     head_macs = spec.project * spec.hidden + spec.hidden * spec.classes
     costs.append(
         PartCost(
@@ -100,16 +92,14 @@ def state_shapes(spec: NetworkSpec, size: Size | None = None) -> dict[str, tuple
     shapes: dict[str, tuple[int, ...]] = {}
     if not spec.causal:
         return shapes
-    size = downsample(size or spec.size, 2)
-    for b, block in enumerate(spec.blocks):
-        for n, layer in enumerate(block.layers):
-            inside, size = size, downsample(size, block.stride if n == 0 else 1)
-            if layer.kernel[0] > 1:
-                # The (2+1)D form remembers after the spatial stride, the 3D form before it.
-                at = size if spec.convolution == "2plus1d" else inside
-                shapes[f"blocks.{b}.{n}.buffer"] = (layer.expansion, layer.kernel[0] - 1, *at)
-            if has_se(layer, spec):
-                shapes[f"blocks.{b}.{n}.pool"] = (layer.expansion,)
+    for place in spec.layers(size):
+        layer = place.layer
+        if layer.kernel[0] > 1:
+            # The (2+1)D form remembers after the spatial stride, the 3D form before it.
+            at = place.size_after if spec.convolution == "2plus1d" else place.size
+            shapes[f"{place.name}.buffer"] = (layer.expansion, layer.kernel[0] - 1, *at)
+        if spec.has_se(layer):
+            shapes[f"{place.name}.pool"] = (layer.expansion,)
     shapes["head.pool"] = (spec.project,)
     return shapes
 
@@ -118,7 +108,7 @@ def receptive_field(spec: Spec) -> int:
     """Frames the convolutions see; the pools of a network see all of them."""
     if isinstance(spec, EnsembleSpec):
         return max(ceil(receptive_field(m.network) / m.rate) for m in spec.members)
-    return 1 + sum(layer.kernel[0] - 1 for block in spec.blocks for layer in block.layers)
+    return 1 + sum(place.layer.kernel[0] - 1 for place in spec.layers())
 
 
 def delay(spec: Spec) -> int:
@@ -135,11 +125,10 @@ def _conv(fan_in: int, out: int, spec: NetworkSpec) -> int:
     return fan_in * out + (2 if spec.norm == "batch" else 1) * out
 
 
-def _layer(
-    name: str, layer: LayerSpec, channels: int, out: int, stride: int, size: Size, spec: NetworkSpec
-) -> PartCost:
-    expansion, (kt, kh, kw) = layer.expansion, layer.kernel
-    inside, outside = prod(size), prod(downsample(size, stride))
+def _layer(place: LayerPlace, spec: NetworkSpec) -> PartCost:
+    expansion, (kt, kh, kw) = place.layer.expansion, place.layer.kernel
+    channels, out = place.inputs, place.outputs
+    inside, outside = prod(place.size), prod(place.size_after)
     split = spec.convolution == "2plus1d" and kt > 1
     parameters = _conv(channels, expansion, spec) + _conv(expansion, out, spec)
     frame_macs = channels * expansion * inside + expansion * out * outside
@@ -149,15 +138,15 @@ def _layer(
     else:
         parameters += _conv(kt * kh * kw, expansion, spec)
         frame_macs += kt * kh * kw * expansion * outside
-    if stride > 1 or channels != out:
+    if place.projects_skip:
         parameters += _conv(channels, out, spec)
         frame_macs += channels * out * outside
     clip_macs = 0
-    if has_se(layer, spec):
+    if spec.has_se(place.layer):
         hidden = se_hidden(expansion, spec)
         seen = expansion * (2 if spec.squeeze_excitation == "cumulative_frame" else 1)
         parameters += seen * hidden + hidden + hidden * expansion + expansion + (1 if spec.positional_encoding else 0)
         se_macs = (seen + expansion) * hidden
         frame_macs += se_macs if spec.causal else 0
         clip_macs = 0 if spec.causal else se_macs
-    return PartCost(name, parameters + (1 if spec.rezero else 0), frame_macs, clip_macs)
+    return PartCost(place.name, parameters + (1 if spec.rezero else 0), frame_macs, clip_macs)

@@ -16,6 +16,7 @@ Activation = Literal["relu", "relu6", "swish", "hard_swish"]
 #   torch   relu6(x + 3) / 6           torch.nn.Hardsigmoid
 Gate = Literal["sigmoid", "hard_sigmoid_keras", "hard_sigmoid_garden", "hard_sigmoid_torch"]
 Norm = Literal["batch", "folded"]
+Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,29 @@ class BlockSpec:
     channels: int
     layers: tuple[LayerSpec, ...]
     stride: int = 2
+
+
+@dataclass(frozen=True)
+class LayerPlace:
+    """One layer where it stands in its network."""
+
+    name: str  # of its parameters and states, e.g. "blocks.1.0"
+    block: int
+    layer: LayerSpec
+    stride: int
+    inputs: int  # channels
+    outputs: int
+    size: Size  # of the images that come in
+    depth: int  # layers before it
+
+    @property
+    def size_after(self) -> Size:
+        return downsample(self.size, self.stride)
+
+    @property
+    def projects_skip(self) -> bool:
+        """Whether the way around the layer changes size or width."""
+        return self.stride > 1 or self.inputs != self.outputs
 
 
 @dataclass(frozen=True)
@@ -117,6 +141,26 @@ class NetworkSpec:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must lie in [0, 1)")
         if self.position_limit is not None and self.position_limit < 0:
             raise SpecError(f"{self.name}: position_limit is {self.position_limit}; it cannot be negative")
+
+    def layers(self, size: Size | None = None) -> tuple[LayerPlace, ...]:
+        """Every layer in network order.
+
+        Args:
+            size: (height, width) of the frames; the specification's own by default.
+        """
+        places: list[LayerPlace] = []
+        at, channels = downsample(size or self.size, 2), self.stem
+        for b, block in enumerate(self.blocks):
+            for n, layer in enumerate(block.layers):
+                stride = block.stride if n == 0 else 1
+                name, depth = f"blocks.{b}.{n}", len(places)
+                places.append(LayerPlace(name, b, layer, stride, channels, block.channels, at, depth))
+                at, channels = downsample(at, stride), block.channels
+        return tuple(places)
+
+    def has_se(self, layer: LayerSpec) -> bool:
+        """Whether a layer of this network has squeeze-excitation."""
+        return self.squeeze_excitation != "none" and layer.squeeze_excitation
 
     def with_options(self, **options: Any) -> Self:
         """A copy with some fields changed, checked like any other specification.
@@ -249,6 +293,11 @@ def spec_from_dict(data: Any) -> Spec:
     if not isinstance(data, dict):
         raise SpecError(f"a specification is a mapping of fields, not {type(data).__name__}")
     return EnsembleSpec.from_dict(data) if "members" in data else NetworkSpec.from_dict(data)
+
+
+def downsample(size: Size, stride: int) -> Size:
+    """The size after a 'same' convolution: rounded up."""
+    return -(-size[0] // stride), -(-size[1] // stride)
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

@@ -7,8 +7,8 @@ input what `carry` says: one of the outputs, or what another input was (past fra
 from dataclasses import dataclass
 from typing import Literal
 
-from movinet.arch.count import Size, has_se, state_shapes
-from movinet.arch.spec import LayerSpec, NetworkSpec
+from movinet.arch.count import state_shapes
+from movinet.arch.spec import NetworkSpec, Size
 from movinet.errors import SpecError
 
 # How the past of a causal convolution of kt frames is held:
@@ -76,11 +76,12 @@ def step_signature(
         outputs.append(_new(port))
         carry[port.name] = outputs[-1].name
     shapes = state_shapes(spec, size)
-    for name, layer, stride in layers(spec):
+    for place in spec.layers(size):
+        name = place.name
         if (buffer := f"{name}.buffer") in shapes:
             channels, count, height, width = shapes[buffer]
             if past == "sums" and spec.convolution == "3d":
-                height, width = -(-height // stride), -(-width // stride)
+                height, width = place.size_after
             if past == "buffer":
                 ports, fresh = [Port(buffer, (channels * count, height, width))], 1
             else:
@@ -92,19 +93,10 @@ def step_signature(
             outputs += news
             names = [port.name for port in ports]
             carry |= dict(zip(names, [*names[fresh:], *(port.name for port in news)], strict=True))
-        if has_se(layer, spec):
-            _pool(f"{name}.pool", layer.expansion, inputs, outputs, carry)
+        if spec.has_se(place.layer):
+            _pool(f"{name}.pool", place.layer.expansion, inputs, outputs, carry)
     _pool("head.pool", spec.project, inputs, outputs, carry)
     return StepSignature(tuple(inputs), tuple(outputs), carry)
-
-
-def layers(spec: NetworkSpec) -> list[tuple[str, LayerSpec, int]]:
-    """Name, specification and stride of every layer, in network order."""
-    return [
-        (f"blocks.{b}.{n}", layer, block.stride if n == 0 else 1)
-        for b, block in enumerate(spec.blocks)
-        for n, layer in enumerate(block.layers)
-    ]
 
 
 def _pool(name: str, channels: int, inputs: list[Port], outputs: list[Port], carry: dict[str, str]) -> None:

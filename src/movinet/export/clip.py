@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch.count import Size, downsample
-from movinet.arch.spec import Activation, NetworkSpec
-from movinet.arch.step import LOGITS, Port, StepSignature, layers
+from movinet.arch.spec import Activation, NetworkSpec, Size, downsample
+from movinet.arch.step import LOGITS, Port, StepSignature
 from movinet.errors import SpecError
 from movinet.nn import blocks
 from movinet.nn.activations import ACTIVATIONS, GATES
@@ -40,15 +39,14 @@ class DeployedClip(nn.Module):
         self.size, self.frames = size or spec.size, frames or spec.frames
         clip = Port(CLIP, (3, self.frames, *self.size))
         self.signature = StepSignature((clip,), (Port(LOGITS, (spec.classes,)),), {})
-        size = downsample(self.size, 2)
         self.stem = _convolution(folded.stem, self.size, spec.activation)
         self.layers = nn.ModuleList()
-        for name, _, stride in layers(spec):
-            layer = folded.get_submodule(name)
+        places = spec.layers(self.size)
+        for place in places:
+            layer = folded.get_submodule(place.name)
             assert isinstance(layer, blocks.Layer)
-            self.layers.append(_Layer(layer, size, spec))
-            size = downsample(size, stride)
-        self.project = _convolution(folded.head.project, size, spec.activation)
+            self.layers.append(_Layer(layer, place.size, spec))
+        self.project = _convolution(folded.head.project, places[-1].size_after, spec.activation)
         self.head = DeployedHead(model)
         self.eval().requires_grad_(False)
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.arch.step import Past
 from movinet.errors import MovinetError
 from movinet.export.check import Checked, check

@@ -108,7 +108,7 @@ def step_graph(
     x = graph.convolution(graph.inputs[names.FRAMES], step.stem)
     graph.arithmetic = arithmetic
     x = graph.cast(x, arithmetic)
-    for (name, _, _), layer in zip(names.layers(spec), step.layers, strict=True):
+    for name, layer in zip((place.name for place in spec.layers()), step.layers, strict=True):
         assert isinstance(layer, DeployedLayer)
         x = _layer(graph, name, layer, x, now)
     means = graph.cast(graph.mean(graph.convolution(x, step.project)), "float32")
@@ -133,7 +133,7 @@ def _clock(graph: NetworkGraph, step: DeployedStep) -> _Now:
         for _ in range(step.frames):
             position = graph.apply("MINIMUM", [count, limit], graph.shape(count))
             position = graph.reshape(position, (graph.streams, 1, 1))
-            for (name, _, _), layer in zip(names.layers(step.spec), step.layers, strict=True):
+            for name, layer in zip((place.name for place in step.spec.layers()), step.layers, strict=True):
                 assert isinstance(layer, DeployedLayer)
                 if layer.se is not None and layer.se.positions is not None:
                     table = graph.constant(layer.se.positions.detach().numpy())

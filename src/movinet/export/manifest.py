@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, Port
 from movinet.export.clip import Deployed, DeployedClip, example_inputs
 from movinet.export.written import Format, Precision, Written

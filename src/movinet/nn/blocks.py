@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch.count import has_se, se_hidden
-from movinet.arch.spec import Activation, LayerSpec, NetworkSpec
+from movinet.arch.count import se_hidden
+from movinet.arch.spec import Activation, LayerPlace, NetworkSpec
 from movinet.nn import cpu_convolution, cpu_training
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding
@@ -155,12 +155,12 @@ class Skip(nn.Module):
 class Layer(nn.Module):
     """One bottleneck: expand, convolve over space and time, squeeze-excite, project, scale (ReZero), add the skip."""
 
-    def __init__(
-        self, inputs: int, outputs: int, layer: LayerSpec, stride: int, drop_rate: float, spec: NetworkSpec
-    ) -> None:
+    def __init__(self, place: LayerPlace, layers: int, spec: NetworkSpec) -> None:
+        """A layer of its own; `layers` is how many the network has."""
         super().__init__()
+        layer, inputs, outputs, stride = place.layer, place.inputs, place.outputs, place.stride
         channels, (kt, kh, kw) = layer.expansion, layer.kernel
-        self.drop_rate = drop_rate
+        self.drop_rate = spec.stochastic_depth * (place.depth + 1) / layers
         self.expand = Convolution(inputs, channels, spec, activation=spec.activation)
         self.spatial: Convolution | None = None
         self.temporal: TemporalConvolution | None = None
@@ -172,10 +172,10 @@ class Layer(nn.Module):
                 channels, channels, spec, kernel=(kh, kw), stride=stride, groups=channels, activation=spec.activation
             )
             self.temporal = TemporalConvolution(channels, kt, spec) if kt > 1 else None
-        self.se = SqueezeExcitation(channels, se_hidden(channels, spec), spec) if has_se(layer, spec) else None
+        self.se = SqueezeExcitation(channels, se_hidden(channels, spec), spec) if spec.has_se(layer) else None
         self.project = Convolution(channels, outputs, spec)
         self.scale = nn.Parameter(torch.zeros(())) if spec.rezero else None
-        self.skip = Skip(inputs, outputs, stride, spec) if stride > 1 or inputs != outputs else None
+        self.skip = Skip(inputs, outputs, stride, spec) if place.projects_skip else None
 
     def forward(
         self, x: Tensor, clock: Clock, buffer: Tensor | None, pool: Tensor | None

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch import step as names
-from movinet.arch.count import Size, downsample
-from movinet.arch.spec import Activation, NetworkSpec
+from movinet.arch.spec import Activation, NetworkSpec, Size, downsample
 from movinet.arch.step import Past, StepSignature, step_signature
 from movinet.nn import blocks
 from movinet.nn.activations import ACTIVATIONS, GATES
@@ -70,14 +69,13 @@ class DeployedStep(nn.Module):
         self.past, self.frames = past, frames
         size = self.size = size or spec.size
         self.stem = DeployedConvolution(folded.stem, size, spec.activation)
-        size = downsample(size, 2)
         self.layers = nn.ModuleList()
-        for name, _, stride in names.layers(spec):
-            layer = folded.get_submodule(name)
+        places = spec.layers(size)
+        for place in places:
+            layer = folded.get_submodule(place.name)
             assert isinstance(layer, blocks.Layer)
-            self.layers.append(DeployedLayer(layer, size, past, overwrite, spec))
-            size = downsample(size, stride)
-        self.project = DeployedConvolution(folded.head.project, size, spec.activation)
+            self.layers.append(DeployedLayer(layer, place.size, past, overwrite, spec))
+        self.project = DeployedConvolution(folded.head.project, places[-1].size_after, spec.activation)
         self.head = DeployedHead(model) if predict else None
         self.eval().requires_grad_(False)
 
@@ -132,7 +130,7 @@ class DeployedStep(nn.Module):
         count = state[FRAME_COUNT][:, None]
         given[names.FRAME_COUNT] = count.clamp(max=2**30).int()
         given[HEAD_POOL] = state[HEAD_POOL].float()
-        for (name, _, _), layer in zip(names.layers(self.spec), self.layers, strict=True):
+        for name, layer in zip((place.name for place in self.spec.layers()), self.layers, strict=True):
             assert isinstance(layer, DeployedLayer)
             if f"{name}.pool" in state:
                 given[f"{name}.pool"] = state[f"{name}.pool"].float()

@@ -24,17 +24,10 @@ class MoViNet(nn.Module):
         self.spec = spec
         self.stem = Convolution(3, spec.stem, spec, kernel=(3, 3), stride=2, activation=spec.activation)
         self.blocks = nn.ModuleList()
-        total, index, inputs = sum(len(block.layers) for block in spec.blocks), 0, spec.stem
-        for block in spec.blocks:
-            layers = nn.ModuleList()
-            for n, layer in enumerate(block.layers):
-                index += 1
-                stride = block.stride if n == 0 else 1
-                drop_rate = spec.stochastic_depth * index / total
-                layers.append(Layer(inputs, block.channels, layer, stride, drop_rate, spec))
-                inputs = block.channels
-            self.blocks.append(layers)
-        self.head = Head(inputs, spec)
+        places = spec.layers()
+        for b in range(len(spec.blocks)):
+            self.blocks.append(nn.ModuleList(Layer(place, len(places), spec) for place in places if place.block == b))
+        self.head = Head(places[-1].outputs, spec)
         if not self.stem.weight.is_meta:  # no values to set, and trying imports torch's decompositions: a second
             initialise(self)
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.errors import MovinetError
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet

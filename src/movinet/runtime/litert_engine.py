@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra

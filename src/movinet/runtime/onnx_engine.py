@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.arch.step import FRAMES, LOGITS
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra

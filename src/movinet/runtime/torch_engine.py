@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from movinet.arch.count import Size
+from movinet.arch.spec import Size
 from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.count import Size, downsample, parts, state_shapes
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.count import parts, state_shapes
+from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec, Size, downsample
 from movinet.search.space import Points, Space
 
 FloatArray = NDArray[np.float64]

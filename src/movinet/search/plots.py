@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.count import downsample
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.spec import NetworkSpec, downsample
 from movinet.search.names import amount, choice_name, odds_name
 from movinet.search.space import Decision, Space
 from movinet.train.logs import Log

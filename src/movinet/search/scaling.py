@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from movinet.arch.count import Size, macs_per_frame
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.count import macs_per_frame
+from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec, Size
 from movinet.errors import MovinetError
 from movinet.search.space import Space, round_to_8
 

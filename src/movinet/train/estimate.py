@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from math import prod
 
-from movinet.arch.count import Size, downsample, has_se, macs_per_clip, parameters, state_bytes
-from movinet.arch.spec import LayerSpec, NetworkSpec
+from movinet.arch.count import macs_per_clip, parameters, state_bytes
+from movinet.arch.spec import LayerPlace, NetworkSpec
 from movinet.train.processes import shared_batch
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.schedule import rate_factor
@@ -128,24 +128,18 @@ def _kept(spec: NetworkSpec, frames: int) -> list[tuple[str, int, int]]:
 
     Every convolution keeps its input, batch norm its input, an activation its input, a product its factors.
     """
-    size = downsample(spec.size, 2)
-    parts = [("stem", 3 * prod(spec.size) + _between(spec.stem * prod(size), spec), spec.stem * prod(size))]
-    channels = spec.stem
-    for b, block in enumerate(spec.blocks):
-        for n, layer in enumerate(block.layers):
-            stride = block.stride if n == 0 else 1
-            kept, largest = _kept_in_layer(layer, channels, block.channels, stride, size, frames, spec)
-            parts.append((f"blocks.{b}.{n}", kept, largest))
-            size = downsample(size, stride)
-            channels = block.channels
+    places = spec.layers()
+    stem = spec.stem * prod(places[0].size)
+    parts = [("stem", 3 * prod(spec.size) + _between(stem, spec), stem)]
+    parts += [(place.name, *_kept_in_layer(place, frames, spec)) for place in places]
+    channels, size = places[-1].outputs, places[-1].size_after
     head = spec.project * prod(size)
     return [*parts, ("head", channels * prod(size) + _between(head, spec), head)]
 
 
-def _kept_in_layer(
-    layer: LayerSpec, inputs: int, outputs: int, stride: int, size: Size, frames: int, spec: NetworkSpec
-) -> tuple[int, int]:
-    inside, outside = prod(size), prod(downsample(size, stride))
+def _kept_in_layer(place: LayerPlace, frames: int, spec: NetworkSpec) -> tuple[int, int]:
+    layer, inputs, outputs = place.layer, place.inputs, place.outputs
+    inside, outside = prod(place.size), prod(place.size_after)
     wide, narrow, out = layer.expansion * inside, layer.expansion * outside, outputs * outside
     kt = layer.kernel[0]
     past = (kt - 1) / frames if spec.causal else 0.0  # the buffer is put before the frames
@@ -155,13 +149,13 @@ def _kept_in_layer(
     elif kt > 1:
         kept += _between(narrow, spec) + narrow + round(past * narrow)
     kept += _between(narrow, spec) + narrow  # the projection's input
-    if has_se(layer, spec):
+    if spec.has_se(layer):
         kept += narrow  # and what it was before it was scaled
     normed = out if spec.norm == "batch" else 0
     kept += normed + (out if spec.rezero else 0)
-    if stride > 1:
+    if place.stride > 1:
         kept += inputs * outside
-    if stride > 1 or inputs != outputs:
+    if place.projects_skip:
         kept += normed
     return kept, max(wide, narrow)
 
@@ -175,12 +169,9 @@ def _statistics(spec: NetworkSpec) -> int:
     """Running means and variances of batch norm."""
     if spec.norm != "batch":
         return 0
-    channels, inputs = spec.stem + spec.project, spec.stem
-    for block in spec.blocks:
-        for n, layer in enumerate(block.layers):
-            kernels = 2 if layer.kernel[0] > 1 and spec.convolution == "2plus1d" else 1
-            channels += (1 + kernels) * layer.expansion + block.channels
-            if (n == 0 and block.stride > 1) or inputs != block.channels:
-                channels += block.channels
-            inputs = block.channels
+    channels = spec.stem + spec.project
+    for place in spec.layers():
+        kernels = 2 if place.layer.kernel[0] > 1 and spec.convolution == "2plus1d" else 1
+        channels += (1 + kernels) * place.layer.expansion + place.outputs
+        channels += place.outputs if place.projects_skip else 0
     return 2 * channels

@@ -211,5 +211,5 @@ def _belongs(name: str, part: str) -> bool:
 
 def _depths(model: MoViNet) -> dict[str, int]:
     """Names of the stem, the layers and the head, counted from below."""
-    layers = [f"blocks.{b}.{n}" for b, block in enumerate(model.spec.blocks) for n in range(len(block.layers))]
+    layers = [place.name for place in model.spec.layers()]
     return {part: depth for depth, part in enumerate(["stem", *layers, "head"])}

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch.count import downsample
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
@@ -102,9 +101,4 @@ class PointReader(nn.Module):
 
 def _layer_shapes(spec: NetworkSpec, size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
     """(channels, h, w) of what each layer puts out."""
-    shapes, size = {}, downsample(size, 2)
-    for b, block in enumerate(spec.blocks):
-        size = downsample(size, block.stride)
-        for n in range(len(block.layers)):
-            shapes[f"blocks.{b}.{n}"] = (block.channels, *size)
-    return shapes
+    return {place.name: (place.outputs, *place.size_after) for place in spec.layers(size)}

@@ -1,0 +1,35 @@
+"""Across the torch line: arrays to networks and back."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from movinet.arch.parameters import parameter_shapes
+from movinet.arch.spec import Spec
+from movinet.nn.ensemble import Ensemble, build
+from movinet.nn.movinet import MoViNet
+
+
+def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
+    """Copies of all parameters and statistics in float32, without batch norm's count of batches."""
+    state = model.state_dict()
+    return {
+        name: np.array(state[name].detach().to("cpu", torch.float32).numpy()) for name in parameter_shapes(model.spec)
+    }
+
+
+def model_of(spec: Spec, arrays: Mapping[str, NDArray[np.float32]]) -> MoViNet | Ensemble:
+    """The network with these numbers as parameters and statistics, its own copies, in evaluation mode.
+
+    Args:
+        spec: the network.
+        arrays: as `arrays_of` names them.
+    """
+    with torch.device("meta"):  # no memory, no initial values
+        model = build(spec)
+    counts = {k: torch.zeros((), dtype=torch.int64) for k in model.state_dict() if k.endswith("num_batches_tracked")}
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    model.load_state_dict({**counts, **tensors}, assign=True)
+    return model.eval()

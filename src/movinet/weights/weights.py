@@ -1,0 +1,140 @@
+"""A network as data: what it is, its arrays, and what is known of them. Engines, sessions and files go by this."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.arch.parameters import parameter_shapes
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.errors import WeightsError
+from movinet.weights.info import WeightsInfo, default_transform
+
+if TYPE_CHECKING:
+    from movinet.nn.ensemble import Ensemble
+    from movinet.nn.movinet import MoViNet
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A network ready for any engine, without PyTorch.
+
+    Args:
+        info: what the network is, how its frames are prepared, its labels.
+        arrays: float32 parameters and statistics, named as in the state dict of `MoViNet` (see
+            `movinet.arch.parameters`). They are never written to.
+
+    Raises:
+        WeightsError: arrays are missing, left over or of another shape.
+    """
+
+    info: WeightsInfo
+    arrays: Arrays
+
+    def __post_init__(self) -> None:
+        check_fit(self.arrays, self.info.spec)
+
+    @property
+    def spec(self) -> Spec:
+        return self.info.spec
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over names, shapes and values of the arrays: labels, thresholds and options leave it as it is."""
+        digest = hashlib.sha256()
+        for name in sorted(self.arrays):
+            array = np.ascontiguousarray(self.arrays[name])
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
+    def members(self) -> "tuple[Weights, ...]":
+        """The networks of an ensemble, each by itself; of a single network itself."""
+        spec, transform = self.spec, self.info.transform
+        if isinstance(spec, NetworkSpec):
+            return (self,)
+        parts = []
+        for i, member in enumerate(spec.members):
+            prefix = f"members.{i}."
+            size = spec.member_size(member, transform.size)
+            fps = transform.fps * float(member.rate)
+            # The frames come as the ensemble's; what is resized between them and the member is the crop.
+            own = replace(transform, size=size, resize_short=min(size), fps=fps)
+            arrays = {k.removeprefix(prefix): v for k, v in self.arrays.items() if k.startswith(prefix)}
+            parts.append(Weights(replace(self.info, spec=member.network, transform=own), arrays))
+        return tuple(parts)
+
+    def with_options(self, **options: Any) -> Self:
+        """The same arrays for a network that differs in what parameters do not tell, such as `position_limit`.
+
+        Raises:
+            SpecError: there is no such option.
+            WeightsError: the arrays do not fit the network any more.
+        """
+        return replace(self, info=replace(self.info, spec=self.spec.with_options(**options)))
+
+    def with_position_limits(self) -> "Weights":
+        """The same network with positional encodings that stop at the training length: later positions, which training
+        never saw, carry no meaning. Live streams and exported networks want this; the paper's networks count on."""
+        return replace(self, info=replace(self.info, spec=limited_positions(self.spec)))
+
+    @classmethod
+    def of(cls, model: "MoViNet | Ensemble", info: WeightsInfo | None = None) -> "Weights":
+        """The weights of a PyTorch network as they are now: arrays of their own, on the CPU.
+
+        Args:
+            model: left as it is.
+            info: what is known of it; the official preprocessing and no labels by default.
+        """
+        from movinet.nn.convert import arrays_of
+
+        spec = model.spec
+        info = replace(info, spec=spec) if info else WeightsInfo(spec.name, spec, default_transform(spec))
+        return cls(info, arrays_of(model))
+
+    def to_model(self) -> "MoViNet | Ensemble":
+        """The network in PyTorch, in evaluation mode, with parameters of its own.
+
+        Raises:
+            MovinetError: PyTorch is not installed.
+        """
+        from movinet.errors import needs_extra
+
+        with needs_extra("torch"):
+            from movinet.nn.convert import model_of
+        return model_of(self.spec, self.arrays)
+
+
+def check_fit(arrays: Mapping[str, NDArray[Any]], spec: Spec) -> None:
+    """Refuse arrays that are not those of the network.
+
+    Raises:
+        WeightsError: arrays are missing, left over or of another shape.
+    """
+    wanted = parameter_shapes(spec)
+    missing, extra = wanted.keys() - arrays.keys(), arrays.keys() - wanted.keys()
+    wrong = {k for k in wanted.keys() & arrays.keys() if wanted[k] != arrays[k].shape}
+    if missing or extra or wrong:
+        raise WeightsError(
+            f"the weights do not fit {spec.name}: {len(missing)} parameters missing, {len(extra)} left over, "
+            f"{len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
+        )
+
+
+def limited_positions(spec: Spec) -> Spec:
+    """The specification `Weights.with_position_limits` uses."""
+    if isinstance(spec, EnsembleSpec):
+        return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
+    return _limited(spec)
+
+
+def _limited(spec: NetworkSpec) -> NetworkSpec:
+    if spec.positional_encoding and spec.position_limit is None:
+        return spec.with_options(position_limit=spec.frames - 1)
+    return spec
