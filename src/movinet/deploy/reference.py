@@ -91,7 +91,7 @@ def _stream_layer(x: Array, layer: Bottleneck, state: State, network: Network) -
         seen = _pool(f"{layer.name}.pool", mean, state)
         if layer.excitation.beside_frame:
             seen = np.concatenate([seen, mean], 1)
-        rows: Array | float = 0.0
+        rows: NDArray[Any] | float = 0.0
         if layer.excitation.position_scale is not None:
             positions, limit = state["frame_count"], network.spec.position_limit
             rows = layer.excitation.position_rows(positions if limit is None else np.minimum(positions, limit))
@@ -106,7 +106,7 @@ def _pool(name: str, mean: Array, state: State) -> Array:
     return state[name]
 
 
-def _gates(means: Array, excitation: Excitation, rows: "Array | float" = 0.0) -> Array:
+def _gates(means: Array, excitation: Excitation, rows: "NDArray[Any] | float" = 0.0) -> Array:
     reduce = excitation.reduce
     hidden = activate(means @ reduce.weight.T + reduce.bias + rows, reduce.activation)
     return GATES[excitation.gate](hidden @ excitation.expand.weight.T + excitation.expand.bias)
@@ -125,7 +125,7 @@ def _taps(window: Array, part: Temporal) -> Array:
     total: Array | float = 0.0
     for t in range(part.frames):
         total = total + _depthwise(window[:, t], part.weight[:, t], part.stride)
-    return activate(total + part.bias[:, None, None], part.activation)
+    return activate(np.asarray(total + part.bias[:, None, None]), part.activation)
 
 
 def _convolution(x: Array, part: Convolution) -> Array:
@@ -133,7 +133,8 @@ def _convolution(x: Array, part: Convolution) -> Array:
     if part.groups > 1 or part.weight.shape[:2] == (1, 1):
         y = _depthwise(x, part.weight[:, 0], part.stride)
     else:
-        y, weight = 0.0, part.weight.astype(np.float64)
+        weight = part.weight.astype(np.float64)
+        y = np.zeros(())
         for i, j, seen in _windows(x, part.weight.shape[2:], part.stride):
             y = y + np.einsum("oc,nchw->nohw", weight[:, :, i, j], seen, optimize=True)
     return activate(y + part.bias[:, None, None], part.activation)
@@ -152,11 +153,11 @@ def _skip(x: Array, layer: Bottleneck) -> Array:
     if layer.skip is None:
         return x
     if layer.place.stride > 1:
-        total, count = 0.0, 0.0
+        total, count = np.zeros(()), np.zeros(())
         inside = np.ones((1, 1, *x.shape[2:]))
         for (_, _, seen), (_, _, ones) in zip(_windows(x, (3, 3), 2), _windows(inside, (3, 3), 2), strict=True):
             total, count = total + seen, count + ones
-        x = np.asarray(total / count)
+        x = total / count
     return _convolution(x, layer.skip)
 
 
