@@ -234,6 +234,18 @@ def test_a_broken_video_is_replaced_by_one_of_its_class(
         assert all(any(name in line for line in caplog.messages) for name in ("empty.mp4", "cut.mp4"))
 
 
+def test_what_is_not_the_fault_of_a_clip_names_it(videos: VideoSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object, **__: object) -> float:
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr("movinet.data.dataset.duration", mistaken)
+    dataset = ClipDataset(videos, TRANSFORM, SAMPLE)
+    with pytest.raises(KeyError, match="a mistake of ours") as caught:
+        _ = dataset[2]
+    assert caught.value.__notes__ == [f"while {videos.videos[2].path} was read"]
+    assert not dataset.broken.any()
+
+
 def test_what_replaces_a_broken_video_depends_on_the_epoch_alone(videos: VideoSet, tmp_path: Path) -> None:
     listed = (replace(videos.videos[0], path=tmp_path / "gone.mp4"), *videos.videos[1:])
     datasets = [ClipDataset(replace(videos, videos=listed), TRANSFORM, SAMPLE, seed=3) for _ in range(2)]

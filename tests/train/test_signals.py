@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
+from training_sets import Noise
 
+from movinet.data.dataset import EpochOrder, Example, Pick, load_batches
 from movinet.train.signals import graceful_stop
 
 
@@ -73,10 +76,58 @@ def loop() -> None:
     print(seen, stop.signal)
 
 
-def test_workers_live_on() -> None:
-    command = [sys.executable, "-c", "import test_signals; test_signals.loop()"]
-    ran = subprocess.run(
-        command, cwd=os.path.dirname(__file__), capture_output=True, text=True, start_new_session=True, check=False
+def alone(what: str) -> "subprocess.CompletedProcess[str]":
+    """A function of this file in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", f"import test_signals; test_signals.{what}()"]
+    return subprocess.run(
+        command,
+        cwd=Path(__file__).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=60,
+        check=False,
     )
+
+
+def test_workers_live_on() -> None:
+    ran = alone("loop")
     assert (ran.stdout, ran.returncode) == ("[0, 1, 2, 3, 4, 5] 2\n", 0)
     assert ran.stderr == "\nstopping as soon as this update is done; Ctrl-C again stops at once\n"  # not by workers
+
+
+class Faulty(Noise):
+    """A mistake of ours in a worker, of the kind that torch's own words hide."""
+
+    def __getitem__(self, pick: Pick) -> Example:
+        b"\xcf".decode()
+        return super().__getitem__(pick)
+
+
+def fail() -> None:
+    """In a process of its own: nobody answers for what goes wrong."""
+    torch.set_num_threads(1)
+    with graceful_stop():
+        kept = load_batches(Noise(12), EpochOrder(12), 2, workers=2)
+        alive = iter(kept)
+        next(alive)
+        list(load_batches(Faulty(12), EpochOrder(12), 2, workers=2))
+
+
+def test_what_goes_wrong_in_a_worker_ends_the_process() -> None:
+    ran = alone("fail")
+    assert ran.returncode == 1
+    assert "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xcf" in ran.stderr
+    assert "WorkerLost" not in ran.stderr
+
+
+def test_a_worker_that_has_hardly_begun_can_be_ended() -> None:
+    with graceful_stop() as stop:
+        child = os.fork()
+        if not child:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    assert not stop.requested

@@ -2,10 +2,14 @@
 
 import gc
 import logging
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
+from multiprocessing.util import Finalize
+from types import FrameType
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
@@ -139,6 +143,9 @@ class ClipDataset(Dataset[Example]):
                 if not self.broken[index]:
                     self.broken[index] = True
                     logger.warning("left out; in training another of its class takes its place: %s", error)
+            except Exception as error:
+                error.add_note(f"while {self.videos[index].path} was read")  # not the clip's fault, as far as we know
+                raise
         raise MovinetError(f"none of the {len(self)} videos can be read; the first is {self.videos[0].path}")
 
     def _candidates(self, epoch: int, asked: int) -> Iterator[int]:
@@ -238,16 +245,20 @@ def load_batches(
 
     What comes out is the same for any number of workers. Workers live from epoch to epoch.
     """
-    return _Loader(
+    needed = torch.ones(1, dtype=torch.bool).share_memory_()
+    loader = _Loader(
         cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
         batch_size,
         sampler=order,
         num_workers=workers,
-        worker_init_fn=_begin_worker,
+        worker_init_fn=partial(_begin_worker, needed),
         persistent_workers=workers > 0,
         drop_last=drop_last,
         generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
     )
+    # As this process ends, before it ends its workers and waits for them.
+    Finalize(loader, needed.zero_, exitpriority=0)
+    return loader
 
 
 class WorkerLost(MovinetError):
@@ -265,6 +276,8 @@ class _Loader(DataLoader[Example]):
             except MovinetError as error:  # torch puts a worker's whole traceback into the message
                 raise MovinetError(str(error).rpartition("MovinetError: ")[2].strip()) from None
             except (RuntimeError, ConnectionError, EOFError) as error:
+                if str(error).startswith("Caught "):  # in the worker, which lives
+                    raise
                 if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                     raise
                 raise WorkerLost(
@@ -274,10 +287,19 @@ class _Loader(DataLoader[Example]):
             yield example
 
 
-def _begin_worker(worker: int) -> None:
+def _begin_worker(needed: Tensor, worker: int) -> None:
+    """Args:
+    needed: One bool in shared memory: the process that began this wants it.
+    """
     torch.set_num_threads(1)
-    # Cluster schedulers send SIGTERM to all processes; the one that trains saves first, and needs its workers to.
-    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        # Cluster schedulers send SIGTERM to all processes; the one that trains saves first, and needs its workers to.
+        signal.signal(number, signal.SIG_DFL)
+        if not needed:
+            os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, hear)
     # What was garbage before the fork is not to be collected here: it may be decoders, whose threads stayed behind.
     gc.freeze()
 

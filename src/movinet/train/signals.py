@@ -30,6 +30,10 @@ class Stop:
         return self.signal is not None
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and os.getpid() != self._process:  # a data worker that has hardly begun
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         self.signal = self.signal or signal.Signals(number)
         if number == signal.SIGINT:
             now = time.monotonic()
