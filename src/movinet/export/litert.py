@@ -12,20 +12,14 @@ import torch
 from torch import Tensor
 
 from movinet.arch import step as names
-from movinet.arch.spec import Activation, Gate
+from movinet.arch.spec import Activation
 from movinet.arch.step import Port
-from movinet.export.litert_graph import FUSED, RELU6, Arithmetic, NetworkGraph, Weights
+from movinet.export.litert_graph import NONE, RELU6, Arithmetic, NetworkGraph, Weights, fused_activation, gate_of
 from movinet.export.tflite_writer import Graph, Shape, write_tflite
+from movinet.nn.blocks import refuse_unknown_parts
 from movinet.nn.deploy import DeployedExcitation, DeployedHead, DeployedLayer, DeployedStep, DeployedTemporal
 
 STEP, HEAD = "step", "head"  # names of the signatures
-
-# Gates that are relu6(slope · x + 3) · scale: slope and scale go into the weights before and after.
-_HARD_GATES: dict[Gate, tuple[float, float]] = {
-    "hard_sigmoid_keras": (1.2, 1 / 6),
-    "hard_sigmoid_garden": (1.0, 0.16667),
-    "hard_sigmoid_torch": (1.0, 1 / 6),
-}
 
 
 def to_litert(
@@ -151,6 +145,7 @@ def _clock(graph: NetworkGraph, step: DeployedStep) -> _Now:
 
 
 def _layer(graph: NetworkGraph, name: str, layer: DeployedLayer, x: int, now: _Now) -> int:
+    refuse_unknown_parts(layer)
     skip = x
     if layer.skip is not None:
         if layer.skip_stride > 1:
@@ -179,7 +174,7 @@ def _temporal(
     """The outputs of new frames, with the activation if it can be fused."""
     kt, past = temporal.kt, temporal.past
     bias = temporal.bias.flatten()
-    fused = FUSED.get(activation, 0)
+    fused = fused_activation(activation)
 
     def tap(x: int, which: int, bias: Tensor | None = None) -> int:
         weight = temporal.taps[which]
@@ -187,7 +182,7 @@ def _temporal(
         return graph.depthwise(x, weight, bias, temporal.stride)
 
     def add(x: int, y: int, last: bool = True) -> int:
-        return graph.binary("ADD", x, y, fused if last else 0)
+        return graph.binary("ADD", x, y, fused if last else NONE)
 
     outputs = []
     if past == "sums":
@@ -227,20 +222,21 @@ def _excitation(
 ) -> tuple[list[int], float]:
     """The frames times their gates, and a factor that is still missing."""
     pool = graph.inputs[f"{name}.pool"]
-    slope, scale = _HARD_GATES.get(se.gate, (1.0, 1.0))
+    hard = gate_of(se.gate)
+    slope, scale = hard or (1.0, 1.0)
     scaled = []
     for t, x in enumerate(frames):
         mean = graph.cast(graph.mean(x), "float32")
         pool = _towards(graph, pool, mean, now.mix[t])
         seen = graph.concatenate([pool, mean], 3) if se.beside_frame else pool
         seen = graph.cast(seen, graph.arithmetic)
-        fused = FUSED.get(se.activation, 0) if se.positions is None else 0
+        fused = fused_activation(se.activation) if se.positions is None else NONE
         hidden = graph.dense(seen, se.reduce.weight, se.reduce.bias, fused)
         if se.positions is not None:
             row = graph.cast(now.positions[name][t], graph.arithmetic)
-            hidden = graph.binary("ADD", hidden, row, FUSED.get(se.activation, 0))
+            hidden = graph.binary("ADD", hidden, row, fused_activation(se.activation))
         hidden = graph.activate(hidden, se.activation)
-        if se.gate == "sigmoid":
+        if hard is None:
             gates = graph.dense(hidden, se.expand.weight, se.expand.bias)
             gates = graph.apply("LOGISTIC", [gates], graph.shape(gates))
         else:
@@ -256,6 +252,6 @@ def _towards(graph: NetworkGraph, pool: int, mean: int, share: int) -> int:
 
 def _head(graph: NetworkGraph, head: DeployedHead, features: int) -> int:
     features = graph.cast(features, graph.arithmetic)
-    hidden = graph.dense(features, head.hidden.weight, head.hidden.bias, FUSED.get(head.activation, 0), keep=False)
+    hidden = graph.dense(features, head.hidden.weight, head.hidden.bias, fused_activation(head.activation), keep=False)
     hidden = graph.activate(hidden, head.activation)
     return graph.cast(graph.dense(hidden, head.classifier.weight, head.classifier.bias, keep=False), "float32")

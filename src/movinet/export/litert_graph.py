@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movinet.arch.spec import Activation
+from movinet.arch.spec import Activation, Gate
+from movinet.errors import MovinetError
 from movinet.export.tflite_writer import Graph, Quantization, Shape
 from movinet.nn.deploy import DeployedConvolution
 
 Weights = Literal["float32", "float16", "int8"]
 Arithmetic = Literal["float32", "float16"]
 
-FUSED: dict[Activation, int] = {"relu": 1, "relu6": 3}  # that every operator can do on its way out
-RELU6 = 3
+NONE, RELU, RELU6 = 0, 1, 3  # what every operator can do on its way out
 _SAME, _VALID = 0, 1
 
 
@@ -47,21 +47,29 @@ class NetworkGraph(Graph):
     def cast(self, x: int, dtype: str) -> int:
         return x if self.tensors[x].dtype == dtype else self.apply("QUANTIZE", [x], self.shape(x), dtype)
 
-    def binary(self, kind: str, x: int, y: int, fused: int = 0) -> int:
+    def binary(self, kind: str, x: int, y: int, fused: int = NONE) -> int:
         shape = tuple(np.broadcast_shapes(self.shape(x), self.shape(y)))
         return self.apply(kind, [x, y], shape, fusedActivationFunction=fused)
 
     def activate(self, x: int, activation: Activation) -> int:
-        """An activation as an operator of its own; those that can be fused already were."""
-        if activation == "hard_swish":
-            return self.apply("HARD_SWISH", [x], self.shape(x))
-        if activation == "swish":
-            return self.binary("MUL", x, self.apply("LOGISTIC", [x], self.shape(x)))
-        return x
+        """An activation as an operator of its own; those that can be fused already were.
+
+        Raises:
+            MovinetError: it is none that we write.
+        """
+        match activation:
+            case "relu" | "relu6":
+                return x
+            case "hard_swish":
+                return self.apply("HARD_SWISH", [x], self.shape(x))
+            case "swish":
+                return self.binary("MUL", x, self.apply("LOGISTIC", [x], self.shape(x)))
+            case _:
+                raise _unknown("activation", activation)
 
     def convolution(self, x: int, part: DeployedConvolution, scale: float = 1.0) -> int:
         """With activation; the weights, not the bias, times `scale`."""
-        fused = FUSED.get(part.activation, 0) if part.activation else 0
+        fused = fused_activation(part.activation) if part.activation else NONE
         if part.groups > 1:
             y = self.depthwise(x, part.weight, part.bias, part.stride, fused)
         else:
@@ -74,7 +82,7 @@ class NetworkGraph(Graph):
                 y = self._windowed("CONV_2D", inputs, shape, part.stride, fused)
         return self.activate(y, part.activation) if part.activation else y
 
-    def depthwise(self, x: int, weight: Tensor, bias: Tensor | None, stride: int = 1, fused: int = 0) -> int:
+    def depthwise(self, x: int, weight: Tensor, bias: Tensor | None, stride: int = 1, fused: int = NONE) -> int:
         weight = _unpadded(weight)  # (C, 1, kh, kw)
         channels = weight.shape[0]
         bias = weight.new_zeros(channels) if bias is None else bias
@@ -82,7 +90,7 @@ class NetworkGraph(Graph):
         shape = self._strided(x, stride, channels)
         return self._windowed("DEPTHWISE_CONV_2D", inputs, shape, stride, fused, depthMultiplier=1)
 
-    def convolution_of_frames(self, frames: Sequence[int], weight: Tensor, bias: Tensor, fused: int = 0) -> int:
+    def convolution_of_frames(self, frames: Sequence[int], weight: Tensor, bias: Tensor, fused: int = NONE) -> int:
         """A depthwise convolution over as many frames as it has taps (C, kt, 1).
 
         The frames are joined along their height and the kernel's taps lie a frame's height apart: to join and convolve
@@ -105,9 +113,9 @@ class NetworkGraph(Graph):
     def average_pool(self, x: int, stride: int) -> int:
         """3×3; like TensorFlow's, it divides by the pixels inside the picture."""
         shape = self._strided(x, stride, self.shape(x)[3])
-        return self._windowed("AVERAGE_POOL_2D", [x], shape, stride, 0, filterWidth=3, filterHeight=3)
+        return self._windowed("AVERAGE_POOL_2D", [x], shape, stride, NONE, filterWidth=3, filterHeight=3)
 
-    def dense(self, x: int, weight: Tensor, bias: Tensor, fused: int = 0, keep: bool = True) -> int:
+    def dense(self, x: int, weight: Tensor, bias: Tensor, fused: int = NONE, keep: bool = True) -> int:
         """A dense layer (O, I) on the last axis; without `keep`, the result is (streams, O)."""
         kernel = self._quantised(weight) if self.weights == "int8" else self.kernel(weight)
         shape = (*self.shape(x)[:-1], weight.shape[0]) if keep else (self.streams, weight.shape[0])
@@ -176,6 +184,46 @@ class NetworkGraph(Graph):
             fusedActivationFunction=fused,
             **options,
         )
+
+
+def fused_activation(activation: Activation) -> int:
+    """What the operator before an activation does of it; `activate` does the rest.
+
+    Raises:
+        MovinetError: it is none that we write.
+    """
+    match activation:
+        case "relu":
+            return RELU
+        case "relu6":
+            return RELU6
+        case "swish" | "hard_swish":
+            return NONE
+        case _:
+            raise _unknown("activation", activation)
+
+
+def gate_of(gate: Gate) -> tuple[float, float] | None:
+    """Slope and scale of a gate relu6(slope · x + 3) · scale, for the weights before and after; None: LOGISTIC does it.
+
+    Raises:
+        MovinetError: it is none that we write.
+    """
+    match gate:
+        case "sigmoid":
+            return None
+        case "hard_sigmoid_keras":
+            return 1.2, 1 / 6
+        case "hard_sigmoid_garden":
+            return 1.0, 0.16667
+        case "hard_sigmoid_torch":
+            return 1.0, 1 / 6
+        case _:
+            raise _unknown("gate", gate)
+
+
+def _unknown(what: str, name: str) -> MovinetError:
+    return MovinetError(f"LiteRT files have no {what} {name!r} yet: take the engine 'torch', or export to onnx")
 
 
 def _unpadded(weight: Tensor) -> Tensor:

@@ -5,7 +5,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from movinet.nn.blocks import Convolution, Layer, TemporalConvolution, VolumeConvolution, without_norm
+from movinet.nn.blocks import (
+    Convolution,
+    Layer,
+    TemporalConvolution,
+    VolumeConvolution,
+    refuse_unknown_parts,
+    without_norm,
+)
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 
@@ -32,6 +39,8 @@ def _folded(model: MoViNet) -> MoViNet:
     state = {key: value.detach() for key, value in model.state_dict().items()}
     parts = dict(model.named_modules())
     for name, part in parts.items():
+        if isinstance(part, Layer):
+            refuse_unknown_parts(part)
         if not isinstance(part, Convolution | TemporalConvolution | VolumeConvolution):
             continue
         weight, bias = _without_norm(part)
