@@ -17,6 +17,7 @@ from movinet.errors import MovinetError
 from movinet.video.container import Member, open_at
 from movinet.video.container import Video as Source
 from movinet.video.decode import probe, read_at
+from movinet.video.orientation import Matrices, is_turned
 from movinet.video.timing import LATE, Clock
 
 _SAMPLE, _CHUNK = 1 << 16, 1 << 20  # bytes
@@ -192,10 +193,10 @@ def _oddities(packets: _Packets, lasts: float) -> list[str]:
 
 def _decode_at(path: Path | Member, time: float) -> tuple[tuple[int, int] | None, bool]:
     """Height and width of the frame shown at a time, or None, and whether it and what led to it is undamaged."""
-    shape, until = None, 0.0
+    shape, until, matrices = None, 0.0, Matrices()
     with open_at(path, time, threads=1) as opened:
         for at, duration, frame in opened:
-            shape = (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
+            shape = (frame.width, frame.height) if is_turned(matrices.of(frame)) else (frame.height, frame.width)
             until = at + duration
             if until > time + LATE:
                 break

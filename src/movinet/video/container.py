@@ -12,11 +12,14 @@ from typing import Self
 import av
 import av.error
 from av.container import InputContainer
-from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
+from movinet.video.joined import Extent, Seams, extent, may_be_joined
+from movinet.video.pixels import ToRGB
 from movinet.video.timing import LATE, Clock
+from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
@@ -50,8 +53,24 @@ class Member:
         return False
 
 
-Source = str | Path | Member
-"""Where a video is: a path, an address, or inside another file."""
+@dataclass(frozen=True)
+class Track:
+    """One of the video tracks of a source that has several.
+
+    Args:
+        source: Where all of them are.
+        number: As `ffprobe` counts streams, sound and text included, from 0.
+    """
+
+    source: str | Path | Member
+    number: int
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+Source = str | Path | Member | Track
+"""Where a video is: a path, an address, or inside another file; of several tracks the one that moves, or as told."""
 
 
 class Video:
@@ -80,17 +99,24 @@ class Video:
         threads: int = 0,
     ) -> None:
         self.name = without_password(source)
+        self._measured: tuple[Extent | None] | None = None
         self.damaged = 0
         """Packets and frames that could not be decoded, or only in part."""
-        self._container = _open(source, timeout, device, options or {})
+        self._source = source.source if isinstance(source, Track) else source
+        self._open = partial(_open, source, timeout, device, options or {})
+        self._local = not (live or device or is_address(source))
+        self._container = self._open()
         try:
-            self.stream = _video_stream(self._container, self.name)
-        except VideoError:
+            self.stream = self._choose(source)
+        except Exception:
             self._container.close()
             raise
+        self._decoder = decoder_of(self.stream)
         # Frame threads are fastest but hold back a frame each.
-        self.stream.thread_type = "SLICE" if live else "AUTO"
-        self.stream.codec_context.thread_count = threads
+        context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
+        context.thread_type = "SLICE" if live else "AUTO"
+        context.thread_count = threads
+        self._may_be_joined = may_be_joined(self._container)
         average, nominal = self.stream.average_rate, self.stream.guessed_rate
         # Frames far closer than the codec or their own durations say: the time stamps stand still.
         self.stuck = bool(average and nominal and average > 2 * nominal)
@@ -102,7 +128,10 @@ class Video:
 
     @property
     def duration(self) -> float | None:
-        """Seconds as the container tells; None for live sources and where it does not."""
+        """Seconds as the container tells, or as all packets of a file tell where several may have been joined; None for
+        live sources and where neither does."""
+        if (extent := self._extent()) is not None:
+            return extent.seconds
         if self.stuck and self.stream.frames and self.fps:
             return self.stream.frames / self.fps
         if self.stream.duration and self.stream.time_base:
@@ -118,19 +147,35 @@ class Video:
     def seek(self, time: float) -> bool:
         """Go to a key frame at or before `time`, having read the first frame. False where that did not work out:
         the video is then anywhere, and must be opened anew."""
-        if self.stuck or self._clock.offset is None or self.stream.time_base is None:
+        if self.stuck or self._clock.offset is None or not self.stream.time_base:
             return False
+        if self._may_be_joined and not ((extent := self._extent()) and not extent.joined):
+            return False  # the same time stamp may be there twice
         try:
             self._container.seek(round((time - self._clock.offset) / self.stream.time_base), stream=self.stream)
         except av.error.FFmpegError:
             return False
         self._clock.seeked()
+        if isinstance(self._decoder, VideoCodecContext):  # one's own is not emptied by the container
+            self._decoder.flush_buffers()
         self._timed = self._decode()
         landed = next(self, None)
         if landed is None:
             return False
         self._timed = chain([landed], self._timed)
         return landed[2].key_frame and landed[0] <= time + LATE
+
+    def to_rgb(self) -> ToRGB:
+        """What turns this video's frames into pictures."""
+        return ToRGB(self.stream.sample_aspect_ratio, gray_is_limited(self.stream), self.name)
+
+    def empty(self) -> VideoError:
+        """What to say where no frame came."""
+        if self.stream.codec_context.name == "webp" and _is_animated_webp(self._source):
+            return VideoError(
+                f"{self.name}: an animated WebP, which FFmpeg cannot read; convert it to GIF or MP4 first"
+            )
+        return VideoError(f"{self.name}: has no frame that can be decoded ({self.damaged} damaged packets)")
 
     def close(self) -> None:
         self._container.close()
@@ -144,7 +189,27 @@ class Video:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _choose(self, source: Source) -> VideoStream:
+        if isinstance(source, Track):
+            return numbered_track(self._container, source.number, self.name)
+        tracks = moving_tracks(self._container, self.name)
+        if len(tracks) == 1 or not self._local or all(track.frames for track in tracks):
+            return tracks[0]
+        number = first_that_moves(self._container, tracks)
+        self._container.close()
+        self._container = self._open()  # at its beginning again
+        return numbered_track(self._container, number, self.name)
+
+    def _extent(self) -> Extent | None:
+        if not (self._may_be_joined and self._local):
+            return None
+        if self._measured is None:
+            with self._open() as container:
+                self._measured = (extent(container, numbered_track(container, self.stream.index, self.name)),)
+        return self._measured[0]
+
     def _decode(self) -> Iterator[TimedFrame]:
+        seams = Seams() if self._may_be_joined else None
         packets = self._container.demux(self.stream)
         packet: av.Packet[VideoStream] | None
         stopped: VideoError | None = None
@@ -160,8 +225,10 @@ class Video:
                     self.damaged += 1
                 elif self.duration is not None or not isinstance(error, av.error.OSError):
                     stopped = VideoError(f"{self.name}: reading stopped: {_reason(error)}")
+            if seams is not None and packet is not None and seams.ahead(packet):
+                self._clock.joined()
             try:
-                frames = self.stream.decode(packet)
+                frames = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 self.damaged += 1
                 continue
@@ -189,6 +256,8 @@ def open_at(source: Source, start: float, timeout: float | None = None, threads:
 
 def is_address(source: Source) -> bool:
     """Whether this names something on a network rather than a file."""
+    if isinstance(source, Track):
+        source = source.source
     return isinstance(source, str) and "://" in source
 
 
@@ -200,6 +269,8 @@ def without_password(source: Source) -> str:
 def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
     name = without_password(source)
     began = monotonic()
+    if isinstance(source, Track):
+        source = source.source
     if isinstance(source, Member):
         where = _inside(source)
     else:  # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
@@ -231,6 +302,19 @@ def _open_whatever_its_tags(
         return opened()
 
 
+def _is_animated_webp(source: str | Path | Member) -> bool:
+    if is_address(source):
+        return False
+    offset = source.offset if isinstance(source, Member) else 0
+    try:
+        with open(source.archive if isinstance(source, Member) else source, "rb") as file:
+            file.seek(offset)
+            head = file.read(21)
+    except OSError:
+        return False
+    return head[8:16] == b"WEBPVP8X" and bool(head[20] & 0x02)
+
+
 def _inside(member: Member) -> str:
     """FFmpeg's name for a part of a file."""
     end = member.offset + member.size
@@ -241,14 +325,6 @@ def _inside(member: Member) -> str:
     if there < end:
         raise VideoError(f"{member}: should end at byte {end} of the archive, which is cut short at byte {there}")
     return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
-
-
-def _video_stream(container: InputContainer, name: str) -> VideoStream:
-    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not moving:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams if stream.type != "video"}))
-        raise VideoError(f"{name}: has no video{f', only {kinds}' if kinds else ''}")
-    return max(moving, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
 
 
 def _reason(error: av.error.FFmpegError) -> str:

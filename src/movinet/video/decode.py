@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TypeGuard, TypeVar
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from movinet.errors import VideoError
-from movinet.video.container import Member, Source, Video, is_address, open_at
-from movinet.video.pixels import ToRGB
-from movinet.video.timing import at_rate, at_times
+from movinet.video.container import Member, Source, Track, Video, is_address, open_at
+from movinet.video.orientation import Matrices, rotation
+from movinet.video.timing import FILLED, at_rate, at_times
 from movinet.video.transform import Transform
 
 T = TypeVar("T")
@@ -75,14 +76,15 @@ def probe(path: Source, timeout: float = 10.0) -> VideoInfo:
     with Video(images[0] if images else path, timeout if is_address(path) else None) as video:
         first = next(video, None)
         if first is None:
-            raise VideoError(f"{video.name}: has no frame that can be decoded")
-        shown = ToRGB(video.stream.sample_aspect_ratio)(first[2])
-        size, rotation, codec = (shown.shape[0], shown.shape[1]), first[2].rotation, video.stream.codec_context.name
+            raise video.empty()
+        shown = video.to_rgb()(first[2])
+        size, turned = (shown.shape[0], shown.shape[1]), rotation(Matrices().of(first[2]))
+        codec = video.stream.codec_context.name
         if images:
-            return VideoInfo(size, None, None, len(images), rotation, codec)
+            return VideoInfo(size, None, None, len(images), turned, codec)
         fps, duration = video.fps, video.duration
         frames = video.stream.frames or (round(fps * duration) if fps and duration else None)
-        return VideoInfo(size, fps, duration, frames, rotation, codec)
+        return VideoInfo(size, fps, duration, frames, turned, codec)
 
 
 def duration(path: Source, *, folder_fps: float = 1.0) -> float:
@@ -99,7 +101,7 @@ def duration(path: Source, *, folder_fps: float = 1.0) -> float:
             return video.duration
         end = max((time + lasting for time, lasting, _ in video), default=0.0)
         if not end:
-            raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+            raise video.empty()
         return end
 
 
@@ -117,6 +119,10 @@ def read_frames(
     Shown at t is the last frame with a time of at most t (plus a millisecond, since some containers round); the last
     frame stays for its duration. So frames repeat where the source is slower. Without fps, every frame in
     start ≤ time < end comes once, at its own time. Time counts from the first frame. Memory does not grow.
+
+    Nothing is repeated for more than a minute (`movinet.video.timing.FILLED`): the instants from there to the next
+    frame are left out, and a warning logged that says how many seconds. Where recordings were joined whose clocks
+    differ, the second goes on where the first ended.
 
     Damage is survived: what can be decoded is yielded, and a warning logged with the number of damaged packets.
 
@@ -175,11 +181,11 @@ def read_at(path: Source, times: Sequence[float], *, folder_fps: float = 1.0, th
         return
     with open_at(path, times[0], threads=threads) as video:
         found = False
-        for frame in _converted(at_times(video, times), ToRGB(video.stream.sample_aspect_ratio)):
+        for frame in _converted(at_times(video, times), video.to_rgb()):
             found = True
             yield frame
         if not found:
-            raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+            raise video.empty()
 
 
 def read_clip(
@@ -222,7 +228,7 @@ def _read_video(
     with open_at(path, start, timeout) as video:
         count = 0
         try:
-            for frame in _converted(at_rate(video, fps, start, end), ToRGB(video.stream.sample_aspect_ratio)):
+            for frame in _converted(at_rate(video, fps, start, end, partial(_tell_hole, video.name)), video.to_rgb()):
                 count += 1
                 yield frame
         finally:
@@ -231,8 +237,15 @@ def _read_video(
         if not count:
             lasts = f"; it lasts about {video.duration:.2f} s" if video.duration else ""
             if start == 0.0:
-                raise VideoError(f"{video.name}: has no frame that can be decoded ({video.damaged} damaged packets)")
+                raise video.empty()
             raise VideoError(f"{video.name}: has no frame from {start} s{f' to {end} s' if end else ''}{lasts}")
+
+
+def _tell_hole(name: str, begin: float, end: float) -> None:
+    logger.warning(
+        "%s: nothing new for %.0f s before %.2f s; its last frame is repeated for %.0f s, %.2f s are left out",
+        name, FILLED + end - begin, end, FILLED, end - begin,
+    )  # fmt: skip
 
 
 def _read_folder(folder: Path, fps: float | None, start: float, end: float | None, rate: float) -> Iterator[Frame]:
@@ -282,4 +295,6 @@ def _is_folder(path: Source) -> TypeGuard[str | Path]:
 
 
 def _local(path: Source) -> Path | Member:
+    if isinstance(path, Track):
+        path = path.source
     return path if isinstance(path, Member) else Path(path)

@@ -15,7 +15,6 @@ import av.error
 from movinet.errors import VideoError
 from movinet.video.container import Video, is_address, without_password
 from movinet.video.decode import Frame, read_frames
-from movinet.video.pixels import ToRGB
 from movinet.video.timing import Ticks
 
 logger = logging.getLogger(__name__)
@@ -156,7 +155,7 @@ class LiveSource:
             try:
                 with video or self._open() as playing:
                     video = None
-                    to_rgb = ToRGB(playing.stream.sample_aspect_ratio)
+                    to_rgb = playing.to_rgb()
                     for _, _, frame in playing:
                         if self._closed.is_set():
                             return

@@ -1,16 +1,18 @@
 """RGB as a player would show it, from a decoded frame."""
 
-import struct
 from fractions import Fraction
 from typing import cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideData
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-_UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
+from movinet.errors import VideoError
+from movinet.video.orientation import Matrices, oriented
+
+_UNTAGGED, _LIMITED = 2, 1  # AVCOL_SPC_UNSPECIFIED, AVCOL_RANGE_MPEG
+_VIDEO_LEVELS = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 
 
 class ToRGB:
@@ -22,15 +24,39 @@ class ToRGB:
 
     Args:
         aspect: Width of a pixel divided by its height, or None for square.
+        gray_is_limited: Whether gray frames that do not tell their range have black at 16 and white at 235, as those
+            of cameras' codecs do and images do not.
+        name: What errors call the video.
+
+    Raises:
+        VideoError: Calling it with a frame whose pixels are in a format that cannot be converted.
     """
 
-    def __init__(self, aspect: Fraction | None = None) -> None:
+    def __init__(self, aspect: Fraction | None = None, gray_is_limited: bool = False, name: str = "the video") -> None:
         # Beyond 4:1 it is a damaged header, not a lens.
         self.aspect = aspect if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
+        self._gray_is_limited = gray_is_limited
+        self._name = name
+        self._matrices = Matrices()
         self._reformatter = VideoReformatter()  # one for all: setting one up costs more than a small frame
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        has_alpha = frame.format.has_palette or any(c.is_alpha for c in frame.format.components)
+        try:
+            rgb, has_alpha, is_gray = self._converted(frame)
+        except MemoryError:
+            raise
+        except Exception as error:  # PyAV's tables do not know all of FFmpeg's formats, and it fails in many ways
+            size = f"{frame.width}×{frame.height}"
+            raise VideoError(f"{self._name}: a frame of {size} cannot be converted to RGB: {error}") from error
+        if is_gray and (frame.color_range == _LIMITED or (not frame.color_range and self._gray_is_limited)):
+            rgb[..., :3] = _VIDEO_LEVELS[rgb[..., :3]]  # FFmpeg takes all that is gray for full range
+        return np.ascontiguousarray(oriented(_over_black(rgb) if has_alpha else rgb, self._matrices.of(frame)))
+
+    def _converted(self, frame: av.VideoFrame) -> tuple[NDArray[np.uint8], bool, bool]:
+        """RGB or, where there is transparency, RGBA; whether there is; whether there are no colors."""
+        parts = frame.format.components
+        has_alpha = frame.format.has_palette or any(part.is_alpha for part in parts)
+        is_gray = sum(not part.is_alpha for part in parts) == 1 and not frame.format.has_palette
         untagged_hd = frame.colorspace == _UNTAGGED and not frame.format.is_rgb and frame.height >= 720
         converted = self._reformatter.reformat(
             frame,
@@ -39,28 +65,7 @@ class ToRGB:
             src_colorspace=Colorspace.ITU709 if untagged_hd else None,
             threads=1,
         )
-        rgb = cast(NDArray[np.uint8], converted.to_ndarray())
-        return np.ascontiguousarray(_oriented(_over_black(rgb) if has_alpha else rgb, _display_matrix(frame)))
-
-
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of the map from stored to shown coordinates, x' = a·x + c·y and y' = b·x + d·y, up to scale."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(cast(SideData, data)))
-    return a, b, c, d
-
-
-def _oriented(image: NDArray[np.uint8], matrix: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """Turned to the nearest right angle, mirrored where the matrix mirrors."""
-    a, b, c, d = matrix
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        image = image.transpose(1, 0, 2)
-        flip_x, flip_y = c < 0, b < 0
-    else:
-        flip_x, flip_y = a < 0, d < 0
-    return image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+        return cast(NDArray[np.uint8], converted.to_ndarray()), has_alpha, is_gray
 
 
 def _over_black(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

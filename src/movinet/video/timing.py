@@ -1,6 +1,7 @@
 """Which frame is shown when. Plain numbers; knows no decoder."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
@@ -10,26 +11,38 @@ LATE = 1e-3
 """Seconds by which every instant is sampled late, because Matroska and FLV round time stamps to the millisecond: at
 30 frames a second the third frame is stored at 0.067 but asked for at 0.0667."""
 
-_RESET = 1.0  # a clock that steps back further than this has started anew; less is a frame out of order
+RESET = 1.0
+"""Seconds. A clock that steps back further than this has started anew; less is a frame out of order."""
+
+FILLED = 60.0
+"""Seconds for which at most a frame is repeated until the next: a still, or a hole, of hours tells nothing more."""
+
+_SEAM = 5.0  # seconds that a clock steps ahead at least where recordings are known to have been joined
 
 
 def at_rate(
-    timed: Iterable[tuple[float, float, T]], fps: float | None, start: float = 0.0, end: float | None = None
+    timed: Iterable[tuple[float, float, T]],
+    fps: float | None,
+    start: float = 0.0,
+    end: float | None = None,
+    on_hole: Callable[[float, float], None] = lambda begin, end: None,
 ) -> Iterator[tuple[float, T]]:
     """What is on screen at start + k/fps, for k = 0, 1, … before `end`.
 
     On screen at t is the last frame whose time is at most t + `LATE`; the last frame of all stays for its duration.
-    So a faster source loses frames, a slower one repeats them, and nothing drifts. Without fps: every frame with
+    So a faster source loses frames, a slower one repeats them, and nothing drifts. A frame is repeated for `FILLED`
+    seconds at most; the instants from there to the next frame are left out. Without fps: every frame with
     start ≤ time < end, once.
 
     Args:
         timed: (time, duration, frame) in order of time, seconds; the first no later than `start`.
+        on_hole: Called with the seconds from and to which instants were left out.
 
     Yields:
         (time, frame), the time being start + k/fps, or the frame's own where fps is None.
     """
     limit = float("inf") if end is None else end
-    shown: tuple[float, T] | None = None  # (when it goes, frame)
+    shown: tuple[float, float, T] | None = None  # (since when, when it goes, frame)
     k = 0
     for time, duration, frame in timed:
         if fps is None:
@@ -38,15 +51,37 @@ def at_rate(
             if time + LATE >= start:
                 yield time, frame
             continue
-        while shown is not None and (t := start + k / fps) + LATE < time:
-            yield t, shown[1]
-            k += 1
+        if shown is not None:
+            for t in _until(min(time, limit), k, fps, start, shown[0], on_hole):
+                yield t, shown[2]
+            k = _first_from(time, fps, start, k)
             if start + k / fps + LATE >= limit:
                 return
-        shown = (time + duration, frame)
-    while fps is not None and shown is not None and (t := start + k / fps) + LATE < min(shown[0], limit):
-        yield t, shown[1]
+        shown = (time, time + duration, frame)
+    if fps is not None and shown is not None:
+        for t in _until(min(shown[1], limit), k, fps, start, shown[0], on_hole):
+            yield t, shown[2]
+
+
+def _until(
+    end: float, k: int, fps: float, start: float, since: float, on_hole: Callable[[float, float], None]
+) -> Iterator[float]:
+    """The instants from number k on at which a frame is shown that came at `since` and goes at `end`."""
+    filled = max(since, start) + FILLED
+    while (t := start + k / fps) + LATE < end:
+        if t > filled:
+            on_hole(t, end)
+            return
+        yield t
         k += 1
+
+
+def _first_from(time: float, fps: float, start: float, k: int) -> int:
+    """The number of the first instant, k or later, that is not before `time`."""
+    k = max(k, math.ceil((time - LATE - start) * fps) - 1)
+    while start + k / fps + LATE < time:
+        k += 1
+    return k
 
 
 def at_times(timed: Iterable[tuple[float, float, T]], times: Iterable[float]) -> Iterator[tuple[float, T]]:
@@ -93,7 +128,7 @@ class Clock:
     Time stamps come from the presentation time; from the decoding time where presentation times keep going backwards
     (AVI, which stores none and lets the demuxer guess); from the frame before where there is neither, or where the
     stamp repeats (some files stamp every frame with 0). A clock that was reset midway (joined recordings) goes on
-    where it was.
+    where it was, and so does one that jumps ahead after `joined`.
 
     Args:
         rate: Frames a second to assume where frames tell no duration.
@@ -108,6 +143,11 @@ class Clock:
         self._last_stamp: float | None = None
         self._last_pts = self._last_dts = float("-inf")
         self._faults = 0 if trust_pts else 1  # more presentation than decoding times out of order
+        self._seams = 0  # beginnings of recordings whose frames are still to come
+
+    def joined(self) -> None:
+        """Packets were met that begin another recording, with a clock that is ahead."""
+        self._seams += 1
 
     def read(self, frame: Stamped) -> tuple[float, float] | None:
         """(time, duration) of the next frame in seconds; None where it is out of order or cannot be placed."""
@@ -125,7 +165,7 @@ class Clock:
         if stamp is None:
             time = following
         else:
-            if self.offset is None or (self._time is not None and stamp + self.offset < self._time - _RESET):
+            if self.offset is None or self._has_begun_anew(stamp + self.offset, following):
                 self.offset = following - stamp
             time = stamp + self.offset
         if self._time is not None and time < self._time:
@@ -139,9 +179,18 @@ class Clock:
         self._time = time
         return time, max(self._duration, 2 * LATE)  # no frame is too short to be seen
 
+    def _has_begun_anew(self, time: float, following: float) -> bool:
+        if self._time is None:
+            return False
+        if self._seams and time > following + _SEAM:
+            self._seams -= 1
+            return True
+        return time < self._time - RESET
+
     def seeked(self) -> None:
         """Forget the frame before: the next is somewhere else."""
         self._time = self._last_stamp = None
+        self._seams = 0
         self._last_pts = self._last_dts = float("-inf")
 
     def _stamp(self, frame: Stamped) -> float | None:
@@ -152,6 +201,8 @@ class Clock:
         if frame.pts is not None:
             self._faults += frame.pts <= self._last_pts
             self._last_pts = frame.pts
+        if frame.dts is None and self._faults > 0 and self._last_dts > float("-inf"):
+            return None  # the last frames that a decoder held back; their presentation times are not to be trusted
         ticks = frame.pts if frame.dts is None or (self._faults <= 0 and frame.pts is not None) else frame.dts
         return None if ticks is None else _seconds(ticks, frame)
 
