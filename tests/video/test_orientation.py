@@ -36,7 +36,7 @@ SHOWN: dict[int, Callable[[Picture], Picture]] = {
     5: lambda p: p.transpose(1, 0, 2),
     6: lambda p: np.rot90(p, -1),
     7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda p: np.rot90(p),
+    8: np.rot90,
 }
 """What the EXIF standard wants done, by its number."""
 
