@@ -20,6 +20,12 @@ class SpecError(MovinetError):
     """A network specification contradicts itself."""
 
 
+def brief(value: object, most: int = 100) -> str:
+    """What a value is, for a message of bearable length."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 @contextmanager
 def needs_extra(name: str) -> Iterator[None]:
     """Around imports of optional packages: where they are missing, the message says how to get them."""

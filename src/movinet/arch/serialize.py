@@ -4,7 +4,8 @@ from pathlib import Path
 
 from movinet.arch.spec import Spec, spec_from_dict
 from movinet.arch.zoo import network_spec
-from movinet.errors import SpecError
+from movinet.errors import MovinetError, SpecError
+from movinet.reading import parse_yaml, read_yaml
 
 
 def dump_spec(spec: Spec) -> str:
@@ -20,12 +21,12 @@ def parse_spec(text: str) -> Spec:
     Raises:
         SpecError: the text is not YAML or not a specification.
     """
-    import yaml
-
     try:
-        return spec_from_dict(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise SpecError(f"not YAML: {error}") from error
+        return spec_from_dict(parse_yaml(text))
+    except SpecError:
+        raise
+    except MovinetError as error:
+        raise SpecError(str(error)) from error
 
 
 def read_spec(path: str | Path) -> Spec:
@@ -35,11 +36,11 @@ def read_spec(path: str | Path) -> Spec:
         SpecError: the file is missing, not YAML or not a specification.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot read the specification: {error}") from error
+        data = read_yaml(path, "specification")
+    except MovinetError as error:
+        raise SpecError(str(error)) from error
     try:
-        return parse_spec(text)
+        return spec_from_dict(data)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from error
 

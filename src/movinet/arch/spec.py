@@ -1,11 +1,13 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from math import floor, inf
 from typing import Any, Literal, Self, get_args
 
-from movinet.errors import SpecError
+from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
+from movinet.errors import SpecError, brief
 
 Convolution = Literal["3d", "2plus1d"]
 SqueezeExcitation = Literal["none", "global", "cumulative", "cumulative_frame"]
@@ -94,7 +96,9 @@ class NetworkSpec:
         _check_types(self)
         for name, kinds in _CHOICES.items():
             if getattr(self, name) not in kinds:
-                raise SpecError(f"{self.name}: {name} is {getattr(self, name)!r}; choose one of {', '.join(kinds)}")
+                raise SpecError(
+                    f"{self.name}: {name} is {brief(getattr(self, name))}; choose one of {', '.join(kinds)}"
+                )
         if self.causal and self.squeeze_excitation == "global":
             raise SpecError(
                 f"{self.name}: global squeeze-excitation looks at the whole clip, which a causal network cannot; "
@@ -116,7 +120,7 @@ class NetworkSpec:
             for n, layer in enumerate(block.layers):
                 if any(k < 1 or k % 2 == 0 for k in layer.kernel) or len(layer.kernel) != 3:
                     raise SpecError(
-                        f"{self.name}: blocks[{b}].layers[{n}].kernel is {layer.kernel}; want three odd sizes"
+                        f"{self.name}: blocks[{b}].layers[{n}].kernel is {brief(layer.kernel)}; want three odd sizes"
                     )
                 if layer.expansion < 1:
                     raise SpecError(f"{self.name}: blocks[{b}].layers[{n}].expansion is {layer.expansion}; want >= 1")
@@ -133,7 +137,7 @@ class NetworkSpec:
             if getattr(self, field) < 1:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
         if len(self.size) != 2 or min(self.size) < 1:
-            raise SpecError(f"{self.name}: size is {self.size}; want a height and a width")
+            raise SpecError(f"{self.name}: size is {brief(self.size)}; want a height and a width")
         if not 0 < self.fps < inf:
             raise SpecError(f"{self.name}: fps is {self.fps}; it must be positive")
         for field in ("dropout", "stochastic_depth"):
@@ -141,6 +145,7 @@ class NetworkSpec:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must lie in [0, 1)")
         if self.position_limit is not None and self.position_limit < 0:
             raise SpecError(f"{self.name}: position_limit is {self.position_limit}; it cannot be negative")
+        check_network(self)
 
     def layers(self, size: Size | None = None) -> tuple[LayerPlace, ...]:
         """Every layer in network order.
@@ -169,7 +174,7 @@ class NetworkSpec:
             SpecError: there is no such field, or the network contradicts itself.
         """
         if unknown := options.keys() - {field.name for field in fields(self)}:
-            raise SpecError(f"{self.name}: a network has no option {min(unknown)!r}")
+            raise SpecError(f"{self.name}: a network has no option {brief(min(unknown))}")
         # YAML and JSON know lists only.
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         return replace(self, **plain)
@@ -206,7 +211,9 @@ class MemberSpec:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate <= 1 or self.offset < 0:
+        if type(self.offset) is not int:
+            raise SpecError(f"{self.network.name}: offset is {brief(self.offset)}; want a whole number")
+        if not 0 < self.rate <= 1 or not 0 <= self.offset <= MOST_FRAMES:
             raise SpecError(
                 f"{self.network.name}: rate {self.rate} must lie in (0, 1] and offset {self.offset} be >= 0"
             )
@@ -234,14 +241,22 @@ class EnsembleSpec:
     frames: int
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         if not self.members:
             raise SpecError(f"{self.name}: an ensemble needs members")
+        if not all(type(number) is int for number in (*self.size, self.frames)):
+            raise SpecError(
+                f"{self.name}: size {brief(self.size)} and frames {brief(self.frames)} must be whole numbers"
+            )
+        if type(self.fps) not in (int, float):
+            raise SpecError(f"{self.name}: fps is {brief(self.fps)}; want a number")
         if len({m.network.classes for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members differ in their number of classes")
         if len({m.network.causal for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
         if len(self.size) != 2 or min(self.size) < 1 or self.frames < 1 or not self.fps > 0:
             raise SpecError(f"{self.name}: size {self.size}, frames {self.frames} and fps {self.fps} must be positive")
+        check_ensemble(self)
 
     def member_size(self, member: MemberSpec, size: tuple[int, int]) -> tuple[int, int]:
         """The size a member takes frames of `size` at: scaled as its own size is to the ensemble's."""
@@ -312,16 +327,15 @@ def _check_types(spec: NetworkSpec) -> None:
     def want(kind: str, what: str, value: object) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         fits = {
-            "a name": isinstance(value, str) and value != "",
             "a whole number": number and isinstance(value, int),
             "a number": number,
             "true or false": isinstance(value, bool),
             "a pair of whole numbers": isinstance(value, tuple) and all(type(n) is int for n in value),
         }[kind]
         if not fits:
-            raise SpecError(f"{spec.name}: {what} is {value!r}; want {kind}")
+            raise SpecError(f"{spec.name}: {what} is {brief(value)}; want {kind}")
 
-    want("a name", "name", spec.name)
+    check_name(spec.name)
     for field in ("stem", "project", "hidden", "classes", "frames"):
         want("a whole number", field, getattr(spec, field))
     for field in ("fps", "dropout", "stochastic_depth", "decay"):
@@ -332,7 +346,7 @@ def _check_types(spec: NetworkSpec) -> None:
     if spec.position_limit is not None:
         want("a whole number", "position_limit", spec.position_limit)
     if not (isinstance(spec.blocks, tuple) and all(isinstance(block, BlockSpec) for block in spec.blocks)):
-        raise SpecError(f"{spec.name}: blocks is {spec.blocks!r}; want blocks, as a YAML specification lists them")
+        raise SpecError(f"{spec.name}: blocks is {brief(spec.blocks)}; want blocks, as a YAML specification lists them")
     for b, block in enumerate(spec.blocks):
         want("a whole number", f"blocks[{b}].channels", block.channels)
         for n, layer in enumerate(block.layers):
@@ -352,10 +366,13 @@ def _member_from_dict(data: dict[str, Any]) -> MemberSpec:
 
 
 def _fraction(value: Any) -> Fraction:
-    try:
-        return Fraction(value)
-    except (ValueError, ArithmeticError) as error:
-        raise SpecError(f"a rate is a fraction such as 1/2, not {value!r}") from error
+    """Of few digits: `1e-999999999` would be one of a thousand million."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _RATE.fullmatch(value)):
+        try:
+            return Fraction(value)
+        except (ValueError, ArithmeticError):
+            pass
+    raise SpecError(f"a rate is a fraction such as 1/2, not {brief(value)}")
 
 
 def _plain(value: Any) -> Any:
@@ -365,6 +382,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     return value
 
+
+_RATE = re.compile(r"[0-9]{1,9}([/.][0-9]{1,9})?")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "convolution": get_args(Convolution),

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import yaml
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.errors import MovinetError, WeightsError
 from movinet.profiling import profile as measure
+from movinet.reading import parse_yaml
 from movinet.runtime.choose import EngineKind
 from movinet.runtime.engine import Precision
 from movinet.weights.info import WeightsInfo
@@ -171,8 +171,8 @@ def convert(
         if not equals:
             raise MovinetError(f"--option {pair}: want field=value, such as gate=hard_sigmoid_garden")
         try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            options[key] = parse_yaml(value)
+        except MovinetError as error:
             raise MovinetError(f"--option {pair}: {value!r} is not a value in YAML") from error
     with progress_bar("downloading") as progress:
         loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)

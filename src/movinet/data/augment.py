@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, exp, log, pi, sin, sqrt
+from math import cos, exp, inf, log, pi, sin, sqrt
 
 import numpy as np
 import torch
@@ -29,8 +29,10 @@ class RandomCrop:
     def __post_init__(self) -> None:
         if not 0 < self.area[0] <= self.area[1] <= 1:
             raise ValueError(f"area must be a range within (0, 1], the lower first; got {self.area}")
-        if not 0 < self.aspect[0] <= self.aspect[1]:
+        if not 0 < self.aspect[0] <= self.aspect[1] < inf:
             raise ValueError(f"aspect must be a range of positive numbers, the lower first; got {self.aspect}")
+        if not 0 <= self.attempts <= 10_000:
+            raise ValueError(f"attempts must lie in 0 to 10,000; got {self.attempts}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from movinet.data.published import read_charades, read_hmdb51, read_kinetics, re
 from movinet.data.shards import RECORD, read_shards
 from movinet.data.tables import malformed, read_json, read_table
 from movinet.data.videos import ALL, VIDEOS, Listing, Row, Video, VideoSet, find_videos, gather, join
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, brief
 
 __all__ = ["Listing", "Video", "VideoSet", "read_csv", "read_folder", "read_json_list", "read_set"]
 
@@ -151,7 +151,7 @@ def _video(entry: dict[str, Any], folder: Path) -> Video:
     if isinstance(value, str | int):
         value = str(value).split("|") if value != "" else []
     if not isinstance(value, list) or not all(isinstance(label, str | int) for label in value):
-        raise ValueError(f"{key or 'label'} must be a label or several, not {value!r}")
+        raise ValueError(f"{key or 'label'} must be a label or several, not {brief(value)}")
     labels = tuple(dict.fromkeys(str(label).strip() for label in value))
     if "" in labels or (not labels and key == "label"):
         raise ValueError("no label; clips that show none of the classes want the column called `labels`")
@@ -170,7 +170,7 @@ def _seconds(entry: dict[str, Any], key: str) -> float | None:
     except (TypeError, ValueError):
         seconds = float("nan")
     if not isfinite(seconds):
-        raise ValueError(f"{key} must be seconds, not {value!r}")
+        raise ValueError(f"{key} must be seconds, not {brief(value)}")
     return seconds
 
 
@@ -178,6 +178,8 @@ def _split(entry: dict[str, Any]) -> str:
     key, value = _first(entry, _SPLIT)
     if key and (value is None or value == ""):
         raise ValueError(f"no {key}")
+    if key and not isinstance(value, str | int):
+        raise ValueError(f"{key} must be a name or a number, not {brief(value)}")
     return str(value) if key else ALL
 
 

@@ -47,8 +47,8 @@ class RandAugment:
     cutout: float = 40.0
 
     def __post_init__(self) -> None:
-        if self.operations < 0 or not 0 <= self.magnitude <= 10:
-            raise ValueError(f"RandAugment needs operations ≥ 0 and a magnitude from 0 to 10; got {self}")
+        if not 0 <= self.operations <= 100 or not 0 <= self.magnitude <= 10:
+            raise ValueError(f"RandAugment needs 0 to 100 operations and a magnitude from 0 to 10; got {self}")
 
 
 Policy = AutoAugment | RandAugment

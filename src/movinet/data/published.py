@@ -1,13 +1,13 @@
 """The lists that published data sets come with. Their videos are found by name anywhere below a folder."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from movinet.data.tables import malformed, read_json, read_lines, read_table, read_text
 from movinet.data.videos import ALL, Listing, Row, Video, find_videos, gather
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, brief
+from movinet.reading import parse_json
 
 
 def read_kinetics(path: Path, videos: Path, skip_missing: bool = False) -> Listing:
@@ -171,6 +171,9 @@ def _of_class(index: Mapping[str, Path], label: str, name: str) -> Path | None:
 def _names(path: Path) -> Iterable[str]:
     """The keys of a JSON object."""
     try:
-        return list(json.loads(read_text(path)))
-    except (TypeError, ValueError) as error:
-        raise MovinetError(f"{path}: not JSON: {error}") from None
+        names = parse_json(read_text(path))
+    except MovinetError as error:
+        raise MovinetError(f"{path}: {error}") from None
+    if not isinstance(names, dict | list) or not all(isinstance(name, str) for name in names):
+        raise MovinetError(f"{path}: want an object with the classes as keys, not {brief(names)}")
+    return list(names)

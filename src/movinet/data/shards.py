@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -27,8 +28,9 @@ from av.error import FFmpegError
 from movinet.data.shrink import is_small, shrink_video
 from movinet.data.tables import malformed, read_json, read_text
 from movinet.data.videos import ALL, Listing, Video, VideoSet, join
-from movinet.errors import MovinetError, VideoError
+from movinet.errors import MovinetError, VideoError, brief
 from movinet.files import dump_json, replacing, write_atomically, write_json
+from movinet.reading import parse_json
 from movinet.video.container import Member
 from movinet.video.decode import probe
 
@@ -39,6 +41,7 @@ RECORD = "shards.json"
 
 _FORMAT = "movinet shards 1"
 _HIGHEST_NUMBER = 10**8 - 1
+_LARGEST_DETAILS = 1 << 20  # bytes of what is told beside a clip
 
 
 @dataclass(frozen=True)
@@ -211,13 +214,22 @@ def _claim(folder: Path, settings: dict[str, Any], named: Mapping[str, list[_Cli
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(read_text(path))
-        if record["format"] == _FORMAT and {"classes", "multi_label", "splits"} <= record.keys():
+        record = parse_json(read_text(path))
+        if record["format"] != _FORMAT:
+            why = f"its format is {brief(record['format'])}, not {_FORMAT!r}"
+        elif not _is_texts(record["classes"]) or not isinstance(record["multi_label"], bool):
+            why = "its classes are not a list of names"
+        elif not isinstance(record["splits"], dict) or not record["splits"]:
+            why = "it names no splits"
+        else:
             return dict(record)
-        why = f"its format is {record['format']!r}, not {_FORMAT!r}"
     except (ValueError, KeyError, TypeError) as error:
         why = str(error)
     raise MovinetError(f"{path}: not a record of shards: {why}")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _file_name(split: str) -> str:
@@ -292,16 +304,24 @@ def _counted(
 
 def _entries(shard: Path) -> list[dict[str, Any]]:
     """What is in a shard, and where."""
-    found, details = [], dict[str, Any]()
+    found, details, before = [], dict[str, Any](), -1
     try:
         with tarfile.open(shard, "r:") as tar:
             for info in tar:
+                # Python before 3.11.14 goes round for ever where a size is negative.
+                if not info.isreg() or info.offset <= before or info.size < 0:
+                    raise ValueError(f"at byte {info.offset} is something else than a file")
+                before = info.offset
                 number, _, suffix = info.name.partition(".")
                 if suffix == "json":
-                    details = json.load(tar.extractfile(info) or BytesIO())
+                    if info.size > _LARGEST_DETAILS:
+                        raise ValueError(f"{info.name} has {info.size} bytes")
+                    details = parse_json((tar.extractfile(info) or BytesIO()).read())
+                    if not isinstance(details, dict):
+                        raise ValueError(f"{info.name} is {brief(details)}")
                 else:
                     place = {"shard": shard.name, "offset": info.offset_data, "size": info.size}
-                    found.append({"number": int(number), **place, **details})
+                    found.append({"number": int(number), **details, **place})
     except (tarfile.TarError, OSError, ValueError) as error:
         raise MovinetError(f"{shard}: damaged ({error}); delete it and repeat") from None
     return found
@@ -309,7 +329,20 @@ def _entries(shard: Path) -> list[dict[str, Any]]:
 
 def _indexed(index: Path, where: str, entry: dict[str, Any]) -> tuple[Member, Video]:
     try:
-        member = Member(index.parent / entry["shard"], entry["source"], int(entry["offset"]), int(entry["size"]))
-        return member, Video(member, tuple(entry["labels"]), entry["start"], entry["end"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise malformed(index, where, f"not a place in a shard: {error!r}") from None
+        shard, source, labels = entry["shard"], entry["source"], entry["labels"]
+        if not isinstance(shard, str) or not isinstance(source, str) or not _is_texts(labels):
+            raise ValueError("want the names of a shard and a source, and labels")
+        if Path(shard).name != shard or "\0" in shard or not shard:
+            raise ValueError(f"a shard lies beside its index, not at {brief(shard)}")
+        offset, size, start, end = (entry[key] for key in ("offset", "size", "start", "end"))
+        if type(offset) is not int or type(size) is not int or not offset >= 0 or not size >= 0:
+            raise ValueError(f"offset {brief(offset)} and size {brief(size)} must be numbers of bytes")
+        until = inf if end is None else end
+        if not all(type(time) in (int, float) for time in (start, until)) or not 0 <= start < until:
+            raise ValueError(f"want 0 <= start < end, not {brief(start)} and {brief(end)}")
+        member = Member(index.parent / shard, source, offset, size)
+        return member, Video(member, tuple(labels), start, end)
+    except KeyError as error:
+        raise malformed(index, where, f"not a place in a shard: {error} is missing") from None
+    except ValueError as error:
+        raise malformed(index, where, f"not a place in a shard: {error}") from None

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, brief
+from movinet.reading import parse_json
 
 
 def read_text(path: Path) -> str:
@@ -46,6 +46,8 @@ def read_table(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str
         raise malformed(path, "line 1", str(error)) from None
     if not any(columns):
         raise MovinetError(f"{path}: empty; the first line must name the columns, such as file,label")
+    if twice := next((name for name in columns if name and columns.count(name) > 1), None):
+        raise malformed(path, "line 1", f"the column {brief(twice)} is there twice")
 
     def rows() -> Iterator[tuple[str, dict[str, str]]]:
         while True:
@@ -73,16 +75,16 @@ def read_json(path: Path) -> list[tuple[str, dict[str, Any]]]:
     text = read_text(path)
     if text.lstrip().startswith("["):
         try:
-            entries = [(f"entry {number}", value) for number, value in enumerate(json.loads(text), 1)]
-        except ValueError as error:
-            raise MovinetError(f"{path}: not JSON: {error}") from None
+            entries = [(f"entry {number}", value) for number, value in enumerate(parse_json(text), 1)]
+        except MovinetError as error:
+            raise MovinetError(f"{path}: {error}") from None
     else:
         entries = []
         for where, line in read_lines(path):
             try:
-                entries.append((where, json.loads(line)))
-            except ValueError as error:
-                raise malformed(path, where, f"not JSON: {error}") from None
+                entries.append((where, parse_json(line)))
+            except MovinetError as error:
+                raise malformed(path, where, str(error)) from None
     for where, value in entries:
         if not isinstance(value, dict):
             raise malformed(path, where, f'want an object such as {{"file": …, "label": …}}, not {value!r:.40}')

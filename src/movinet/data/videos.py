@@ -1,5 +1,6 @@
 """Labelled videos, by split."""
 
+import errno
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +120,7 @@ def gather(
     rows = [replace(row, video=replace(row.video, labels=tuple(map(_spelt, row.video.labels)))) for row in rows]
     if not rows:
         raise MovinetError(f"{source}: lists no videos")
-    exists = [row.video.path.exists() for row in rows]  # asked once: a disk on the network takes its time
+    exists = [_exists(row.video.path) for row in rows]  # asked once: a disk on the network takes its time
     there = list(compress(rows, exists))
     missing = tuple(row.video.path for row, found in zip(rows, exists, strict=True) if not found)
     if missing and (not skip_missing or not there):
@@ -135,6 +136,22 @@ def gather(
         splits.setdefault(row.split, []).append(row.video)
     sets = {name: VideoSet(tuple(videos), classes, multi_label) for name, videos in _in_order(splits)}
     return Listing(kind, sets, missing)
+
+
+def _exists(path: Path | Member) -> bool:
+    """Whether a listed video is there; a name that no file can have is a name of none.
+
+    Raises:
+        MovinetError: nobody may look.
+    """
+    try:
+        return path.exists()
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise MovinetError(f"{path}: cannot be looked for: {error.strerror or error}") from error
 
 
 def _spelt(label: str) -> str:

@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedStep, Now
 from movinet.nn.movinet import MoViNet
+from movinet.reading import parse_json
 from movinet.search.cost import CostTable, Ends, LayerKind, one_layer
 from movinet.search.space import Space
 
@@ -58,9 +60,10 @@ class LatencyTable:
             MovinetError: The file is damaged.
         """
         try:
-            data = json.loads(text)
-            return cls(data["layers"], data["ends"], data["scale"], data["machine"], data["threads"])
-        except (ValueError, KeyError, TypeError) as error:
+            data = parse_json(text)
+            layers, ends = _times(data["layers"]), _times(data["ends"])
+            return cls(layers, ends, float(data["scale"]), str(data["machine"]), int(data["threads"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MovinetError(f"the table of latencies is damaged ({error}); remove it to measure again") from error
 
 
@@ -152,6 +155,10 @@ def _ends_call(ends: Ends, template: NetworkSpec) -> Callable[[], object]:
 
 def _small_ends(spec: NetworkSpec) -> NetworkSpec:
     return spec.with_options(project=8, hidden=8, classes=2)
+
+
+def _times(data: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in data.items()}
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

@@ -8,12 +8,14 @@ from typing import Any, Literal
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
+from movinet.reading import read_yaml
 from movinet.search.reward import Budget
 from movinet.search.space import Space
 from movinet.train.plain import from_plain, to_plain
 from movinet.train.recipe import Recipe, with_absolute_paths
 from movinet.train.starting import single_network
 
+_MOST = 1 << 20  # of what is tried
 _PLAIN_ONLY = {
     "start": None,
     "strategy": "clip",
@@ -49,8 +51,8 @@ class ControllerOptions:
             raise MovinetError("controller: rate and growth must be positive")
         if not 0 <= self.delay < 1:
             raise MovinetError(f"controller.delay is {self.delay}; it must lie in [0, 1)")
-        if self.clips < 1 or self.draws < 1:
-            raise MovinetError("controller: want clips and draws, at least 1 each")
+        if self.clips < 1 or self.draws < 1 or max(self.clips, self.draws) > _MOST:
+            raise MovinetError(f"controller: want clips and draws, at least 1 each, and at most {_MOST}")
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class SearchRecipe:
     def __post_init__(self) -> None:
         if not 0 <= self.warmup <= 1:
             raise MovinetError(f"search: warmup is {self.warmup}; it must lie in [0, 1]")
-        if self.tries < 1:
-            raise MovinetError(f"search: tries is {self.tries}; it must be at least 1")
+        if not 1 <= self.tries <= _MOST:
+            raise MovinetError(f"search: tries is {self.tries}; it must be at least 1, and at most {_MOST}")
         if self.training.network is None:
             raise MovinetError("search: training needs a `network`, the template of all networks")
         for name, value in _PLAIN_ONLY.items():
@@ -109,15 +111,9 @@ def read_search(path: str | Path) -> SearchRecipe:
     Raises:
         MovinetError: The file is missing, not YAML or no search; the message says which entry is wrong.
     """
-    import yaml
-
+    data = read_yaml(path, "recipe")
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return from_plain(SearchRecipe, data, "search")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MovinetError(f"{path}: cannot read the recipe: {error}") from error
-    except yaml.YAMLError as error:
-        raise MovinetError(f"{path}: not YAML: {error}") from error
     except MovinetError as error:
         raise MovinetError(f"{path}: {error}") from error
 

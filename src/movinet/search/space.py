@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.limits import LARGEST_KERNEL, MOST_LAYERS, WIDEST
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import SpecError
 
@@ -71,6 +72,13 @@ class Space:
             raise SpecError("space.layers: every block needs numbers of layers from 1 to choose from")
         if any(k < 1 or k % 2 == 0 for kernel in self.kernels for k in kernel):
             raise SpecError(f"space.kernels are {self.kernels}; want odd sizes")
+        if max(k for kernel in self.kernels for k in kernel) > LARGEST_KERNEL:
+            raise SpecError(f"space.kernels: the largest size is {LARGEST_KERNEL}")
+        times = max(1.0, self.width) * max(*self.multipliers, *self.expansions, 1.0)
+        if max(*self.widths, self.project) * times > WIDEST or max(self.hidden) > WIDEST:
+            raise SpecError(f"space: a layer can have {WIDEST} channels, multipliers and expansions counted")
+        if sum(map(max, self.layers)) * max(1.0, self.depth) > MOST_LAYERS:
+            raise SpecError(f"space: networks of more than {MOST_LAYERS} layers cannot be built")
 
     @cached_property
     def decisions(self) -> "tuple[Decision, ...]":

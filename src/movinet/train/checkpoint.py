@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from movinet.errors import WeightsError
+from movinet.errors import WeightsError, brief
+from movinet.reading import parse_json
 
 _KEY = "movinet_training"
 
@@ -90,6 +91,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             tensors: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
             for key in opened.keys():  # noqa: SIM118
                 part, _, name = key.partition("/")
+                if part not in tensors:
+                    raise WeightsError(f"{path}: the checkpoint is damaged: {brief(key)} is of no part")
                 tensors[part][name] = opened.get_tensor(key).clone()  # not tied to the file
     except SafetensorError as error:
         if head[:2] in (b"PK", b"\x80\x02") and head[8:] != b"{":
@@ -173,8 +176,11 @@ def _description(path: str | Path, metadata: Mapping[str, str]) -> tuple[list[st
     if _KEY not in metadata:
         raise WeightsError(f"{path}: a safetensors file, but no checkpoint of a training run")
     try:
-        description = json.loads(metadata[_KEY])
-        return description["parts"], description["progress"]
+        description = parse_json(metadata[_KEY], finite=False)
+        parts, progress = description["parts"], description["progress"]
+        if not isinstance(progress, dict) or not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+            raise ValueError("its parts or progress are not what was written")
+        return parts, progress
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: the checkpoint is damaged: {error}") from error
 

@@ -5,10 +5,11 @@ name in small letters.
 """
 
 from dataclasses import MISSING, Field, fields, is_dataclass
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, brief
 
 T = TypeVar("T")
 
@@ -45,10 +46,10 @@ def from_plain(cls: type[T], data: Any, where: str) -> T:
         MovinetError: An entry is missing, unknown, of another type or refused by the dataclass.
     """
     if not isinstance(data, dict):
-        raise MovinetError(f"{where}: want a mapping of entries, got {data!r}")
+        raise MovinetError(f"{where}: want a mapping of entries, got {brief(data)}")
     hints = get_type_hints(cls)
     if unknown := [str(key) for key in data if key not in hints]:
-        raise MovinetError(f"{where}: there is no entry {unknown[0]!r}; there are {', '.join(hints)}")
+        raise MovinetError(f"{where}: there is no entry {brief(unknown[0])}; there are {', '.join(hints)}")
     given = {key: _read(hints[key], value, f"{where}.{key}") for key, value in data.items()}
     if missing := [f.name for f in fields(cls) if _default(f) is MISSING and f.name not in given]:  # type: ignore[arg-type]
         raise MovinetError(f"{where}: {missing[0]!r} is missing")
@@ -80,8 +81,10 @@ def _read_one_of(classes: list[Any], value: Any, where: str) -> Any:
         return from_plain(classes[0], value, where)
     kinds = {cls.__name__.lower(): cls for cls in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind not in kinds:
-        raise MovinetError(f"{where}: want entries and among them `kind`, one of {', '.join(kinds)}; got {value!r}")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise MovinetError(
+            f"{where}: want entries and among them `kind`, one of {', '.join(kinds)}; got {brief(value)}"
+        )
     return from_plain(kinds[kind], {key: item for key, item in value.items() if key != "kind"}, where)
 
 
@@ -91,24 +94,24 @@ def _read_value(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is Literal:
         if value not in parts:
-            raise MovinetError(f"{where} is {value!r}; choose one of {', '.join(map(str, parts))}")
+            raise MovinetError(f"{where} is {brief(value)}; choose one of {', '.join(map(str, parts))}")
         return value
     if origin is tuple:
         variable = parts[-1] is Ellipsis
         if not isinstance(value, list | tuple) or not (variable or len(value) == len(parts)):
-            raise MovinetError(f"{where} is {value!r}; want a list{'' if variable else f' of {len(parts)}'}")
+            raise MovinetError(f"{where} is {brief(value)}; want a list{'' if variable else f' of {len(parts)}'}")
         kinds = [parts[0]] * len(value) if variable else parts
         return tuple(
             _read(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, value, strict=True))
         )
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise MovinetError(f"{where} is {value!r}; want a mapping of names")
+            raise MovinetError(f"{where} is {brief(value)}; want a mapping of names")
         return {key: _read(parts[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is float:
         value = _number(value)
     if type(value) is not hint:
-        raise MovinetError(f"{where} is {value!r}; want {_KINDS[hint]}")
+        raise MovinetError(f"{where} is {brief(value)}; want {_KINDS[hint]}")
     return value
 
 
@@ -116,9 +119,10 @@ def _number(value: Any) -> Any:
     """YAML reads 1 as a whole number and 1e-3 as text."""
     if type(value) is int or isinstance(value, str):
         try:
-            return float(value)
-        except ValueError:
+            number = float(value)
+        except (ValueError, OverflowError):
             return value
+        return number if isfinite(number) else value
     return value
 
 

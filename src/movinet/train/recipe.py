@@ -5,10 +5,14 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
+from movinet.arch.limits import LARGEST_SIDE, MOST_FRAMES
 from movinet.data.augment import Augmentation
 from movinet.errors import MovinetError
+from movinet.reading import read_yaml
 from movinet.train.plain import from_plain, to_plain
 from movinet.weights import registry
+
+_MOST = 1 << 31  # of clips, epochs and whatever else is counted
 
 
 def _require(right: bool, complaint: str) -> None:
@@ -77,12 +81,15 @@ class Clips:
     resize_short: int | None = None
 
     def __post_init__(self) -> None:
-        _require(self.frames is None or self.frames >= 1, f"clips.frames is {self.frames}; it must be at least 1")
+        frames = self.frames
+        fits = frames is None or 1 <= frames <= MOST_FRAMES
+        _require(fits, f"clips.frames is {frames}; it must be at least 1, and at most {MOST_FRAMES}")
         _require(0 < self.jitter[0] <= self.jitter[1] < inf, f"clips.jitter is {self.jitter}; want a range above 0")
         spread_alone = not self.spread or (self.jitter == (1.0, 1.0) and not self.loop)
         _require(spread_alone, "clips: spread over the whole video, a clip has no jitter and does not loop")
         short = self.resize_short
-        _require(short is None or short >= 1, f"clips.resize_short is {short}; it must be at least 1")
+        fits = short is None or 1 <= short <= LARGEST_SIDE
+        _require(fits, f"clips.resize_short is {short}; it must be at least 1, and at most {LARGEST_SIDE}")
 
 
 @dataclass(frozen=True)
@@ -259,6 +266,7 @@ class Recipe:
         for name, bound in least.items():
             value = getattr(self, name)
             _require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
+            _require(value <= _MOST, f"{name} is {value}; it can be at most {_MOST}")
         _require(
             self.network is not None or self.start is not None, "want a `network`, weights to `start` from, or both"
         )
@@ -285,6 +293,9 @@ class Recipe:
             some = data.frames != () and min(data.clips, *data.frames) >= 1
             _require(some, "data: want clips and frames, at least 1 each")
             _require(min(data.validation, data.test) >= 0, "data: there cannot be fewer than 0 clips")
+            few = max(data.clips, data.validation, data.test) <= _MOST and max(data.frames) <= MOST_FRAMES
+            _require(few, f"data: there can be at most {_MOST} clips, of {MOST_FRAMES} frames")
+            _require(0 < data.rate[0] <= data.rate[1] < inf, f"data.rate is {data.rate}; want a range above 0")
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -293,18 +304,9 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises:
         MovinetError: The file is missing, not YAML or not a recipe; the message says which entry is wrong.
     """
-    import yaml
-
     if Path(path).is_dir():
         raise MovinetError(f"{path}: cannot read the recipe: it is a folder; to go on with a run: --resume {path}")
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MovinetError(f"{path}: cannot read the recipe: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MovinetError(f"{path}: cannot read the recipe: not a text") from error
-    except yaml.YAMLError as error:
-        raise MovinetError(f"{path}: not YAML: {error}") from error
+    data = read_yaml(path, "recipe")
     try:
         return recipe_from_dict(data)
     except MovinetError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+from movinet.arch.limits import LARGEST_SIDE
+from movinet.errors import brief
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,13 @@ class Transform:
     scale: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise ValueError(f"size must be (height, width), both at least 1; got {self.size}")
-        if self.resize_short < 1:
-            raise ValueError(f"resize_short must be at least 1; got {self.resize_short}")
+        if len(self.size) != 2 or not 1 <= min(self.size) <= max(self.size) <= LARGEST_SIDE:
+            raise ValueError(f"size must be (height, width), both from 1 to {LARGEST_SIDE}; got {self.size}")
+        if not 1 <= self.resize_short <= LARGEST_SIDE:
+            raise ValueError(f"resize_short must lie in 1 to {LARGEST_SIDE}; got {self.resize_short}")
         if not 0 < self.fps < float("inf"):
             raise ValueError(f"fps must be positive; got {self.fps}")
-        if len(self.scale) != 2 or self.scale[0] == self.scale[1]:
+        if len(self.scale) != 2 or self.scale[0] == self.scale[1] or not all(map(isfinite, self.scale)):
             raise ValueError(f"scale must be what 0 and 255 become, two different numbers; got {self.scale}")
 
     def __call__(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -109,17 +113,19 @@ class Transform:
     def from_dict(cls, data: Mapping[str, Any]) -> "Transform":
         """The inverse of `to_dict`. Raises ValueError on unknown, missing or unfit entries."""
         try:
+            if not isinstance(data, Mapping):
+                raise ValueError("want a mapping of entries")
             height, width = data["size"]
             low, high = data.get("scale", (0.0, 1.0))
             unknown = set(data) - {"size", "resize_short", "fps", "scale"}
             if unknown:
-                raise ValueError(f"unknown entries {sorted(unknown)}")
+                raise ValueError(f"unknown entries {brief(sorted(map(str, unknown)))}")
             resize_short, fps = int(data["resize_short"]), float(data["fps"])
             return cls((int(height), int(width)), resize_short, fps, (float(low), float(high)))
         except KeyError as error:
-            raise ValueError(f"a transform needs {error.args[0]!r}; got {dict(data)}") from None
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"not a transform: {error}; got {data}") from None
+            raise ValueError(f"a transform needs {error.args[0]!r}; got {brief(dict(data))}") from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"not a transform: {error}; got {brief(data)}") from None
 
 
 def _resize(frames: Tensor, height: int, width: int) -> Tensor:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from movinet.arch.spec import Spec, spec_from_dict
-from movinet.errors import WeightsError
+from movinet.errors import WeightsError, brief
+from movinet.reading import encodable
 from movinet.video.transform import Transform
 
 # Short side before the centre crop, by crop (the official yaml configurations); other sizes keep about the same margin.
@@ -64,23 +65,44 @@ class WeightsInfo:
         Raises:
             WeightsError: a field is missing or malformed.
         """
+        if not isinstance(data, Mapping):
+            raise WeightsError(f"the description of the weights is malformed: want entries, not {brief(data)}")
         try:
+            labels = data["labels"]
             return cls(
-                name=data["name"],
+                name=_text(data["name"], "name"),
                 spec=spec_from_dict(data["spec"]),
                 transform=Transform.from_dict(data["transform"]),
-                labels=tuple(data["labels"]) if data["labels"] is not None else None,
-                licence=data["licence"],
-                source=data["source"],
-                accuracy=dict(data["accuracy"]),
-                notes=data["notes"],
+                labels=None if labels is None else _labels(labels),
+                licence=_text(data["licence"], "licence"),
+                source=_text(data["source"], "source"),
+                accuracy={_text(what, "accuracy"): _number(value) for what, value in data["accuracy"].items()},
+                notes=_text(data["notes"], "notes"),
                 multi_label=bool(data.get("multi_label", False)),
                 training=dict(data.get("training", {})),
             )
         except KeyError as error:
             raise WeightsError(f"the description of the weights lacks {error}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise WeightsError(f"the description of the weights is malformed: {error}") from error
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not encodable(value):
+        raise ValueError(f"{what} is {brief(value)}; want text")
+    return value
+
+
+def _labels(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"labels are {brief(value)}; want a list")
+    return tuple(_text(label, "a label") for label in value)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"an accuracy is {brief(value)}; want a number")
+    return value
 
 
 def default_transform(spec: Spec) -> Transform:

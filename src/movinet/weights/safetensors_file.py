@@ -11,6 +11,7 @@ from torch import Tensor
 
 from movinet.errors import MovinetError, WeightsError
 from movinet.files import write_atomically
+from movinet.reading import parse_json
 from movinet.weights.info import WeightsInfo
 
 _KEY = "movinet"
@@ -82,6 +83,7 @@ def _info(path: str | Path, metadata: Mapping[str, str] | None) -> WeightsInfo:
     if _KEY not in (metadata or {}):
         raise WeightsError(f"{path}: a safetensors file, but it does not say which MoViNet it holds")
     try:
-        return WeightsInfo.from_dict(json.loads((metadata or {})[_KEY]))
+        # Figures of training may be no numbers, where it went wrong.
+        return WeightsInfo.from_dict(parse_json((metadata or {})[_KEY], finite=False))
     except ValueError as error:
         raise WeightsError(f"{path}: {error}") from error
