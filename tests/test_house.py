@@ -13,13 +13,9 @@ ROOT = Path(__file__).parents[1] / "src" / "movinet"
 # From the ground up; a room may use rooms of lower floors and itself.
 FLOORS = [
     {"errors"},
-<<<<<<< HEAD
-    {"files", "cores", "arch"},
-=======
     {"yaml_loader"},
     {"reading"},
-    {"files", "arch"},
->>>>>>> bef8a42 (What people's YAML and JSON may do to a reader is bounded in one place: levels, aliases, numbers, keys, sizes of networks)
+    {"files", "cores", "arch"},
     {"nn", "video"},
     {"weights", "data"},
     {"deploy"},

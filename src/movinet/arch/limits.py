@@ -53,20 +53,15 @@ def check_network(spec: "NetworkSpec") -> None:
     if (layers := sum(len(block.layers) for block in spec.blocks)) > MOST_LAYERS:
         raise SpecError(f"{spec.name}: {layers} layers; there can be at most {MOST_LAYERS}")
     _check_parameters(spec.name, [spec])
-    height, width = -(-spec.size[0] // 2), -(-spec.size[1] // 2)
-    states, channels = 0, spec.stem
-    for b, block in enumerate(spec.blocks):
-        for n, layer in enumerate(block.layers):
-            pixels = height * width
-            states += layer.expansion * (layer.kernel[0] - 1) * pixels
-            if max(channels, layer.expansion) * pixels > MOST_ACTIVATIONS or states > MOST_ACTIVATIONS:
-                raise SpecError(
-                    f"{spec.name}: with size {spec.size}, blocks[{b}].layers[{n}] and those before need more than "
-                    f"{MOST_ACTIVATIONS >> 18} MiB for a frame; want fewer channels, shorter kernels or a smaller size"
-                )
-            if n == 0 and block.stride > 1:
-                height, width = -(-height // block.stride), -(-width // block.stride)
-            channels = block.channels
+    states = 0
+    for place in spec.layers():
+        pixels = place.size[0] * place.size[1]
+        states += place.layer.expansion * (place.layer.kernel[0] - 1) * pixels
+        if max(place.inputs, place.layer.expansion) * pixels > MOST_ACTIVATIONS or states > MOST_ACTIVATIONS:
+            raise SpecError(
+                f"{spec.name}: with size {spec.size}, {place.name} and what is before it need more than "
+                f"{MOST_ACTIVATIONS >> 18} MiB for a frame; want fewer channels, shorter kernels or a smaller size"
+            )
 
 
 def check_ensemble(spec: "EnsembleSpec") -> None:
@@ -87,15 +82,13 @@ def _check_parameters(name: str, networks: "Iterable[NetworkSpec]") -> None:
     """By the kernels alone, which are nearly all of it."""
     total = 0
     for spec in networks:
-        channels = spec.stem
-        for block in spec.blocks:
-            for layer in block.layers:
-                frames, rows, columns = layer.kernel
-                total += layer.expansion * (channels + block.channels + frames * rows * columns)
-                if spec.squeeze_excitation != "none" and layer.squeeze_excitation:
-                    total += layer.expansion**2 * 3 // 2  # two layers to a half and back, at most
-                channels = block.channels
-        total += spec.project * (channels + spec.hidden) + spec.hidden * spec.classes
+        places = spec.layers()
+        for place in places:
+            channels, (frames, rows, columns) = place.layer.expansion, place.layer.kernel
+            total += channels * (place.inputs + place.outputs + frames * rows * columns)
+            if spec.has_se(place.layer):
+                total += channels**2 * 3 // 2  # to a half, of two pools, and back
+        total += spec.project * (places[-1].outputs + spec.hidden) + spec.hidden * spec.classes
     if total > MOST_PARAMETERS:
         raise SpecError(
             f"{name}: {total:,} parameters and more; a network can have {MOST_PARAMETERS:,}. Choose fewer channels, "
