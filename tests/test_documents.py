@@ -81,6 +81,18 @@ def test_commands_run(line: str, needs: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_no_folder_of_the_documents_lies_in_another() -> None:
+    """In whatever order people try the documents, no command finds another's folder where it wants its own."""
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    folders = {
+        Path(folder)
+        for text in texts
+        for folder in re.findall(r"(?:--out |data synthesize |export\(.*, \")([\w./-]+)", text)
+    }
+    assert len(folders) > 6
+    assert not [(one, other) for one in folders for other in folders if one in other.parents]
+
+
 def test_the_table_of_networks_is_what_the_specifications_say() -> None:
     rows = re.findall(
         r"^\| ([AT]\d)[^|]*\| (\d+)² \| ([\d.]+) \| ([^|]+) \| ([^|]+) \|",

@@ -33,14 +33,14 @@ def test_it_says_what_it_wrote_and_how_near_it_came(folder: Path, capfd: pytest.
     assert code == 0
     assert "model.onnx" in out
     assert "on 20 frames" in out
-    assert {path.name for path in (folder / "one").iterdir()} == {"model.onnx", "manifest.json"}
+    assert {path.name for path in (folder / "one").iterdir()} == {"model.onnx", "movinet_manifest.json"}
 
 
 def test_json_is_the_manifest(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(folder, "export @/tiny_stream.safetensors --to onnx --out @/two --size 16 20 --json", capfd)
     assert code == 0
     assert not err
-    said, manifest = json.loads(out), json.loads((folder / "two" / "manifest.json").read_text())
+    said, manifest = json.loads(out), json.loads((folder / "two" / "movinet_manifest.json").read_text())
     assert said.pop("folder") == str(folder / "two")
     assert said == manifest
     assert manifest["input"]["shape"] == [1, 3, 16, 20]
@@ -51,7 +51,7 @@ def test_the_folder_is_named_after_weights_and_format(
 ) -> None:
     monkeypatch.chdir(folder)
     assert run(folder, "export tiny_stream.safetensors --to onnx", capfd)[0] == 0
-    assert (folder / "tiny_stream.test-onnx" / "manifest.json").is_file()
+    assert (folder / "tiny_stream.test-onnx" / "movinet_manifest.json").is_file()
 
 
 def test_specifications_are_exported_untrained(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

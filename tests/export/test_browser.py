@@ -107,7 +107,7 @@ REAL = """
 import { readFileSync } from "node:fs";
 const [modules, folder, frames] = process.argv.slice(1);
 const ort = await import(`file://${modules}/onnxruntime-web/dist/ort.node.min.mjs`);
-const manifest = JSON.parse(readFileSync(`${folder}/manifest.json`));
+const manifest = JSON.parse(readFileSync(`${folder}/movinet_manifest.json`));
 const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(`${folder}/${manifest.model}`)));
 const recognizer = new movinet.Recognizer(ort, manifest, session);
 const [height, width] = manifest.transform.size;

@@ -42,7 +42,7 @@ def loaded(spec: Spec, seed: int = 0) -> Loaded:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "manifest.json").read_text())
+    return json.loads((folder / "movinet_manifest.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -219,20 +219,6 @@ def test_missing_packages_are_named_with_the_extra_that_brings_them(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MovinetError, match=rf"{package}.*movinet\[{to}\]"):
         export(loaded(STREAM), to, tmp_path / "out")
-
-
-def test_only_exports_are_replaced_and_only_when_asked(exported: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "precious").write_text("")
-    with pytest.raises(MovinetError, match="exists and is no exported network"):
-        export(loaded(STREAM), "onnx", tmp_path / "mine", force=True)
-    before = read(exported)
-    with pytest.raises(MovinetError, match="--force"):
-        export(loaded(STREAM), "onnx", exported)
-    assert read(exported) == before
-    export(loaded(STREAM, seed=1), "onnx", exported, force=True)
-    assert read(exported)["weights"] != before["weights"]
-    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
 
 
 @pytest.mark.parametrize(

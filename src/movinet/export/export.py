@@ -1,11 +1,7 @@
 """From a network to a folder that a program elsewhere can use: the model, its manifest, and proof that it runs."""
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +12,8 @@ from movinet.arch.step import Past
 from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
 from movinet.export.clip import Deployed, DeployedClip
-from movinet.export.manifest import MANIFEST, describe, file_hashes, parameters_hash, transform_for
+from movinet.export.exported_folder import MANIFEST, file_hashes, new_folder
+from movinet.export.manifest import describe, parameters_hash, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.nn.deploy import DeployedStep
 from movinet.nn.ensemble import Ensemble
@@ -59,7 +56,8 @@ def export(
         frames: a step takes at once, 1 by default; of a base network's clip, its own by default.
         streams: rows of a batch.
         precision: of the weights.
-        force: replace an earlier export.
+        force: replace an earlier export. Only the files that its manifest lists go; one that was changed since is
+            refused.
 
     Returns:
         What was written: one entry, or one a member.
@@ -69,7 +67,7 @@ def export(
             written, or the written file answers otherwise than the network.
     """
     loaded = with_position_limits(loaded)
-    with _new_folder(Path(folder), force) as part:
+    with new_folder(Path(folder), force) as part:
         how = _How(to, size, past, frames, streams, precision)
         if isinstance(loaded.model, MoViNet):
             return [_export_one(loaded.model, loaded, how, part, Path(folder))]
@@ -130,6 +128,7 @@ def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, f
         "members": entries,
         "takes": "a member takes frame t (from 0) if n = t - offset >= 0 and floor(n * rate) > floor((n - 1) * rate)",
         "answer": "the mean of the newest logits of the members that have seen a frame, then as each of them says",
+        "files": file_hashes(part),
     }
     _write_json(part / MANIFEST, manifest)
     return found
@@ -185,31 +184,3 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     lists_of_numbers = r"\[\n\s+([-\d.,\s]+?)\n\s+\]"
     text = re.sub(lists_of_numbers, lambda found: f"[{' '.join(found[1].split())}]", text)  # on one line each
     path.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _new_folder(folder: Path, force: bool) -> Iterator[Path]:
-    """A folder beside `folder` to write into: it takes its place if all goes well and is removed if anything does not.
-
-    Raises:
-        MovinetError: `folder` exists and is no export, or is one and `force` was not given; or it cannot be written.
-    """
-    if folder.exists():
-        if not (folder / MANIFEST).is_file():
-            raise MovinetError(f"{folder}: exists and is no exported network; choose another name")
-        if not force:
-            raise MovinetError(f"{folder}: exists already; --force replaces it")
-    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-    except OSError as error:
-        raise MovinetError(f"{folder}: cannot write: {error.strerror or error}") from error
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)

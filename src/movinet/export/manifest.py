@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -13,8 +12,6 @@ from movinet.export.clip import Deployed, DeployedClip, example_inputs
 from movinet.export.written import Format, Precision, Written
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
-
-MANIFEST = "manifest.json"
 
 
 def describe(
@@ -96,18 +93,6 @@ def parameters_hash(model: nn.Module) -> str:
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def file_hashes(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file below a folder."""
-    return {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def _layout(deployed: Deployed, channels_last: bool) -> str:

@@ -8,7 +8,7 @@ export class Recognizer {
    * @param options  of the session, such as {executionProviders: ["webgpu"]}
    */
   static async load(ort, folder = "./", options = { executionProviders: ["wasm"] }) {
-    const manifest = await (await fetch(folder + "manifest.json")).json();
+    const manifest = await (await fetch(folder + "movinet_manifest.json")).json();
     const model = await (await fetch(folder + manifest.model)).arrayBuffer();
     return new Recognizer(ort, manifest, await ort.InferenceSession.create(new Uint8Array(model), options));
   }
