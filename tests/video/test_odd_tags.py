@@ -40,8 +40,8 @@ def test_with_the_pyav_that_is_installed(old: Path) -> None:
 def test_with_a_pyav_that_has_no_option_for_it(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = av.open
 
-    def without_option(file, mode=None, format=None, options=None, timeout=None):  # as PyAV 19 has it
-        return opened(file, mode, format, options, timeout=timeout, metadata_errors="surrogateescape")
+    def without_option(file, format, options, timeout, io_open):  # as PyAV 19 has it
+        return opened(file, None, format, options, timeout=timeout, io_open=io_open, metadata_errors="surrogateescape")
 
     monkeypatch.setattr(av, "open", without_option)
     check(old)

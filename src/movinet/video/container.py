@@ -1,7 +1,7 @@
 """Opening a video wherever it is, and decoding its frames with their times."""
 
-import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -17,7 +17,9 @@ from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
 from movinet.video.joined import Extent, Seams, extent, may_be_joined
+from movinet.video.opening import Opened, not_a_video, open_address, open_device, open_file
 from movinet.video.pixels import ToRGB
+from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
 
@@ -84,6 +86,7 @@ class Video:
         options: Further FFmpeg options.
         threads: Decoding threads, 0 for as many as FFmpeg likes. One takes the least work altogether (half, for small
             videos), which counts where several videos are read at once.
+        limits: What the source may make this process do.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -97,25 +100,28 @@ class Video:
         device: str | None = None,
         options: dict[str, str] | None = None,
         threads: int = 0,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.name = without_password(source)
         self._measured: tuple[Extent | None] | None = None
         self.damaged = 0
         """Packets and frames that could not be decoded, or only in part."""
         self._source = source.source if isinstance(source, Track) else source
-        self._open = partial(_open, source, timeout, device, options or {})
+        self._open = partial(_open, source, timeout, device, options or {}, limits)
         self._local = not (live or device or is_address(source))
-        self._container = self._open()
+        self._opened = self._open()
         try:
             self.stream = self._choose(source)
+            _check_size(self.stream, limits, self.name)
         except Exception:
-            self._container.close()
+            self._opened.close()
             raise
         self._decoder = decoder_of(self.stream)
         # Frame threads are fastest but hold back a frame each.
         context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
         context.thread_type = "SLICE" if live else "AUTO"
         context.thread_count = threads
+        context.options = {**context.options, "max_pixels": str(limits.max_pixels)}
         self._may_be_joined = may_be_joined(self._container)
         average, nominal = self.stream.average_rate, self.stream.guessed_rate
         # Frames far closer than the codec or their own durations say: the time stamps stand still.
@@ -125,6 +131,10 @@ class Video:
         """Frames a second as the container tells, or None. The frames' own times may differ."""
         self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._container.format.name != "avi")
         self._timed = self._decode()
+
+    @property
+    def _container(self) -> InputContainer:
+        return self._opened.container
 
     @property
     def duration(self) -> float | None:
@@ -137,6 +147,11 @@ class Video:
         if self.stream.duration and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         return self._container.duration / av.time_base if self._container.duration else None
+
+    @property
+    def finite(self) -> bool:
+        """Whether it is a file of known length on a server: one that ends when it has been read to its end."""
+        return self._opened.finite
 
     def __iter__(self) -> Iterator[TimedFrame]:
         return self
@@ -152,7 +167,8 @@ class Video:
         if self._may_be_joined and not ((extent := self._extent()) and not extent.joined):
             return False  # the same time stamp may be there twice
         try:
-            self._container.seek(round((time - self._clock.offset) / self.stream.time_base), stream=self.stream)
+            with self._opened.watch():
+                self._container.seek(round((time - self._clock.offset) / self.stream.time_base), stream=self.stream)
         except av.error.FFmpegError:
             return False
         self._clock.seeked()
@@ -178,7 +194,7 @@ class Video:
         return VideoError(f"{self.name}: has no frame that can be decoded ({self.damaged} damaged packets)")
 
     def close(self) -> None:
-        self._container.close()
+        self._opened.close()
         # It holds on to this object, and both to the decoder and its threads until garbage is collected; in a process
         # forked before that, which has no such threads, the decoder would wait for them for ever.
         self._timed = iter(())
@@ -196,16 +212,17 @@ class Video:
         if len(tracks) == 1 or not self._local or all(track.frames for track in tracks):
             return tracks[0]
         number = first_that_moves(self._container, tracks)
-        self._container.close()
-        self._container = self._open()  # at its beginning again
+        self._opened.close()
+        self._opened = self._open()  # at its beginning again
         return numbered_track(self._container, number, self.name)
 
     def _extent(self) -> Extent | None:
         if not (self._may_be_joined and self._local):
             return None
         if self._measured is None:
-            with self._open() as container:
-                self._measured = (extent(container, numbered_track(container, self.stream.index, self.name)),)
+            with closing(self._open()) as again:
+                track = numbered_track(again.container, self.stream.index, self.name)
+                self._measured = (extent(again.container, track),)
         return self._measured[0]
 
     def _decode(self) -> Iterator[TimedFrame]:
@@ -215,9 +232,12 @@ class Video:
         stopped: VideoError | None = None
         while True:
             try:
-                packet = next(packets)
-            except StopIteration:
-                break
+                with self._opened.watch():
+                    packet = next(packets, None)
+                if packet is None:
+                    if self._opened.fault:
+                        stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
+                    break
             except av.error.FFmpegError as error:  # nothing more can be read
                 packet = None  # has the decoder give up what it holds back, as the empty packet at an orderly end does
                 # A server that hangs up at the end of what has no length is told from a fault by nobody.
@@ -225,6 +245,8 @@ class Video:
                     self.damaged += 1
                 elif self.duration is not None or not isinstance(error, av.error.OSError):
                     stopped = VideoError(f"{self.name}: reading stopped: {_reason(error)}")
+                if self._opened.fault:
+                    stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
             if seams is not None and packet is not None and seams.ahead(packet):
                 self._clock.joined()
             try:
@@ -241,17 +263,23 @@ class Video:
             raise stopped
 
 
-def open_at(source: Source, start: float, timeout: float | None = None, threads: int = 0) -> Video:
+def open_at(
+    source: Source,
+    start: float,
+    timeout: float | None = None,
+    threads: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Video:
     """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
     # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
     for target in (start, start - 10.0):
         if target < _DECODE_RATHER_THAN_SEEK:
             break
-        video = Video(source, timeout, threads=threads)
+        video = Video(source, timeout, threads=threads, limits=limits)
         if next(video, None) is not None and video.seek(target):
             return video
         video.close()
-    return Video(source, timeout, threads=threads)
+    return Video(source, timeout, threads=threads, limits=limits)
 
 
 def is_address(source: Source) -> bool:
@@ -261,22 +289,19 @@ def is_address(source: Source) -> bool:
     return isinstance(source, str) and "://" in source
 
 
-def without_password(source: Source) -> str:
-    """The source as it may be shown: `rtsp://user:password@host` without the user."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", str(source))
-
-
-def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str]) -> InputContainer:
+def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str], limits: Limits) -> Opened:
     name = without_password(source)
     began = monotonic()
     if isinstance(source, Track):
         source = source.source
-    if isinstance(source, Member):
-        where = _inside(source)
-    else:  # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
-        where = str(source) if device or is_address(source) else f"file:{source}"
     try:
-        return _open_whatever_its_tags(where, device, timeout, options)
+        if device:
+            return open_device(str(source), device, limits, timeout, options)
+        if isinstance(source, str) and is_address(source):
+            return open_address(source, limits, timeout, options)
+        # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
+        where = _inside(source) if isinstance(source, Member) else f"file:{source}"
+        return open_file(where, limits, timeout, options)
     except av.error.FileNotFoundError:
         raise VideoError(f"{name}: no such file or device") from None
     except av.error.PermissionError:
@@ -288,18 +313,9 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
             ) from None
         if isinstance(error, av.error.InvalidDataError):
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
-        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
-
-
-def _open_whatever_its_tags(
-    where: str, device: str | None, timeout: float | None, options: dict[str, str]
-) -> InputContainer:
-    """Titles and names of old files are in whatever encoding their maker used. Nobody reads them here."""
-    opened = partial(av.open, where, format=device, timeout=timeout, options=options)
-    try:
-        return opened(metadata_errors="replace")
-    except TypeError:  # PyAV 19 takes any tag and has no such option
-        return opened()
+        if isinstance(error, av.error.ArgumentError):  # how FFmpeg reports a format that is not allowed
+            raise VideoError(f"{name}: {not_a_video(source)}") from None
+        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from None
 
 
 def _is_animated_webp(source: str | Path | Member) -> bool:
@@ -325,6 +341,14 @@ def _inside(member: Member) -> str:
     if there < end:
         raise VideoError(f"{member}: should end at byte {end} of the archive, which is cut short at byte {there}")
     return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
+
+
+def _check_size(stream: VideoStream, limits: Limits, name: str) -> None:
+    if stream.width * stream.height > limits.max_pixels:
+        raise VideoError(
+            f"{name}: has pictures of {stream.width}x{stream.height}, more than {limits.max_pixels} pixels: refused; "
+            f"Limits(max_pixels=…) allows more"
+        )
 
 
 def _reason(error: av.error.FFmpegError) -> str:

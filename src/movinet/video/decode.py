@@ -17,6 +17,7 @@ from torch import Tensor
 from movinet.errors import VideoError
 from movinet.video.container import Member, Source, Track, Video, is_address, open_at
 from movinet.video.orientation import Matrices, rotation
+from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import FILLED, at_rate, at_times
 from movinet.video.transform import Transform
 
@@ -61,19 +62,20 @@ class VideoInfo:
     codec: str
 
 
-def probe(path: Source, timeout: float = 10.0) -> VideoInfo:
+def probe(path: Source, timeout: float = 10.0, limits: Limits = DEFAULT_LIMITS) -> VideoInfo:
     """Describe a video, an image folder or an address, decoding one frame.
 
     Args:
         path: As for `read_frames`.
         timeout: Seconds an address may stay silent.
+        limits: What the video may make this process do.
 
     Raises:
         VideoError: It cannot be read or has no frame.
     """
     _check_exists(path)
     images = _images(Path(path)) if _is_folder(path) else None
-    with Video(images[0] if images else path, timeout if is_address(path) else None) as video:
+    with Video(images[0] if images else path, timeout if is_address(path) else None, limits=limits) as video:
         first = next(video, None)
         if first is None:
             raise video.empty()
@@ -87,7 +89,7 @@ def probe(path: Source, timeout: float = 10.0) -> VideoInfo:
         return VideoInfo(size, fps, duration, frames, turned, codec)
 
 
-def duration(path: Source, *, folder_fps: float = 1.0) -> float:
+def duration(path: Source, *, folder_fps: float = 1.0, limits: Limits = DEFAULT_LIMITS) -> float:
     """Seconds a video or image folder lasts, as its container tells or, where it does not, found by decoding.
 
     Raises:
@@ -96,7 +98,7 @@ def duration(path: Source, *, folder_fps: float = 1.0) -> float:
     _check_exists(path)
     if _is_folder(path):
         return len(_images(Path(path))) / folder_fps
-    with Video(path) as video:
+    with Video(path, limits=limits) as video:
         if video.duration:
             return video.duration
         end = max((time + lasting for time, lasting, _ in video), default=0.0)
@@ -113,6 +115,7 @@ def read_frames(
     *,
     folder_fps: float | None = None,
     timeout: float = 10.0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Frame]:
     """The frames shown at start + k/fps seconds, k = 0, 1, …, by presentation time, from any rate, also variable.
 
@@ -135,6 +138,7 @@ def read_frames(
         folder_fps: At which rate a folder's images were taken; by default the rate wanted, so that each comes once
             (one a second where no rate is wanted either).
         timeout: Seconds an address may stay silent.
+        limits: What the video may make this process do.
 
     Yields:
         At least one frame.
@@ -152,11 +156,13 @@ def read_frames(
         raise ValueError(f"end ({end} s) must be after start ({start} s)")
     _check_exists(path)
     if _is_folder(path):
-        return _read_folder(Path(path), fps, start, end, folder_fps or fps or 1.0)
-    return _read_video(path, fps, start, end, timeout if is_address(path) else None)
+        return _read_folder(Path(path), fps, start, end, folder_fps or fps or 1.0, limits)
+    return _read_video(path, fps, start, end, timeout if is_address(path) else None, limits)
 
 
-def read_at(path: Source, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0) -> Iterator[Frame]:
+def read_at(
+    path: Source, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Frame]:
     """The frames shown at given instants, by the rule of `read_frames`. Only these are converted to RGB, and decoding
     goes from the key frame before the first of them to the last.
 
@@ -165,6 +171,7 @@ def read_at(path: Source, times: Sequence[float], *, folder_fps: float = 1.0, th
         times: Seconds from the first frame, at least one, ascending. After the end the last frame stays.
         folder_fps: At which rate a folder's images were taken.
         threads: Decoding threads, as in `movinet.video.container.Video`.
+        limits: What the video may make this process do.
 
     Yields:
         A frame for each of `times`; those shown more than once share their pixels.
@@ -177,9 +184,11 @@ def read_at(path: Source, times: Sequence[float], *, folder_fps: float = 1.0, th
         raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
     _check_exists(path)
     if _is_folder(path):
-        yield from _converted(at_times(_timed_images(Path(path), folder_fps), times), _read_image)
+        yield from _converted(
+            at_times(_timed_images(Path(path), folder_fps), times), partial(_read_image, limits=limits)
+        )
         return
-    with open_at(path, times[0], threads=threads) as video:
+    with open_at(path, times[0], threads=threads, limits=limits) as video:
         found = False
         for frame in _converted(at_times(video, times), video.to_rgb()):
             found = True
@@ -196,6 +205,7 @@ def read_clip(
     max_frames: int | None = None,
     *,
     folder_fps: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Tensor:
     """A stretch of video as a network takes it, at the transform's rate.
 
@@ -207,7 +217,7 @@ def read_clip(
     """
     if max_frames is not None and max_frames < 1:
         raise ValueError(f"max_frames must be at least 1, not {max_frames}")
-    frames = read_frames(path, transform.fps, start, end, folder_fps=folder_fps)
+    frames = read_frames(path, transform.fps, start, end, folder_fps=folder_fps, limits=limits)
     # Transformed one by one, so that a long video never lies in memory at its full size.
     return torch.cat([transform(frame.rgb) for frame in islice(frames, max_frames)], dim=1)
 
@@ -223,9 +233,9 @@ def _converted(timed: Iterator[tuple[float, T]], to_rgb: Callable[[T], NDArray[n
 
 
 def _read_video(
-    path: Source, fps: float | None, start: float, end: float | None, timeout: float | None
+    path: Source, fps: float | None, start: float, end: float | None, timeout: float | None, limits: Limits
 ) -> Iterator[Frame]:
-    with open_at(path, start, timeout) as video:
+    with open_at(path, start, timeout, limits=limits) as video:
         count = 0
         try:
             for frame in _converted(at_rate(video, fps, start, end, partial(_tell_hole, video.name)), video.to_rgb()):
@@ -248,10 +258,12 @@ def _tell_hole(name: str, begin: float, end: float) -> None:
     )  # fmt: skip
 
 
-def _read_folder(folder: Path, fps: float | None, start: float, end: float | None, rate: float) -> Iterator[Frame]:
+def _read_folder(
+    folder: Path, fps: float | None, start: float, end: float | None, rate: float, limits: Limits
+) -> Iterator[Frame]:
     images = _timed_images(folder, rate)
     found = False
-    for frame in _converted(at_rate(images, fps, start, end), _read_image):
+    for frame in _converted(at_rate(images, fps, start, end), partial(_read_image, limits=limits)):
         found = True
         yield frame
     if not found:
@@ -262,8 +274,8 @@ def _timed_images(folder: Path, rate: float) -> list[tuple[float, float, Path]]:
     return [(index / rate, 1 / rate, image) for index, image in enumerate(_images(folder))]
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    return next(_read_video(path, None, 0.0, None, None)).rgb
+def _read_image(path: Path, limits: Limits) -> NDArray[np.uint8]:
+    return next(_read_video(path, None, 0.0, None, None, limits)).rgb
 
 
 def _images(folder: Path) -> list[Path]:

@@ -13,8 +13,9 @@ import av.device
 import av.error
 
 from movinet.errors import VideoError
-from movinet.video.container import Video, is_address, without_password
+from movinet.video.container import Video, is_address
 from movinet.video.decode import Frame, read_frames
+from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.timing import Ticks
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class LiveSource:
         timeout: Seconds an address may take to open, or stay silent, before it counts as lost.
         retries: Failed attempts in a row after which a lost source is given up; None never gives up.
         pause: First and longest pause before opening again, seconds.
+        limits: What the source may make this process do.
 
     Raises:
         VideoError: On entering, where the source cannot be opened; while iterating, where it was lost for good.
@@ -60,6 +62,7 @@ class LiveSource:
         timeout: float = 10.0,
         retries: int | None = None,
         pause: tuple[float, float] = (0.5, 10.0),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         if not 0 < fps < float("inf"):
             raise ValueError(f"fps must be positive, not {fps}")
@@ -71,6 +74,7 @@ class LiveSource:
         self.timeout = timeout
         self.retries = retries
         self.pause = pause
+        self.limits = limits
         self.reconnects = 0
         """Times the source was lost and found again."""
         self._latest = Latest()
@@ -144,7 +148,7 @@ class LiveSource:
         number = camera_number(self.source)
         if number is not None:
             return open_camera(number, self.timeout)
-        return Video(self.source, self.timeout, live=True, options=_STREAM_OPTIONS)
+        return Video(self.source, self.timeout, live=True, options=_STREAM_OPTIONS, limits=self.limits)
 
     def _follow(self, video: Video | None) -> None:
         """A camera or stream, as it comes."""
@@ -174,7 +178,7 @@ class LiveSource:
         while not self._closed.is_set():
             why = "the connection was cut"
             try:
-                for frame in read_frames(self.source, self.fps, position, timeout=self.timeout):
+                for frame in read_frames(self.source, self.fps, position, timeout=self.timeout, limits=self.limits):
                     self._found()
                     if self._closed.wait(max(0.0, began + rounds + frame.time - time.monotonic())):
                         return

@@ -1,0 +1,486 @@
+"""Reading http and https addresses for FFmpeg, so that it opens none itself.
+
+FFmpeg asks for every address it wants, also for those a playlist names, and gets a file to read from. What may not be
+asked for is refused here, and every wait has an end.
+"""
+
+import http.client
+import io
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import BinaryIO, Protocol
+from urllib.parse import SplitResult, quote, urljoin
+
+from movinet.errors import VideoError
+from movinet.video.aes import Decrypting
+from movinet.video.hosts import Address, Hosts, split
+from movinet.video.login import Login
+from movinet.video.sources import Limits, without_password
+
+_PLAYLIST_BYTES = 8 << 20
+_SKIPPED = 1 << 16  # bytes ahead that are read and thrown away rather than asked for anew
+_PLAYLIST_TYPES = ("mpegurl",)
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Readable(Protocol):
+    """What FFmpeg reads from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Stopped(Exception):
+    """Tells FFmpeg to stop; why is in `Opener.error`."""
+
+
+@dataclass
+class Deadline:
+    """When to stop waiting."""
+
+    at: float | None = None
+
+    def left(self) -> float | None:
+        """Seconds; None for ever.
+
+        Raises:
+            TimeoutError: None are left.
+        """
+        if self.at is None:
+            return None
+        left = self.at - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class Opener:
+    """Opens what one http source consists of; PyAV's `io_open`.
+
+    Args:
+        source: The address that was given.
+        limits: What it may lead to.
+        timeout: Seconds that opening, or one step of reading, may take; None for ever. It counts from `watch`, so that
+            a server that drips a byte a second is given up as one that is silent.
+
+    Raises:
+        VideoError: The address cannot be opened, or leads where it may not.
+    """
+
+    def __init__(self, source: str, limits: Limits, timeout: float | None) -> None:
+        self.limits = limits
+        self.timeout = timeout
+        self.hosts = Hosts(source, limits)
+        self.name = self.hosts.name
+        self.deadline = Deadline()
+        self.error: BaseException | None = None
+        """What made `watch` stop FFmpeg."""
+        self.fault: str | None = None
+        """What went wrong with the address read last: it ended early, or was not there."""
+        parts = split(source, self.name)
+        self._login = Login.of(parts)
+        self._origin = _origin(parts)
+        self._files: list[HttpFile] = []
+        self._first: Readable | None = None
+        with self.watch():
+            try:
+                file = self._open(_without_user(parts), 0, None)
+            except _Failed as error:
+                raise VideoError(f"{self.name}: cannot be opened: {error}") from None
+        self.url = file.url
+        """Where the source is, after redirects; without user and password."""
+        self.format = _format(file)
+        """FFmpeg's name of the format, where the server says it, or None."""
+        self.finite = file.length is not None and self.format is None
+        """Whether this is a file of known length rather than a stream."""
+        self._first = file.whole or file
+
+    @contextmanager
+    def watch(self, times: int = 1) -> Iterator[None]:
+        """Around calls of FFmpeg: has the time-out begin (`times` as long), and raises what stopped it.
+
+        Raises:
+            VideoError: There was no answer in time, or an address was refused.
+        """
+        self.deadline.at = None if self.timeout is None else monotonic() + times * self.timeout
+        try:
+            yield
+        except Stopped:
+            assert self.error is not None
+            raise self.error from None
+        except TimeoutError:
+            raise self._silent() from None
+
+    def __call__(self, url: str, flags: int, options: dict[str, str]) -> Readable:
+        """A file for FFmpeg: what is at an address. Raises nothing but `Stopped`, and that once."""
+        if self._first is not None and url == self.url:
+            first, self._first = self._first, None
+            return first
+        if self.error is not None:
+            return io.BytesIO()
+        with self.stopping():
+            encrypted = re.match(r"crypto[+:]", url)
+            target = url[encrypted.end() :] if encrypted else url
+            start, end = int(options.get("offset", 0)), options.get("end_offset")
+            try:
+                file = self._open(split(target, self.name), start, int(end) if end else None)
+            except _Failed as error:  # FFmpeg goes on to the next piece of a stream
+                self.fault = f"{without_password(target)}: {error}"
+                return io.BytesIO()
+            self.fault = None
+            readable = file.whole or file
+            if encrypted:
+                return Decrypting(readable, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
+            return readable
+        raise AssertionError  # `stopping` has raised
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Within a call by FFmpeg: errors become `Stopped`, also Ctrl-C, which PyAV would swallow."""
+        try:
+            yield
+        except TimeoutError:
+            self.error = self._silent()
+            raise Stopped from None
+        except BaseException as error:
+            self.error = error
+            raise Stopped from None
+
+    def close(self) -> None:
+        """Hang up."""
+        for file in self._files:
+            file.close()
+        self._files = []
+        self._first = None
+
+    def _silent(self) -> VideoError:
+        return VideoError(
+            f"{self.name}: no answer within {self.timeout} s; is the address right and the source running?"
+        )
+
+    def _open(self, parts: SplitResult, start: int, end: int | None) -> "HttpFile":
+        file = HttpFile(self, parts, start, end)
+        self._files = [other for other in self._files if not other.closed]
+        self._files.append(file)
+        file.begin()
+        return file
+
+    def request(self, parts: SplitResult, start: int, end: int | None) -> tuple[http.client.HTTPResponse, SplitResult]:
+        """Ask for bytes `start` to `end` of an address, following redirects and logging in.
+
+        Returns:
+            (response, the address that gave it). The response has a status of 200 or 206.
+
+        Raises:
+            _Failed: There is nothing to read.
+            VideoError: It leads where it may not.
+        """
+        for _ in range(self.limits.max_redirects + 1):
+            answer = self._ask(parts, start, end)
+            if answer.status not in _REDIRECTS:
+                break
+            target = answer.headers.get("Location", "")
+            answer.close()
+            to = split(urljoin(parts.geturl(), target), self.name)
+            self._check(to, parts)
+            parts = _without_user(to)
+        else:
+            raise VideoError(f"{self.name}: redirects more than {self.limits.max_redirects} times: refused")
+        if answer.status not in (200, 206):
+            answer.close()
+            login = "; it wants a user and password (http://user:password@host)" if self._login is None else ""
+            raise _Failed(
+                f"the server answers {answer.status} {answer.reason}".rstrip() + (login if answer.status == 401 else "")
+            )
+        return answer, parts
+
+    def _check(self, to: SplitResult, since: SplitResult) -> None:
+        if to.scheme not in ("http", "https"):
+            shown = without_password(to.geturl())
+            raise VideoError(f"{self.name}: leads to {shown}, which is neither http nor https: refused")
+        if since.scheme == "https" and to.scheme != "https":
+            raise VideoError(f"{self.name}: leads from https to {without_password(to.geturl())}: refused")
+
+    def _ask(self, parts: SplitResult, start: int, end: int | None) -> http.client.HTTPResponse:
+        self._check(parts, parts)
+        path = quote(parts.path or "/", safe="/%:=&?~+!$,;'@()*[]") + (
+            "?" + quote(parts.query, safe="/%:=&?~+!$,;'@()*[]") if parts.query else ""
+        )
+        challenges: list[str] = []
+        while True:
+            headers = {"User-Agent": "movinet", "Accept": "*/*", "Connection": "close"}
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            if self._login and challenges and (login := self._login.answer(challenges, "GET", path)):
+                headers["Authorization"] = login
+            try:
+                answer = self._send(parts, path, headers)
+            except ssl.SSLCertVerificationError as error:
+                raise _Failed(
+                    f"its certificate is not trusted ({error.verify_message}); name it in SSL_CERT_FILE, or take any "
+                    f"with --insecure or Limits(verify=False)"
+                ) from None
+            except TimeoutError:
+                raise
+            except (OSError, http.client.HTTPException) as error:
+                raise _Failed(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+            if answer.status != 401 or challenges or not self._login or _origin(parts) != self._origin:
+                return answer
+            challenges = answer.headers.get_all("WWW-Authenticate") or ["Basic"]
+            answer.close()
+
+    def _send(self, parts: SplitResult, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        addresses = self.hosts.resolve(parts)
+        secure = parts.scheme == "https"
+        assert parts.hostname is not None
+        port = parts.port or (443 if secure else 80)
+        plain = _connect(addresses, port, self.deadline)
+        try:
+            if secure:
+                plain.settimeout(self.deadline.left())
+                plain = _tls(self.limits).wrap_socket(plain, server_hostname=parts.hostname)
+            connection = http.client.HTTPConnection(parts.hostname, port)
+            connection.default_port = 443 if secure else 80  # which the Host header leaves out
+            connection.sock = _Patient(plain, self.deadline)
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse()
+        except BaseException:
+            plain.close()
+            raise
+
+
+class HttpFile:
+    """What is at an address, as FFmpeg reads it: from one response, or from several where it jumps about.
+
+    Args:
+        opener: Whose file it is.
+        parts: The address.
+        start, end: The bytes wanted; None for all there are. Positions count from `start`.
+    """
+
+    def __init__(self, opener: Opener, parts: SplitResult, start: int, end: int | None) -> None:
+        self.closed = False
+        self.length: int | None = None
+        """In bytes, or None where the server does not say."""
+        self.whole: BinaryIO | None = None
+        """All of it, where it is a playlist."""
+        self.type = ""
+        self._opener, self._parts, self._start, self._end = opener, parts, start, end
+        self._response: http.client.HTTPResponse | None = None
+        self._ahead = b""
+        self._at = 0  # where FFmpeg is
+        self._there = 0  # where the response is
+        self._ranges = False
+        self._whole_begun = start == 0 and end is None
+
+    @property
+    def url(self) -> str:
+        return self._parts.geturl()
+
+    def begin(self) -> None:
+        """Ask for it, and look how it begins."""
+        asked = self._parts
+        self._request(0)
+        assert self._response is not None
+        headers = self._response.headers
+        self.type = headers.get_content_type() if "Content-Type" in headers else ""
+        while len(self._ahead) < 7 and (more := self._receive(1 << 15)):
+            self._ahead += more
+        if self._ahead.startswith(b"#EXTM3U"):
+            text = bytearray(self._ahead)
+            while more := self._receive(1 << 15):
+                text += more
+                if len(text) > _PLAYLIST_BYTES:
+                    raise VideoError(
+                        f"{self._opener.name}: a playlist of more than {_PLAYLIST_BYTES >> 20} MB: refused"
+                    )
+            self.whole = io.BytesIO(bytes(text) if self._parts == asked else _absolute(bytes(text), self.url))
+
+    def read(self, size: int, /) -> bytes:
+        """What has come, at most `size` bytes; nothing at the end."""
+        if self._opener.error is not None:
+            return b""
+        with self._opener.stopping():
+            try:
+                return self._read(size)
+            except _Failed as error:
+                self._opener.fault = str(error)
+                return b""
+        raise AssertionError  # `stopping` has raised
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go elsewhere; -1 where that is unknown."""
+        if whence == 2:
+            if self.length is None:
+                return -1
+            offset += self.length
+        elif whence == 1:
+            offset += self._at
+        if offset < 0:
+            return -1
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return self._ranges and self._whole_begun and self.length is not None
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+        if self._response is not None:
+            self._response.close()
+        self._response = None
+
+    def _read(self, size: int) -> bytes:
+        if self._at != self._there - len(self._ahead):
+            gap = self._at - (self._there - len(self._ahead))
+            if self.length is not None and self._at >= self.length:
+                return b""
+            if self._response is not None and 0 < gap <= _SKIPPED:
+                while gap and (skipped := self._take(gap)):
+                    gap -= len(skipped)
+            else:
+                self._request(self._at)
+        data = self._take(size)
+        self._at += len(data)
+        return data
+
+    def _take(self, size: int) -> bytes:
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+            return data
+        return self._receive(size)
+
+    def _request(self, position: int) -> None:
+        if self._response is not None:
+            self._response.close()
+        self._ahead, self._there, self._response = b"", position, None
+        begin = self._start + position
+        answer, self._parts = self._opener.request(self._parts, begin, self._end)
+        self._response = answer
+        said = re.match(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if answer.status == 206 and said:
+            if int(said[1]) != begin:
+                raise _Failed(f"the server gives byte {said[1]} where {begin} was asked for")
+            self._ranges = True
+            if said[2] != "*" and self._whole_begun:
+                self.length = int(said[2])
+        elif begin:
+            raise _Failed("the server cannot begin in the middle")
+        elif answer.length is not None:
+            self.length = answer.length
+            self._ranges = answer.headers.get("Accept-Ranges", "").lower() == "bytes"
+
+    def _receive(self, size: int) -> bytes:
+        """The next bytes of the response; nothing at its end."""
+        if self._response is None:
+            return b""
+        try:
+            data = self._response.read1(size)
+        except TimeoutError:
+            raise
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise _Failed(f"the connection was cut ({getattr(error, 'strerror', None) or 'in mid-answer'})") from None
+        self._there += len(data)
+        if not data and self._response.length:  # as many bytes as were promised and have not come
+            raise _Failed(f"the connection was cut, {self._response.length} bytes before the end")
+        return data
+
+
+class _Failed(Exception):
+    """There is nothing, or nothing more, to read; its text says why."""
+
+
+class _Patient:
+    """A socket for `http.client` that keeps to a deadline whatever it waits for."""
+
+    def __init__(self, plain: socket.socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = plain, deadline
+
+    def sendall(self, data: bytes) -> None:
+        self._socket.settimeout(self._deadline.left())
+        self._socket.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_PatientReader(self._socket, self._deadline))
+
+    def close(self) -> None:
+        """The reader, which is closed with the response, hangs up."""
+
+
+class _PatientReader(io.RawIOBase):
+    def __init__(self, plain: socket.socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = plain, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._socket.settimeout(self._deadline.left())
+        return self._socket.recv_into(buffer)
+
+    def close(self) -> None:
+        self._socket.close()
+        super().close()
+
+
+def _connect(addresses: tuple[Address, ...], port: int, deadline: Deadline) -> socket.socket:
+    failed: OSError | None = None
+    for family, number in addresses:
+        plain = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            plain.settimeout(deadline.left())
+            plain.connect((number, port))
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain
+        except OSError as error:
+            plain.close()
+            failed = error
+            deadline.left()  # may be over
+    assert failed is not None
+    raise failed
+
+
+def _tls(limits: Limits) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not limits.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _without_user(parts: SplitResult) -> SplitResult:
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+
+
+def _format(file: HttpFile) -> str | None:
+    if file.type == "multipart/x-mixed-replace":
+        return "mpjpeg"
+    path = file.url.partition("?")[0].lower()
+    if file.whole is not None and ("mpegurl" in file.type or path.endswith((".m3u8", ".m3u"))):
+        return "hls"
+    return None
+
+
+def _absolute(playlist: bytes, base: str) -> bytes:
+    """A playlist that was found elsewhere than asked for, which FFmpeg does not know: with whole addresses."""
+
+    def whole(line: str) -> str:
+        if line.startswith("#"):
+            return re.sub(r'(?<=URI=")[^"]*', lambda uri: urljoin(base, uri[0]), line)
+        return urljoin(base, line.strip()) if line.strip() else line
+
+    return "\n".join(whole(line) for line in playlist.decode("utf-8", "surrogateescape").splitlines()).encode(
+        "utf-8", "surrogateescape"
+    )

@@ -1,0 +1,159 @@
+"""The one door through which every file and address is opened: what it may do is in `movinet.video.sources`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import av
+import av.error
+from av.container import InputContainer
+
+from movinet.errors import VideoError
+from movinet.video.hosts import Hosts, split
+from movinet.video.http_io import Opener
+from movinet.video.rtsp import destination
+from movinet.video.sources import FORMATS, STREAMS, Limits, list_in, without_password
+
+_HLS = {"http_persistent": "0", "http_multiple": "0"}  # as FFmpeg would else look inside files that are not its own
+_TO_LOOK_AT = 1 << 16  # bytes
+
+
+class Opened:
+    """An open container and what watches over it.
+
+    Args:
+        container: What FFmpeg opened.
+        opener: What reads addresses for it; None where FFmpeg reads by itself.
+    """
+
+    def __init__(self, container: InputContainer, opener: Opener | None = None) -> None:
+        self.container = container
+        self._opener = opener
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Around everything that has FFmpeg read.
+
+        Raises:
+            VideoError: The source did not answer in time, or led where it may not.
+        """
+        with self._opener.watch() if self._opener else nullcontext():
+            yield
+
+    @property
+    def fault(self) -> str | None:
+        """Why there is no more to read, where that is not an orderly end."""
+        return self._opener.fault if self._opener else None
+
+    @property
+    def finite(self) -> bool:
+        """Whether it is a file of known length on a server: one that ends when it has been read to its end."""
+        return self._opener is not None and self._opener.finite
+
+    def close(self) -> None:
+        self.container.close()
+        if self._opener is not None:
+            self._opener.close()
+
+
+def open_file(where: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+    """Open a file, or one inside another.
+
+    Args:
+        where: FFmpeg's name of it, which begins with `file:` or `subfile,`.
+        limits, timeout, options: As in `movinet.video.container.Video`.
+
+    Raises:
+        av.error.FFmpegError: It cannot be opened.
+    """
+    # A name like `frame%03d.png` would stand for others.
+    allowed = {"protocol_whitelist": "subfile,file", "format_whitelist": FORMATS, "pattern_type": "none"}
+    return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
+
+
+def open_device(name: str, kind: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+    """Open a camera of this machine, by FFmpeg's name of it and of its kind (`v4l2`, …).
+
+    Raises:
+        av.error.FFmpegError: It cannot be opened.
+    """
+    return Opened(_av_open(name, limits, timeout, options, kind))
+
+
+def open_address(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+    """Open an address.
+
+    Raises:
+        VideoError: It is of no kind that is read, cannot be reached, or leads where it may not.
+        av.error.FFmpegError: It cannot be opened.
+    """
+    name = without_password(source)
+    scheme = source.partition("://")[0].lower()
+    if scheme == "file":
+        return open_file(f"file:{_path(source)}", limits, timeout, options)
+    if scheme in ("http", "https"):
+        return _open_http(source, limits, timeout, options)
+    if scheme not in STREAMS:
+        known = ", ".join(f"{known}://" for known in ("http", "https", *STREAMS))
+        raise VideoError(f"{name}: cannot be opened: an address begins with one of {known}")
+    protocols, formats = STREAMS[scheme]
+    allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
+    if scheme in ("rtsp", "rtsps"):
+        where = destination(source, limits, timeout)
+        allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
+        return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
+    if not limits.private_networks:
+        raise VideoError(f"{name}: where a {scheme} address leads cannot be checked: refused")
+    Hosts(source, limits).resolve(split(source, name))
+    return Opened(_av_open(source, limits, timeout, {**options, **allowed}))
+
+
+def not_a_video(source: object) -> str:
+    """Why FFmpeg refused what was found: the rest of a message that begins with its name."""
+    try:
+        with Path(str(source)).open("rb") as file:
+            head = file.read(_TO_LOOK_AT)
+    except OSError:
+        return "holds no format that is read"
+    if what := list_in(head):
+        return f"not a video, but {what}: refused"
+    return "holds no format that is read"
+
+
+def _open_http(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+    opener = Opener(source, limits, timeout)
+    allowed = {"protocol_whitelist": "none", "format_whitelist": f"{FORMATS},hls", "pattern_type": "none"}
+    try:
+        with opener.watch(times=2):  # opening, and finding out what is in it
+            container = _av_open(opener.url, limits, timeout, {**options, **allowed, **_HLS}, opener.format, opener)
+    except BaseException:
+        opener.close()
+        raise
+    return Opened(container, opener)
+
+
+def _av_open(
+    where: str,
+    limits: Limits,
+    timeout: float | None,
+    options: Mapping[str, str],
+    form: str | None = None,
+    opener: Opener | None = None,
+) -> InputContainer:
+    sizes = {"max_pixels": str(limits.max_pixels), "max_streams": str(limits.max_streams)}
+    opened = partial(av.open, where, format=form, timeout=timeout, options={**options, **sizes}, io_open=opener)
+    # Titles and names of old files are in whatever encoding their maker used. Nobody reads them here.
+    try:
+        return opened(metadata_errors="replace")
+    except TypeError:  # PyAV 19 takes any tag and has no such option
+        return opened()
+
+
+def _path(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.netloc not in ("", "localhost"):
+        raise VideoError(f"{address}: a file of another machine; copy it here, or give it an http address")
+    return url2pathname(parts.path)

@@ -1,0 +1,156 @@
+"""Asking an RTSP server where it leads before FFmpeg does, which follows a redirect to any host whatever it is told."""
+
+import socket
+import ssl
+from time import monotonic
+from urllib.parse import SplitResult, urljoin
+
+import av
+
+from movinet.errors import VideoError
+from movinet.video.hosts import Hosts, split
+from movinet.video.login import Login
+from movinet.video.sources import Limits, without_password
+
+_PORTS = {"rtsp": 554, "rtsps": 322}
+_HEAD_BYTES = 1 << 16
+_BODY_BYTES = 1 << 20
+
+
+def destination(source: str, limits: Limits, timeout: float | None) -> str:
+    """The address that FFmpeg may open for this one: it answers OPTIONS and DESCRIBE with no further redirect.
+
+    FFmpeg connects anew and resolves the host's name again; where private networks are refused, the address that is
+    handed back has the number that was checked instead of the name.
+
+    Raises:
+        VideoError: It leads where it may not, or cannot be reached in time.
+    """
+    hosts = Hosts(source, limits)
+    until = None if timeout is None else monotonic() + timeout
+    parts = split(source, hosts.name)
+    login = Login.of(parts)
+    for _ in range(limits.max_redirects + 1):
+        addresses = hosts.resolve(parts)
+        location = _Conversation(hosts, parts, login, until, timeout).location()
+        if location is None:
+            if limits.private_networks:
+                return parts.geturl()
+            number = addresses[0][1]
+            user, at, _ = parts.netloc.rpartition("@")
+            host = f"[{number}]" if ":" in number else number
+            port = f":{parts.port}" if parts.port else ""
+            return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
+        to = split(urljoin(parts.geturl(), location), hosts.name)
+        if to.scheme not in _PORTS or (parts.scheme == "rtsps" and to.scheme != "rtsps"):
+            raise VideoError(f"{hosts.name}: leads to {without_password(to.geturl())}: refused")
+        hosts.resolve(to)
+        if to.hostname == parts.hostname and to.username is None:
+            user, at, _ = parts.netloc.rpartition("@")
+            to = to._replace(netloc=f"{user}{at}{to.netloc}")
+        elif to.hostname != parts.hostname:
+            login = Login.of(to)
+        parts = to
+    raise VideoError(f"{hosts.name}: redirects more than {limits.max_redirects} times: refused")
+
+
+class _Conversation:
+    """One connection: OPTIONS, DESCRIBE, with a login where it is asked for."""
+
+    def __init__(
+        self, hosts: Hosts, parts: SplitResult, login: Login | None, until: float | None, timeout: float | None
+    ) -> None:
+        self.hosts, self.parts, self.login, self.until, self.timeout = hosts, parts, login, until, timeout
+        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+        self._challenges: list[str] = []
+        self._count = 0
+        self._got = b""
+
+    def location(self) -> str | None:
+        """Where the server redirects to; None where it does not."""
+        addresses = self.hosts.resolve(self.parts)
+        try:
+            with self._connect(addresses) as self._socket:
+                for method in ("OPTIONS", "DESCRIBE"):
+                    status, headers = self._ask(method)
+                    if status == 401 and self.login and not self._challenges:
+                        self._challenges = [value for name, value in headers if name == "www-authenticate"]
+                        status, headers = self._ask(method)
+                    if 300 <= status < 400:
+                        return next((value for name, value in headers if name == "location"), "")
+        except TimeoutError:
+            raise VideoError(
+                f"{self.hosts.name}: no answer within {self.timeout} s; is the address right and the source running?"
+            ) from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise VideoError(f"{self.hosts.name}: cannot be opened: {reason}") from None
+        return None
+
+    def _connect(self, addresses: tuple[tuple[int, str], ...]) -> socket.socket:
+        port = self.parts.port or _PORTS[self.parts.scheme]
+        failed: OSError | None = None
+        for family, number in addresses:
+            plain = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                plain.settimeout(self._left())
+                plain.connect((number, port))
+                if self.parts.scheme == "rtsps":  # cameras sign their certificates themselves; FFmpeg takes any, too
+                    context = ssl.create_default_context()
+                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                    plain = context.wrap_socket(plain, server_hostname=self.parts.hostname)
+                return plain
+            except OSError as error:
+                plain.close()
+                failed = error
+        assert failed is not None
+        raise failed
+
+    def _left(self) -> float | None:
+        if self.until is None:
+            return None
+        left = self.until - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _ask(self, method: str) -> tuple[int, list[tuple[str, str]]]:
+        """(status, headers) of the answer to a request."""
+        self._count += 1
+        # The words of FFmpeg: a server that tells the two apart gets no hint from them.
+        major, minor, micro = av.library_versions["libavformat"]
+        lines = [f"{method} {self.url} RTSP/1.0"]
+        if method == "DESCRIBE":
+            lines.append("Accept: application/sdp")
+        lines += [f"CSeq: {self._count}", f"User-Agent: Lavf{major}.{minor}.{micro}"]
+        if self.login and self._challenges and (answer := self.login.answer(self._challenges, method, self.url)):
+            lines.append(f"Authorization: {answer}")
+        self._socket.settimeout(self._left())
+        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return self._receive()
+
+    def _receive(self) -> tuple[int, list[tuple[str, str]]]:
+        while b"\r\n\r\n" not in self._got:
+            self._more(_HEAD_BYTES)
+        head, _, self._got = self._got.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        words = first.split()
+        if len(words) < 2 or not words[0].startswith("RTSP/") or not words[1].isdigit():
+            raise VideoError(f"{self.hosts.name}: cannot be opened: the server does not speak RTSP")
+        headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        length = next((int(v) for name, v in headers if name == "content-length" and v.isdigit()), 0)
+        if length > _BODY_BYTES:
+            raise VideoError(f"{self.hosts.name}: a description of {length} bytes: refused")
+        while len(self._got) < length:
+            self._more(length)
+        self._got = self._got[length:]
+        return int(words[1]), headers
+
+    def _more(self, most: int) -> None:
+        self._socket.settimeout(self._left())
+        more = self._socket.recv(4096)
+        if not more:
+            raise ConnectionError("the server hangs up")
+        self._got += more
+        if len(self._got) > most + 4096:
+            raise VideoError(f"{self.hosts.name}: an answer without end: refused")

@@ -1,0 +1,112 @@
+"""What a source of video may make this process do: hosts, formats, protocols, sizes.
+
+A video is data, and data can name other things to open: a text file that says `ffconcat` is a list of files, an HLS
+playlist a list of addresses, a redirect or an SDP another host. So formats and protocols are allowed by kind of source:
+
+* a file opens itself and nothing else;
+* `http://` and `https://` go through `movinet.video.http_io`: redirects and playlists stay at their host;
+* `rtsp://` is asked beforehand where it leads (`movinet.video.rtsp`);
+* other streams (`rtmp://`, `udp://`, …) reach what was written, by that protocol alone.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a source may make this process do.
+
+    Args:
+        hosts: Hosts, beside its own, that an address may lead to by redirect or playlist: names or numbers,
+            `*.example.com` for all below one, `*` for any. A pattern never leads from public addresses to private ones.
+        private_networks: Whether addresses may be in private networks, this machine among them. A service that opens
+            addresses from strangers says False.
+        verify: Whether https servers must show a certificate that is trusted; SSL_CERT_FILE names further ones.
+        max_redirects: Redirects in a row that are followed.
+        max_pixels: Largest picture that is decoded, width times height.
+        max_streams: Tracks of a file that are looked at.
+    """
+
+    hosts: tuple[str, ...] = ()
+    private_networks: bool = True
+    verify: bool = True
+    max_redirects: int = 5
+    max_pixels: int = 100_000_000
+    max_streams: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_streams"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.max_redirects < 0:
+            raise ValueError(f"max_redirects must be at least 0, not {self.max_redirects}")
+
+    def leads_to(self, host: str) -> bool:
+        """Whether a source of another host may lead to this one."""
+        return any(fnmatchcase(host.lower(), pattern.lower()) for pattern in self.hosts)
+
+    def names(self, host: str) -> bool:
+        """Whether this very host is allowed, not only a pattern that it fits."""
+        return host.lower() in {known.lower() for known in self.hosts}
+
+
+DEFAULT_LIMITS = Limits()
+"""The defaults."""
+
+_PICTURES = (
+    "image2,apng,avif,bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,gif,gif_pipe,hdr_pipe,ico,j2k_pipe,jpeg_pipe,jpegls_pipe,"
+    "jpegxl_anim,jpegxl_pipe,pam_pipe,pbm_pipe,pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,pgx_pipe,phm_pipe,png_pipe,"
+    "ppm_pipe,psd_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,webp,webp_pipe,xbm_pipe,xpm_pipe,xwd_pipe"
+)
+_VIDEO = (
+    "amv,asf,asf_o,av1,avi,avs2,avs3,cavsvideo,dirac,dnxhd,dv,evc,film_cpk,flic,flv,gxf,h261,h263,h264,hevc,ipu,ivf,"
+    "ivr,kux,live_flv,lvf,m4v,matroska,mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegtsraw,mpegvideo,mpjpeg,mv,mxf,nsv,nut,"
+    "nuv,obu,ogg,pva,r3d,rawvideo,rm,roq,smjpeg,swf,ty,vc1,vc1test,vivo,vvc,webm,wtv,xmv,yuv4mpegpipe"
+)
+# Without pictures, so that the answer is "only sound" rather than "not a video".
+_SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,eac3,flac,mp3,tta,w64,wav,wv"
+FORMATS = ",".join((_VIDEO, _PICTURES, _SOUND))
+"""FFmpeg's names of formats that hold what they show: none of them names other files or addresses."""
+
+STREAMS: Mapping[str, tuple[str, str]] = {
+    "rtsp": ("tcp,udp,rtp", "rtsp,asf"),
+    "rtsps": ("tls,tcp,udp,rtp", "rtsp,asf"),
+    "rtmp": ("rtmp,tcp", FORMATS),
+    "rtmps": ("rtmps,tls,tcp", FORMATS),
+    "rtp": ("rtp,udp", f"rtp,{FORMATS}"),
+    "srt": ("srt", FORMATS),
+    "tcp": ("tcp", FORMATS),
+    "udp": ("udp", FORMATS),
+}
+"""Protocols and formats, comma-separated, by how an address begins."""
+
+_LISTS = (
+    (rb"ffconcat version", "a list of other files (ffconcat)"),
+    (rb"#EXTM3U", "a playlist of other addresses (HLS); playlists are read from http addresses, not from files"),
+    (rb"v=0\s", "a description of a stream elsewhere (SDP)"),
+    (rb"(?:<\?xml[^>]*>\s*)?<(?:MPD|SmoothStreamingMedia)\b", "a list of other addresses (DASH or Smooth Streaming)"),
+)
+
+
+def list_in(head: bytes) -> str | None:
+    """What a text that names other things to open is, by its first bytes; None for anything else."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((what for begins, what in _LISTS if re.match(begins, text)), None)
+
+
+def without_password(source: object) -> str:
+    """The source as it may be shown: of `rtsp://user:password@host/x?token=1` neither the user nor the token."""
+    shown = str(source)
+    scheme, found, rest = shown.partition("://")
+    if not found:
+        return shown
+    end = re.search(r"[/?#]", rest)
+    authority = rest[: end.start()] if end else rest
+    if "@" not in authority and "@" in rest and re.search(r":(?!\d*$)", authority.rpartition("]")[2]):
+        authority = rest[: rest.rindex("@") + 1]  # what stands for a port is none: a password with a slash in it
+    rest = authority.rpartition("@")[2] + rest[len(authority) :]
+    secret = re.compile(r"(?i)([\w.-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w.-]*=)[^&/;#\s]+")
+    return f"{scheme}://" + secret.sub(r"\g<1>***", rest)
