@@ -98,7 +98,9 @@ def _unchanged(folder: Path, hashes: Mapping[str, str]) -> frozenset[str]:
 def _lies_inside(name: str) -> bool:
     """Whether a path written as ours are stays in the folder it is joined to, on any system."""
     path = PurePosixPath(name)
-    return name == str(path) and not path.is_absolute() and not {"..", "."} & {*path.parts} and not set(name) & {*"\\:\0"}
+    return (
+        name == str(path) and not path.is_absolute() and not {"..", "."} & {*path.parts} and not set(name) & {*"\\:\0"}
+    )
 
 
 def _refuse_collisions(folder: Path, part: Path, listed: frozenset[str]) -> None:

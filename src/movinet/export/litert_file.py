@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from movinet.errors import needs_extra
 from movinet.export.litert import STEP, file_shape, to_litert
-from movinet.export.quiet import error_stream_closed
+from movinet.export.litert_quiet import litert_quiet
 from movinet.export.written import Arrays, Precision, Run, Written
 from movinet.nn.deploy import DeployedStep
 
@@ -38,7 +38,7 @@ def run_litert(path: Path) -> Run:
     with needs_extra("litert"):
         from ai_edge_litert.interpreter import Interpreter
 
-    with error_stream_closed():
+    with litert_quiet():
         interpreter = Interpreter(model_path=str(path))
         interpreter.allocate_tensors()
     step = interpreter.get_signature_runner(STEP)

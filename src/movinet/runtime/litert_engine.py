@@ -1,6 +1,5 @@
 """LiteRT as an engine: every tensor of the state stays in its buffer, and between steps the buffers change places."""
 
-import atexit
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -15,7 +14,7 @@ from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
 from movinet.export.litert_graph import Arithmetic, Weights
-from movinet.export.quiet import close_error_stream, error_stream_closed
+from movinet.export.litert_quiet import litert_quiet, quiet_at_exit
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -91,7 +90,7 @@ class LiteRTEngine:
         }
         self._classes = model.spec.classes
         try:
-            with error_stream_closed():  # the first calls are talkative
+            with litert_quiet(), quiet_at_exit():  # the first calls are talkative
                 self._logits = self._model.create_output_buffers(self._head)
                 self.step(np.zeros(*self._ports[FRAMES]), self.begin())
         except RuntimeError as error:
@@ -167,7 +166,7 @@ def _compile(file: bytes, threads: int) -> "CompiledModel":
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.options import CpuOptions, Options
     options = Options(cpu_options=CpuOptions(num_threads=threads))
-    with error_stream_closed():
+    with litert_quiet():
         return CompiledModel.from_buffer(file, environment=_environment(), options=options)
 
 
@@ -176,5 +175,4 @@ def _environment() -> "Environment":
     """One for the process: to make one takes longer than to load a model."""
     from ai_edge_litert.environment import Environment
 
-    atexit.register(close_error_stream)  # as it goes, it talks once more
     return Environment.create()
