@@ -53,7 +53,7 @@ class Referee:
         self.engine, self.info, self.lock = engine, info, threading.Lock()
         self.state = engine.begin()
         self.beginning = engine.take(self.state, 0)
-        self.images = [info.transform.images(picture).numpy() for picture in PICTURES]
+        self.images = [info.transform.images(picture) for picture in PICTURES]
         self.worst, self.compared = 0.0, 0
 
     def judge(self, pushed: list[Pushed], memory: float | None) -> None:

@@ -108,7 +108,7 @@ def read(options: argparse.Namespace, loaded: Loaded) -> Iterator[Clip]:
         with (options.real / "clips.csv").open(encoding="utf-8") as file:
             found += [(options.real / row["file"], row["label"]) for row in csv.DictReader(file)]
     for path, label in found:
-        yield read_clip(path, loaded.info.transform).transpose(0, 1).contiguous().numpy(), label
+        yield np.ascontiguousarray(read_clip(path, loaded.info.transform).swapaxes(0, 1)), label
 
 
 def candidates(

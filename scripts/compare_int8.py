@@ -34,7 +34,7 @@ def main() -> None:
         clip = read_clip(path, loaded.info.transform)
         theirs: NDArray[np.float32] = int8_logits(tflite, clip)
         with torch.inference_mode():
-            ours = loaded.model(clip[None], per_frame=True)[0].numpy()
+            ours = loaded.model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy()
         correlation = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]
         same = np.mean(ours.argmax(1) == theirs.argmax(1))
         last = [answer(loaded.info.label(int(logits.argmax())), logits) for logits in (theirs[-1], ours[-1])]

@@ -77,5 +77,17 @@ def test_importing_movinet_brings_nothing_along() -> None:
     assert not roots & {"av", "cyclopts", "numpy", "rich", "safetensors", "torch", "yaml"}
 
 
+BELOW_THE_TORCH_LINE = {"errors", "files", "cores", "arch", "video", "weights.info"}
+
+
+def test_below_the_line_nothing_imports_torch() -> None:
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(ROOT.rglob("*.py")))
+    modules = [name for name in names if {name, name.partition(".")[0]} & BELOW_THE_TORCH_LINE]
+    assert "video.transform" in modules
+    code = "import sys; sys.modules['torch'] = None\n" + "".join(f"import movinet.{name}\n" for name in modules)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_face_has_what_it_says() -> None:
     assert {name for name in movinet.__all__ if getattr(movinet, name)} == set(movinet.__all__)

@@ -41,7 +41,7 @@ def frames(count: int) -> NDArray[np.uint8]:
 def test_streaming_a_file_ends_where_classifying_its_clip_does(weights: Path, video: Path) -> None:
     recognizer = Recognizer.load(weights)
     predictions = list(recognizer.stream(video))
-    clip = read_clip(video, recognizer.info.transform)
+    clip = torch.from_numpy(read_clip(video, recognizer.info.transform))
     with torch.inference_mode():
         expected = recognizer.model(clip[None]).softmax(-1)[0].numpy()
     assert [p.frames for p in predictions] == list(range(1, 18))

@@ -150,7 +150,7 @@ class Recognizer:
                 return None
         if self._seen == 0:
             self._begin()
-        logits = engine.step(self.info.transform.images(rgb).numpy(), self._batch)
+        logits = engine.step(self.info.transform.images(rgb), self._batch)
         assert logits is not None
         self._seen += 1
         when = time if time is not None else (self._seen - 1) * self._period
@@ -182,7 +182,7 @@ class Recognizer:
                 pass
             assert prediction is not None
             return prediction
-        clip = read_clip(path, self.info.transform, start, end)
+        clip = torch.from_numpy(read_clip(path, self.info.transform, start, end))
         logits = self._run_clips(clip[None])
         last = (clip.shape[1] - 1) * self._period
         return Prediction.of_logits(logits[0], last, clip.shape[1], self.info)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
-from movinet.data.dataset import ClipDataset, EpochOrder, Example, Pick, load_batches
+from movinet.data.dataset import ClipDataset, EpochOrder, Example, Pick, load_batches, scaled
 from movinet.data.encode import encode_video
 from movinet.data.policies import AutoAugment
 from movinet.data.sampling import dense, random_clip, uniform, windows
@@ -154,18 +154,28 @@ def test_batches_of_all_ranks_together_are_those_of_one(size: int, ranks: int, s
 def test_without_augmentation_it_is_the_clip_the_network_is_given(videos: VideoSet) -> None:
     dataset = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0))
     video = videos.videos[1]
-    assert torch.equal(TRANSFORM.scaled(dataset[1].clip), read_clip(video.path, TRANSFORM))
+    for scale in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        network = replace(TRANSFORM, scale=scale)
+        assert torch.equal(scaled(dataset[1].clip, network), torch.from_numpy(read_clip(video.path, network)))
     cut = ClipDataset(replace(videos, videos=(replace(video, start=0.6, end=1.4),)), TRANSFORM, partial(dense, fps=5.0))
-    assert torch.equal(TRANSFORM.scaled(cut[0].clip), read_clip(video.path, TRANSFORM, 0.6, 1.4))
+    assert torch.equal(scaled(cut[0].clip, TRANSFORM), torch.from_numpy(read_clip(video.path, TRANSFORM, 0.6, 1.4)))
     assert int(dataset[1].target) == 1
     nothing = ClipDataset(videos, replace(TRANSFORM, scale=(-1.0, 1.0)), partial(dense, fps=5.0), Augmentation())
     assert torch.equal(nothing[1].clip, dataset[1].clip)
 
 
+def test_scaled_clips_are_not_scaled_again() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert scaled(levels, TRANSFORM)[[0, -1]].tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="must be uint8"):
+        scaled(scaled(levels, TRANSFORM), TRANSFORM)
+
+
 def test_a_stretch_ends_before_its_end(videos: VideoSet) -> None:
     video = replace(videos.videos[0], start=0.5, end=1.0)
     held = ClipDataset(replace(videos, videos=(video,)), TRANSFORM, partial(windows, fps=5.0, frames=6))[0].clip
-    assert torch.equal(TRANSFORM.scaled(held[:, -1:]), read_clip(video.path, TRANSFORM, start=0.95, max_frames=1))
+    last = read_clip(video.path, TRANSFORM, start=0.95, max_frames=1)
+    assert torch.equal(scaled(held[:, -1:], TRANSFORM), torch.from_numpy(last))
 
 
 def at(instants: list[float], duration: float, rng: np.random.Generator) -> np.ndarray:

@@ -25,15 +25,18 @@ def published(tflite: Path, shared: Path) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def clips(published: Loaded, shared: Path) -> dict[str, torch.Tensor]:
+def clips(published: Loaded, shared: Path) -> dict[str, NDArray[np.float32]]:
     return {Path(name).stem: read_clip(shared / "clips" / name, published.info.transform) for name in CLIPS}
 
 
 @pytest.fixture(scope="module")
-def logits(published: Loaded, clips: dict[str, torch.Tensor]) -> dict[str, NDArray[np.float32]]:
+def logits(published: Loaded, clips: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """(T, classes) of each clip, after every frame."""
     with torch.inference_mode():
-        return {name: published.model(clip[None], per_frame=True)[0].numpy() for name, clip in clips.items()}
+        return {
+            name: published.model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy()
+            for name, clip in clips.items()
+        }
 
 
 def test_it_brings_what_is_needed_to_use_it(published: Loaded) -> None:
@@ -52,7 +55,7 @@ def test_real_clips_are_recognised(name: str, logits: dict[str, NDArray[np.float
 
 
 def test_it_answers_as_the_interpreter_does(
-    tflite: Path, clips: dict[str, torch.Tensor], logits: dict[str, NDArray[np.float32]]
+    tflite: Path, clips: dict[str, NDArray[np.float32]], logits: dict[str, NDArray[np.float32]]
 ) -> None:
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
     for name, clip in clips.items():

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from multiprocessing.util import Finalize
@@ -37,7 +36,7 @@ class Example(NamedTuple):
     """One example, or a batch of them with a further first axis.
 
     Attributes:
-        clip: uint8 (3, T, h, w), for `Transform.scaled` on the device that trains; (clips, 3, T, h, w) where the
+        clip: uint8 (3, T, h, w), for `scaled` on the device that trains; (clips, 3, T, h, w) where the
             sampling gives several.
         target: The class, int64; for multi-label sets float32 (classes,) of 0 and 1.
         video: Which of the set's videos is shown: another than was asked for, where that could not be read.
@@ -49,6 +48,26 @@ class Example(NamedTuple):
     target: Tensor
     video: int
     track: Tensor
+
+
+def scaled(levels: Tensor, transform: Transform) -> Tensor:
+    """Levels of examples as a network takes them, on the device they are on.
+
+    Args:
+        levels: uint8 of any shape.
+        transform: Of the network: what 0 and 255 become.
+
+    Returns:
+        float32, the numbers that the transform itself gives on the CPU.
+
+    Raises:
+        ValueError: They are not uint8, so scaled already.
+    """
+    if levels.dtype != torch.uint8:
+        raise ValueError(f"levels must be uint8, not {levels.dtype}")
+    low, high = transform.scale
+    out = levels.float().mul_((high - low) / 255)
+    return out.add_(low) if low else out
 
 
 class Pick(NamedTuple):
@@ -169,12 +188,12 @@ class ClipDataset(Dataset[Example]):
         if self.augmentation is None:
             clip = torch.empty(3, instants.size, *self.transform.size, dtype=torch.uint8)  # long ones are here once
             for place, rgb in enumerate(frames):
-                clip[:, place] = self.transform.levels(rgb)[:, 0]
+                clip[:, place] = torch.from_numpy(self.transform.levels(rgb)[0]).permute(2, 0, 1)
         else:
             pixels = _shrunk(frames, self.transform, self.augmentation, rng)
             pixels, mirrored = augment(pixels, self.augmentation, rng)
             labels = self.augmentation.mirrored(labels) if mirrored else labels
-            clip = replace(self.transform, resize_short=min(self.transform.size)).levels(pixels)
+            clip = pixels.permute(3, 0, 1, 2).contiguous()
         if (np.diff(order) < 0).any():
             clip = clip[:, np.argsort(order)]
         if instants.ndim == 2:
@@ -322,7 +341,7 @@ def _shrunk(
 ) -> Tensor:
     """(T, h, w, 3) uint8 at the network's size, each frame shrunk as it comes: a long clip is never in memory whole."""
     if augmentation.crop is None:
-        return torch.cat([transform.levels(rgb) for rgb in frames], dim=1).permute(1, 2, 3, 0)
+        return torch.from_numpy(np.concatenate([transform.levels(rgb) for rgb in frames]))
     first = next(frames)
     box = draw_box(augmentation.crop, first.shape[:2], transform.size, rng)
     return torch.cat(

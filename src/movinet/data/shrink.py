@@ -47,4 +47,4 @@ def shrink_video(video: Video, path: Path, short_side: int | None = None, folder
         factor = short_side / min(height, width)
         height, width = (max(2, 2 * round(side * factor / 2)) for side in (height, width))
     resize = Transform((height, width), min(height, width), fps)
-    encode_video(path, (resize.levels(rgb)[:, 0].permute(1, 2, 0).numpy() for rgb in chain([first], frames)), fps)
+    encode_video(path, (resize.levels(rgb)[0] for rgb in chain([first], frames)), fps)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,8 @@ def example_clips(transform: Transform, streams: int, frames: int) -> torch.Tens
     sizes = (max(8, height), max(8, width))
     return torch.stack(
         [
-            transform(render_gesture(GESTURES[stream % len(GESTURES)], stream, sizes, frames, transform.fps).frames)
-            for stream in range(streams)
+            torch.from_numpy(transform(render_gesture(gesture, stream, sizes, frames, transform.fps).frames))
+            for stream, gesture in zip(range(streams), cycle(GESTURES), strict=False)
         ]
     )
 

@@ -1,9 +1,11 @@
 """Frames on their way from a camera into a batch."""
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.video.transform import Transform
+from movinet.video.transform import Transform, scale_levels
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -25,18 +27,15 @@ def prepared(frame: Image, transform: Transform) -> Image:
         if not np.isfinite(frame).all():
             raise ValueError("the frame holds values that are no numbers")
         return frame.copy()
-    levels = transform.image_levels(frame)  # type: ignore[arg-type]
+    levels = transform.levels(frame)
     if len(levels) != 1:
         raise ValueError(f"frames are pushed one at a time, not {len(levels)} at once")
-    return levels[0].numpy()
+    return levels[0]
 
 
 def write_scaled(image: Image, scale: tuple[float, float], out: NDArray[np.float32]) -> None:
     """Write a prepared frame where the engine reads it, levels 0 and 255 becoming the ends of `scale`."""
-    if image.dtype != np.uint8:
+    if image.dtype == np.uint8:
+        scale_levels(cast(NDArray[np.uint8], image), scale, out)
+    else:
         out[...] = image
-        return
-    low, high = scale
-    np.multiply(image, np.float32((high - low) / 255), out=out)
-    if low:
-        out += np.float32(low)

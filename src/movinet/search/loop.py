@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from movinet.data.dataset import EpochOrder, Example, Pick, load_batches
+from movinet.data.dataset import EpochOrder, Example, Pick, load_batches, scaled
 from movinet.errors import MovinetError, WeightsError
 from movinet.metrics import mean_average_precision
 from movinet.search.choose import Judge
@@ -208,7 +208,7 @@ class Search:
         set_rate(self.optimizer, rate)
         torch.manual_seed(seed_of(training.seed, place.step, fabric.global_rank))
         self.learner.train()
-        clip = self.sets.train.transform.scaled(examples.clip.to(fabric.device, non_blocking=True))
+        clip = scaled(examples.clip.to(fabric.device, non_blocking=True), self.sets.train.transform)
         with fabric.autocast():
             parts = self.learner(
                 clip, examples.target.to(fabric.device), examples.track.to(fabric.device), tuple(point.tolist())
@@ -243,7 +243,7 @@ class Search:
     @torch.inference_mode()
     def _answer(self, clips: Tensor, point: Point) -> Tensor:
         """Logits on the CPU of clips (B, 3, T, h, w) uint8."""
-        clip = self.sets.train.transform.scaled(clips.to(self.fabric.device, non_blocking=True))
+        clip = scaled(clips.to(self.fabric.device, non_blocking=True), self.sets.train.transform)
         with self.fabric.autocast():
             return self.network(clip, point).float().cpu()
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from movinet.data.dataset import Example, LabelledClips
+from movinet.data.dataset import Example, LabelledClips, scaled
 from movinet.data.mix import cutmix, mixup
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import State, detach_state
@@ -125,7 +125,7 @@ def forward_backward(
     def ahead(n: int, state: State | None, with_loss: bool) -> tuple[dict[str, Tensor], Tensor, State | None]:
         """Sub-clip n through the network, the same however often; what it counts for of each part of the loss."""
         piece, track = pieces[n]
-        clip = data.transform.scaled(piece.to(fabric.device, non_blocking=True))
+        clip = scaled(piece.to(fabric.device, non_blocking=True), data.transform)
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
         torch.manual_seed(seed_of(*seed, 0))  # of dropout, which takes the same of all sub-clips
         parts, logits, after = learner(clip, targets if with_loss else None, track.to(fabric.device), state, recurrent)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from movinet.data.dataset import LabelledClips, Pick, load_batches
+from movinet.data.dataset import LabelledClips, Pick, load_batches, scaled
 from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
 from movinet.nn.movinet import MoViNet
 from movinet.train.losses import binary_cross_entropy, cross_entropy
@@ -126,11 +126,11 @@ class _Share(Sampler[Pick]):
 
 
 def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
-    return model(data.transform.scaled(levels))
+    return model(scaled(levels, data.transform))
 
 
 def _streamed(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
     state = None
     for piece in levels.split(_PIECE, dim=2):
-        logits, state = model.step(data.transform.scaled(piece), state)
+        logits, state = model.step(scaled(piece, data.transform), state)
     return logits

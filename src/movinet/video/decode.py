@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import TypeGuard, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from movinet.errors import VideoError
 from movinet.video.container import Member, Source, Track, Video, is_address, open_at
 from movinet.video.orientation import Matrices, rotation
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import FILLED, at_rate, at_times
-from movinet.video.transform import Transform
+from movinet.video.transform import Transform, scale_levels
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -206,7 +204,7 @@ def read_clip(
     *,
     folder_fps: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> Tensor:
+) -> NDArray[np.float32]:
     """A stretch of video as a network takes it, at the transform's rate.
 
     Returns:
@@ -218,8 +216,9 @@ def read_clip(
     if max_frames is not None and max_frames < 1:
         raise ValueError(f"max_frames must be at least 1, not {max_frames}")
     frames = read_frames(path, transform.fps, start, end, folder_fps=folder_fps, limits=limits)
-    # Transformed one by one, so that a long video never lies in memory at its full size.
-    return torch.cat([transform(frame.rgb) for frame in islice(frames, max_frames)], dim=1)
+    # Made small one by one, so that a long video never lies in memory at its full size.
+    levels = np.concatenate([transform.levels(frame.rgb) for frame in islice(frames, max_frames)])
+    return scale_levels(levels.transpose(3, 0, 1, 2), transform.scale)
 
 
 def _converted(timed: Iterator[tuple[float, T]], to_rgb: Callable[[T], NDArray[np.uint8]]) -> Iterator[Frame]:

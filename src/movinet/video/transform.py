@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from movinet.arch.limits import LARGEST_SIDE
 from movinet.errors import brief
+
+_ROOM = 4  # crops: an axis that is resized to more is cut to what the crop sees first
+_TRIED = 16  # pixels more on each side, where the cut may be
 
 
 @dataclass(frozen=True)
@@ -49,55 +49,39 @@ class Transform:
         if len(self.scale) != 2 or self.scale[0] == self.scale[1] or not all(map(isfinite, self.scale)):
             raise ValueError(f"scale must be what 0 and 255 become, two different numbers; got {self.scale}")
 
-    def __call__(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
+    def __call__(self, rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.float32]:
         """Prepare one frame or a clip.
 
         Args:
-            rgb: uint8 RGB, (H, W, 3) or (T, H, W, 3), array or tensor.
+            rgb: uint8 RGB, (H, W, 3) or (T, H, W, 3): an array, or a tensor on the CPU.
 
         Returns:
-            float32 (3, T, h, w), T = 1 for one frame, on the device the frames were on.
+            float32 (3, T, h, w), T = 1 for one frame.
 
         Raises:
             ValueError: Another dtype, shape or channel order; the message says what to do.
         """
-        return self.scaled(self.levels(rgb))
+        return scale_levels(self.levels(rgb).transpose(3, 0, 1, 2), self.scale)
 
-    def levels(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
-        """The same, before it is scaled: uint8 (3, T, h, w)."""
-        return self._cropped(_checked(rgb)).permute(1, 0, 2, 3).contiguous()
-
-    def images(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
+    def images(self, rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.float32]:
         """The same with channels last, as engines take them: float32 (T, h, w, 3)."""
-        return self.scaled(self.image_levels(rgb))
+        return scale_levels(self.levels(rgb), self.scale)
 
-    def image_levels(self, rgb: NDArray[np.uint8] | Tensor) -> Tensor:
-        """The same with channels last, before it is scaled: uint8 (T, h, w, 3), a copy."""
-        return self._cropped(_checked(rgb)).permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+    def levels(self, rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
+        """The same before it is scaled: uint8 (T, h, w, 3), a copy. Frames that need no resize keep their pixels."""
+        # FFmpeg is loaded for pixels, not to read what weights say of themselves.
+        from movinet.video.scale import scale_rgb
 
-    def _cropped(self, frames: Tensor) -> Tensor:
-        """(T, H, W, 3) to (T, 3, h, w), any strides."""
-        crop_h, crop_w = self.size
-        if not len(frames):
-            return torch.empty((0, 3, crop_h, crop_w), dtype=torch.uint8, device=frames.device)
-        height, width = self.resized(frames.shape[1], frames.shape[2])
-        frames = frames.permute(0, 3, 1, 2)
-        if frames.shape[2:] != (height, width):
-            frames = _resize(frames, height, width)
-        top, left = (height - crop_h) // 2, (width - crop_w) // 2
-        return frames[:, :, top : top + crop_h, left : left + crop_w]
-
-    def scaled(self, levels: Tensor) -> Tensor:
-        """uint8 levels of any shape and device, such as a batch of what `levels` gives, in `scale`'s range: float32.
-
-        Raises:
-            ValueError: They are not uint8, so scaled already.
-        """
-        if levels.dtype != torch.uint8:
-            raise ValueError(f"levels must be uint8, not {levels.dtype}")
-        out = levels.to(torch.float32).div_(255)
-        low, high = self.scale
-        return out if (low, high) == (0.0, 1.0) else out.mul_(high - low).add_(low)
+        frames = _checked(rgb)
+        out = np.empty((len(frames), *self.size, 3), np.uint8)
+        rows, columns = (
+            _seen(*axis) for axis in zip(frames.shape[1:3], self.resized(*frames.shape[1:3]), self.size, strict=True)
+        )
+        for frame, image in zip(frames[:, rows.source, columns.source], out, strict=True):
+            size = (rows.resized, columns.resized)
+            resized = frame if frame.shape[:2] == size else scale_rgb(frame, *size)
+            image[...] = resized[rows.crop, columns.crop]
+        return out
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size a frame of this size has between resize and crop."""
@@ -128,23 +112,66 @@ class Transform:
             raise ValueError(f"not a transform: {error}; got {brief(data)}") from None
 
 
-def _resize(frames: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bilinear, (T, 3, H, W) uint8 to (T, 3, height, width) uint8."""
-    # On CPU, 8-bit channels-last is ten times faster than float, off by one level at most; elsewhere missing.
-    if frames.device.type == "cpu":
-        return interpolate(frames, (height, width), mode="bilinear", antialias=True)
-    out = interpolate(frames.float(), (height, width), mode="bilinear", antialias=True)
-    return out.round_().clamp_(0, 255).to(torch.uint8)
+class HasArray(Protocol):
+    """What numpy can look into, such as a tensor on the CPU."""
+
+    def __array__(self) -> NDArray[Any]: ...
 
 
-def _checked(rgb: NDArray[np.uint8] | Tensor) -> Tensor:
-    """The frames as a uint8 tensor (T, H, W, 3), or ValueError."""
-    if not isinstance(rgb, np.ndarray | Tensor):
+def scale_levels(
+    levels: NDArray[np.uint8], scale: tuple[float, float], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Levels of any shape as float32 values, 0 and 255 becoming the ends of `scale`; written to `out` if given."""
+    low, high = scale
+    if out is None:
+        out = np.empty(levels.shape, np.float32)
+    np.multiply(levels, np.float32((high - low) / 255), out=out)
+    if low:
+        out += np.float32(low)
+    return out
+
+
+class _Seen(NamedTuple):
+    """What a crop sees of an axis: this part of the source, resized to so much, of which this part is cropped."""
+
+    source: slice
+    resized: int
+    crop: slice
+
+
+def _seen(source: int, resized: int, crop: int) -> _Seen:
+    first = (resized - crop) // 2
+    if resized <= _ROOM * crop:
+        return _Seen(slice(0, source), resized, slice(first, first + crop))
+    # Only what the crop can see is resized: a picture of 2 by 6000 would have 672,000 columns at 224 rows. The filter
+    # reaches one pixel of source or result to each side, whichever is larger.
+    margin = 2 * max(1, -(-source // resized))
+    before = max(0, first * source // resized - margin)
+    after = min(source, -(-(first + crop) * source // resized) + margin)
+    # Where both ends fall on pixels of the whole picture resized, the pixels are also the same.
+    start = min(range(max(0, before - _TRIED), before + 1), key=lambda end: _off(end * resized, source))
+    stop = min(range(after, min(source, after + _TRIED) + 1), key=lambda end: _off(end * resized, source))
+    begin, end = (round(Fraction(place * resized, source)) for place in (start, stop))
+    return _Seen(slice(start, stop), end - begin, slice(first - begin, first - begin + crop))
+
+
+def _off(number: int, divisor: int) -> int:
+    """How far a number is from the nearest multiple."""
+    return min(number % divisor, -number % divisor)
+
+
+def _checked(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
+    """The frames as (T, H, W, 3), or ValueError."""
+    if not hasattr(rgb, "__array__") or not hasattr(rgb, "dtype"):
         raise ValueError(f"frames must be a numpy array or a torch tensor, not {type(rgb).__name__}")
-    shape = tuple(rgb.shape)
-    if rgb.dtype not in (np.uint8, torch.uint8):
+    if str(rgb.dtype) not in ("uint8", "torch.uint8"):
         hint = " (multiply values in [0, 1] by 255 first)" if "float" in str(rgb.dtype) else ""
         raise ValueError(f"frames must be uint8 in 0..255, not {rgb.dtype}{hint}")
+    try:
+        frames = np.asarray(rgb)
+    except TypeError as error:  # a tensor on another device
+        raise ValueError(f"frames must be in this computer's memory: {error}") from None
+    shape = frames.shape
     if len(shape) not in (3, 4) or shape[-1] != 3:
         hint = ""
         if len(shape) == 2 or shape[-1:] == (1,):
@@ -156,8 +183,4 @@ def _checked(rgb: NDArray[np.uint8] | Tensor) -> Tensor:
         raise ValueError(f"frames must be RGB of shape (H, W, 3) or (T, H, W, 3), not {shape}{hint}")
     if 0 in shape[-3:-1]:
         raise ValueError(f"frames have no pixels: shape {shape}")
-    if isinstance(rgb, np.ndarray):
-        # torch takes neither negative strides (a flipped or BGR view) nor, without a warning, read-only memory.
-        usable = rgb.flags.writeable and all(stride >= 0 for stride in rgb.strides)
-        rgb = torch.from_numpy(rgb if usable else rgb.copy("C"))
-    return rgb if len(shape) == 4 else rgb[None]
+    return frames if len(shape) == 4 else frames[None]
