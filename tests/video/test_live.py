@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_clips import number_of, numbered, write
+from loopback import Answer, site
+from video_clips import number_of, numbered, write, write_with_sound
 
 from movinet.errors import VideoError
 from movinet.video import live
 from movinet.video.container import Video
-from movinet.video.decode import Frame
+from movinet.video.decode import Frame, probe
 from movinet.video.live import Latest, LiveSource, back_off, camera_number
 
 BUSY = 0.6  # seconds a busy machine may take over what takes none
@@ -295,6 +296,36 @@ def test_file_on_a_server_is_paced_and_resumed_where_it_was_cut(
     assert got[-1] == 18
     assert source.reconnects >= 1
     assert time.monotonic() - began > 0.8
+
+
+def no_length(data: bytes) -> Answer:
+    return Answer(send=lambda handler: handler.wfile.write(data), headers={"Connection": "close"})
+
+
+@pytest.mark.parametrize("with_length", [True, False])
+def test_sound_that_outlasts_the_pictures_is_no_loss(tmp_path: Path, with_length: bool) -> None:
+    clip = write_with_sound(tmp_path / "clip.mkv", [numbered(i) for i in range(10)], fps=20, seconds=4).read_bytes()
+    with site({"/clip.mkv": Answer(clip) if with_length else no_length(clip)}) as server:
+        with LiveSource(server.url("/clip.mkv"), 20, **QUICK) as source:
+            got = [number_of(frame.rgb) for frame in source]
+        assert len(got) + source.dropped == 10
+        assert got[-1] == 9
+        assert source.reconnects == 0
+        assert len(server.asked) <= 6
+
+
+def test_a_file_without_a_duration_ends_and_keeps_its_pace(tmp_path: Path) -> None:
+    frames = [numbered(i) for i in range(20)]
+    path = write(tmp_path / "clip.mkv", frames, time_base=Fraction(1, 40), muxer={"live": "1"})
+    assert probe(path).duration is None
+    with site({"/clip.mkv": path.read_bytes()}) as server:
+        began = time.monotonic()
+        with LiveSource(server.url("/clip.mkv"), 40, **QUICK) as source:
+            got = [number_of(frame.rgb) for frame in source]
+        assert len(got) + source.dropped == 20
+        assert got[-1] == 19
+        assert time.monotonic() - began > 0.4
+        assert source.reconnects == 0
 
 
 def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

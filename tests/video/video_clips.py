@@ -38,9 +38,10 @@ def write(
     container: str | None = None,
     source: str = "rgb24",
     title: str = "",
+    muxer: dict[str, str] | None = None,
 ) -> Path:
     """Encode frames shown at `ticks` × time_base seconds (0, 1, 2, … by default)."""
-    with av.open(str(path), "w", format=container) as out:
+    with av.open(str(path), "w", format=container, options=muxer or {}) as out:
         if title:
             out.metadata["title"] = title
         stream = out.add_stream(codec, rate=round(1 / time_base), options=options or {})
@@ -85,4 +86,20 @@ def write_sound(path: Path) -> Path:
         frame.sample_rate = 8000
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+    return path
+
+
+def write_with_sound(path: Path, frames: Sequence[NDArray[np.uint8]], fps: int, seconds: int) -> Path:
+    """Frames, and sound that may last longer than they."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=fps)
+        video.height, video.width, video.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        audio = out.add_stream("aac", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000 * seconds), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 8000
+        for image in frames:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(image)))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(sound))
+        out.mux(audio.encode(None))
     return path

@@ -130,14 +130,15 @@ class LiveSource:
             if camera_number(self.source) is not None:
                 self._follow(self._open())
             elif not self._is_remote:
-                self._play(None)
+                self._play(False, None)
             else:
                 video = self._open()
-                if (duration := video.duration) is None:
+                duration, finite = video.duration, video.finite
+                if duration is None and not finite:
                     self._follow(video)
                 else:
                     video.close()
-                    self._play(duration)
+                    self._play(True, None if finite else duration)
             self._latest.end()
         except VideoError as error:
             self._latest.end(error)
@@ -172,24 +173,37 @@ class LiveSource:
                 why = str(error)
             self._lost(why)
 
-    def _play(self, duration: float | None) -> None:
-        """A file here (duration None) or on a server, at its own pace; from a server, resumed where it was cut."""
+    def _play(self, remote: bool, duration: float | None) -> None:
+        """A file at its own pace; one on a server is resumed where it was cut.
+
+        Args:
+            remote: Whether it is on a server.
+            duration: In seconds, where the server does not tell whether it sent all there is; else None.
+        """
         began, rounds, position = time.monotonic(), 0.0, 0.0  # rounds: seconds that earlier ones lasted
+        period = 1 / self.fps
         while not self._closed.is_set():
-            why = "the connection was cut"
+            lost, before = None, position
             try:
-                for frame in read_frames(self.source, self.fps, position, timeout=self.timeout, limits=self.limits):
+                # The last frame comes once more, so that an end can be told from a loss.
+                start = max(0.0, position - period)
+                for frame in read_frames(self.source, self.fps, start, timeout=self.timeout, limits=self.limits):
+                    if frame.time < position - period / 2:
+                        continue
                     self._found()
                     if self._closed.wait(max(0.0, began + rounds + frame.time - time.monotonic())):
                         return
                     self._latest.put(Frame(frame.rgb, rounds + frame.time))
-                    position = frame.time + 1 / self.fps
+                    position = frame.time + period
             except VideoError as error:
-                if duration is None:
+                if not remote:
                     raise
-                why = str(error)
-            if duration is not None and position < duration - _CUT_OFF:
-                self._lost(why)
+                lost = str(error)
+            # Containers may outlast their pictures: where nothing more has come for having asked anew, this is the end.
+            if lost is None and duration is not None and before < position < duration - _CUT_OFF:
+                lost = "the connection was cut"
+            if lost is not None:
+                self._lost(lost)
             elif self.loop:
                 rounds, position = rounds + position, 0.0
             else:
