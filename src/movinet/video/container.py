@@ -17,14 +17,16 @@ from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
 from movinet.video.joined import Extent, Seams, extent, may_be_joined
-from movinet.video.opening import Opened, not_a_video, open_address, open_device, open_file
+from movinet.video.opening import Opened, open_address, open_device, open_file, refusal
 from movinet.video.pixels import ToRGB
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
+from movinet.video.stated import stated_size
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
+_HEAD = 1 << 16  # bytes
 
 TimedFrame = tuple[float, float, av.VideoFrame]
 """(time, duration, frame), seconds since the first frame of the video."""
@@ -112,7 +114,7 @@ class Video:
         self._opened = self._open()
         try:
             self.stream = self._choose(source)
-            _check_size(self.stream, limits, self.name)
+            self._check_size(limits)
         except Exception:
             self._opened.close()
             raise
@@ -121,7 +123,7 @@ class Video:
         context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
         context.thread_type = "SLICE" if live else "AUTO"
         context.thread_count = threads
-        context.options = {**context.options, "max_pixels": str(limits.max_pixels)}
+        context.options = {**context.options, **limits.for_ffmpeg()}
         self._may_be_joined = may_be_joined(self._container)
         average, nominal = self.stream.average_rate, self.stream.guessed_rate
         # Frames far closer than the codec or their own durations say: the time stamps stand still.
@@ -215,6 +217,16 @@ class Video:
         self._opened.close()
         self._opened = self._open()  # at its beginning again
         return numbered_track(self._container, number, self.name)
+
+    def _check_size(self, limits: Limits) -> None:
+        size = self.stream.width, self.stream.height
+        if not size[0] and self._local and (stated := stated_size(_head(self._source))):
+            size = stated
+        if size[0] * size[1] > limits.max_pixels:
+            raise VideoError(
+                f"{self.name}: has pictures of {size[0]}x{size[1]}, more than {limits.max_pixels} pixels: refused; "
+                f"Limits(max_pixels=…) allows more"
+            )
 
     def _extent(self) -> Extent | None:
         if not (self._may_be_joined and self._local):
@@ -311,24 +323,27 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
             raise VideoError(
                 f"{name}: no answer within {timeout} s; is the address right and the source running?"
             ) from None
+        if not is_address(source) and (why := refusal(error, _head(source), limits)):
+            raise VideoError(f"{name}: {why}") from None
         if isinstance(error, av.error.InvalidDataError):
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
-        if isinstance(error, av.error.ArgumentError):  # how FFmpeg reports a format that is not allowed
-            raise VideoError(f"{name}: {not_a_video(source)}") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from None
 
 
 def _is_animated_webp(source: str | Path | Member) -> bool:
-    if is_address(source):
-        return False
-    offset = source.offset if isinstance(source, Member) else 0
+    head = b"" if is_address(source) else _head(source)
+    return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 0x02)
+
+
+def _head(source: str | Path | Member) -> bytes:
+    """How a file, or one inside another, begins."""
+    offset, size = (source.offset, source.size) if isinstance(source, Member) else (0, _HEAD)
     try:
         with open(source.archive if isinstance(source, Member) else source, "rb") as file:
             file.seek(offset)
-            head = file.read(21)
+            return file.read(min(size, _HEAD))
     except OSError:
-        return False
-    return head[8:16] == b"WEBPVP8X" and bool(head[20] & 0x02)
+        return b""
 
 
 def _inside(member: Member) -> str:
@@ -341,14 +356,6 @@ def _inside(member: Member) -> str:
     if there < end:
         raise VideoError(f"{member}: should end at byte {end} of the archive, which is cut short at byte {there}")
     return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
-
-
-def _check_size(stream: VideoStream, limits: Limits, name: str) -> None:
-    if stream.width * stream.height > limits.max_pixels:
-        raise VideoError(
-            f"{name}: has pictures of {stream.width}x{stream.height}, more than {limits.max_pixels} pixels: refused; "
-            f"Limits(max_pixels=…) allows more"
-        )
 
 
 def _reason(error: av.error.FFmpegError) -> str:

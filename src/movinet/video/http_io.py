@@ -86,11 +86,16 @@ class Opener:
         self._origin = _origin(parts)
         self._files: list[HttpFile] = []
         self._first: Readable | None = None
-        with self.watch():
-            try:
+        try:
+            with self.watch():
                 file = self._open(_without_user(parts), 0, None)
-            except _Failed as error:
+        except BaseException as error:
+            self.close()
+            if isinstance(error, _Failed):
                 raise VideoError(f"{self.name}: cannot be opened: {error}") from None
+            raise
+        self.head = file.head
+        """How it begins, a few bytes at least."""
         self.url = file.url
         """Where the source is, after redirects; without user and password."""
         self.format = _format(file)
@@ -268,6 +273,7 @@ class HttpFile:
         self.whole: BinaryIO | None = None
         """All of it, where it is a playlist."""
         self.type = ""
+        self.head = b""
         self._opener, self._parts, self._start, self._end = opener, parts, start, end
         self._response: http.client.HTTPResponse | None = None
         self._ahead = b""
@@ -289,7 +295,8 @@ class HttpFile:
         self.type = headers.get_content_type() if "Content-Type" in headers else ""
         while len(self._ahead) < 7 and (more := self._receive(1 << 15)):
             self._ahead += more
-        if self._ahead.startswith(b"#EXTM3U"):
+        self.head = self._ahead[:64]
+        if self.head.startswith(b"#EXTM3U"):
             text = bytearray(self._ahead)
             while more := self._receive(1 << 15):
                 text += more

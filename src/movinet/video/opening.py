@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -18,7 +17,6 @@ from movinet.video.rtsp import destination
 from movinet.video.sources import FORMATS, STREAMS, Limits, list_in, without_password
 
 _HLS = {"http_persistent": "0", "http_multiple": "0"}  # as FFmpeg would else look inside files that are not its own
-_TO_LOOK_AT = 1 << 16  # bytes
 
 
 class Opened:
@@ -111,16 +109,24 @@ def open_address(source: str, limits: Limits, timeout: float | None, options: Ma
     return Opened(_av_open(source, limits, timeout, {**options, **allowed}))
 
 
-def not_a_video(source: object) -> str:
-    """Why FFmpeg refused what was found: the rest of a message that begins with its name."""
-    try:
-        with Path(str(source)).open("rb") as file:
-            head = file.read(_TO_LOOK_AT)
-    except OSError:
-        return "holds no format that is read"
-    if what := list_in(head):
+def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | None:
+    """Why FFmpeg may not open what was found, as the rest of a message that begins with its name; None where it is
+    something else that hinders it.
+
+    Args:
+        error: What FFmpeg said.
+        head: How the file begins.
+        limits: What it may do.
+    """
+    if isinstance(error, (av.error.ArgumentError, av.error.InvalidDataError)) and (what := list_in(head)):
         return f"not a video, but {what}: refused"
-    return "holds no format that is read"
+    if isinstance(error, av.error.ArgumentError):  # how FFmpeg tells a format that is not allowed
+        return "holds no format that is read"
+    if isinstance(error, av.error.MemoryError):  # and that there are too many
+        return (
+            f"has more than {limits.max_streams} streams, or memory is short; Limits(max_streams=…) allows more streams"
+        )
+    return None
 
 
 def _open_http(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
@@ -129,6 +135,11 @@ def _open_http(source: str, limits: Limits, timeout: float | None, options: Mapp
     try:
         with opener.watch(times=2):  # opening, and finding out what is in it
             container = _av_open(opener.url, limits, timeout, {**options, **allowed, **_HLS}, opener.format, opener)
+    except av.error.FFmpegError as error:
+        opener.close()
+        if why := opener.fault or refusal(error, opener.head, limits):
+            raise VideoError(f"{opener.name}: {why}") from None
+        raise
     except BaseException:
         opener.close()
         raise
@@ -143,8 +154,8 @@ def _av_open(
     form: str | None = None,
     opener: Opener | None = None,
 ) -> InputContainer:
-    sizes = {"max_pixels": str(limits.max_pixels), "max_streams": str(limits.max_streams)}
-    opened = partial(av.open, where, format=form, timeout=timeout, options={**options, **sizes}, io_open=opener)
+    options = {**options, **limits.for_ffmpeg()}
+    opened = partial(av.open, where, format=form, timeout=timeout, options=options, io_open=opener)
     # Titles and names of old files are in whatever encoding their maker used. Nobody reads them here.
     try:
         return opened(metadata_errors="replace")

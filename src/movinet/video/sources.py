@@ -52,6 +52,10 @@ class Limits:
         """Whether this very host is allowed, not only a pattern that it fits."""
         return host.lower() in {known.lower() for known in self.hosts}
 
+    def for_ffmpeg(self) -> dict[str, str]:
+        """Options for what opens and what decodes. FFmpeg counts pixels with padding, so it is given leeway."""
+        return {"max_pixels": str(2 * self.max_pixels), "max_streams": str(self.max_streams)}
+
 
 DEFAULT_LIMITS = Limits()
 """The defaults."""
@@ -85,7 +89,7 @@ STREAMS: Mapping[str, tuple[str, str]] = {
 
 _LISTS = (
     (rb"ffconcat version", "a list of other files (ffconcat)"),
-    (rb"#EXTM3U", "a playlist of other addresses (HLS); playlists are read from http addresses, not from files"),
+    (rb"#EXTM3U", "a playlist of other addresses (HLS)"),
     (rb"v=0\s", "a description of a stream elsewhere (SDP)"),
     (rb"(?:<\?xml[^>]*>\s*)?<(?:MPD|SmoothStreamingMedia)\b", "a list of other addresses (DASH or Smooth Streaming)"),
 )
