@@ -24,7 +24,7 @@ def measure(network: str, size: int, batch: int, frames: int, strategy: str, sub
     from movinet.nn.movinet import MoViNet
     from movinet.train.learner import Learner, forward_backward
     from movinet.train.optimizer import adamw, parameter_groups
-    from movinet.train.processes import connect
+    from movinet.train.processes import connect, settle_process
     from movinet.train.recipe import AdamW, Recipe
     from movinet.train.starting import starting_network
 
@@ -35,6 +35,7 @@ def measure(network: str, size: int, batch: int, frames: int, strategy: str, sub
     model = starting_network(recipe, data.classes).model
     assert isinstance(model, MoViNet)
     fabric = connect("cpu")
+    settle_process(fabric)
     learner = Learner(model, recipe.loss, data)
     learner_, optimizer = fabric.setup(learner, adamw(parameter_groups(model, decay=0.0), 1e-3))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -41,7 +41,7 @@ from movinet.search.scaling import scale_network
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.loop import Training
-from movinet.train.processes import connect
+from movinet.train.processes import connect, settle_process
 from movinet.train.recipe import Gestures
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop
@@ -60,6 +60,7 @@ class Bench:
         self.recipe = begun_search(folder)
         self.prepared = prepare(self.recipe)
         self.fabric = connect("cpu")
+        settle_process(self.fabric)
         torch.set_num_threads(1)
         self._sets: Sets | None = None
         budget = self.recipe.budget

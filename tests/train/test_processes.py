@@ -1,9 +1,11 @@
 """Several processes do what one does; devices that are not there are refused."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from training_sets import Noise, fabric
 from two_processes import RECIPES, new_norm, normalise, renormalised, train
 
 from movinet.errors import MovinetError
+from movinet.train import processes
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.norms import synchronise_norms
-from movinet.train.processes import connect, sum_over_processes
+from movinet.train.processes import connect, settle_process, sum_over_processes
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, here / "two_processes.py", folder]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert "Initializing distributed" not in done.stderr
     return folder
 
 
@@ -106,3 +110,23 @@ def test_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MovinetError, match=r"movinet\[train\]"):
         connect("cpu")
+
+
+def test_connecting_leaves_the_program_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed() -> None:
+        raise AssertionError("memory is the program's own affair")
+
+    monkeypatch.setattr(processes, "keep_freed_memory", changed)
+    logger = logging.getLogger("lightning_fabric")
+    connect("cpu")  # lightning's own ways when it is imported are not ours
+    before = logger.level, [list(handler.filters) for handler in logger.handlers], list(warnings.filters)
+    connect("cpu")
+    assert (logger.level, [list(handler.filters) for handler in logger.handlers], list(warnings.filters)) == before
+    assert logger.level <= logging.INFO
+
+
+def test_a_process_of_its_own_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(processes, "keep_freed_memory", lambda: kept.append("memory"))
+    settle_process(connect("cpu"))
+    assert kept == ["memory"]

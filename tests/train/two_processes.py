@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training_sets import BASIC, Asked, Noise, Rows, new_training, noise
 
 from movinet.train.norms import SynchronisedNorm, renormalise, synchronise_norms
-from movinet.train.processes import connect
+from movinet.train.processes import connect, settle_process
 from movinet.train.recipe import Loss, Recipe, RMSprop, Smoothing, Tracking
 from movinet.train.validation import answer_clips
 
@@ -73,6 +73,7 @@ def normalise(model: nn.Sequential, ranks: int, rank: int) -> dict[str, Tensor]:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     fabric = connect("cpu", processes=2)
+    settle_process(fabric)
     rank = fabric.global_rank
     for name, recipe in RECIPES.items():
         own = folder / name / str(rank)

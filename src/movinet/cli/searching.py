@@ -24,7 +24,7 @@ from movinet.search.progress import SearchDisplay
 from movinet.search.recipe import SearchRecipe, absolute, read_search
 from movinet.search.run import FOUND, TRAINING, Found, Prepared, begun_search, prepare
 from movinet.search.run import search as run_search
-from movinet.train.processes import connect
+from movinet.train.processes import connect, settle_process
 from movinet.train.recipe import Gestures, Videos
 
 _HERE = Machine()
@@ -128,6 +128,7 @@ def _run(
         _print_plan(prepared, as_json)
         return 0
     fabric = connect(machine.device, machine.processes, machine.nodes, machine.precision)
+    settle_process(fabric)
     torch.set_num_threads(threads)
     with ExitStack() as stack:
         stack.enter_context(warnings_as_lines())

@@ -20,7 +20,7 @@ from movinet.errors import MovinetError
 from movinet.train.estimate import estimate
 from movinet.train.folder import RECIPE
 from movinet.train.loop import Observer
-from movinet.train.processes import Precision, connect
+from movinet.train.processes import Precision, connect, settle_process
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
 from movinet.train.run import CHECKPOINT, METRICS, begun_recipe, prepare
@@ -276,6 +276,7 @@ def _run(
     plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
     processes, nodes = (1, 1) if dry_run else (machine.processes, machine.nodes)
     fabric = connect(machine.device, processes, nodes, machine.precision)
+    settle_process(fabric)
     torch.set_num_threads(threads)  # of which connecting has its own idea
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():

@@ -1,6 +1,5 @@
 """OpenVINO as an engine: partial sums live inside it, where it updates them in place; pools and counts go through."""
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.openvino import is_variable, to_openvino
+from movinet.export.quiet import quiet
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -145,8 +145,7 @@ def _head_graph(model: MoViNet, streams: int) -> "ov.Model":
     import openvino as ov
 
     example = torch.zeros(streams, model.spec.project)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         graph = ov.convert_model(DeployedHead(model), example_input=example)
     graph.reshape(list(example.shape))
     return graph

@@ -1,7 +1,6 @@
 """Pictures of a run: how it went, and what it takes for what."""
 
 import io
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
+from movinet.export.quiet import quiet
 from movinet.files import write_atomically
 from movinet.train.logs import Log
 
@@ -330,7 +330,6 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
         MovinetError: It cannot be written.
     """
     data = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box for a letter is no reason to complain
+    with quiet():  # a box for a letter of which there is no picture is no reason to complain
         figure.savefig(data, format="png", dpi=150, bbox_inches="tight", pad_inches=0.25)  # room for any names
     write_atomically(path, data.getvalue())

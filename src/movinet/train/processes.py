@@ -32,6 +32,8 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
         nodes: Machines.
         precision: `bf16-mixed` on GPUs and `32-true` elsewhere by default.
 
+    A program's streams, logging, warnings and memory stay as they are (but see `settle_process`).
+
     Raises:
         MovinetError: lightning-fabric is not installed, there is no such device, or a launcher has started another
             number of processes.
@@ -51,21 +53,36 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
     if precision is None:
         precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     several = processes * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ
-    if several:
-        # A 1×1 kernel's gradient has strides of its own, which mean nothing: each of its axes but one has length 1.
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or each process says that it begins
     strategy = "ddp" if several else "auto"
+    handlers = list(logging.getLogger("lightning_fabric").handlers)
+    for handler in handlers:
+        handler.addFilter(_matters)  # or each process says that it begins
     try:
         fabric = Fabric(accelerator=device, devices=processes, num_nodes=nodes, precision=precision, strategy=strategy)
         fabric.launch()
     except ValueError as error:
         raise MovinetError(f"--processes {processes} --nodes {nodes}: {error}") from error
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_matters)
     if several:
         atexit.register(_leave)
-    if device == "cpu":
-        keep_freed_memory()
     return fabric
+
+
+def settle_process(fabric: "Fabric") -> None:
+    """What suits a process that does nothing but train, such as the command line's, and changes it for good: memory
+    that is freed is kept (see `keep_freed_memory`), and a warning of several processes' that means nothing is ignored.
+    """
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
+    if dist.is_initialized():
+        # A 1×1 kernel's gradient has strides of its own, which mean nothing: each of its axes but one has length 1.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def _leave() -> None:
