@@ -17,6 +17,7 @@ from movinet.errors import MovinetError
 from movinet.video.container import Member, open_at
 from movinet.video.container import Video as Source
 from movinet.video.decode import probe, read_at
+from movinet.video.joined import Seams, may_be_joined
 from movinet.video.orientation import Matrices, is_turned
 from movinet.video.timing import LATE, Clock
 
@@ -145,6 +146,7 @@ class _Packet(NamedTuple):
     dts: int | None
     duration: int
     time_base: Fraction | None
+    is_keyframe: bool
 
 
 @dataclass(frozen=True)
@@ -165,17 +167,35 @@ def _read_packets(path: Path | Member) -> _Packets:
         try:
             for packet in container.demux(stream):
                 if packet.size:  # those before reading breaks off are kept
-                    packets.append(_Packet(packet.pts, packet.dts, packet.duration or 0, packet.time_base))
+                    packets.append(
+                        _Packet(packet.pts, packet.dts, packet.duration or 0, packet.time_base, packet.is_keyframe)
+                    )
         except av.error.FFmpegError:
             broken = True
         stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
-        if all(packet.pts is not None for packet in packets):  # from the order of decoding to that of display
-            packets.sort(key=lambda packet: packet.pts or 0)
         clock = Clock(opened.fps or 25.0, trust_pts=container.format.name != "avi")
-        read = [clock.read(packet) for packet in packets]
+        read = []
+        for recording, is_ahead in _recordings(packets, may_be_joined(container)):
+            if all(packet.pts is not None for packet in recording):  # from the order of decoding to that of display
+                recording.sort(key=lambda packet: packet.pts or 0)
+            if is_ahead:
+                clock.joined()
+            read += [clock.read(packet) for packet in recording]
         times = np.array([time[0] for time in read if time is not None])
         repeated = len(stamps) - len(set(stamps) - {None})
         return _Packets(times, repeated, stream.frames, opened.fps, opened.duration, broken)
+
+
+def _recordings(packets: list[_Packet], may_be_several: bool) -> list[tuple[list[_Packet], bool]]:
+    """The packets of each of the recordings that were joined, and whether its clock is ahead of the one before."""
+    parts: list[tuple[list[_Packet], bool]] = [([], False)]
+    seams = Seams()
+    for packet in packets:
+        jump = seams.jump(packet) if may_be_several else 0
+        if jump:
+            parts.append(([], jump > 0))
+        parts[-1][0].append(packet)
+    return parts
 
 
 def _oddities(packets: _Packets, lasts: float) -> list[str]:

@@ -113,11 +113,17 @@ class Video:
         self._local = not (live or device or is_address(source))
         self._opened = self._open()
         try:
-            self.stream = self._choose(source)
-            self._check_size(limits)
-        except Exception:
+            self._prepare(source, live, threads, limits)
+        except Exception as error:
             self._opened.close()
-            raise
+            if isinstance(error, VideoError):
+                raise
+            raise VideoError(f"{self.name}: cannot be opened: {_reason(error)}") from error  # PyAV's tables have gaps
+        self._timed = self._decode()
+
+    def _prepare(self, source: Source, live: bool, threads: int, limits: Limits) -> None:
+        self.stream = self._choose(source)
+        self._check_size(limits)
         self._decoder = decoder_of(self.stream)
         # Frame threads are fastest but hold back a frame each.
         context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
@@ -132,7 +138,6 @@ class Video:
         self.fps = float(rate) if rate else None
         """Frames a second as the container tells, or None. The frames' own times may differ."""
         self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._container.format.name != "avi")
-        self._timed = self._decode()
 
     @property
     def _container(self) -> InputContainer:
@@ -161,12 +166,12 @@ class Video:
     def __next__(self) -> TimedFrame:
         return next(self._timed)
 
-    def seek(self, time: float) -> bool:
-        """Go to a key frame at or before `time`, having read the first frame. False where that did not work out:
-        the video is then anywhere, and must be opened anew."""
+    def seek(self, time: float, latest: float | None = None) -> bool:
+        """Go to a key frame at about `time`, at most at `latest`, by default `time`, having read the first frame. False
+        where that did not work out: the video is then anywhere, and must be opened anew."""
         if self.stuck or self._clock.offset is None or not self.stream.time_base:
             return False
-        if self._may_be_joined and not ((extent := self._extent()) and not extent.joined):
+        if self._may_be_joined and ((extent := self._extent()) is None or extent.joined):
             return False  # the same time stamp may be there twice
         try:
             with self._opened.watch():
@@ -181,7 +186,7 @@ class Video:
         if landed is None:
             return False
         self._timed = chain([landed], self._timed)
-        return landed[2].key_frame and landed[0] <= time + LATE
+        return landed[2].key_frame and landed[0] <= (time if latest is None else latest) + LATE
 
     def to_rgb(self) -> ToRGB:
         """What turns this video's frames into pictures."""
@@ -250,7 +255,7 @@ class Video:
                     if self._opened.fault:
                         stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
                     break
-            except av.error.FFmpegError as error:  # nothing more can be read
+            except Exception as error:  # nothing more can be read
                 packet = None  # has the decoder give up what it holds back, as the empty packet at an orderly end does
                 # A server that hangs up at the end of what has no length is told from a fault by nobody.
                 if isinstance(error, av.error.InvalidDataError):
@@ -263,7 +268,7 @@ class Video:
                 self._clock.joined()
             try:
                 frames = self._decoder.decode(packet)
-            except av.error.FFmpegError:
+            except Exception:  # FFmpeg's error, or that of PyAV about something it does not know
                 self.damaged += 1
                 continue
             for frame in frames:
@@ -284,12 +289,15 @@ def open_at(
 ) -> Video:
     """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
     # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
+    measured: tuple[Extent | None] | None = None
     for target in (start, start - 10.0):
-        if target < _DECODE_RATHER_THAN_SEEK:
+        if target < _DECODE_RATHER_THAN_SEEK or (measured is not None and measured[0] and measured[0].joined):
             break
         video = Video(source, timeout, threads=threads, limits=limits)
-        if next(video, None) is not None and video.seek(target):
+        video._measured = measured
+        if next(video, None) is not None and video.seek(target, start):
             return video
+        measured = video._measured
         video.close()
     return Video(source, timeout, threads=threads, limits=limits)
 
@@ -328,6 +336,10 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
         if isinstance(error, av.error.InvalidDataError):
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from None
+    except VideoError:
+        raise
+    except Exception as error:  # what the file has and PyAV does not know
+        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
 
 
 def _is_animated_webp(source: str | Path | Member) -> bool:
@@ -358,5 +370,7 @@ def _inside(member: Member) -> str:
     return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
 
 
-def _reason(error: av.error.FFmpegError) -> str:
-    return str(getattr(error, "strerror", None) or error)
+def _reason(error: Exception) -> str:
+    if isinstance(error, av.error.FFmpegError):
+        return str(error.strerror or error)
+    return f"{type(error).__name__}: {error}"
