@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from movinet.errors import VideoError
 from movinet.video.sources import Limits, without_password
@@ -27,6 +27,20 @@ def split(url: str, name: str) -> SplitResult:
     if not parts.hostname or any(character.isspace() or ord(character) < 32 for character in url):
         raise VideoError(f"{name}: {without_password(url)!r} is no address")
     return parts
+
+
+def join(base: SplitResult, target: str, name: str) -> SplitResult:
+    """Where an address leads to, by words that may be relative to it.
+
+    Raises:
+        VideoError: To none.
+    """
+    try:
+        return split(urljoin(base.geturl(), target), name)
+    except VideoError:
+        raise
+    except ValueError as error:
+        raise VideoError(f"{name}: leads to {without_password(target)!r}, which is no address: {error}") from None
 
 
 class Hosts:

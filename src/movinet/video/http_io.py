@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, quote, urljoin
 
 from movinet.errors import VideoError
 from movinet.video.aes import Decrypting
-from movinet.video.hosts import Address, Hosts, split
+from movinet.video.hosts import Address, Hosts, join, split
 from movinet.video.login import Login
 from movinet.video.sources import Limits, without_password
 
@@ -190,7 +190,7 @@ class Opener:
                 break
             target = answer.headers.get("Location", "")
             answer.close()
-            to = split(urljoin(parts.geturl(), target), self.name)
+            to = join(parts, target, self.name)
             self._check(to, parts)
             parts = _without_user(to)
         else:
@@ -483,11 +483,16 @@ def _format(file: HttpFile) -> str | None:
 def _absolute(playlist: bytes, base: str) -> bytes:
     """A playlist that was found elsewhere than asked for, which FFmpeg does not know: with whole addresses."""
 
-    def whole(line: str) -> str:
-        if line.startswith("#"):
-            return re.sub(r'(?<=URI=")[^"]*', lambda uri: urljoin(base, uri[0]), line)
-        return urljoin(base, line.strip()) if line.strip() else line
+    def whole(uri: str) -> str:
+        try:
+            return urljoin(base, uri)
+        except ValueError:
+            return uri
 
-    return "\n".join(whole(line) for line in playlist.decode("utf-8", "surrogateescape").splitlines()).encode(
-        "utf-8", "surrogateescape"
-    )
+    def line(text: str) -> str:
+        if text.startswith("#"):
+            return re.sub(r'(?<=URI=")[^"]*', lambda uri: whole(uri[0]), text)
+        return whole(text.strip())
+
+    lines = playlist.decode("utf-8", "surrogateescape").splitlines()
+    return "\n".join(map(line, lines)).encode("utf-8", "surrogateescape")

@@ -3,12 +3,12 @@
 import socket
 import ssl
 from time import monotonic
-from urllib.parse import SplitResult, urljoin
+from urllib.parse import SplitResult
 
 import av
 
 from movinet.errors import VideoError
-from movinet.video.hosts import Hosts, split
+from movinet.video.hosts import Hosts, join, split
 from movinet.video.login import Login
 from movinet.video.sources import Limits, without_password
 
@@ -41,7 +41,7 @@ def destination(source: str, limits: Limits, timeout: float | None) -> str:
             host = f"[{number}]" if ":" in number else number
             port = f":{parts.port}" if parts.port else ""
             return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
-        to = split(urljoin(parts.geturl(), location), hosts.name)
+        to = join(parts, location, hosts.name)
         if to.scheme not in _PORTS or (parts.scheme == "rtsps" and to.scheme != "rtsps"):
             raise VideoError(f"{hosts.name}: leads to {without_password(to.geturl())}: refused")
         hosts.resolve(to)
@@ -72,12 +72,15 @@ class _Conversation:
         try:
             with self._connect(addresses) as self._socket:
                 for method in ("OPTIONS", "DESCRIBE"):
-                    status, headers = self._ask(method)
+                    status, words, headers = self._ask(method)
                     if status == 401 and self.login and not self._challenges:
                         self._challenges = [value for name, value in headers if name == "www-authenticate"]
-                        status, headers = self._ask(method)
+                        status, words, headers = self._ask(method)
                     if 300 <= status < 400:
                         return next((value for name, value in headers if name == "location"), "")
+                if status >= 400:
+                    login = "" if self.login or status != 401 else "; it wants a user and password (rtsp://user:…@host)"
+                    raise VideoError(f"{self.hosts.name}: cannot be opened: the server answers {status} {words}{login}")
         except TimeoutError:
             raise VideoError(
                 f"{self.hosts.name}: no answer within {self.timeout} s; is the address right and the source running?"
@@ -114,8 +117,8 @@ class _Conversation:
             raise TimeoutError
         return left
 
-    def _ask(self, method: str) -> tuple[int, list[tuple[str, str]]]:
-        """(status, headers) of the answer to a request."""
+    def _ask(self, method: str) -> tuple[int, str, list[tuple[str, str]]]:
+        """(status, its words, headers) of the answer to a request."""
         self._count += 1
         # The words of FFmpeg: a server that tells the two apart gets no hint from them.
         major, minor, micro = av.library_versions["libavformat"]
@@ -129,12 +132,12 @@ class _Conversation:
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         return self._receive()
 
-    def _receive(self) -> tuple[int, list[tuple[str, str]]]:
+    def _receive(self) -> tuple[int, str, list[tuple[str, str]]]:
         while b"\r\n\r\n" not in self._got:
             self._more(_HEAD_BYTES)
         head, _, self._got = self._got.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
-        words = first.split()
+        words = first.split(None, 2)
         if len(words) < 2 or not words[0].startswith("RTSP/") or not words[1].isdigit():
             raise VideoError(f"{self.hosts.name}: cannot be opened: the server does not speak RTSP")
         headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
@@ -144,7 +147,7 @@ class _Conversation:
         while len(self._got) < length:
             self._more(length)
         self._got = self._got[length:]
-        return int(words[1]), headers
+        return int(words[1]), "".join(words[2:]), headers
 
     def _more(self, most: int) -> None:
         self._socket.settimeout(self._left())
