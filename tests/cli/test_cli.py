@@ -100,6 +100,7 @@ MODEL = "--model @/tiny_stream.safetensors"
         ("profile movinet_t0_stream --frames 0", "--frames"),
         ("convert @/missing.tflite @/out.safetensors", "missing.tflite"),
         ("convert @/tiny_stream.safetensors @/out.bin", ".safetensors"),
+        ("convert @/tiny_base.safetensors @/tiny_stream.safetensors", "exists already; --force"),
         ("convert @/tiny_stream.safetensors @/no/folder/out.safetensors", "No such file"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate", "field=value"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate=door", "door"),
@@ -184,7 +185,8 @@ def test_watching_a_file_prints_predictions_and_events_as_json(folder: Path, cap
 
 
 def test_converting_keeps_answers_and_everything_needed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    run(folder, "convert @/tiny_stream.safetensors @/copy.safetensors --name tiny.copy", capfd)
+    run(folder, "convert @/tiny_base.safetensors @/copy.safetensors", capfd)
+    run(folder, "convert @/tiny_stream.safetensors @/copy.safetensors --name tiny.copy --force", capfd)
     _, first, _ = run(folder, f"classify @/good.mp4 {MODEL} --json", capfd)
     _, second, _ = run(folder, "classify @/good.mp4 --model @/copy.safetensors --json", capfd)
     assert json.loads(first) == json.loads(second)

@@ -37,6 +37,15 @@ def test_a_sound_set(clips: Path, tmp_path: Path, capfd: Capture) -> None:
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_sheet_takes_no_other_picture_s_place(clips: Path, tmp_path: Path, capfd: Capture) -> None:
+    (tmp_path / "holiday.png").write_bytes(b"\x89PNG of the sea")
+    code, _, err = run(capfd, clips, "--sheet", tmp_path / "holiday.png")
+    assert (code, (tmp_path / "holiday.png").read_bytes()) == (2, b"\x89PNG of the sea")
+    assert "no sheet of ours" in err
+    for _ in range(2):
+        assert run(capfd, clips, "--sheet", tmp_path / "sheet.png")[0] == 0
+
+
 def test_warnings_are_no_failure(clips: Path, capfd: Capture) -> None:
     (clips / "tick/[bold]bad.mp4").write_text("not a video")
     code, out, _ = run(capfd, clips)

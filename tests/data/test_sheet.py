@@ -1,5 +1,6 @@
 """The contact sheet shows what is in a set, where one looks for it."""
 
+import zlib
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from movinet.data.encode import encode_video
 from movinet.data.lists import Video, VideoSet
-from movinet.data.sheet import contact_sheet
+from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.errors import MovinetError
 
 
@@ -67,3 +68,15 @@ def test_what_cannot_be_drawn(videos: VideoSet, tmp_path: Path) -> None:
         contact_sheet(videos, tmp_path / "sheet.png", frames=0)
     with pytest.raises(MovinetError, match="cannot write"):
         contact_sheet(videos, tmp_path / "absent/sheet.png")
+
+
+def test_a_sheet_is_known_from_other_pictures(videos: VideoSet, tmp_path: Path) -> None:
+    contact_sheet(videos, tmp_path / "sheet.png")
+    assert is_sheet(tmp_path / "sheet.png")
+    whole = (tmp_path / "sheet.png").read_bytes()
+    mark = whole.index(b"tEXt")
+    length = int.from_bytes(whole[mark - 4 : mark]) + 12
+    (tmp_path / "photo.png").write_bytes(whole[: mark - 4] + whole[mark - 4 + length :])
+    assert read_png(tmp_path / "photo.png").shape == read_png(tmp_path / "sheet.png").shape
+    assert not is_sheet(tmp_path / "photo.png")
+    assert zlib.crc32(whole[mark : mark + length - 8]) == int.from_bytes(whole[mark + length - 8 : mark + length - 4])

@@ -146,3 +146,20 @@ def test_rendering_is_bit_identical_in_another_process() -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         there = pool.submit(render_gesture, "star", 7, (40, 56), 5).result()
     assert np.array_equal(there.frames, render_gesture("star", 7, (40, 56), 5).frames)
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("file,label\nmine.mp4,mine\n")
+    with pytest.raises(MovinetError, match=r"has other things in it \(clips\.csv\)"):
+        write_dataset(tmp_path, 1, size=(8, 8), frames=2, labels=("tick",))
+    assert [path.name for path in tmp_path.iterdir()] == ["clips.csv"]
+
+
+def test_a_list_that_was_changed_is_kept(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "set", 1, size=(8, 8), frames=2, labels=("tick",))
+    mine = "file,label,seed,split\ntick/tick_000000.mp4,tick,0,test\n"
+    (tmp_path / "set" / "clips.csv").write_text(mine)
+    with pytest.raises(MovinetError, match="give your own another name"):
+        write_dataset(tmp_path / "set", 2, size=(8, 8), frames=2, labels=("tick",))
+    assert (tmp_path / "set" / "clips.csv").read_text() == mine
+    assert len(list((tmp_path / "set" / "tick").iterdir())) == 1

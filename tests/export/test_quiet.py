@@ -205,6 +205,7 @@ while any(thread.is_alive() for thread in threads):
 for thread in threads:
     thread.join()
 assert len(engines) == 3
+engines.clear()
 print("after", file=sys.stderr)
 """
 

@@ -1,5 +1,6 @@
 """Commands about data: data synthesize, data check, data shard."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from movinet.cores import usable_cores
 from movinet.data.check import check_set
 from movinet.data.lists import read_set
 from movinet.data.shards import write_shards
-from movinet.data.sheet import contact_sheet
+from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.data.synthetic import GESTURES, write_dataset
 from movinet.errors import MovinetError
 
@@ -103,7 +104,7 @@ def check(
         paths: a folder or a list; several are the splits of one set.
         videos: where listed videos are; by default where the list is.
         skip_missing: leave out listed videos that are not there.
-        sheet: draw a contact sheet of the classes into this PNG.
+        sheet: draw a contact sheet of the classes into this PNG, new or an earlier sheet.
         workers: threads; one a core by default.
         json: one JSON object, for programs.
     """
@@ -111,6 +112,8 @@ def check(
         at_least_one("--workers", workers)
     if sheet is not None and (sheet.suffix.lower() != ".png" or not sheet.parent.is_dir()):
         raise MovinetError(f"--sheet {sheet}: want a file ending in .png, in a folder that is there")
+    if sheet is not None and os.path.lexists(sheet) and not (sheet.is_file() and is_sheet(sheet)):
+        raise MovinetError(f"--sheet {sheet}: exists and is no sheet of ours; choose another name")
     listing = read_set(*paths, videos=videos, skip_missing=skip_missing)
     with progress_bar("checking") as progress:
         report = check_set(listing.splits, progress, workers)

@@ -1,5 +1,6 @@
 """Commands about networks and weights: models, profile, convert."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -147,6 +148,7 @@ def convert(
     option: Sequence[str] = (),
     name: str | None = None,
     half: bool = False,
+    force: bool = False,
     offline: bool = False,
 ) -> int:
     """Turn weights of any kind we know into one of our own files, with all that is needed to use them.
@@ -161,10 +163,13 @@ def convert(
         option: fields of the specification that the file cannot tell, as field=value.
         name: what the weights are called from now on, `architecture.tag`.
         half: store float16: half the size, very nearly the same answers.
+        force: write over a file that is there.
         offline: never download.
     """
     if dst.suffix != ".safetensors":
         raise MovinetError(f"{dst}: the file to write must end in .safetensors")
+    if os.path.lexists(dst) and not force:
+        raise MovinetError(f"{dst}: exists already; --force writes over it")
     options = {}
     for pair in option:
         key, equals, value = pair.partition("=")

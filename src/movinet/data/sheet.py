@@ -1,6 +1,7 @@
 """A contact sheet: a picture of a data set, to see at a glance what is in it."""
 
 import unicodedata
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,9 @@ from movinet.video.decode import duration, read_at
 _BACKGROUND, _CELL, _BRIGHT, _DIM, _ALARM = (24, 25, 28), (38, 40, 45), (235, 235, 235), (150, 154, 162), (235, 110, 90)
 _MARGIN, _GAP, _BETWEEN = 12, 2, 12  # pixels: around the sheet, between frames, between clips and rows
 _LABEL = 216  # width of the column of labels
+_HEAD = 33  # bytes of a PNG before its second chunk
+_TEXT = b"tEXtSoftware\0movinet data check"
+_MARK = (len(_TEXT) - 4).to_bytes(4) + _TEXT + zlib.crc32(_TEXT).to_bytes(4)  # a chunk of a PNG that says who drew it
 _MOST = 100  # rows; a picture that no viewer opens helps nobody
 
 # The 5 × 7 letters of character displays, from space to tilde: five bytes each, a column a byte, lowest bit on top.
@@ -162,4 +166,15 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     encoder.height, encoder.width = picture.shape[:2]
     encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    png = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    return png[:_HEAD] + _MARK + png[_HEAD:]
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a contact sheet that was drawn here.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(_HEAD + len(_MARK))[_HEAD:] == _MARK

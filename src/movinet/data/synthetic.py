@@ -34,6 +34,7 @@ __all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]
 
 _CHUNK = 16  # frames rendered at once, which bounds memory
 _SEEDS_PER_SET = 1_000_000
+_LIST, _COLUMNS = "clips.csv", ("file", "label", "seed")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def write_dataset(
         progress: called with the number of clips that are done and of all clips.
 
     Raises:
-        MovinetError: for an argument out of its range, a folder begun with other settings, or one that is not writable.
+        MovinetError: for an argument out of its range, a folder with other things in it, one begun with other settings,
+            or one that is not writable.
     """
     if not 1 <= clips_per_class <= _SEEDS_PER_SET:
         raise MovinetError(f"a set has 1 to {_SEEDS_PER_SET} clips of a gesture, not {clips_per_class}")
@@ -143,22 +145,30 @@ def write_dataset(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    _write_list(folder / "clips.csv", clips)
+    _write_list(folder / _LIST, clips)
 
 
 def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -> None:
     """Makes the folders, and makes sure that what is in them belongs to the same set."""
     record = folder / "synthetic.json"
     try:
-        for label in labels:
-            (folder / label).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         before = json.loads(record.read_bytes()) if record.exists() else None
+        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (OSError, ValueError) as error:
         raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
+    if before is None and others:
+        raise MovinetError(f"{folder}: has other things in it ({others[0]}); a set wants a folder of its own")
     if before is None:
         write_atomically(record, json.dumps(settings).encode())
     elif before != settings:
         raise MovinetError(f"{folder} was begun with {before}, not {settings}; repeat those or choose another folder")
+    _listed(folder / _LIST)
+    try:
+        for label in labels:
+            (folder / label).mkdir(exist_ok=True)
+    except OSError as error:
+        raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
 
 
 def _write_clip(path: Path, label: str, seed: int, size: tuple[int, int], frames: int, fps: float) -> None:
@@ -167,15 +177,30 @@ def _write_clip(path: Path, label: str, seed: int, size: tuple[int, int], frames
 
 def _write_list(path: Path, clips: list[tuple[str, str, int]]) -> None:
     """Lists `clips` and what earlier calls listed, sorted."""
-    rows = {file: (file, label, str(seed)) for file, label, seed in clips}
-    if path.exists():
-        with open(path, newline="", encoding="utf-8") as earlier:
-            rows |= {row["file"]: (row["file"], row["label"], row["seed"]) for row in csv.DictReader(earlier)}
+    rows = {file: (file, label, str(seed)) for file, label, seed in clips} | _listed(path)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "label", "seed"))
+    writer.writerow(_COLUMNS)
     writer.writerows(rows[file] for file in sorted(rows))
     write_atomically(path, text.getvalue().encode())
+
+
+def _listed(path: Path) -> dict[str, tuple[str, ...]]:
+    """What earlier calls listed, by file.
+
+    Raises:
+        MovinetError: somebody has made another list of it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with open(path, newline="", encoding="utf-8") as earlier:
+            header, *rows = map(tuple, csv.reader(earlier))
+    except (OSError, ValueError, csv.Error) as error:
+        raise MovinetError(f"{path}: cannot be read: {error}") from error
+    if header != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
+        raise MovinetError(f"{path}: is not the list written here ({', '.join(_COLUMNS)}); give your own another name")
+    return {row[0]: row for row in rows}
 
 
 def _set_up(label: str, seed: int, size: tuple[int, int], duration: float) -> tuple[Stage, Sensor]:

@@ -1,5 +1,6 @@
 """LiteRT as an engine: every tensor of the state stays in its buffer, and between steps the buffers change places."""
 
+import ctypes
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -175,4 +176,7 @@ def _environment() -> "Environment":
     """One for the process: to make one takes longer than to load a model."""
     from ai_edge_litert.environment import Environment
 
-    return Environment.create()
+    environment = Environment.create()
+    # Never taken down: it would tell of that on the error stream while the process ends.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(environment))
+    return environment
