@@ -1,6 +1,8 @@
 """Pictures are shown the way their EXIF or display matrix says, whatever else they carry."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 from video_clips import write
 
 from movinet.data.inspection import inspect_video
@@ -102,3 +104,24 @@ def test_a_damaged_png_is_not_called_animated(tmp_path: Path) -> None:
     path.write_bytes(data[: at + 4] + zlib.compress(b"")[:4] + data[at + 8 : at + 12])
     with pytest.raises(VideoError, match="no frame that can be decoded"):
         probe(path)
+
+
+_READ_MANY = """
+import gc, sys
+from movinet.video.decode import read_frames
+gc.set_threshold(5)
+for _ in range(40):
+    for path in sys.argv[1:]:
+        for frame in read_frames(path):
+            assert frame.rgb.shape == (32, 48, 3)
+gc.collect()
+"""
+
+
+def test_color_profiles_with_a_name_do_not_end_the_process(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    paths = [tmp_path / f"{n}.png" for n in range(3)]
+    for path in paths:
+        Image.fromarray(corners()).save(path, icc_profile=profile)
+    done = subprocess.run([sys.executable, "-c", _READ_MANY, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,55 +2,61 @@
 
 import math
 import struct
-from fractions import Fraction
 from typing import cast
 
 import av
+import av.error
 import numpy as np
 from av.filter import Graph
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import SideData
 from numpy.typing import NDArray
 
 Matrix = tuple[int, int, int, int]
 """(a, b, c, d) of the map from stored to shown coordinates, x' = a·x + c·y and y' = b·x + d·y, up to scale."""
 
 _IDENTITY: Matrix = (1, 0, 0, 1)
-_KINDS = 128  # of side data; FFmpeg 8 has 34
+_MATRIX = 6  # AV_FRAME_DATA_DISPLAYMATRIX
+_KINDS = 64  # of side data; FFmpeg 8 has 34
 
 
 class Matrices:
     """Reads the display matrix of frames, whatever else they carry.
 
-    PyAV refuses to list what a frame carries when one thing among it is newer than its table (EXIF, the views of
-    spatial video). Such frames first go through a filter that drops all that PyAV does not know.
+    PyAV must not be asked what a frame carries: it refuses to answer when one thing among it is newer than its table
+    (EXIF, the views of spatial video), and frees the names of color profiles twice, which ends the process some time
+    later. So frames first go through filters of FFmpeg, which let only those with a matrix pass, and nothing but it.
     """
 
     def __init__(self) -> None:
-        self._known: Graph | None = None
         self._for: tuple[int, int, str] | None = None
+        self._with_matrix: Graph | None = None
+        self._only_matrix: Graph | None = None
 
     def of(self, frame: av.VideoFrame) -> Matrix:
         """The frame's matrix; that of a frame shown as it is stored, where it has none or one of zeros."""
-        try:
-            data = frame.side_data.get("DISPLAYMATRIX")
-        except Exception:
-            data = self._among_known(frame)
-        stored = b"" if data is None else bytes(cast(SideData, data))
+        stored = self._stored(frame)
         if len(stored) < struct.calcsize("=9i"):
             return _IDENTITY
         a, b, _, c, d = struct.unpack_from("=5i", stored)
         return (a, b, c, d) if a or b or c or d else _IDENTITY
 
-    def _among_known(self, frame: av.VideoFrame) -> object | None:
+    def _stored(self, frame: av.VideoFrame) -> bytes:
         kind = (frame.width, frame.height, frame.format.name)
         try:
-            if self._known is None or self._for != kind:
-                self._known, self._for = _only_known(*kind), kind
-            self._known.push(frame)
-            return self._known.pull().side_data.get("DISPLAYMATRIX")
+            if self._with_matrix is None or self._for != kind:
+                self._for, self._only_matrix = kind, None
+                self._with_matrix = _graph(kind, [f"mode=select:type={_MATRIX}"])
+            self._with_matrix.push(frame)
+            passed = self._with_matrix.pull()
+            if self._only_matrix is None:  # takes milliseconds, and most videos need none
+                self._only_matrix = _graph(kind, [f"mode=delete:type={n}" for n in range(_KINDS) if n != _MATRIX])
+            self._only_matrix.push(passed)
+            return bytes(cast(SideData, self._only_matrix.pull().side_data.get("DISPLAYMATRIX")))
+        except av.error.BlockingIOError:  # none passed
+            return b""
         except Exception:  # then nothing is known of how it is shown, and it is still a picture
-            self._known = None
-            return None
+            self._with_matrix = None
+            return b""
 
 
 def rotation(matrix: Matrix) -> int:
@@ -77,13 +83,12 @@ def is_turned(matrix: Matrix) -> bool:
     return abs(b) + abs(c) > abs(a) + abs(d)
 
 
-def _only_known(width: int, height: int, pixels: str) -> Graph:
-    """A graph through which frames pass, but no side data of kinds that PyAV does not know."""
+def _graph(kind: tuple[int, int, str], side_data: list[str]) -> Graph:
+    """FFmpeg's `sidedata` filter, once with each of some arguments, for frames of one width, height and format."""
+    width, height, pixels = kind
     graph = Graph()
     graph.threads = 1
-    known = {cast(int, kind.value) for kind in Type}
-    chain = [graph.add("buffer", f"video_size={width}x{height}:pix_fmt={pixels}:time_base={Fraction(1)}")]
-    chain += [graph.add("sidedata", f"mode=delete:type={kind}") for kind in range(_KINDS) if kind not in known]
-    chain.append(graph.add("buffersink"))
-    graph.link_nodes(*chain).configure()
+    begin = graph.add("buffer", f"video_size={width}x{height}:pix_fmt={pixels}:time_base=1/1")
+    graph.link_nodes(begin, *(graph.add("sidedata", arguments) for arguments in side_data), graph.add("buffersink"))
+    graph.configure()
     return graph
