@@ -17,6 +17,7 @@ from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
 from movinet.video.decode import read_clip, read_frames
+from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
 from movinet.weights.load import Loaded, load_weights, with_position_limits
@@ -156,8 +157,16 @@ class Recognizer:
         when = time if time is not None else (self._seen - 1) * self._period
         return Prediction.of_logits(logits[0], when, self._seen, self.info)
 
-    def stream(self, path: str | Path, start: float = 0.0, end: float | None = None) -> Iterator[Prediction]:
+    def stream(
+        self, path: str | Path, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+    ) -> Iterator[Prediction]:
         """Recognise a video file or image folder frame by frame, from its beginning, in constant memory.
+
+        Args:
+            path: a video, an image folder, or an address.
+            start: seconds.
+            end: seconds, exclusive.
+            limits: what the video may make this process do.
 
         Raises:
             VideoError: it cannot be read.
@@ -165,20 +174,25 @@ class Recognizer:
         """
         _ = self.engine  # a base network is refused before the file is looked for
         self.reset()
-        for frame in read_frames(path, fps=self.info.transform.fps, start=start, end=end):
+        for frame in read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits):
             prediction = self.push(frame.rgb)
             assert prediction is not None
             yield Prediction(frame.time, prediction.frames, prediction.probabilities, self.info)
 
-    def classify(self, path: str | Path, start: float = 0.0, end: float | None = None) -> Prediction:
+    def classify(
+        self, path: str | Path, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+    ) -> Prediction:
         """What a whole video shows. A stream network keeps memory constant, a base network holds the clip.
+
+        Args:
+            path, start, end, limits: as in `stream`.
 
         Raises:
             VideoError: it cannot be read.
         """
         if self.info.spec.causal:
             prediction = None
-            for prediction in self.stream(path, start, end):  # noqa: B007
+            for prediction in self.stream(path, start, end, limits=limits):  # noqa: B007
                 pass
             assert prediction is not None
             return prediction

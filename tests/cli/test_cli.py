@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from loopback import Answer, site
 from tiny import tiny_weights
 
 from movinet.cli import main
@@ -53,6 +54,23 @@ def run(folder: Path, line: str, capfd: pytest.CaptureFixture[str]) -> tuple[int
 
 
 MODEL = "--model @/tiny_stream.safetensors"
+
+
+@pytest.mark.parametrize("command", ["classify", "watch"])
+def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.CaptureFixture[str], command: str) -> None:
+    with site({"/good.mp4": (folder / "good.mp4").read_bytes()}, host="127.0.0.2") as other:
+        moved = Answer(status=302, headers={"Location": other.url("/good.mp4", "127.0.0.2")})
+        with site({"/good.mp4": moved}) as one:
+            address = one.url("/good.mp4?token=s3cret", user="user:s3cret@")
+            line = f"{command} {address} --model {folder / 'tiny_stream.safetensors'} --json"
+            code, out, err = run(Path("@"), line, capfd)
+            assert (code, out) == (2, "")
+            assert "leads to another host, 127.0.0.2: refused" in err
+            assert "s3cret" not in err
+            assert other.asked == []
+            code, out, err = run(Path("@"), f"{line} --allow-hosts 127.0.0.2", capfd)
+            assert (code, err) == (0, "")
+            assert "probability" in out
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,6 @@ def test_a_name_is_another_host_than_its_number(clip: Path) -> None:
         "crypto:{clip}",
         "concat:x",
         "http://[::1",
-        "//",
     ],
 )
 def test_a_redirect_leads_to_nothing_but_http(clip: Path, target: str) -> None:

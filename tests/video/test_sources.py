@@ -19,6 +19,8 @@ from movinet.video.sources import Limits, without_password
         ("rtsp://user:pass@cam:554/stream", "rtsp://cam:554/stream"),
         ("rtsp://user:S3cr@tPw@cam/stream", "rtsp://cam/stream"),
         ("rtsp://user:a/b?c#d@cam:554/stream", "rtsp://cam:554/stream"),
+        ("rtsp://user:pass/stream", "rtsp://user:***/stream"),
+        ("http://[::1]:pass/stream", "http://[::1]:***/stream"),
         ("http://cam/a@2x.mp4", "http://cam/a@2x.mp4"),
         ("http://[::1]:80/a@2x.mp4", "http://[::1]:80/a@2x.mp4"),
         ("http://cam/v.cgi?user=a&pwd=b&channel=1", "http://cam/v.cgi?user=a&pwd=***&channel=1"),

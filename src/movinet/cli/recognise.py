@@ -36,6 +36,7 @@ from movinet.runtime.engine import Precision
 from movinet.runtime.pool import StreamPool
 from movinet.video.container import is_address
 from movinet.video.live import LiveSource
+from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.wall import Wall, watch_many
 from movinet.watching import View
 from movinet.watching import watch as look
@@ -57,6 +58,8 @@ def classify(
     frames: bool = False,
     start: float = 0.0,
     end: float | None = None,
+    allow_hosts: Sequence[str] = (),
+    insecure: bool = False,
     engine: EngineKind = "auto",
     precision: Precision = "float32",
     device: str = "cpu",
@@ -74,6 +77,8 @@ def classify(
         frames: show the answer after every frame, not only the last (stream networks).
         start: begin at this second.
         end: stop at this second.
+        allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
+        insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
@@ -89,10 +94,11 @@ def classify(
     if end is not None and end <= start:
         raise MovinetError(f"--end must come after --start; got {end} and {start}")
     recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=None)
+    limits = Limits(tuple(allow_hosts), verify=not insecure)
     failed = 0
     for video in videos:
         try:
-            _classify_one(recognizer, video, topk, frames, (start, end), as_json=json)
+            _classify_one(recognizer, video, topk, frames, (start, end), limits, as_json=json)
         except MovinetError as error:
             failed += 1
             complain(error)
@@ -124,6 +130,8 @@ def watch(
     loop: bool = False,
     timeout: float = 10.0,
     retries: int | None = None,
+    allow_hosts: Sequence[str] = (),
+    insecure: bool = False,
     engine: EngineKind = "auto",
     precision: Precision = "float32",
     device: str = "cpu",
@@ -151,6 +159,8 @@ def watch(
         loop: begin again at the end of a file.
         timeout: seconds an address may stay silent before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
+        allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
+        insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
@@ -174,18 +184,15 @@ def watch(
     recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=memory)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
+    fps, limits = recognizer.info.transform.fps, Limits(tuple(allow_hosts), verify=not insecure)
     if len(sources) > 1:
-        lives = {
-            s: LiveSource(s, recognizer.info.transform.fps, loop=loop, timeout=timeout, retries=retries)
-            for s in sources
-        }
+        lives = {s: LiveSource(s, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) for s in sources}
         new_detector = partial(EventDetector, on, off, shortest, frozenset(ignore))
         return _watch_many(recognizer, lives, new_detector, duration, topk, as_json=json)
     source, detector = sources[0], EventDetector(on, off, shortest, frozenset(ignore))
     view = View(source, recognizer.info.name, topk)
-    fps = recognizer.info.transform.fps
     try:
-        with LiveSource(source, fps, loop=loop, timeout=timeout, retries=retries) as live:
+        with LiveSource(source, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) as live:
             glances = look(recognizer, live, detector, duration)
             if json or not out.is_terminal:
                 for glance in glances:
@@ -252,7 +259,7 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
     with TemporaryDirectory() as folder:
         video = Path(folder) / f"{gesture}.mp4"
         encode_video(video, clip.frames, spec.fps)
-        prediction = _classify_one(recognizer, str(video), 3, True, (0.0, None), as_json=json)
+        prediction = _classify_one(recognizer, str(video), 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
     if prediction.label != gesture:
         complain(MovinetError(f"the hand drew {gesture}, but the network says {prediction.label}"))
         return 1
@@ -303,6 +310,7 @@ def _classify_one(
     topk: int,
     frames: bool,
     span: tuple[float, float | None],
+    limits: Limits,
     *,
     as_json: bool,
 ) -> Prediction:
@@ -313,7 +321,7 @@ def _classify_one(
     if recognizer.info.spec.causal:
         prediction = None
         with progress_bar(name) as progress:
-            for prediction in recognizer.stream(video, start, end):
+            for prediction in recognizer.stream(video, start, end, limits=limits):
                 if progress:
                     progress(prediction.frames, None)
                 if frames and as_json:
@@ -326,7 +334,7 @@ def _classify_one(
     else:
         if frames:
             raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
-        prediction = recognizer.classify(video, start, end)
+        prediction = recognizer.classify(video, start, end, limits=limits)
     if as_json:
         print_json({"video": video, **as_dict(prediction, topk)})
         return prediction

@@ -255,6 +255,8 @@ class Video:
                     if self._opened.fault:
                         stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
                     break
+            except VideoError:  # no answer in time, or refused: nothing that was half read is believed
+                raise
             except Exception as error:  # nothing more can be read
                 packet = None  # has the decoder give up what it holds back, as the empty packet at an orderly end does
                 # A server that hangs up at the end of what has no length is told from a fault by nobody.

@@ -22,8 +22,8 @@ def split(url: str, name: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise VideoError(f"{name}: {without_password(url)!r} is no address: {error}") from None
+    except ValueError:  # whose text has what may be a password
+        raise VideoError(f"{name}: {without_password(url)!r} is no address") from None
     if not parts.hostname or any(character.isspace() or ord(character) < 32 for character in url):
         raise VideoError(f"{name}: {without_password(url)!r} is no address")
     return parts
@@ -39,8 +39,8 @@ def join(base: SplitResult, target: str, name: str) -> SplitResult:
         return split(urljoin(base.geturl(), target), name)
     except VideoError:
         raise
-    except ValueError as error:
-        raise VideoError(f"{name}: leads to {without_password(target)!r}, which is no address: {error}") from None
+    except ValueError:
+        raise VideoError(f"{name}: leads to {without_password(target)!r}, which is no address") from None
 
 
 class Hosts:

@@ -7,24 +7,21 @@ asked for is refused here, and every wait has an end.
 import http.client
 import io
 import re
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from time import monotonic
 from typing import BinaryIO, Protocol
-from urllib.parse import SplitResult, quote, urljoin
+from urllib.parse import SplitResult, quote
 
 from movinet.errors import VideoError
 from movinet.video.aes import Decrypting
-from movinet.video.hosts import Address, Hosts, join, split
+from movinet.video.connect import Deadline, Patient, connect
+from movinet.video.hosts import Hosts, join, split
 from movinet.video.login import Login
+from movinet.video.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
 from movinet.video.sources import Limits, without_password
 
-_PLAYLIST_BYTES = 8 << 20
 _SKIPPED = 1 << 16  # bytes ahead that are read and thrown away rather than asked for anew
-_PLAYLIST_TYPES = ("mpegurl",)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -36,26 +33,6 @@ class Readable(Protocol):
 
 class Stopped(Exception):
     """Tells FFmpeg to stop; why is in `Opener.error`."""
-
-
-@dataclass
-class Deadline:
-    """When to stop waiting."""
-
-    at: float | None = None
-
-    def left(self) -> float | None:
-        """Seconds; None for ever.
-
-        Raises:
-            TimeoutError: None are left.
-        """
-        if self.at is None:
-            return None
-        left = self.at - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 class Opener:
@@ -111,7 +88,7 @@ class Opener:
         Raises:
             VideoError: There was no answer in time, or an address was refused.
         """
-        self.deadline.at = None if self.timeout is None else monotonic() + times * self.timeout
+        self.deadline.begin(None if self.timeout is None else times * self.timeout)
         try:
             yield
         except Stopped:
@@ -241,19 +218,17 @@ class Opener:
         addresses = self.hosts.resolve(parts)
         secure = parts.scheme == "https"
         assert parts.hostname is not None
-        port = parts.port or (443 if secure else 80)
-        plain = _connect(addresses, port, self.deadline)
+        usual = 443 if secure else 80
+        tls = parts.hostname if secure else None
+        socket = connect(addresses, parts.port or usual, self.deadline, tls, self.limits.verify)
         try:
-            if secure:
-                plain.settimeout(self.deadline.left())
-                plain = _tls(self.limits).wrap_socket(plain, server_hostname=parts.hostname)
-            connection = http.client.HTTPConnection(parts.hostname, port)
-            connection.default_port = 443 if secure else 80  # which the Host header leaves out
-            connection.sock = _Patient(plain, self.deadline)
+            connection = http.client.HTTPConnection(parts.hostname, parts.port or usual)
+            connection.default_port = usual  # which the Host header leaves out
+            connection.sock = Patient(socket, self.deadline)
             connection.request("GET", path, headers=headers)
             return connection.getresponse()
         except BaseException:
-            plain.close()
+            socket.close()
             raise
 
 
@@ -296,15 +271,13 @@ class HttpFile:
         while len(self._ahead) < 7 and (more := self._receive(1 << 15)):
             self._ahead += more
         self.head = self._ahead[:64]
-        if self.head.startswith(b"#EXTM3U"):
+        if is_playlist(self.head):
             text = bytearray(self._ahead)
             while more := self._receive(1 << 15):
                 text += more
-                if len(text) > _PLAYLIST_BYTES:
-                    raise VideoError(
-                        f"{self._opener.name}: a playlist of more than {_PLAYLIST_BYTES >> 20} MB: refused"
-                    )
-            self.whole = io.BytesIO(bytes(text) if self._parts == asked else _absolute(bytes(text), self.url))
+                if len(text) > PLAYLIST_BYTES:
+                    raise VideoError(f"{self._opener.name}: a playlist of more than {PLAYLIST_BYTES >> 20} MB: refused")
+            self.whole = io.BytesIO(bytes(text) if self._parts == asked else absolute(bytes(text), self.url))
 
     def read(self, size: int, /) -> bytes:
         """What has come, at most `size` bytes; nothing at the end."""
@@ -406,63 +379,6 @@ class _Failed(Exception):
     """There is nothing, or nothing more, to read; its text says why."""
 
 
-class _Patient:
-    """A socket for `http.client` that keeps to a deadline whatever it waits for."""
-
-    def __init__(self, plain: socket.socket, deadline: Deadline) -> None:
-        self._socket, self._deadline = plain, deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._socket.settimeout(self._deadline.left())
-        self._socket.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_PatientReader(self._socket, self._deadline))
-
-    def close(self) -> None:
-        """The reader, which is closed with the response, hangs up."""
-
-
-class _PatientReader(io.RawIOBase):
-    def __init__(self, plain: socket.socket, deadline: Deadline) -> None:
-        self._socket, self._deadline = plain, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        self._socket.settimeout(self._deadline.left())
-        return self._socket.recv_into(buffer)
-
-    def close(self) -> None:
-        self._socket.close()
-        super().close()
-
-
-def _connect(addresses: tuple[Address, ...], port: int, deadline: Deadline) -> socket.socket:
-    failed: OSError | None = None
-    for family, number in addresses:
-        plain = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            plain.settimeout(deadline.left())
-            plain.connect((number, port))
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return plain
-        except OSError as error:
-            plain.close()
-            failed = error
-            deadline.left()  # may be over
-    assert failed is not None
-    raise failed
-
-
-def _tls(limits: Limits) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not limits.verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
@@ -474,25 +390,4 @@ def _without_user(parts: SplitResult) -> SplitResult:
 def _format(file: HttpFile) -> str | None:
     if file.type == "multipart/x-mixed-replace":
         return "mpjpeg"
-    path = file.url.partition("?")[0].lower()
-    if file.whole is not None and ("mpegurl" in file.type or path.endswith((".m3u8", ".m3u"))):
-        return "hls"
-    return None
-
-
-def _absolute(playlist: bytes, base: str) -> bytes:
-    """A playlist that was found elsewhere than asked for, which FFmpeg does not know: with whole addresses."""
-
-    def whole(uri: str) -> str:
-        try:
-            return urljoin(base, uri)
-        except ValueError:
-            return uri
-
-    def line(text: str) -> str:
-        if text.startswith("#"):
-            return re.sub(r'(?<=URI=")[^"]*', lambda uri: whole(uri[0]), text)
-        return whole(text.strip())
-
-    lines = playlist.decode("utf-8", "surrogateescape").splitlines()
-    return "\n".join(map(line, lines)).encode("utf-8", "surrogateescape")
+    return "hls" if file.whole is not None and is_named_playlist(file.url, file.type) else None

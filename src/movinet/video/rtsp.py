@@ -1,13 +1,11 @@
 """Asking an RTSP server where it leads before FFmpeg does, which follows a redirect to any host whatever it is told."""
 
-import socket
-import ssl
-from time import monotonic
 from urllib.parse import SplitResult
 
 import av
 
 from movinet.errors import VideoError
+from movinet.video.connect import Deadline, connect
 from movinet.video.hosts import Hosts, join, split
 from movinet.video.login import Login
 from movinet.video.sources import Limits, without_password
@@ -27,12 +25,13 @@ def destination(source: str, limits: Limits, timeout: float | None) -> str:
         VideoError: It leads where it may not, or cannot be reached in time.
     """
     hosts = Hosts(source, limits)
-    until = None if timeout is None else monotonic() + timeout
+    deadline = Deadline()
+    deadline.begin(timeout)
     parts = split(source, hosts.name)
     login = Login.of(parts)
     for _ in range(limits.max_redirects + 1):
         addresses = hosts.resolve(parts)
-        location = _Conversation(hosts, parts, login, until, timeout).location()
+        location = _Conversation(hosts, parts, login, deadline, timeout).location()
         if location is None:
             if limits.private_networks:
                 return parts.geturl()
@@ -58,9 +57,9 @@ class _Conversation:
     """One connection: OPTIONS, DESCRIBE, with a login where it is asked for."""
 
     def __init__(
-        self, hosts: Hosts, parts: SplitResult, login: Login | None, until: float | None, timeout: float | None
+        self, hosts: Hosts, parts: SplitResult, login: Login | None, deadline: Deadline, timeout: float | None
     ) -> None:
-        self.hosts, self.parts, self.login, self.until, self.timeout = hosts, parts, login, until, timeout
+        self.hosts, self.parts, self.login, self.deadline, self.timeout = hosts, parts, login, deadline, timeout
         self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         self._challenges: list[str] = []
         self._count = 0
@@ -70,7 +69,10 @@ class _Conversation:
         """Where the server redirects to; None where it does not."""
         addresses = self.hosts.resolve(self.parts)
         try:
-            with self._connect(addresses) as self._socket:
+            port = self.parts.port or _PORTS[self.parts.scheme]
+            tls = self.parts.hostname if self.parts.scheme == "rtsps" else None
+            # Cameras sign their certificates themselves; FFmpeg takes any, too.
+            with connect(addresses, port, self.deadline, tls, verify=False) as self._socket:
                 for method in ("OPTIONS", "DESCRIBE"):
                     status, words, headers = self._ask(method)
                     if status == 401 and self.login and not self._challenges:
@@ -90,33 +92,6 @@ class _Conversation:
             raise VideoError(f"{self.hosts.name}: cannot be opened: {reason}") from None
         return None
 
-    def _connect(self, addresses: tuple[tuple[int, str], ...]) -> socket.socket:
-        port = self.parts.port or _PORTS[self.parts.scheme]
-        failed: OSError | None = None
-        for family, number in addresses:
-            plain = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                plain.settimeout(self._left())
-                plain.connect((number, port))
-                if self.parts.scheme == "rtsps":  # cameras sign their certificates themselves; FFmpeg takes any, too
-                    context = ssl.create_default_context()
-                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                    plain = context.wrap_socket(plain, server_hostname=self.parts.hostname)
-                return plain
-            except OSError as error:
-                plain.close()
-                failed = error
-        assert failed is not None
-        raise failed
-
-    def _left(self) -> float | None:
-        if self.until is None:
-            return None
-        left = self.until - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
     def _ask(self, method: str) -> tuple[int, str, list[tuple[str, str]]]:
         """(status, its words, headers) of the answer to a request."""
         self._count += 1
@@ -128,7 +103,7 @@ class _Conversation:
         lines += [f"CSeq: {self._count}", f"User-Agent: Lavf{major}.{minor}.{micro}"]
         if self.login and self._challenges and (answer := self.login.answer(self._challenges, method, self.url)):
             lines.append(f"Authorization: {answer}")
-        self._socket.settimeout(self._left())
+        self._socket.settimeout(self.deadline.left())
         self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         return self._receive()
 
@@ -150,7 +125,7 @@ class _Conversation:
         return int(words[1]), "".join(words[2:]), headers
 
     def _more(self, most: int) -> None:
-        self._socket.settimeout(self._left())
+        self._socket.settimeout(self.deadline.left())
         more = self._socket.recv(4096)
         if not more:
             raise ConnectionError("the server hangs up")

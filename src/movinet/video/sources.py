@@ -111,6 +111,9 @@ def without_password(source: object) -> str:
     authority = rest[: end.start()] if end else rest
     if "@" not in authority and "@" in rest and re.search(r":(?!\d*$)", authority.rpartition("]")[2]):
         authority = rest[: rest.rindex("@") + 1]  # what stands for a port is none: a password with a slash in it
-    rest = authority.rpartition("@")[2] + rest[len(authority) :]
+    host = authority.rpartition("@")[2]
+    # Of half an address, what stands for a port may be a password.
+    host = re.sub(r"(^\[[^\]]*\]|^[^:\[]*):(?!\d*$).*", r"\1:***", host)
+    rest = host + rest[len(authority) :]
     secret = re.compile(r"(?i)([\w.-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w.-]*=)[^&/;#\s]+")
     return f"{scheme}://" + secret.sub(r"\g<1>***", rest)
