@@ -1,11 +1,32 @@
 """The errors a user can do something about."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# What terminals obey: control characters, and those that turn the order of letters around.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str, lines: bool = False) -> str:
+    """Text from a file of anybody's, such as a name, for a terminal: control characters are written as escapes.
+
+    Args:
+        text: any.
+        lines: line feeds and tabs may stay.
+    """
+    return _CONTROL.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _escape(found[0]), text)
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
 
 
 class MovinetError(ValueError):
     """Bad input: the message says what was wrong, where, and what to do. The command line prints it, exit code 2."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), lines=True)
 
 
 class VideoError(MovinetError):

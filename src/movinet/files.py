@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
@@ -54,11 +55,16 @@ def dump_json(value: Any, indent: int | None = None) -> str:
     escaped."""
     value = _finite(value)
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, indent=indent, allow_nan=False)
     return text
+
+
+# Which terminals obey, and JSON need not escape.
+_CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def _finite(value: Any) -> Any:

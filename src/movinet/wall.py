@@ -122,7 +122,7 @@ class Wall:
 
     def render(self) -> Table:
         """The table."""
-        table = Table(box=None, header_style="dim", pad_edge=False, title=self.model, title_justify="left")
+        table = Table(box=None, header_style="dim", pad_edge=False, title=Text(self.model), title_justify="left")
         for heading, options in (("source", {"max_width": 28}), ("", {"width": 12}), ("", {"min_width": 16})):
             table.add_column(heading, no_wrap=True, overflow="ellipsis", **options)  # type: ignore[arg-type]
         for heading in ("frames/s", "ms", "dropped"):
@@ -130,7 +130,7 @@ class Wall:
         table.add_column("events", no_wrap=True, overflow="ellipsis")
         for source, report in self._rows.items():
             name = source if is_address(source) else Path(source).name
-            table.add_row(name or source, *self._cells(source, report))
+            table.add_row(Text(name or source), *self._cells(source, report))
         return table
 
     def _cells(self, source: str, report: Report | None) -> list[Text | ProgressBar]:

@@ -129,7 +129,7 @@ class View:
     def _events(self, running: list[Event]) -> RenderableType:
         table = Table.grid(padding=(0, 2))
         for event in self._ended:
-            table.add_row(f"{event.start:.1f}–{event.end:.1f} s", event.label, f"{event.confidence:.0%}")
+            table.add_row(f"{event.start:.1f}–{event.end:.1f} s", Text(event.label), f"{event.confidence:.0%}")
         for event in running:
             row = (f"{event.start:.1f}–", event.label, f"{event.confidence:.0%}")
             table.add_row(*(Text(cell, style="bold yellow") for cell in row))

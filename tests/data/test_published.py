@@ -175,6 +175,14 @@ def test_classes_that_share_names_of_files(tmp_path: Path) -> None:
         ("list.csv", CHARADES.replace("c147 0.00 12.60", "c147 0.00"), "line 2: action 'c147 0.00'"),
         ("trainlist01.txt", "Archery/v.avi 1\nArchery/w.avi 2\n", "line 2: class 2 .* is not Archery"),
         ("trainlist01.txt", "Bowling/v.avi\n", "line 1: 'Bowling/v.avi'"),
+        ("list.csv", "label,youtube_id,time_start,time_end\na,../x,1,2\n", "line 2: '../x.* leads out"),
+        (
+            "list.json",
+            json.dumps([{"id": "/etc/x", "template": "Holding [something]"}]),
+            "entry 1: '/etc/x.* leads out",
+        ),
+        ("trainlist01.txt", "../Archery/v.avi 1\n", "line 1: '../Archery/v.avi' leads out"),
+        ("wave_test_split1.txt", "../../x.avi 1\n", "line 1: .*leads out"),
         ("wave_test_split1.txt", "a.avi 1\nb.avi 3\n", "line 2: 'b.avi 3'"),
     ],
 )

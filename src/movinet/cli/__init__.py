@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 
 from movinet.cli import data, exporting, networks, recognise, searching, training  # noqa: F401  (their commands join the app)
 from movinet.cli.app import app
-from movinet.cli.console import complain, err
+from movinet.cli.console import complain, err, log_as_lines
 from movinet.errors import MovinetError
 
 
@@ -29,7 +29,8 @@ def main(tokens: Sequence[str] | None = None) -> None:
     with suppress(ValueError):  # not in the main thread, as in a test
         signal.signal(signal.SIGTERM, _leave)  # as Ctrl-C does, it lets everything be put away
     try:
-        code = app(tokens, exit_on_error=False)
+        with log_as_lines():
+            code = app(tokens, exit_on_error=False)
     except CycloptsError:
         code = 2  # cyclopts has said why
     except MovinetError as error:

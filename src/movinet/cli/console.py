@@ -1,29 +1,37 @@
 """What the command line prints: answers on stdout, complaints and progress on stderr."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing import Queue
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, printable
 from movinet.events import Event
 from movinet.files import dump_json
 from movinet.prediction import Prediction
 
 
 class _Console(Console):
+    """Names that come from files (labels, networks, videos) move no cursor and change no colour."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(printable(text, lines=True), style)
+
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # for main, which treats all output alike
 
 
-# No markup: labels and file names may hold brackets.
-out = _Console(highlight=False, soft_wrap=True, markup=False)
-err = _Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+# No markup, no `:names:` of pictures: labels and file names may hold brackets and colons.
+out = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_prediction(prediction: Prediction, topk: int) -> None:
@@ -89,16 +97,27 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
+def log_as_lines() -> Iterator[None]:
+    """What our loggers warn of is printed as what commands warn of."""
+    logger, handler = logging.getLogger("movinet"), _Lines(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
 def warnings_as_lines() -> Iterator[None]:
     """What our loggers warn of, in this process and those forked from it, is printed by this one: anything else would
     be lost among progress bars."""
     queue: Queue[logging.LogRecord] = Queue()
     logger, handler, listener = logging.getLogger("movinet"), QueueHandler(queue), QueueListener(queue, _Lines())
-    logger.addHandler(handler)
+    before, logger.handlers = logger.handlers, [handler]
     listener.start()
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        logger.handlers = before
         listener.stop()
         queue.close()

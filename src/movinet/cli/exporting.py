@@ -1,5 +1,6 @@
 """The command that takes networks elsewhere: export."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +81,7 @@ def export(
     else:
         with progress_bar("downloading") as progress:
             loaded = load_weights(model, labels=labels, offline=offline, progress=progress)
-    folder = out_folder or Path(f"{loaded.info.name}-{to}")
+    folder = out_folder or Path(f"{_file_name(loaded.info.name)}-{to}")
     if err.is_terminal:
         err.print(f"converting {loaded.info.name} and running it")
     exported = write(
@@ -98,6 +99,11 @@ def export(
             f"network's by at most {one.checked.error:.1e} of the largest"
         )
     return 0
+
+
+def _file_name(name: str) -> str:
+    """What weights call themselves as the name of a file, which leads nowhere else."""
+    return re.sub(r"[^\w.+-]+", "_", name).lstrip(".")[:100] or "network"
 
 
 def _untrained(spec: Spec) -> Loaded:

@@ -27,7 +27,7 @@ from movinet.cli.console import (
 )
 from movinet.data.encode import encode_video
 from movinet.data.synthetic import GESTURES, render_gesture
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, printable
 from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
@@ -315,7 +315,7 @@ def _classify_one(
     as_json: bool,
 ) -> Prediction:
     start, end = span
-    name = video if is_address(video) else Path(video).name
+    name = printable(video if is_address(video) else Path(video).name)
     if frames and not as_json:
         out.print(name, style="bold")
     if recognizer.info.spec.causal:

@@ -39,7 +39,7 @@ def read_kinetics(path: Path, videos: Path, skip_missing: bool = False) -> Listi
             if name not in index and whole:
                 video = Video(whole, (row["label"],), start, end)
             else:
-                video = Video(index.get(name, videos / f"{name}.mp4"), (row["label"],))
+                video = Video(index.get(name, _below(videos, f"{name}.mp4", path, where)), (row["label"],))
             yield Row(video, where, row.get("split") or ALL)
 
     return gather("a Kinetics list", path, rows(), skip_missing=skip_missing)
@@ -64,7 +64,7 @@ def read_something(path: Path, videos: Path, skip_missing: bool = False) -> List
             label = template.replace("[", "").replace("]", "")
             if classes and label not in classes:
                 raise malformed(path, where, f"class {label!r} is not in {names}")
-            yield Row(Video(index.get(str(name), videos / f"{name}.webm"), (label,)), where)
+            yield Row(Video(index.get(str(name), _below(videos, f"{name}.webm", path, where)), (label,)), where)
 
     return gather("a Something-Something list", path, rows(), classes, skip_missing=skip_missing)
 
@@ -88,7 +88,7 @@ def read_charades(path: Path, videos: Path, skip_missing: bool = False) -> Listi
                 if not (found := re.fullmatch(r"(c\d{3}) [\d.]+ [\d.]+", action.strip())):
                     raise malformed(path, where, f"action {action!r}: want a class and two times, c092 11.90 21.20")
                 labels.add(names.get(found[1], found[1]))
-            video = Video(index.get(row["id"], videos / f"{row['id']}.mp4"), tuple(sorted(labels)))
+            video = Video(index.get(row["id"], _below(videos, f"{row['id']}.mp4", path, where)), tuple(sorted(labels)))
             yield Row(video, where)
 
     return gather("a Charades list", path, rows(), names.values(), multi_label=True, skip_missing=skip_missing)
@@ -120,7 +120,7 @@ def read_ucf101(path: Path, videos: Path, skip_missing: bool = False) -> Listing
                 raise malformed(path, where, f"{line!r}: want a class of classInd.txt, a slash and a video")
             if number and classes.get(number.strip()) != label:
                 raise malformed(path, where, f"class {number.strip()} of classInd.txt is not {label}")
-            yield Row(Video(_of_class(index, label, video) or videos / video, (label,)), where)
+            yield Row(Video(_of_class(index, label, video) or _below(videos, video, path, where), (label,)), where)
 
     return gather("a UCF101 list", path, rows(), classes.values(), skip_missing=skip_missing)
 
@@ -144,7 +144,9 @@ def read_hmdb51(folder: Path, videos: Path, number: int = 1, skip_missing: bool 
                 if not name or use not in {"0", "1", "2"}:
                     raise malformed(file, where, f"{line!r}: want a video and 0, 1 or 2")
                 if use != "0":
-                    video = Video(_of_class(index, label, name) or videos / label / name, (label,))
+                    video = Video(
+                        _of_class(index, label, name) or _below(videos, f"{label}/{name}", file, where), (label,)
+                    )
                     yield Row(video, f"{file.name} {where}", "train" if use == "1" else "test")
 
     return gather(f"split {number} of HMDB51", folder, rows(), skip_missing=skip_missing)
@@ -160,6 +162,13 @@ def _index(folder: Path) -> dict[str, Path]:
         name = path.stem if path.is_file() else path.name
         index |= {name: path, f"{path.parent.name}/{name}": path}
     return index
+
+
+def _below(folder: Path, name: str, path: Path, where: str) -> Path:
+    """Where a video should be that was not found."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise malformed(path, where, f"{brief(name)} leads out of the folder of videos")
+    return folder / name
 
 
 def _of_class(index: Mapping[str, Path], label: str, name: str) -> Path | None:

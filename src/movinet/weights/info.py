@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from movinet.arch.spec import Spec, spec_from_dict
-from movinet.errors import WeightsError, brief
+from movinet.errors import WeightsError, brief, printable
 from movinet.reading import encodable
 from movinet.video.transform import Transform
 
@@ -60,7 +60,7 @@ class WeightsInfo:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "WeightsInfo":
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`, with control characters in names and labels written as escapes.
 
         Raises:
             WeightsError: a field is missing or malformed.
@@ -90,7 +90,7 @@ class WeightsInfo:
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not encodable(value):
         raise ValueError(f"{what} is {brief(value)}; want text")
-    return value
+    return printable(value, lines=what == "notes")
 
 
 def _labels(value: object) -> tuple[str, ...]:

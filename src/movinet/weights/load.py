@@ -11,7 +11,7 @@ from torch import Tensor
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError
+from movinet.errors import WeightsError, printable
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights import atze00, registry, tensorflow
@@ -162,7 +162,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path}: cannot read the labels: {error}") from error
-    labels = tuple(line.strip() for line in lines if line.strip())
+    labels = tuple(printable(line.strip()) for line in lines if line.strip())
     if not labels:
         raise WeightsError(f"{path}: there are no labels in it")
     return labels
