@@ -19,7 +19,9 @@ from movinet.weights.download import Progress, fetch
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
-from movinet.weights.tflite import extract_movinet, read_tflite
+from movinet.weights.tflite import read_tflite
+from movinet.weights.tflite_network import extract_movinet
+from movinet.weights.tflite_spec import fit_network
 
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
@@ -52,7 +54,7 @@ def load_weights(
     Args:
         source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
             folder of the run they come from), an official TensorFlow checkpoint (`.tar.gz`, folder, prefix or
-            `.index`), the official int8 stream `.tflite`, or a state dict of MoViNet-pytorch.
+            `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch.
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
@@ -129,8 +131,8 @@ def read_any(
     if spec is not None and not isinstance(spec, NetworkSpec):
         raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
     if head[4:8] == b"TFL3":
-        state, spec = _from_tflite(path)
-        source = "official TFLite file"
+        state, spec = _from_tflite(path, spec, options)
+        source = "TFLite file"
     elif head[:2] in (b"PK", b"\x80\x02"):
         state, spec = _from_pickle(path, spec)
         source = "MoViNet-pytorch state dict"
@@ -144,8 +146,8 @@ def read_any(
         )
     else:
         raise WeightsError(
-            f"{path}: not a weights file we know; safetensors, a TensorFlow checkpoint or its .tar.gz, an official "
-            "int8 .tflite and a MoViNet-pytorch state dict are"
+            f"{path}: not a weights file we know; safetensors, a TensorFlow checkpoint or its .tar.gz, a "
+            ".tflite and a MoViNet-pytorch state dict are"
         )
     spec = _with_options(spec, options)
     name = f"{spec.name}.{path.name.split('.')[0]}"
@@ -248,28 +250,13 @@ def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, N
         return tensorflow.from_tensorflow(checkpoint, spec, form), spec
 
 
-def _from_tflite(path: Path) -> tuple[StateDict, NetworkSpec]:
+def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] | None) -> tuple[StateDict, NetworkSpec]:
     graph = read_tflite(path)
     with _naming(path):
-        arrays = extract_movinet(graph)
-    spec = network_spec("movinet_a0_stream")
-    assert isinstance(spec, NetworkSpec)
-    spec = spec.with_options(
-        squeeze_excitation="none",
-        activation="relu6",
-        head_activation="relu6",
-        norm="folded",
-        classes=len(arrays["head.classifier.bias"]),
-    )
-    with torch.device("meta"):
-        wanted = MoViNet(spec).state_dict()
-    state = {}
-    for name, array in arrays.items():
-        ours = name.replace(".skip.", ".skip.project.")
-        if ours not in wanted or wanted[ours].numel() != array.size:
-            raise WeightsError(f"{path}: {name} of shape {array.shape} does not belong to the int8 A0 stream network")
-        state[ours] = torch.from_numpy(array).reshape(wanted[ours].shape)
-    return state, spec
+        found, arrays = extract_movinet(graph)
+        wanted = _with_options(spec or found, options)
+        arrays = fit_network(found, arrays, wanted)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, wanted
 
 
 def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec]:
