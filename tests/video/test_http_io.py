@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -159,6 +162,31 @@ def test_a_head_that_drips_is_given_up(first: bytes) -> None:
             numbers(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.4)
         stop.set()
         thread.join()
+
+
+def test_ctrl_c_gets_through_while_a_server_is_silent() -> None:
+    """PyAV swallows it within a callback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        code = (
+            "import sys; from movinet.video.decode import probe; print(flush=True)\n"
+            f"try: probe('http://127.0.0.1:{listener.getsockname()[1]}/', timeout=20)\n"
+            "except KeyboardInterrupt: sys.exit(7)"
+        )
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        with child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(head_of_a_clip())
+                time.sleep(0.3)
+                child.send_signal(signal.SIGINT)
+                assert child.wait(5) == 7
+
+
+def head_of_a_clip() -> bytes:
+    """The beginning of an answer that FFmpeg waits for the rest of."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41"
 
 
 # --- logins

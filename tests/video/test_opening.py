@@ -97,6 +97,13 @@ def test_only_known_kinds_of_address_are_opened(clip: Path, scheme: str) -> None
         numbers(f"{scheme}://{clip}")
 
 
+def test_a_path_of_a_list_of_clips_is_no_address(clip: Path, other: Site) -> None:
+    for reading in (numbers, duration, probe, lambda path: next(read_at(path, [0.0]))):
+        with pytest.raises(VideoError, match="no such file"):
+            reading(clip.parent / other.url("/clip.mp4", "127.0.0.2"))
+    assert other.asked == []
+
+
 def test_a_file_may_be_told_as_an_address(clip: Path) -> None:
     assert numbers(f"file://{clip}") == list(range(20))
     with pytest.raises(VideoError, match="of another machine"):

@@ -363,6 +363,14 @@ def test_addresses_that_are_none(url: str, tmp_path: Path) -> None:
         fetch(url, sha256=None, cache_dir=tmp_path)
 
 
+@pytest.mark.parametrize("address", ["http://user:s3cret@127.0.0.1:1/a", "http://127.0.0.1:1/a?token=s3cret"])
+def test_passwords_are_not_shown(address: str, tmp_path: Path) -> None:
+    for offline in (False, True):
+        with pytest.raises(WeightsError, match="127") as caught:
+            fetch(address, sha256=None, cache_dir=tmp_path, offline=offline, attempts=1)
+        assert "s3cret" not in str(caught.value)
+
+
 def test_hash_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="64 hexadecimal digits"):
         fetch("https://h.example/a", sha256="123", cache_dir=tmp_path)

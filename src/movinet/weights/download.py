@@ -26,6 +26,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathn
 
 from movinet.errors import WeightsError
 from movinet.files import write_atomically
+from movinet.video.sources import without_password
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes present so far and the bytes expected, None where the server does not say."""
@@ -71,7 +72,9 @@ def fetch(
         return _checked(local, sha256)
     if offline:
         known = f" (SHA-256 {sha256})" if sha256 else ""
-        raise WeightsError(f"offline, and not in the cache: download {url}{known} elsewhere and put it at {target}")
+        raise WeightsError(
+            f"offline, and not in the cache: download {without_password(url)}{known} elsewhere and put it at {target}"
+        )
     download = _Download(source, target, sha256, progress, timeout)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,11 +90,11 @@ def cache_path(url: str, cache_dir: Path | None = None) -> Path:
     """Where `fetch` keeps the file at `url`: host and path become folders of the cache."""
     parts = urlsplit(url)
     if not parts.hostname:
-        raise WeightsError(f"{url!r} is neither an http(s) or file address nor an existing file")
+        raise WeightsError(f"{without_password(url)!r} is neither an http(s) or file address nor an existing file")
     names = [re.sub(r"[^\w.-]", "_", name) for name in unquote(parts.path).split("/")]
     names = [name for name in names if name.strip(".")]
     if not names:
-        raise WeightsError(f"{url!r} names no file")
+        raise WeightsError(f"{without_password(url)!r} names no file")
     if parts.query:
         names[-1] = f"{hashlib.sha256(parts.query.encode()).hexdigest()[:8]}-{names[-1]}"
     host = parts.hostname.replace(":", "_") + (f"_{_port(parts, url)}" if _port(parts, url) else "")
@@ -108,8 +111,8 @@ def default_cache_dir() -> Path:
 def _port(parts: SplitResult, url: str) -> int | None:
     try:
         return parts.port
-    except ValueError as error:
-        raise WeightsError(f"{url!r} is not an address: {error}") from error
+    except ValueError:
+        raise WeightsError(f"{without_password(url)!r} is not an address: its port is no number") from None
 
 
 def _local_path(url: str) -> Path | None:
@@ -119,7 +122,7 @@ def _local_path(url: str) -> Path | None:
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
     if len(parts.scheme) > 1:  # one letter is a Windows drive
-        raise WeightsError(f"cannot fetch {url}: only http, https and file addresses are supported")
+        raise WeightsError(f"cannot fetch {without_password(url)}: only http, https and file addresses are supported")
     return Path(url).expanduser()
 
 
@@ -194,7 +197,8 @@ class _Redirects(HTTPRedirectHandler):
         new = urlsplit(urljoin(req.full_url, newurl))
         if new.scheme != "https" and (req.type == "https" or new.scheme != "http"):
             fp.close()
-            raise WeightsError(f"{req.full_url} redirects to {new.geturl()}, which is not secure: refused")
+            one, other = without_password(req.full_url), without_password(new.geturl())
+            raise WeightsError(f"{one} redirects to {other}, which is not secure: refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -205,6 +209,7 @@ class _Download:
         self, source: str, target: Path, sha256: str | None, progress: Progress | None, timeout: float
     ) -> None:
         self.source, self.target, self.sha256, self.progress, self.timeout = source, target, sha256, progress, timeout
+        self.shown = without_password(source)
         self.part = target.with_name(target.name + ".part")
         self.tag = target.with_name(target.name + ".part.tag")
 
@@ -222,7 +227,7 @@ class _Download:
                 furthest = max(furthest, present)
                 if failures >= attempts:
                     kept = f"; the {present} bytes that arrived are kept, try again to resume" if present else ""
-                    raise WeightsError(f"cannot download {self.source}: {error}{kept}") from error
+                    raise WeightsError(f"cannot download {self.shown}: {error}{kept}") from error
             time.sleep(min(backoff * 2 ** (failures - 1), 60.0))
 
     def present(self) -> int:
@@ -248,12 +253,14 @@ class _Download:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise WeightsError(f"cannot download {self.source}: its certificate is refused ({reason})") from error
+                raise WeightsError(f"cannot download {self.shown}: its certificate is refused ({reason})") from error
             if isinstance(error, http.client.InvalidURL):
-                raise WeightsError(f"cannot download {self.source}: not an address ({error})") from error
+                raise WeightsError(
+                    f"cannot download {self.shown}: no address, or one with a user and password, which are not sent"
+                ) from None
             if isinstance(reason, socket.gaierror):  # waiting does not help against having no network
                 raise WeightsError(
-                    f"cannot download {self.source}: its host is not known here ({reason.strerror}); without a "
+                    f"cannot download {self.shown}: its host is not known here ({reason.strerror}); without a "
                     f"network, fetch the file elsewhere and put it at {self.target}, or name a mirror in MOVINET_MIRROR"
                 ) from error
             raise _cut(error) from error
@@ -271,7 +278,7 @@ class _Download:
         if error.code in _PASSING:
             raise _Cut(f"the server answers {error.code} {error.reason}") from error
         answer = f"{error.code} {str(error.reason).splitlines()[0]}"
-        raise WeightsError(f"cannot download {self.source}: the server answers {answer}") from error
+        raise WeightsError(f"cannot download {self.shown}: the server answers {answer}") from error
 
     def receive(self, response: http.client.HTTPResponse, offset: int) -> None:
         if response.status == 206:
@@ -318,7 +325,7 @@ class _Download:
             self.discard()
             if resumed:
                 raise _Cut("the pieces did not fit together")
-            raise WeightsError(f"{self.source} has SHA-256 {found}, expected {self.sha256}: changed, or a wrong mirror")
+            raise WeightsError(f"{self.shown} has SHA-256 {found}, expected {self.sha256}: changed, or a wrong mirror")
         with self.part.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(self.part, self.target)
