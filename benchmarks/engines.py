@@ -37,7 +37,7 @@ from movinet.weights.load import limited_positions
 Call = Callable[[], object]
 ENGINES: tuple[tuple[EngineKind, Precision], ...] = (
     ("torch", "float32"),
-    ("onnxruntime", "float32"),
+    ("onnx", "float32"),
     ("openvino", "float32"),
     ("openvino", "bfloat16"),
     ("litert", "float32"),

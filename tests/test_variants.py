@@ -28,7 +28,7 @@ from movinet.weights.load import Loaded
 # What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with an ONNX file.
 # Those that convert what PyTorch computes, whatever it is, take seconds a network.
 def each(names: set[str], *left_out: str) -> list[Any]:
-    slow = {"executorch", "onnx", "onnxruntime", "openvino"}
+    slow = {"executorch", "onnx", "openvino"}
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in sorted(names - set(left_out))]
 
 
@@ -39,7 +39,6 @@ PACKAGES = {
     "executorch": ("executorch",),
     "litert": ("ai_edge_litert",),
     "onnx": ("onnxslim", "onnxruntime"),
-    "onnxruntime": ("onnxslim", "onnxruntime"),
     "openvino": ("openvino",),
 }
 

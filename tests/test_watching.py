@@ -54,7 +54,7 @@ def test_the_view_shows_labels_figures_and_events(recognizer: Recognizer) -> Non
     console.print(picture)
     text = console.export_text()
     best = glance.prediction.top(2)
-    for piece in ("camera 0", "tiny.test", "3 dropped", "1 reconnects", *(label for label, _ in best)):
+    for piece in ("camera 0", "tiny.test", "3 dropped", "1 reconnect", *(label for label, _ in best)):
         assert piece in text
     assert f"{best[0][1]:.0%}" in text
     assert f"{glance.running[0].start:.1f}–" in text

@@ -15,6 +15,7 @@ from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.video.decode import Frame
+from movinet.words import counted
 
 
 class Source(Protocol):
@@ -119,7 +120,7 @@ class View:
         return table
 
     def _figures(self, glance: Glance) -> Text:
-        lost = f" · {glance.reconnects} reconnects" if glance.reconnects else ""
+        lost = f" · {counted(glance.reconnects, 'reconnect')}" if glance.reconnects else ""
         return Text(
             f"{glance.prediction.time:7.1f} s · {glance.fps:.1f} frames/s · {glance.step_ms:.0f} ms a frame · "
             f"{glance.dropped} dropped{lost}",

@@ -144,7 +144,7 @@ def test_splits_of_which_one_is_packed_smaller(clips: Path, tmp_path: Path, capf
     )
     code, out, _ = run(capfd, *arguments, "--split", "train", command="shard")
     assert code == 0
-    assert "1 clips of train; 1 shards" in out
+    assert "1 clip of train; 1 shard" in out
     assert "left out: 1 that cannot be read, 1 that are missing" in out
     code, out, _ = run(capfd, *arguments, command="shard")
     assert code == 0

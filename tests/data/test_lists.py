@@ -168,7 +168,7 @@ def test_lists_by_split_are_one_set(tmp_path: Path) -> None:
         ("file,label\n", "lists no videos"),
         ("1.mp4,a\n", "name the columns, with a `file`; it names 1.mp4, a"),
         ("file,what\n1.mp4,a\n", "with a `label`"),
-        ("file,label\n1.mp4,a\n1.mp4\n", "line 3: 1 cells for 2 columns"),
+        ("file,label\n1.mp4,a\n1.mp4\n", "line 3: 1 cell for 2 columns"),
         ('file,label\n1.mp4,"a\n', "line 2"),
         ("file,label\n1.mp4,a\n,b\n", "line 3: no file"),
         ("file,label\n1.mp4,\n", "line 2: no label"),

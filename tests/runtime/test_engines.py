@@ -23,7 +23,7 @@ from movinet.runtime.engine import Engine, Precision, fresh_stream, step_rows
 from movinet.weights.load import load_weights
 
 STREAMS = 3
-KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnxruntime")
+KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnx")
 
 
 def network(spec: NetworkSpec) -> MoViNet:
@@ -68,7 +68,7 @@ def engines(model: MoViNet) -> Callable[[EngineKind], Engine[Any]]:
     def get(kind: EngineKind) -> Engine[Any]:
         if kind == "litert":
             pytest.importorskip("ai_edge_litert")
-        elif kind == "onnxruntime":
+        elif kind == "onnx":
             pytest.importorskip("onnxslim")
             pytest.importorskip("onnxruntime")
         elif kind == "openvino":
@@ -248,7 +248,7 @@ def test_base_networks_run_whole_clips(kind: EngineKind) -> None:
         with torch.inference_mode():
             assert_alike(run(clips), base(clips).numpy())
     with pytest.raises(MovinetError, match="whole clips"):
-        create_clip_engine(base, "onnxruntime")
+        create_clip_engine(base, "onnx")
 
 
 def step(engine: Engine[Any], images: NDArray[np.float32], state: Any) -> NDArray[np.float32]:

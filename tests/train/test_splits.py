@@ -53,7 +53,7 @@ def test_files_with_two_uses_are_told_of(tmp_path: Path) -> None:
     first, again = (Video(tmp_path / name, ("left",)) for name in ("a.mp4", "link.mp4"))
     splits = choose_splits(listing(train=[first, *videos("a")], val=[again, *videos("b")], test=videos("c")), data())
     assert [w for w in splits.warnings if "flatter" in w] == [
-        f"1 files are for training and for validation, whose scores flatter then: {tmp_path / 'a.mp4'}, …"
+        f"1 file is for training and for validation, whose scores flatter then: {tmp_path / 'a.mp4'}, …"
     ]
 
 

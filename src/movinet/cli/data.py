@@ -18,6 +18,7 @@ from movinet.data.shards import write_shards
 from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.data.synthetic import GESTURES, write_dataset
 from movinet.errors import MovinetError
+from movinet.words import counted
 
 data = App(name="data", help="Make and check data.")
 app.command(data)
@@ -73,7 +74,8 @@ def synthesize(
             workers=workers,
             progress=progress,
         )
-    out.print(f"{folder}: {clips} clips each of {len(gestures) or len(GESTURES)} gestures, listed in clips.csv")
+    drawn = counted(len(set(gestures)) or len(GESTURES), "gesture")
+    out.print(f"{folder}: {counted(clips, 'clip')} of {drawn} each, listed in clips.csv")
     return 0
 
 
@@ -181,7 +183,9 @@ def shard(
         clips = write_shards(chosen, out_folder, shard_size, short_side, folder_fps, workers, progress)
     shards = list(out_folder.glob("*.tar"))
     size = sum(path.stat().st_size for path in shards) / 1e6
-    out.print(f"{out_folder}: {clips} clips of {', '.join(chosen)}; {len(shards)} shards, {size:.1f} MB")
+    out.print(
+        f"{out_folder}: {counted(clips, 'clip')} of {', '.join(chosen)}; {counted(len(shards), 'shard')}, {size:.1f} MB"
+    )
     left_out = sum(len(part.videos) for part in chosen.values()) - clips
     if left_out or listing.missing:
         out.print(f"left out: {left_out} that cannot be read, {len(listing.missing)} that are missing")

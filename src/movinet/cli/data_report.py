@@ -7,6 +7,7 @@ from rich.text import Text
 
 from movinet.cli.console import out
 from movinet.data.check import Report
+from movinet.words import counted
 
 _ROWS = 40
 _ITEMS = 5
@@ -15,8 +16,8 @@ _WARNING, _ERROR = ("! ", "yellow"), ("✗ ", "bold red")
 
 def print_report(report: Report, missing: int) -> None:
     """Counts by class and split, durations, sizes and rates, and the problems."""
-    what = "classes, any number of them in a clip" if report.multi_label else "classes"
-    out.print(f"{report.total} clips of {len(report.labels)} {what}\n")
+    what = ", any number of them in a clip" if report.multi_label else ""
+    out.print(f"{counted(report.total, 'clip')} of {counted(len(report.labels), 'class', 'classes')}{what}\n")
     out.print(_counts(report))
     out.print()
     if report.durations:
@@ -53,7 +54,7 @@ def _counts(report: Report) -> Table:
     for label in labels:
         table.add_row(label, *(str(count[label]) for count in report.clips.values()))
     if len(labels) < len(report.labels):
-        table.add_row(f"{len(report.labels) - len(labels)} classes with more clips", style="dim")
+        table.add_row(f"{counted(len(report.labels) - len(labels), 'class', 'classes')} with more clips", style="dim")
     return table
 
 

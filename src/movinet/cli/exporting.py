@@ -18,6 +18,7 @@ from movinet.export.written import Format, Precision
 from movinet.nn.ensemble import build
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import Loaded, load_weights
+from movinet.words import counted
 
 
 @app.command(
@@ -95,8 +96,8 @@ def export(
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
         out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
         out.print(
-            f"  ran in {one.manifest['checked']['with']} on {one.checked.frames} frames: logits differ from the "
-            f"network's by at most {one.checked.error:.1e} of the largest"
+            f"  ran in {one.manifest['checked']['with']} on {counted(one.checked.frames, 'frame')}: logits differ from "
+            f"the network's by at most {one.checked.error:.1e} of the largest"
         )
     return 0
 

@@ -23,6 +23,7 @@ from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import Entry, entries
 from movinet.weights.safetensors_file import read_info, save_weights
+from movinet.words import counted
 
 
 @app.command(
@@ -119,14 +120,14 @@ def profile(
         ("multiply-adds a frame", f"{result.macs_per_frame / 1e6:,.1f} M"),
         (f"multiply-adds a clip of {result.frames}", f"{result.macs_per_clip / 1e9:,.2f} G"),
         ("state of one stream", f"{result.state_bytes / 1e6:,.2f} MB"),
-        ("temporal receptive field", f"{result.receptive_field} frames"),
-        ("delay", f"{result.delay} frames"),
+        ("temporal receptive field", counted(result.receptive_field, "frame")),
+        ("delay", counted(result.delay, "frame")),
         ("one frame, measured", f"{result.step_ms:.2f} ms" if result.step_ms else "not a stream network"),
         ("the clip, measured", f"{result.clip_ms:.0f} ms"),
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
-    threads_word = "thread" if result.threads == 1 else "threads"
-    how = f"  {height}×{width} at {result.fps:g} frames/s, {result.threads} {threads_word}, {result.engine} {precision}"
+    threads_used = counted(result.threads, "thread")
+    how = f"  {height}×{width} at {result.fps:g} frames/s, {threads_used}, {result.engine} {precision}"
     out.print(Text.assemble((result.name, "bold"), how))
     for name, text in lines:
         out.print(f"  {name:32} {text}")
@@ -183,8 +184,8 @@ def convert(
         loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
     info = replace(loaded.info, name=name) if name else loaded.info
     save_weights(dst, loaded.model.state_dict(), info, half=half)
-    labelled = f"{len(loaded.info.labels)} labels" if loaded.info.labels else "no labels (--labels gives them)"
-    out.print(f"{dst}: {loaded.info.spec.name}, {loaded.info.spec.classes} classes, {labelled}")
+    labelled = counted(len(loaded.info.labels), "label") if loaded.info.labels else "no labels (--labels gives them)"
+    out.print(f"{dst}: {loaded.info.spec.name}, {counted(loaded.info.spec.classes, 'class', 'classes')}, {labelled}")
     return 0
 
 

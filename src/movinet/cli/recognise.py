@@ -40,6 +40,7 @@ from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.wall import Wall, watch_many
 from movinet.watching import View
 from movinet.watching import watch as look
+from movinet.words import counted
 
 
 @app.command(
@@ -338,7 +339,7 @@ def _classify_one(
     if as_json:
         print_json({"video": video, **as_dict(prediction, topk)})
         return prediction
-    read = f"  {prediction.frames} frames at {recognizer.info.transform.fps:g} a second"
+    read = f"  {counted(prediction.frames, 'frame')} at {recognizer.info.transform.fps:g} a second"
     out.print(Text.assemble((name, "bold"), read))
     for label, probability in prediction.top(topk):
         out.print(f"  {probability:6.1%}  {bar(probability)}  {label}")

@@ -26,6 +26,7 @@ from movinet.search.run import FOUND, TRAINING, Found, Prepared, begun_search, p
 from movinet.search.run import search as run_search
 from movinet.train.processes import connect, settle_process
 from movinet.train.recipe import Gestures, Videos
+from movinet.words import counted
 
 _HERE = Machine()
 _UNDECIDED = 0.9  # of the entropy of even odds
@@ -171,11 +172,12 @@ def _print_plan(prepared: Prepared, as_json: bool) -> None:
         return
     unit = "multiply-adds a frame" if budget.cost == "macs" else "ms a step on this machine"
     rows = {
-        "space": f"{space.size():.1e} networks, {open_ones} decisions; {amount(mean)} multiply-adds a frame on average",
+        "space": f"{space.size():.1e} networks, {counted(open_ones, 'decision')}; "
+        f"{amount(mean)} multiply-adds a frame on average",
         "budget": f"{amount(budget.target)} {unit}, within {budget.tolerance:.0%}",
         "clips": f"{len(sets.train)} for weights, {len(sets.validation)} held out for rewards; "
-        f"{len(sets.train.classes)} classes",
-        "updates": f"{steps} = {training.epochs} epochs of {steps // training.epochs}; by {recipe.method}",
+        f"{counted(len(sets.train.classes), 'class', 'classes')}",
+        "updates": f"{steps} = {counted(training.epochs, 'epoch')} of {steps // training.epochs}; by {recipe.method}",
     }
     for name, text in rows.items():
         out.print(Text.assemble((f"{name:10}", "bold"), text))

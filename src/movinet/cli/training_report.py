@@ -15,6 +15,7 @@ from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
 from movinet.train.run import METRICS, MODEL, Prepared, Result
 from movinet.train.validation import Answers
+from movinet.words import counted
 
 _SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
 
@@ -47,10 +48,10 @@ def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) ->
     start = f" from {recipe.start}" if recipe.start else ", from scratch"
     rows = {
         "network": f"{spec.name}{start}; {plan.parameters / 1e6:.2f} M parameters",
-        "clips": f"{clips_of}; {len(sets.train.classes)} classes",
+        "clips": f"{clips_of}; {counted(len(sets.train.classes), 'class', 'classes')}",
         "batch": f"{'×'.join(map(str, plan.batch))} (clips, colours, frames, height, width)"
-        + (f", {plan.sub_clip} frames at a time" if recipe.strategy == "recurrent" else ""),
-        "updates": f"{plan.steps} = {recipe.epochs} epochs of {plan.steps_per_epoch}, "
+        + (f", {counted(plan.sub_clip, 'frame')} at a time" if recipe.strategy == "recurrent" else ""),
+        "updates": f"{plan.steps} = {counted(recipe.epochs, 'epoch')} of {plan.steps_per_epoch}, "
         f"{plan.macs / 1e9:.1f} G multiply-adds each",
         "rate": ", ".join(f"{rate:.2g} at {step}" for step, rate in plan.rates.items()),
         "memory": f"about {plan.memory.total / 2**20:.0f} MiB, "

@@ -12,6 +12,7 @@ from movinet.cores import usable_cores
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
 from movinet.data.videos import ALL, Video, VideoSet
 from movinet.video.container import Member
+from movinet.words import counted
 
 _UNBALANCED = 10.0
 
@@ -192,7 +193,7 @@ def _unbalanced(counts: Mapping[str, Mapping[str, int]], multi_label: bool) -> I
         return
     (least, rare), (most, common) = min(present), max(present)
     if most > _UNBALANCED * least:
-        message = f"classes are unbalanced: {most} clips of {common}, {least} of {rare}; weigh the classes"
+        message = f"classes are unbalanced: {counted(most, 'clip')} of {common}, {least} of {rare}; weigh the classes"
         yield Problem("unbalanced", message)
 
 

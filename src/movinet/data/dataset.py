@@ -25,6 +25,7 @@ from movinet.errors import MovinetError, VideoError
 from movinet.video.decode import duration, read_at
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
+from movinet.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ class ClipDataset(Dataset[Example]):
             except Exception as error:
                 error.add_note(f"while {self.videos[index].path} was read")  # not the clip's fault, as far as we know
                 raise
-        raise MovinetError(f"none of the {len(self)} videos can be read; the first is {self.videos[0].path}")
+        raise MovinetError(f"none of {counted(len(self), 'video')} can be read; the first is {self.videos[0].path}")
 
     def _candidates(self, epoch: int, asked: int) -> Iterator[int]:
         """The video asked for, then others to take its place: first those with the same labels, at random."""

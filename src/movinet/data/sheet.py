@@ -16,6 +16,7 @@ from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.video.decode import duration, read_at
+from movinet.words import counted
 
 _BACKGROUND, _CELL, _BRIGHT, _DIM, _ALARM = (24, 25, 28), (38, 40, 45), (235, 235, 235), (150, 154, 162), (235, 110, 90)
 _MARGIN, _GAP, _BETWEEN = 12, 2, 12  # pixels: around the sheet, between frames, between clips and rows
@@ -79,9 +80,7 @@ def contact_sheet(
         top = _MARGIN + row * (height + _BETWEEN)
         for line, text in enumerate(_wrap(label)):
             _write(sheet, text, top + 2 + line * 20, _MARGIN, _BRIGHT, scale=2)
-        _write(
-            sheet, f"{len(clips[label])} clip{'s' if len(clips[label]) != 1 else ''}", top + height - 9, _MARGIN, _DIM
-        )
+        _write(sheet, counted(len(clips[label]), "clip"), top + height - 9, _MARGIN, _DIM)
     places: dict[int, int] = {}
     for (row, video), strip in zip(chosen, strips, strict=True):
         column = places[row] = places.get(row, -1) + 1
@@ -92,7 +91,7 @@ def contact_sheet(
             _write(sheet, "cannot be read", y + 8, x + 8, _ALARM)
             _write(sheet, video.path.name[: strip_width // 6 - 2], y + 20, x + 8, _ALARM)
     if more:
-        _write(sheet, f"and {more} more classes", tall - _MARGIN - 8, _MARGIN, _DIM)
+        _write(sheet, f"and {counted(more, 'more class', 'more classes')}", tall - _MARGIN - 8, _MARGIN, _DIM)
     write_atomically(path, _png(sheet))
 
 

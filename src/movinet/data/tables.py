@@ -8,6 +8,7 @@ from typing import Any
 
 from movinet.errors import MovinetError, brief
 from movinet.reading import parse_json
+from movinet.words import counted
 
 
 def read_text(path: Path) -> str:
@@ -60,7 +61,8 @@ def read_table(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str
             if not cells:
                 continue
             if len(cells) != len(columns):
-                raise malformed(path, f"line {reader.line_num}", f"{len(cells)} cells for {len(columns)} columns")
+                wrong = f"{counted(len(cells), 'cell')} for {counted(len(columns), 'column')}"
+                raise malformed(path, f"line {reader.line_num}", wrong)
             yield f"line {reader.line_num}", dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
     return columns, rows()

@@ -11,7 +11,7 @@ from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Engine, Precision
 
-EngineKind = Literal["auto", "litert", "openvino", "onnxruntime", "torch", "compile", "plain"]
+EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile", "plain"]
 
 # What "auto" looks for on a CPU. `benchmarks/engines.py` measured the order: both step faster than the others, and
 # LiteRT is ready at once, where OpenVINO takes seconds to convert a network and ONNX Runtime ten.

@@ -26,7 +26,7 @@ class OnnxState:
 class OnnxEngine:
     """See `movinet.runtime.engine.Engine`. The head is in the graph: `predict=False` saves nothing here."""
 
-    kind = "onnxruntime"
+    kind = "onnx"
 
     def __init__(
         self,

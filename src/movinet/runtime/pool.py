@@ -24,6 +24,7 @@ from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.video.timing import Pace
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import load_weights, with_position_limits
+from movinet.words import counted
 
 _CLOSE_WITHIN = 5.0  # seconds
 
@@ -152,7 +153,9 @@ class StreamPool:
             self._check_open()
             limit = self._scheduler.max_streams
             if len(self._scheduler.slots) >= limit:
-                raise MovinetError(f"the pool is full with {limit} streams: one has to leave, or make it larger")
+                raise MovinetError(
+                    f"the pool is full with {counted(limit, 'stream')}: one has to leave, or make it larger"
+                )
             slot = self._scheduler.join(forget, state, seen)
         return PoolStream(self, slot, Pace(self.info.transform.fps, max_gap), every, on_gap == "reset")
 

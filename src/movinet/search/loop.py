@@ -29,6 +29,7 @@ from movinet.train.recipe import AdamW, Gestures
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop
+from movinet.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -91,7 +92,7 @@ class Search:
         self.batch_size = min(training.batch_size, len(sets.train)) // ranks * ranks
         if not self.batch_size:
             raise MovinetError(
-                f"{ranks} processes cannot share {len(sets.train)} clips in batches of {training.batch_size}"
+                f"{ranks} processes cannot share {counted(len(sets.train), 'clip')} in batches of {training.batch_size}"
             )
         if sets.validation is None:
             raise MovinetError("a search rewards networks for held-out clips: the recipe's data needs validation clips")

@@ -16,6 +16,7 @@ from movinet.cores import usable_cores
 from movinet.data.dataset import ClipDataset, LabelledClips
 from movinet.files import write_atomically, write_json
 from movinet.train.sets import Sets
+from movinet.words import counted
 
 README, SESSIONS = "README.md", "sessions.json"
 _FILES = {
@@ -64,7 +65,7 @@ def describe_run(
     """
     folder = Path(folder)
     about = [
-        f"{network}, {len(sets.train.classes)} classes.",
+        f"{network}, {counted(len(sets.train.classes), 'class', 'classes')}.",
         *_going_on(folder, finished),
         *_results(folder, scores or {}),
     ]

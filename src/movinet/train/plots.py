@@ -12,6 +12,7 @@ from movinet.errors import MovinetError
 from movinet.export.quiet import quiet
 from movinet.files import write_atomically
 from movinet.train.logs import Log
+from movinet.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,7 @@ def confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], pa
     """
     counts = np.asarray(counts)
     if not len(labels) or counts.shape != (len(labels), len(labels)):
-        raise ValueError(f"counts of shape {counts.shape} for {len(labels)} labels")
+        raise ValueError(f"counts of shape {counts.shape} for {counted(len(labels), 'label')}")
     save_figure((_whole_matrix if len(labels) <= _MOST else _lists)(counts, labels), path)
 
 
@@ -254,7 +255,7 @@ def _whole_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "F
 def _lists(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
     figure = new_figure(13.0, 7.0)
     of, right = counts.sum(1), np.diag(counts)
-    figure.text(0.0, 1.03, f"{_headline(counts)}, {len(labels)} classes", **HEADLINE)
+    figure.text(0.0, 1.03, f"{_headline(counts)}, {counted(len(labels), 'class', 'classes')}", **HEADLINE)
 
     shares = np.where(of > 0, right / np.maximum(of, 1), np.inf)
     hardest = np.argsort(shares, kind="stable")[: min(_LISTED, int((of > 0).sum()))]

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from movinet.errors import MovinetError
+from movinet.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -100,7 +101,9 @@ def shared_batch(batch_size: int, examples: int, processes: int) -> int:
     """
     batch = min(batch_size, examples) // processes * processes
     if not batch or (batch_size % processes and examples >= batch_size):
-        raise MovinetError(f"{processes} processes cannot share {examples} clips in batches of {batch_size} evenly")
+        raise MovinetError(
+            f"{processes} processes cannot share {counted(examples, 'clip')} in batches of {batch_size} evenly"
+        )
     return batch
 
 

@@ -3,6 +3,7 @@
 from math import cos, pi
 
 from movinet.errors import MovinetError
+from movinet.words import counted
 
 
 def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0) -> float:
@@ -21,7 +22,7 @@ def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0
         MovinetError: No steps, or a warm-up that outlasts them.
     """
     if steps < 1 or not 0 <= warmup_steps <= steps:
-        raise MovinetError(f"a warm-up of {warmup_steps} steps does not fit into a training of {steps}")
+        raise MovinetError(f"a warm-up of {counted(warmup_steps, 'step')} does not fit into a training of {steps}")
     if step < warmup_steps:
         return step / warmup_steps * _cosine(warmup_steps / steps, floor)
     return _cosine(min(step, steps) / steps, floor)

@@ -10,6 +10,7 @@ import numpy as np
 from movinet.data.videos import Listing, Video, VideoSet
 from movinet.errors import MovinetError
 from movinet.train.recipe import Videos
+from movinet.words import counted
 
 _DEFAULTS = {"train": ("train",), "validation": ("val", "dev"), "test": ("test",)}
 """What the names of splits begin with, by what they are for."""
@@ -124,7 +125,8 @@ def _shared(parts: Mapping[str, VideoSet | None]) -> Iterable[str]:
     files = {use: {video.source for video in part.videos} for use, part in parts.items() if part}
     for (one, first), (other, second) in combinations(files.items(), 2):
         if both := sorted(first & second):
-            yield f"{len(both)} files are for {one} and for {other}, whose scores flatter then: {both[0]}, …"
+            files_are = counted(len(both), "file is", "files are")
+            yield f"{files_are} for {one} and for {other}, whose scores flatter then: {both[0]}, …"
 
 
 def _labels(video: Video) -> Iterable[str]:

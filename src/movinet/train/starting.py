@@ -16,6 +16,7 @@ from movinet.video.transform import Transform
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import build_with, load_weights
+from movinet.words import counted
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,11 @@ def _reason(known: NetworkSpec, wanted: NetworkSpec, misfits: list[str]) -> str:
         had, has = getattr(known, field), getattr(wanted, field)
         if had != has:
             return (
-                f"its {field} is {had} and not {has}, so that {len(misfits)} parameters do not fit, {misfits[0]} first"
+                f"its {field} is {had} and not {has}, so that "
+                f"{counted(len(misfits), 'parameter does', 'parameters do')} not fit, {misfits[0]} first"
             )
-    return f"{len(misfits)} parameters are missing or of another shape, {misfits[0]} among them"
+    are = counted(len(misfits), "parameter is", "parameters are")
+    return f"{are} missing or of another shape, {misfits[0]} among them"
 
 
 def _shapes(spec: NetworkSpec) -> dict[str, torch.Size]:

@@ -8,6 +8,7 @@ from movinet.arch.spec import Spec, spec_from_dict
 from movinet.errors import WeightsError, brief, printable
 from movinet.reading import encodable
 from movinet.video.transform import Transform
+from movinet.words import counted
 
 # Short side before the centre crop, by crop (the official yaml configurations); other sizes keep about the same margin.
 _RESIZE_SHORT = {160: 176, 172: 192, 224: 256, 256: 288, 290: 320, 320: 368}
@@ -31,8 +32,9 @@ class WeightsInfo:
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != self.spec.classes:
             raise WeightsError(
-                f"{self.name}: there are {len(self.labels)} labels for {self.spec.classes} classes; "
-                "give a file with one label a line, in the order of the classes"
+                f"{self.name}: {counted(len(self.labels), 'label')} for "
+                f"{counted(self.spec.classes, 'class', 'classes')}; give a file with one label a line, in the order of "
+                "the classes"
             )
 
     def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":

@@ -22,6 +22,7 @@ from movinet.weights.tf_bundle import read_checkpoint
 from movinet.weights.tflite import read_tflite
 from movinet.weights.tflite_network import extract_movinet
 from movinet.weights.tflite_spec import fit_network
+from movinet.words import counted
 
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
@@ -107,8 +108,8 @@ def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
     wrong = {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape}
     if missing or extra or wrong:
         raise WeightsError(
-            f"the weights do not fit {spec.name}: {len(missing)} parameters missing, {len(extra)} left over, "
-            f"{len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
+            f"the weights do not fit {spec.name}: {counted(len(missing), 'parameter')} missing, {len(extra)} left "
+            f"over, {len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
         )
     model.load_state_dict(state, assign=True)
     return model.eval()

@@ -13,6 +13,7 @@ from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.errors import WeightsError
 from movinet.weights.info import WeightsInfo, default_transform
+from movinet.words import counted
 
 if TYPE_CHECKING:
     from movinet.nn.ensemble import Ensemble
@@ -122,8 +123,8 @@ def check_fit(arrays: Mapping[str, NDArray[Any]], spec: Spec) -> None:
     wrong = {k for k in wanted.keys() & arrays.keys() if wanted[k] != arrays[k].shape}
     if missing or extra or wrong:
         raise WeightsError(
-            f"the weights do not fit {spec.name}: {len(missing)} parameters missing, {len(extra)} left over, "
-            f"{len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
+            f"the weights do not fit {spec.name}: {counted(len(missing), 'parameter')} missing, {len(extra)} left "
+            f"over, {len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
         )
 
 
