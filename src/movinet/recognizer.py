@@ -9,20 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.errors import MovinetError, WeightsError
-from movinet.files import write_atomically
+from movinet.errors import MovinetError
 from movinet.nn.ensemble import decays
 from movinet.prediction import Prediction
 from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.state_file import read_state, write_state
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
 from movinet.weights.load import Loaded, load_weights, with_position_limits
-
-_STATE_KEY, _FRAMES_SEEN = "movinet_state", "frames_seen"
 
 
 class Recognizer:
@@ -212,38 +210,22 @@ class Recognizer:
         Raises:
             MovinetError: no frame was seen yet, or the file cannot be written.
         """
-        from safetensors.numpy import save
-
         if self._seen == 0:
             raise MovinetError("there is no state to save: the stream has not begun")
         names = [port.name for port in self.engine.signature.state]
-        arrays = dict(zip(names, map(np.ascontiguousarray, self.engine.take(self._batch, 0)), strict=True))
-        arrays[_FRAMES_SEEN] = np.array([self._seen])
-        write_atomically(path, save(arrays, metadata={_STATE_KEY: self._weights_hash()}))
+        arrays = dict(zip(names, self.engine.take(self._batch, 0), strict=True))
+        write_state(path, arrays, self._seen, self._weights_hash())
 
     def restore_state(self, path: str | Path) -> None:
         """Go on with a stream saved by `save_state` with the same weights.
 
         Raises:
-            WeightsError: the file cannot be read, belongs to other weights, or was saved by an engine that holds its
-                past in another form.
+            WeightsError: the file cannot be read, belongs to other weights, was saved by an engine that holds its past
+                in another form, or holds what no stream can.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="np") as file:
-                if (file.metadata() or {}).get(_STATE_KEY) != self._weights_hash():
-                    raise WeightsError(f"{path}: the state was saved with other weights than {self.info.name}")
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path}: cannot read the state: {error}") from error
-        seen = int(arrays.pop(_FRAMES_SEEN, np.zeros(1))[0])
-        ports = self.engine.signature.state
-        if {port.name: port.shape for port in ports} != {name: array.shape for name, array in arrays.items()}:
-            raise WeightsError(
-                f"{path}: the state was saved by an engine that holds the past in another form than {self.engine.kind}"
-            )
-        self.engine.put(self._batch, 0, [arrays[port.name] for port in ports])
+        engine = self.engine
+        arrays, seen = read_state(path, engine.signature.state, self._weights_hash(), engine.kind)
+        engine.put(self._batch, 0, arrays)
         self._seen = seen
         self._pace.restart()
 
