@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint format clean help
+.PHONY: demo test test-slow fuzz lint format clean help
 
 help:
 	@echo "make demo       install into .venv and recognise a gesture, frame by frame, offline"
 	@echo "make test       install into .venv, then lint, types and the tests (CI runs this)"
 	@echo "make test-slow  the suites that take minutes"
+	@echo "make fuzz       every reader of files on what a fuzzer makes, FUZZ_SECONDS (600) each"
 	@echo "make format     apply ruff's formatting and fixes"
 	@echo "make clean      remove .venv and caches"
 
@@ -32,9 +33,15 @@ test: lint
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
 
+FUZZ_SECONDS ?= 600
+export FUZZ_SECONDS
+fuzz: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check 'atheris==3.0.0'
+	$(BIN)/python tests/fuzz/guided.py --folder .fuzz
+
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

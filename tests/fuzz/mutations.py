@@ -107,7 +107,9 @@ def _changed_value(data: bytes, random: Random) -> bytes | None:
         elif what == 1 and isinstance(box, dict):
             box[random.choice(("x", "", "kind", 1))] = box.pop(key)
         elif what == 2:
-            box[key] = random.choice(([box[key]], {"a": box[key]}, [box[key]] * 50))
+            inside = box[key]
+            many = [] if isinstance(inside, dict | list) else [inside] * 50  # 50 times 50 times 50 would have no end
+            box[key] = random.choice(([inside], {"a": inside}, many))
         elif what == 3:
             source = random.choice(boxes)
             box[key] = json.loads(json.dumps(source, default=str))

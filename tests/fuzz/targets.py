@@ -29,6 +29,7 @@ from movinet.data.lists import read_set
 from movinet.data.shards import read_shards, write_shards
 from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
+from movinet.export.exported_folder import MANIFEST, file_hashes, new_folder
 from movinet.recognizer import Recognizer
 from movinet.search.latency import LatencyTable
 from movinet.search.loop import Place as SearchPlace
@@ -120,11 +121,12 @@ def lists(folder: Path) -> Target:
         "kinetics.csv": b"label,youtube_id,time_start,time_end,split\nleft,abc,1,11,train\nright,XY12Z,0,10,val\n",
         "charades.csv": b"id,actions\nXY12Z,c092 11.90 21.20;c147 0.00 12.60\n7,\n",
         "my_classes.txt": b"c092 Opening a door\nc147 Taking a cup\n",
-        "sth-sth.json": b'[{"id": "7", "template": "Moving [something] up"}, {"id": 7, "template": "Moving up"}]',
+        "sth-sth.json": b'[{"id": "7", "template": "Moving [something] up"}, {"id": "XY12Z", "template": "Moving up"}]',
         "sth-labels.json": b'{"Moving something up": "0", "Moving up": "1"}',
         "trainlist01.txt": b"left/a.avi 1\nright/b.avi 2\n",
         "classInd.txt": b"1 left\n2 right\n",
         "left_test_split1.txt": b"a.avi 1\nb.avi 2\nc.avi 0\n",
+        "right_test_split1.txt": b"b.avi 1\n",
     }
     lists_of = {"my_classes.txt": "charades.csv", "sth-labels.json": "sth-sth.json", "classInd.txt": "trainlist01.txt"}
 
@@ -324,6 +326,24 @@ def pickle(folder: Path) -> Target:
     return Target(tuple(seeds), read, (b"PK", b"\x80\x02", b"classifier.3.bias"))
 
 
+def manifest(folder: Path) -> Target:
+    """An export's, which says what `--force` may remove: never anything else."""
+    exported, others = folder / "exported", (folder / "beside.txt", folder / "exported" / "notes.txt")
+    exported.mkdir()
+    (exported / "model.tflite").write_bytes(b"model")
+    seed = {"movinet": "0.1", "format": "litert", "files": file_hashes(exported)}
+
+    def read(data: bytes) -> None:
+        for path in (*others, exported / "model.tflite"):
+            path.write_bytes(b"model")
+        (exported / MANIFEST).write_bytes(data)
+        with new_folder(exported, force=True) as part:
+            (part / "model.tflite").write_bytes(b"new")
+        assert all(path.read_bytes() == b"model" for path in others)
+
+    return Target((json.dumps(seed).encode(),), read, (*_words(seed), b"../beside.txt", b"notes.txt", b"/"))
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "specification": specification,
     "recipe": recipe,
@@ -334,6 +354,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "state": state,
     "checkpoint": checkpoint,
     "run": run_folder,
+    "manifest": manifest,
     "tflite": tflite,
     "tensorflow": tensorflow,
     "pickle": pickle,

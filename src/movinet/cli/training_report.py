@@ -1,6 +1,5 @@
 """How the command line shows what a training run will do, does, and came to."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.text import Text
 from movinet.cli.console import out, print_json
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
+from movinet.reading import parse_json
 from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
 from movinet.train.run import METRICS, MODEL, Prepared, Result
@@ -68,7 +68,7 @@ def print_finished(folder: Path, as_json: bool) -> None:
         MovinetError: The run's figures cannot be read.
     """
     try:
-        scores = json.loads((folder / METRICS).read_text(encoding="utf-8"))["scores"]
+        scores = parse_json((folder / METRICS).read_bytes())["scores"]
         known = {name: float(value) for name, value in scores.items() if value is not None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MovinetError(f"{folder / METRICS}: cannot be read: {error}") from error

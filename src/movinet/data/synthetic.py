@@ -29,6 +29,7 @@ from movinet.data.scenes import draw_scene
 from movinet.data.stage import Stage, draw_blobs
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
+from movinet.reading import parse_json
 
 __all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]
 
@@ -153,7 +154,7 @@ def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -
     record = folder / "synthetic.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        before = json.loads(record.read_bytes()) if record.exists() else None
+        before = parse_json(record.read_bytes()) if record.exists() else None
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (OSError, ValueError) as error:
         raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error

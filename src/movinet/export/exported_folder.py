@@ -1,7 +1,6 @@
 """The folder of an export: made whole or not at all; of one that is there, only what an earlier export wrote goes."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any, get_args
 
 from movinet.errors import MovinetError
 from movinet.export.written import Format
+from movinet.reading import parse_json
 
 MANIFEST = "movinet_manifest.json"
 
@@ -69,10 +69,10 @@ def file_hashes(folder: Path) -> dict[str, dict[str, Any]]:
 def _hashes_of_export(folder: Path) -> dict[str, str] | None:
     """The files in a folder that an export wrote, with their hashes; None if no export is in it."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = parse_json((folder / MANIFEST).read_bytes())
         hashes = {name: str(entry["sha256"]) for name, entry in manifest["files"].items()}
         ours = isinstance(manifest["movinet"], str) and manifest["format"] in get_args(Format)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return hashes if ours and all(map(_lies_inside, hashes)) else None
 

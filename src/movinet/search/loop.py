@@ -25,6 +25,7 @@ from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_opti
 from movinet.train.learner import seed_of
 from movinet.train.loop import new_optimizer
 from movinet.train.optimizer import parameter_groups, set_rate
+from movinet.train.plain import from_plain
 from movinet.train.recipe import AdamW, Gestures
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
@@ -56,6 +57,10 @@ class Place:
     batch: int = 0  # of the epoch
     seconds: float = 0.0  # in all sessions
     recent: dict[str, float] = field(default_factory=dict)  # figures of the last reward
+
+    def __post_init__(self) -> None:
+        if min(self.step, self.epoch, self.batch) < 0:
+            raise ValueError("before the beginning")
 
 
 class Search:
@@ -122,7 +127,7 @@ class Search:
         try:
             progress = dict(checkpoint.progress)
             examples = progress.pop("examples")
-            self.place = Place(**progress)
+            self.place = from_plain(Place, progress, "progress")
             self.learner.load_state_dict(checkpoint.tensors["learner"])
             restore_optimizer(self.optimizer, self._parameters(), checkpoint.tensors["optimizer"])
             self.controller.restore(checkpoint.tensors["controller"])

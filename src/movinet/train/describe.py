@@ -1,6 +1,5 @@
 """A run's folder explains itself: its README says what is in it, how it came about and what to do with it."""
 
-import json
 import platform
 import shlex
 from collections import Counter
@@ -15,6 +14,7 @@ from movinet import __version__
 from movinet.cores import usable_cores
 from movinet.data.dataset import ClipDataset, LabelledClips
 from movinet.files import write_atomically, write_json
+from movinet.reading import parse_json
 from movinet.train.sets import Sets
 from movinet.words import counted
 
@@ -185,7 +185,7 @@ def _session(session: Mapping[str, Any]) -> tuple[str, ...]:
 def _read_sessions(folder: Path) -> list[dict[str, Any]]:
     """Earlier sessions; none where the file is not what was written here."""
     try:
-        sessions = json.loads((folder / SESSIONS).read_text(encoding="utf-8"))
+        sessions = parse_json((folder / SESSIONS).read_bytes())
         return [session for session in sessions if _session(session)]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -21,6 +21,7 @@ from movinet.train.ema import MovingAverage
 from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
+from movinet.train.plain import from_plain
 from movinet.train.processes import shared_batch
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor
@@ -57,6 +58,10 @@ class Place:
     best_epoch: int = 0
     seconds: float = 0.0  # of training, in all sessions
     loss_sum: float = 0.0  # over the epoch's batches
+
+    def __post_init__(self) -> None:
+        if min(self.step, self.epoch, self.batch, self.best_epoch) < 0:
+            raise ValueError("before the beginning")
 
 
 class Training:
@@ -119,9 +124,7 @@ class Training:
         try:
             progress = dict(checkpoint.progress)
             examples = progress.pop("examples")
-            self.place = Place(**progress)
-            if self.place.best is not None:
-                self.place.best = (self.place.best[0], self.place.best[1])  # JSON knows lists only
+            self.place = from_plain(Place, progress, "progress")
             self.learner.module.load_state_dict(tensors["learner"])
             restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
             if self.average is not None:
