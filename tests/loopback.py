@@ -1,6 +1,7 @@
 """Loopback servers for the tests: web servers of this machine's several addresses, and one that speaks RTSP."""
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,17 +41,22 @@ class Site:
 
     port: int
     asked: list[Request]
+    scheme: str = "http"
 
     def url(self, path: str = "/", host: str = "127.0.0.1", user: str = "") -> str:
-        return f"http://{user}{host}:{self.port}{path}"
+        return f"{self.scheme}://{user}{host}:{self.port}{path}"
 
     def paths(self) -> list[str]:
         return [request.path for request in self.asked]
 
 
 @contextmanager
-def site(pages: Callable[[Request], Answer] | Mapping[str, Answer | bytes], host: str = "127.0.0.1") -> Iterator[Site]:
-    """A web server with some pages, at one of this machine's addresses."""
+def site(
+    pages: Callable[[Request], Answer] | Mapping[str, Answer | bytes],
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Site]:
+    """A web server with some pages, at one of this machine's addresses, over http or (`tls`) https."""
     asked: list[Request] = []
 
     def page(request: Request) -> Answer:
@@ -99,10 +105,12 @@ def site(pages: Callable[[Request], Answer] | Mapping[str, Answer | bytes], host
             pass
 
     with Server((host, 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield Site(server.server_address[1], asked)
+            yield Site(server.server_address[1], asked, "http" if tls is None else "https")
         finally:
             server.shutdown()
             thread.join(2)

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
 from movinet.video.container import open_at
-from movinet.video.decode import probe, read_frames
+from movinet.video.decode import duration, probe, read_at, read_frames
 from movinet.video.live import LiveSource
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 
@@ -140,6 +142,14 @@ def test_a_server_that_drips_is_given_up(clip: bytes, segment: bytes, what: str)
         pytest.raises(VideoError, match=r"^http://[0-9.:]+/\S+: no answer within 0\.4 s"),
     ):
         numbers(one.url(what), timeout=0.4)
+
+
+def test_every_way_of_reading_gives_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        for reading in (probe, duration, lambda address, timeout: next(read_at(address, [0.0], timeout=timeout))):
+            with within(2), pytest.raises(VideoError, match=r"no answer within 0\.2 s"):
+                reading(address, timeout=0.2)
 
 
 @pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n"])
@@ -264,6 +274,49 @@ def test_the_name_of_a_lost_source_has_no_password(clip: bytes, caplog: pytest.L
         with LiveSource(one.url("/gone", user="user:s3cret@"), 5, retries=0, timeout=1):
             pass
     assert "s3cret" not in str(caught.value) + caplog.text
+
+
+# --- https
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a server called localhost, signed by itself, with its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    line = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout key -out crt"
+    )
+    extension = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([openssl, *line.split(), *extension], cwd=folder, check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_text((folder / "key").read_text() + (folder / "crt").read_text())
+    return both
+
+
+def test_https_servers_show_who_they_are(clip: bytes, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    names: list[str | None] = []
+    tls.sni_callback = lambda connection, name, context: names.append(name)
+    with site({"/clip.mp4": clip}) as plain:
+        pages = {"/clip.mp4": Answer(clip), "/down": Answer(status=302, headers={"Location": plain.url("/clip.mp4")})}
+        with site(pages, tls=tls) as one:
+            right, wrong = one.url("/clip.mp4", "localhost"), one.url("/clip.mp4", "127.0.0.1")
+            for address in (right, wrong):
+                with pytest.raises(VideoError, match=r"its certificate is not trusted .* SSL_CERT_FILE"):
+                    numbers(address)
+                assert len(numbers(address, Limits(verify=False))) == 100
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            assert len(numbers(right)) == 100
+            assert names[-1] == "localhost"  # though the connection went to its number
+            with pytest.raises(VideoError, match="its certificate is not trusted"):
+                numbers(wrong)
+            with pytest.raises(VideoError, match="leads from https to http://"):
+                numbers(one.url("/down", "127.0.0.1"), Limits(verify=False))
+        assert plain.asked == []
 
 
 # --- names and numbers

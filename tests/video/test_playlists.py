@@ -126,6 +126,14 @@ def test_a_playlist_opens_no_file_and_no_other_protocol(tmp_path: Path, segment:
         numbers(one.url("/a.m3u8"))
 
 
+def test_a_playlist_may_not_call_for_decryption(segment: bytes) -> None:
+    with site({"/0.ts": segment}) as files:
+        for lead in ("crypto+", "crypto:"):
+            text = playlist("#EXTINF:1,", lead + files.url("/0.ts"))
+            with site({"/a.m3u8": text}) as one, pytest.raises(VideoError):
+                numbers(one.url("/a.m3u8"))
+
+
 def test_a_playlist_by_another_name_is_no_video(segment: bytes) -> None:
     with (
         site({"/clip.mp4": playlist("#EXTINF:1,", "0.ts"), "/0.ts": segment}) as one,

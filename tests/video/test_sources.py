@@ -1,13 +1,16 @@
 """Names without passwords, hosts, private networks, and the cipher of playlists."""
 
 import io
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movinet.errors import VideoError
 from movinet.video.aes import Decrypting, decrypt
-from movinet.video.hosts import is_private
+from movinet.video.hosts import Hosts, is_private
 from movinet.video.sources import Limits, without_password
 
 
@@ -58,6 +61,29 @@ def test_hosts_are_allowed_by_name_or_pattern() -> None:
     assert not limits.leads_to("evil-cdn.example.com")
     assert limits.names("cdn.example.com")
     assert not limits.names("a.video.test")
+
+
+def test_a_pattern_leads_from_no_public_address_into_a_private_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"public.test": "8.8.8.8", "cdn.test": "8.8.4.4", "inner.test": "10.0.0.1", "home.test": "192.168.0.2"}
+
+    def getaddrinfo(host: str, *args: object, **kwargs: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (numbers[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    def leads(source: str, to: str, *hosts: str) -> bool:
+        found = Hosts(f"http://{source}/", Limits(hosts=hosts))
+        found.resolve(urlsplit(f"http://{source}/"))
+        try:
+            return found.resolve(urlsplit(f"http://{to}/")) == ((socket.AF_INET, numbers[to]),)
+        except VideoError:
+            return False
+
+    assert leads("public.test", "cdn.test", "*")
+    assert leads("public.test", "inner.test", "inner.test")
+    assert leads("home.test", "inner.test", "*")
+    assert not leads("public.test", "inner.test", "*")
+    assert not leads("public.test", "cdn.test")
 
 
 def test_decrypts_as_the_standard_says() -> None:

@@ -87,7 +87,7 @@ def probe(path: Source, timeout: float = 10.0, limits: Limits = DEFAULT_LIMITS) 
         return VideoInfo(size, fps, duration, frames, turned, codec)
 
 
-def duration(path: Source, *, folder_fps: float = 1.0, limits: Limits = DEFAULT_LIMITS) -> float:
+def duration(path: Source, *, folder_fps: float = 1.0, timeout: float = 10.0, limits: Limits = DEFAULT_LIMITS) -> float:
     """Seconds a video or image folder lasts, as its container tells or, where it does not, found by decoding.
 
     Raises:
@@ -96,7 +96,7 @@ def duration(path: Source, *, folder_fps: float = 1.0, limits: Limits = DEFAULT_
     _check_exists(path)
     if _is_folder(path):
         return len(_images(Path(path))) / folder_fps
-    with Video(path, limits=limits) as video:
+    with Video(path, timeout if is_address(path) else None, limits=limits) as video:
         if video.duration:
             return video.duration
         end = max((time + lasting for time, lasting, _ in video), default=0.0)
@@ -159,16 +159,23 @@ def read_frames(
 
 
 def read_at(
-    path: Source, times: Sequence[float], *, folder_fps: float = 1.0, threads: int = 0, limits: Limits = DEFAULT_LIMITS
+    path: Source,
+    times: Sequence[float],
+    *,
+    folder_fps: float = 1.0,
+    threads: int = 0,
+    timeout: float = 10.0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Frame]:
     """The frames shown at given instants, by the rule of `read_frames`. Only these are converted to RGB, and decoding
     goes from the key frame before the first of them to the last.
 
     Args:
-        path: A video, also one inside an archive, an image, or a folder of images.
+        path: A video, also one inside an archive, an image, an address, or a folder of images.
         times: Seconds from the first frame, at least one, ascending. After the end the last frame stays.
         folder_fps: At which rate a folder's images were taken.
         threads: Decoding threads, as in `movinet.video.container.Video`.
+        timeout: Seconds an address may stay silent.
         limits: What the video may make this process do.
 
     Yields:
@@ -186,7 +193,7 @@ def read_at(
             at_times(_timed_images(Path(path), folder_fps), times), partial(_read_image, limits=limits)
         )
         return
-    with open_at(path, times[0], threads=threads, limits=limits) as video:
+    with open_at(path, times[0], timeout if is_address(path) else None, threads, limits) as video:
         found = False
         for frame in _converted(at_times(video, times), video.to_rgb()):
             found = True

@@ -115,6 +115,8 @@ class Opener:
                 return io.BytesIO()
             self.fault = None
             readable = file.whole or file
+            if encrypted and "key" not in options:  # not FFmpeg's word for an encrypted segment, but the playlist's
+                raise VideoError(f"{self.name}: leads to {without_password(url)}: refused")
             if encrypted:
                 return Decrypting(readable, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
             return readable
