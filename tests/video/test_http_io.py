@@ -242,7 +242,7 @@ def digest(fields: dict[str, str], path: str) -> str:
 )
 def test_user_and_password_are_given_where_they_are_asked_for(clip: bytes, challenges: list[str]) -> None:
     with site(guarded(clip, challenges)) as one:
-        assert len(numbers(one.url("/clip.mp4?a=1", user="us%20er:p%40ss%2Fword@"))) == 100
+        assert probe(one.url("/clip.mp4?a=1", user="us%20er:p%40ss%2Fword@")).frames == 100
         assert "Authorization" not in one.asked[0].headers
         for user in ("", "us%20er:wrong@"):
             with pytest.raises(VideoError, match="401") as caught:
@@ -308,9 +308,9 @@ def test_https_servers_show_who_they_are(clip: bytes, certificate: Path, monkeyp
             for address in (right, wrong):
                 with pytest.raises(VideoError, match=r"its certificate is not trusted .* SSL_CERT_FILE"):
                     numbers(address)
-                assert len(numbers(address, Limits(verify=False))) == 100
+                assert probe(address, limits=Limits(verify=False)).frames == 100
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-            assert len(numbers(right)) == 100
+            assert probe(right).frames == 100
             assert names[-1] == "localhost"  # though the connection went to its number
             with pytest.raises(VideoError, match="its certificate is not trusted"):
                 numbers(wrong)
@@ -359,7 +359,7 @@ def test_private_networks_may_be_closed(clip: bytes, monkeypatch: pytest.MonkeyP
                 numbers(one.url("/clip.mp4", host), closed)
         assert one.asked == []
         allowed = Limits(private_networks=False, hosts=("inner.test",))
-        assert len(numbers(one.url("/clip.mp4", "inner.test"), allowed)) == 100
+        assert probe(one.url("/clip.mp4", "inner.test"), limits=allowed).frames == 100
         for address in ("udp://239.0.0.1:1234", "tcp://127.0.0.1:1", "rtmp://127.0.0.1/x"):
             with pytest.raises(VideoError, match="cannot be checked: refused"):
                 numbers(address, closed)

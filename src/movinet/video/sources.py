@@ -61,14 +61,15 @@ DEFAULT_LIMITS = Limits()
 """The defaults."""
 
 _PICTURES = (
-    "image2,apng,avif,bmp_pipe,dds_pipe,dpx_pipe,exr_pipe,gif,gif_pipe,hdr_pipe,ico,j2k_pipe,jpeg_pipe,jpegls_pipe,"
-    "jpegxl_anim,jpegxl_pipe,pam_pipe,pbm_pipe,pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,pgx_pipe,phm_pipe,png_pipe,"
-    "ppm_pipe,psd_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,webp,webp_pipe,xbm_pipe,xpm_pipe,xwd_pipe"
+    "image2,apng,avif,bmp_pipe,cri_pipe,dds_pipe,dpx_pipe,exr_pipe,fits,gem_pipe,gif,gif_pipe,hdr_pipe,ico,j2k_pipe,"
+    "jpeg_pipe,jpegls_pipe,jpegxl_anim,jpegxl_pipe,jpegxs_pipe,pam_pipe,pbm_pipe,pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,"
+    "pgx_pipe,phm_pipe,photocd_pipe,pictor_pipe,png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,"
+    "tiff_pipe,vbn_pipe,webp,webp_pipe,xbm_pipe,xpm_pipe,xwd_pipe"
 )
 _VIDEO = (
-    "amv,asf,asf_o,av1,avi,avs2,avs3,cavsvideo,dirac,dnxhd,dv,evc,film_cpk,flic,flv,gxf,h261,h263,h264,hevc,ipu,ivf,"
-    "ivr,kux,live_flv,lvf,m4v,matroska,mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegtsraw,mpegvideo,mpjpeg,mv,mxf,nsv,nut,"
-    "nuv,obu,ogg,pva,r3d,rawvideo,rm,roq,smjpeg,swf,ty,vc1,vc1test,vivo,vvc,webm,wtv,xmv,yuv4mpegpipe"
+    "amv,asf,asf_o,av1,avi,avs2,avs3,cavsvideo,dhav,dirac,dnxhd,dv,evc,film_cpk,flic,flv,gxf,h261,h263,h264,hevc,ipu,"
+    "ivf,ivr,kux,live_flv,lmlm4,lvf,m4v,matroska,mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegtsraw,mpegvideo,mpjpeg,mv,mxf,"
+    "nsv,nut,nuv,obu,ogg,pva,r3d,rawvideo,rm,roq,smjpeg,swf,ty,vc1,vc1test,vivo,vvc,webm,wtv,xmv,yuv4mpegpipe"
 )
 # Without pictures, so that the answer is "only sound" rather than "not a video".
 _SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,eac3,flac,mp3,tta,w64,wav,wv"
