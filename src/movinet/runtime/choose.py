@@ -10,6 +10,7 @@ from movinet.errors import MovinetError
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Engine, Precision
+from movinet.weights.weights import Weights
 
 EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile", "plain"]
 
@@ -69,10 +70,10 @@ def create_engine(
         if kind == "openvino":
             from movinet.runtime.openvino_engine import OpenVINOEngine
 
-            return OpenVINOEngine(model, size=size, streams=streams, precision=precision, threads=threads)
+            return OpenVINOEngine(Weights.of(model), size=size, streams=streams, precision=precision, threads=threads)
         from movinet.runtime.onnx_engine import OnnxEngine
 
-        return OnnxEngine(model, size=size, streams=streams, precision=precision, threads=threads)
+        return OnnxEngine(Weights.of(model), size=size, streams=streams, precision=precision, threads=threads)
     except MovinetError:
         raise
     except ValueError as error:  # a precision it does not have

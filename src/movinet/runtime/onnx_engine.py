@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Size
-from movinet.arch.step import FRAMES, LOGITS
+from movinet.arch.step import DECAY, FRAMES, LOGITS
 from movinet.cores import usable_cores
+from movinet.deploy.graph_step import Step
+from movinet.deploy.network import folded_network
+from movinet.deploy.onnx_graph import onnx_model
 from movinet.errors import MovinetError, needs_extra
-from movinet.export.onnx import to_onnx
-from movinet.nn.deploy import DeployedStep
-from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+from movinet.weights.weights import Weights
 
 
 @dataclass
@@ -30,24 +31,25 @@ class OnnxEngine:
 
     def __init__(
         self,
-        model: MoViNet,
+        weights: Weights,
         *,
         size: Size | None = None,
         streams: int = 1,
         precision: Precision = "float32",
         threads: int | None = None,
     ) -> None:
-        """Deploy a trained stream network.
+        """Take a stream network into use.
 
         Args:
-            model: it is left as it is.
+            weights: of one network.
             size: (height, width) of the frames to come; the specification's own by default.
             streams: rows of a batch.
             precision: "float32"; there is no other here.
             threads: of the processor; all by default.
 
         Raises:
-            MovinetError: the packages of the extra `onnx` are not installed.
+            MovinetError: the packages of the extra `onnx` are not installed, or the network cannot stream or is an
+                ensemble.
         """
         if precision != "float32":
             raise MovinetError(f"ONNX Runtime runs in float32 here, not in {precision}")
@@ -55,18 +57,18 @@ class OnnxEngine:
             import onnxruntime
         self.precision: Precision = precision
         self.streams = streams
-        step = DeployedStep(model, size, "frames")
-        self.signature = step.signature
-        self._begin = [tensor.numpy() for tensor in step.begin(streams)]
+        step = Step(folded_network(weights, size), "frames")
+        self.signature, self._decay = step.signature, step.spec.decay
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
-        graph = to_onnx(step, streams).SerializeToString()
+        graph = onnx_model(step, streams).SerializeToString()
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def begin(self) -> OnnxState:
-        names = (port.name for port in self.signature.state)
-        return OnnxState({name: array.copy() for name, array in zip(names, self._begin, strict=True)})
+        arrays = {port.name: np.zeros((self.streams, *port.shape), port.dtype) for port in self.signature.state}
+        arrays[DECAY][:] = self._decay
+        return OnnxState(arrays)
 
     def step(self, frames: Frames, state: OnnxState, predict: bool = True) -> Logits | None:
         images = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))

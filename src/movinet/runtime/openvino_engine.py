@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.cores import usable_cores
+from movinet.deploy.graph_step import Step
+from movinet.deploy.network import folded_network
+from movinet.deploy.openvino_graph import is_variable, openvino_head, openvino_step
 from movinet.errors import MovinetError, needs_extra
-from movinet.export.openvino import is_variable, to_openvino
-from movinet.export.quiet import quiet
-from movinet.nn.deploy import DeployedHead, DeployedStep
-from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -40,7 +39,7 @@ class OpenVINOEngine:
 
     def __init__(
         self,
-        model: MoViNet,
+        weights: Weights,
         *,
         size: Size | None = None,
         streams: int = 1,
@@ -48,10 +47,10 @@ class OpenVINOEngine:
         threads: int | None = None,
         device: str = "CPU",
     ) -> None:
-        """Deploy a trained stream network.
+        """Take a stream network into use.
 
         Args:
-            model: it is left as it is.
+            weights: of one network.
             size: (height, width) of the frames to come; the specification's own by default.
             streams: rows of a batch.
             precision: of most arithmetic; "bfloat16" is quick on processors that have AMX or AVX-512 BF16.
@@ -59,13 +58,14 @@ class OpenVINOEngine:
             device: one of OpenVINO's, such as "CPU" or "GPU".
 
         Raises:
-            MovinetError: OpenVINO is not installed.
+            MovinetError: OpenVINO is not installed, or the network cannot stream or is an ensemble.
         """
         hint = hint_of(precision)
         with needs_extra("openvino"):
             import openvino as ov
         self.precision, self.streams = precision, streams
-        step = DeployedStep(model, size, "sums", predict=False)
+        network = folded_network(weights, size)
+        step = Step(network, "sums", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
         config = {
             "INFERENCE_PRECISION_HINT": hint,
@@ -78,9 +78,9 @@ class OpenVINOEngine:
                 "ENABLE_CPU_PINNING": False,  # two processes would sit on the same cores
             }
         core = ov.Core()
-        graph = to_openvino(step, streams, channels_last=True, stateful=True)
+        graph = openvino_step(step, streams, channels_last=True, stateful=True, rounded=precision != "float32")
         self._step = core.compile_model(graph, device, config)
-        self._head = core.compile_model(_head_graph(model, streams), device, config).create_infer_request()
+        self._head = core.compile_model(openvino_head(network, streams), device, config).create_infer_request()
 
     def begin(self) -> OpenVINOState:
         request, carry = self._step.create_infer_request(), self.signature.carry
@@ -95,9 +95,7 @@ class OpenVINOEngine:
                 request.set_tensor(carry[port.name], _shared(written))
                 after.append((written, arrays[port.name]))
         arrays[DECAY][:] = self._decay
-        # OpenVINO calls a variable by the names of the input and the output it was made from.
-        names = {f"{port.name}{carry[port.name]}": port.name for port in self.signature.state}
-        variables = {names[variable.name]: variable for variable in request.query_state()}
+        variables = {variable.name: variable for variable in request.query_state()}
         return OpenVINOState(request, variables, arrays, after)
 
     def step(self, frames: Frames, state: OpenVINOState, predict: bool = True) -> Logits | None:
@@ -139,16 +137,6 @@ def hint_of(precision: Precision) -> str:
     if precision not in _HINTS:
         raise MovinetError(f"OpenVINO runs in {', '.join(_HINTS)}, not in {precision}")
     return _HINTS[precision]
-
-
-def _head_graph(model: MoViNet, streams: int) -> "ov.Model":
-    import openvino as ov
-
-    example = torch.zeros(streams, model.spec.project)
-    with quiet():
-        graph = ov.convert_model(DeployedHead(model), example_input=example)
-    graph.reshape(list(example.shape))
-    return graph
 
 
 def _shared(array: NDArray[Any]) -> "ov.Tensor":
