@@ -27,12 +27,16 @@ from rich.console import Console
 from rich.table import Table
 
 from movinet.arch.step import FRAMES, StepSignature
+from movinet.deploy.graph_step import Step
+from movinet.deploy.network import folded_network
+from movinet.deploy.onnx_graph import onnx_model
 from movinet.export.litert import STEP, file_shape, to_litert
-from movinet.export.onnx import shrink_weights, to_onnx
+from movinet.export.onnx import shrink_weights
 from movinet.nn.deploy import DeployedStep
 from movinet.nn.movinet import MoViNet
 from movinet.video.decode import read_clip
 from movinet.weights.load import Loaded, load_weights, with_position_limits
+from movinet.weights.weights import Weights
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
@@ -120,7 +124,7 @@ def candidates(
     size = loaded.info.transform.size
     step = DeployedStep(loaded.model, size)
     path = folder / "model.onnx"
-    graph = to_onnx(step)
+    graph = onnx_model(Step(folded_network(Weights.of(loaded.model), size), step.past))
     onnx.save(graph, path)
     yield onnx_contender("ONNX Runtime, float32", path, step, threads)
     for precision in ("float16", "int8"):

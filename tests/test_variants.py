@@ -26,9 +26,9 @@ from movinet.weights.load import Loaded
 
 
 # What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with an ONNX file.
-# Those that convert what PyTorch computes, whatever it is, take seconds a network.
+# ExecuTorch, which converts what PyTorch computes, whatever it is, takes seconds a network.
 def each(names: set[str], *left_out: str) -> list[Any]:
-    slow = {"executorch", "onnx", "openvino"}
+    slow = {"executorch"}
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in sorted(names - set(left_out))]
 
 
@@ -38,7 +38,7 @@ PACKAGES = {
     "coreml": ("coremltools",),
     "executorch": ("executorch",),
     "litert": ("ai_edge_litert",),
-    "onnx": ("onnxslim", "onnxruntime"),
+    "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino",),
 }
 
@@ -153,7 +153,7 @@ def test_every_engine_runs_every_stream_network(kind: EngineKind, spec: NetworkS
 
 
 @pytest.mark.parametrize("spec", BASES, ids=range(len(BASES)))
-@pytest.mark.parametrize("kind", each({"torch", "openvino"}))
+@pytest.mark.parametrize("kind", each({"torch", "openvino", "onnx"}))
 def test_every_engine_of_clips_runs_every_base_network(kind: EngineKind, spec: NetworkSpec) -> None:
     installed(kind)
     model, clip = network(spec), random_frames(1, 5, spec.size, 1)
@@ -215,7 +215,7 @@ def test_a_format_refuses_what_it_does_not_know(to: Format, newcomers: dict[str,
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_layer_with_a_part_nobody_knows_is_refused(kind: EngineKind) -> None:
     installed(kind)
-    for spec in (STREAMS[0], BASES[0]) if kind in ("torch", "openvino") else STREAMS[:1]:
+    for spec in (STREAMS[0], BASES[0]) if kind in ("torch", "openvino", "onnx") else STREAMS[:1]:
         model = network(spec)
         model.get_submodule("blocks.0.0").attention = torch.nn.Identity()
         with pytest.raises(MovinetError, match="attention"):

@@ -211,7 +211,7 @@ def test_an_earlier_export_comes_back_if_the_new_one_cannot_take_its_place(
     assert [path.name for path in exported.parent.iterdir()] == [exported.name]
 
 
-@pytest.mark.parametrize(("to", "package"), [("onnx", "onnxslim"), ("openvino", "openvino")])
+@pytest.mark.parametrize(("to", "package"), [("onnx", "onnx"), ("openvino", "openvino")])
 def test_missing_packages_are_named_with_the_extra_that_brings_them(
     to: Any, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import LOGITS, Port, StepSignature
-from movinet.deploy.graph_step import write_head
+from movinet.deploy.graph_step import Step, write_head
 from movinet.deploy.network import Bottleneck, Network, Temporal
 from movinet.deploy.operators import Operators, T, activate, convolve, gates, halve, same_padding
 from movinet.errors import SpecError
@@ -44,6 +44,9 @@ class Clip:
         """`clip` (B, 3, T, H, W) in [0, 1] to `logits` (B, classes), without state."""
         port = Port(CLIP, (3, self.frames, *self.network.size))
         return StepSignature((port,), (Port(LOGITS, (self.spec.classes,)),), {})
+
+
+Lowered = Step | Clip
 
 
 def write_clip(graph: Operators[T], network: Network, clip: T) -> T:

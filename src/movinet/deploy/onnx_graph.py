@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES, Port
-from movinet.deploy.graph_clip import Clip, write_clip
+from movinet.deploy.graph_clip import Lowered, write_clip
 from movinet.deploy.graph_step import Step, write_step
 from movinet.deploy.network import Array
 from movinet.errors import needs_extra
@@ -19,7 +19,7 @@ OPSET = 20
 _IR_VERSION = 9  # the format of files when that operator set was new
 
 
-def onnx_model(lowered: Step | Clip, streams: int = 1) -> "onnx.ModelProto":
+def onnx_model(lowered: Lowered, streams: int = 1) -> "onnx.ModelProto":
     """A step or a base network; tensors are named as in its signature, images (n·streams, 3, H, W).
 
     Args:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from movinet.errors import needs_extra
-from movinet.export.clip import Deployed, example_inputs
 from movinet.export.mil import run_mil
 from movinet.export.quiet import quiet
 from movinet.export.written import Precision, Written
+from movinet.nn.deploy import DeployedStep
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TARGET = "iOS 16, macOS 13 or later"
 
 
-def to_coreml(deployed: Deployed, streams: int = 1, *, half: bool = False) -> "ct.models.MLModel":
+def to_coreml(deployed: DeployedStep, streams: int = 1, *, half: bool = False) -> "ct.models.MLModel":
     """Convert a network to an ML program; tensors are named as in its signature, `_` in place of `.`.
 
     Args:
@@ -43,7 +43,7 @@ def to_coreml(deployed: Deployed, streams: int = 1, *, half: bool = False) -> "c
 
     register_torch_op(addcmul, override=True)
     register_torch_op(reciprocal, override=True)
-    example, signature = example_inputs(deployed, streams), deployed.signature
+    example, signature = deployed.example_inputs(streams), deployed.signature
     with quiet():
         return ct.convert(
             torch.jit.trace(deployed, example),
@@ -58,7 +58,7 @@ def to_coreml(deployed: Deployed, streams: int = 1, *, half: bool = False) -> "c
         )
 
 
-def write_coreml(deployed: Deployed, streams: int, folder: Path, precision: Precision) -> Written:
+def write_coreml(deployed: DeployedStep, streams: int, folder: Path, precision: Precision) -> Written:
     """Write `model.mlpackage`."""
     model = to_coreml(deployed, streams, half=precision == "float16")
     if precision == "int8":

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from movinet.errors import needs_extra
-from movinet.export.clip import Deployed, example_inputs
 from movinet.export.quiet import quiet
 from movinet.export.written import Arrays, Run, Written
+from movinet.nn.deploy import DeployedStep
 
 
-def to_executorch(deployed: Deployed, streams: int = 1) -> bytes:
+def to_executorch(deployed: DeployedStep, streams: int = 1) -> bytes:
     """Convert a network. Programs have no names: inputs and outputs come in the order of the signature.
 
     Args:
@@ -28,12 +28,12 @@ def to_executorch(deployed: Deployed, streams: int = 1) -> bytes:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
     with quiet():
-        program = torch.export.export(deployed, example_inputs(deployed, streams))
+        program = torch.export.export(deployed, deployed.example_inputs(streams))
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         return bytes(lowered.to_executorch().buffer)
 
 
-def write_executorch(deployed: Deployed, streams: int, folder: Path) -> Written:
+def write_executorch(deployed: DeployedStep, streams: int, folder: Path) -> Written:
     """Write `model.pte`."""
     path = folder / "model.pte"
     path.write_bytes(to_executorch(deployed, streams))

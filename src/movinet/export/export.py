@@ -9,9 +9,11 @@ from typing import Any
 
 from movinet.arch.spec import Size
 from movinet.arch.step import Past
+from movinet.deploy.graph_clip import Clip, Lowered
+from movinet.deploy.graph_step import Step
+from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
-from movinet.export.clip import Deployed, DeployedClip
 from movinet.export.exported_folder import MANIFEST, file_hashes, new_folder
 from movinet.export.manifest import describe, parameters_hash, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
@@ -19,6 +21,13 @@ from movinet.nn.deploy import DeployedStep
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.weights.load import Loaded, with_position_limits
+from movinet.weights.weights import Weights
+
+_FROM_ARRAYS: tuple[Format, ...] = (
+    "onnx",
+    "openvino",
+    "browser",
+)  # LiteRT aside, the others convert what PyTorch computes
 
 
 @dataclass(frozen=True)
@@ -134,9 +143,11 @@ def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, f
     return found
 
 
-def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
+def _deployed(model: MoViNet, size: Size, how: _How) -> DeployedStep | Lowered:
     if model.spec.causal:
         past = how.past or ("frames" if how.to == "litert" else "sums")
+        if how.to in _FROM_ARRAYS:
+            return Step(folded_network(Weights.of(model), size), past, how.frames or 1)
         return DeployedStep(model, size, past, how.frames or 1)
     if how.past is not None:
         raise MovinetError(f"{model.spec.name} is a base network: it has no past to hold; leave --past out")
@@ -144,18 +155,18 @@ def _deployed(model: MoViNet, size: Size, how: _How) -> Deployed:
         raise MovinetError(
             f"{model.spec.name} is a base network, which goes to onnx and openvino only; {how.to} takes stream networks"
         )
-    return DeployedClip(model, size, how.frames)
+    return Clip(folded_network(Weights.of(model), size), how.frames or model.spec.frames)
 
 
-def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
+def _write(deployed: DeployedStep | Lowered, how: _How, folder: Path) -> Written:
     if how.to in PRECISIONS and how.precision not in PRECISIONS[how.to]:
         raise MovinetError(f"{how.to} has {' and '.join(PRECISIONS[how.to])}, not {how.precision}")
     match how.to:
-        case "onnx":
+        case "onnx" if isinstance(deployed, Lowered):
             from movinet.export.onnx import write_onnx
 
             return write_onnx(deployed, how.streams, folder, how.precision)
-        case "openvino":
+        case "openvino" if isinstance(deployed, Lowered):
             from movinet.export.openvino import write_openvino
 
             return write_openvino(deployed, how.streams, folder, half=how.precision == "float16")
@@ -163,15 +174,15 @@ def _write(deployed: Deployed, how: _How, folder: Path) -> Written:
             from movinet.export.litert_file import write_litert
 
             return write_litert(deployed, how.streams, folder, how.precision)
-        case "browser":
+        case "browser" if isinstance(deployed, Lowered):
             from movinet.export.browser import write_browser
 
             return write_browser(deployed, how.streams, folder, how.precision)
-        case "executorch":
+        case "executorch" if isinstance(deployed, DeployedStep):
             from movinet.export.executorch import write_executorch
 
             return write_executorch(deployed, how.streams, folder)
-        case "coreml":
+        case "coreml" if isinstance(deployed, DeployedStep):
             from movinet.export.coreml import write_coreml
 
             return write_coreml(deployed, how.streams, folder, how.precision)

@@ -7,15 +7,16 @@ from typing import Any
 from torch import nn
 
 from movinet.arch.spec import Size
-from movinet.arch.step import DECAY, Port
-from movinet.export.clip import Deployed, DeployedClip, example_inputs
+from movinet.arch.step import DECAY, FRAMES, Port
+from movinet.deploy.graph_clip import CLIP, Lowered
 from movinet.export.written import Format, Precision, Written
+from movinet.nn.deploy import DeployedStep
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 
 
 def describe(
-    deployed: Deployed,
+    deployed: DeployedStep | Lowered,
     streams: int,
     to: Format,
     precision: Precision,
@@ -33,16 +34,13 @@ def describe(
         weights: their hash.
     """
     signature = deployed.signature
-    shapes = {
-        port.name: tuple(value.shape)
-        for port, value in zip(signature.inputs, example_inputs(deployed, streams), strict=True)
-    }
 
     def named(name: str) -> str:
         return name.replace(".", written.dots)
 
     def tensor(port: Port) -> dict[str, Any]:
-        shape = written.shapes.get(port.name) or shapes.get(port.name) or (streams, *port.shape)
+        rows = streams * deployed.frames if port.name == FRAMES else streams
+        shape = written.shapes.get(port.name) or (rows, *port.shape)
         return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
 
     manifest = {
@@ -95,8 +93,8 @@ def parameters_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _layout(deployed: Deployed, channels_last: bool) -> str:
-    if isinstance(deployed, DeployedClip):
+def _layout(deployed: DeployedStep | Lowered, channels_last: bool) -> str:
+    if deployed.signature.inputs[0].name == CLIP:
         return "stream, RGB, frame, height, width"
     rows = "stream" if deployed.frames == 1 else "frame and stream (the streams' first frames, their second, ...)"
     return f"{rows}, height, width, RGB" if channels_last else f"{rows}, RGB, height, width"

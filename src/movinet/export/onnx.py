@@ -4,62 +4,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from movinet.deploy.graph_clip import Lowered
+from movinet.deploy.onnx_graph import OPSET, onnx_model
 from movinet.errors import needs_extra
-from movinet.export.clip import Deployed, example_inputs
-from movinet.export.quiet import quiet
 from movinet.export.written import Precision, Run, Written
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 20
+_OUTPUTS = {"Conv": 0, "Gemm": 0, "Gather": 1}  # the axis of weights that a scale is for
 _WORTH_IT = 256  # values; smaller tensors stay as they are
 
 
-def to_onnx(deployed: Deployed, streams: int = 1) -> "onnx.ModelProto":
-    """Convert a network; tensors are named as in its signature.
-
-    Args:
-        deployed: what to convert.
-        streams: rows of a batch.
-
-    Returns:
-        A simplified graph of operator set `OPSET`.
+def write_onnx(lowered: Lowered, streams: int, folder: Path, precision: Precision) -> Written:
+    """Write `model.onnx`.
 
     Raises:
         MovinetError: the packages of the extra `onnx` are not installed.
     """
-    with needs_extra("onnx"), quiet():
-        import onnxscript  # noqa: F401  (what torch exports with)
-        import onnxslim
-    names = [[port.name for port in ports] for ports in (deployed.signature.inputs, deployed.signature.outputs)]
-    with quiet():
-        program = torch.onnx.export(
-            deployed,
-            example_inputs(deployed, streams),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=names[0],
-            output_names=names[1],
-            verbose=False,
-        )
-        assert program is not None
-        return onnxslim.slim(program.model_proto)
-
-
-def write_onnx(deployed: Deployed, streams: int, folder: Path, precision: Precision) -> Written:
-    """Write `model.onnx`."""
     with needs_extra("onnx"):
         import onnxruntime
-    model = to_onnx(deployed, streams)
+    model = onnx_model(lowered, streams)
     if precision != "float32":
         shrink_weights(model, precision)
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    details = {"opset": next(opset.version for opset in model.opset_import if not opset.domain)}
-    return Written(path.name, f"onnxruntime {onnxruntime.__version__}", run_onnx(path), details=details)
+    return Written(path.name, f"onnxruntime {onnxruntime.__version__}", run_onnx(path), details={"opset": OPSET})
 
 
 def shrink_weights(model: "onnx.ModelProto", precision: Precision) -> None:
@@ -77,7 +48,8 @@ def shrink_weights(model: "onnx.ModelProto", precision: Precision) -> None:
                 tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.stored"))
                 nodes.append(helper.make_node("Cast", [f"{name}.stored"], [name], to=TensorProto.FLOAT))
             continue
-        outputs = 0 if users[name].op_type == "Conv" or _transposed(users[name]) else values.ndim - 1
+        if (outputs := _OUTPUTS.get(users[name].op_type)) is None:  # numbers for each channel: there are few
+            continue
         scale = np.abs(values).max(axis=tuple({*range(values.ndim)} - {outputs}), keepdims=True) / 127
         scale[scale == 0] = 1
         tensor.CopyFrom(numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}.stored"))
@@ -86,10 +58,6 @@ def shrink_weights(model: "onnx.ModelProto", precision: Precision) -> None:
         nodes.append(helper.make_node("Mul", [f"{name}.levels", f"{name}.scale"], [name]))
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
-
-
-def _transposed(node: "onnx.NodeProto") -> bool:
-    return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
 
 
 def run_onnx(path: Path) -> Run:

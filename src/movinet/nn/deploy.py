@@ -113,6 +113,10 @@ class DeployedStep(nn.Module):
         state[0].fill_(self.spec.decay)
         return state
 
+    def example_inputs(self, streams: int = 1) -> tuple[Tensor, ...]:
+        """Inputs of streams that begin, their frames black: what a converter follows through the step."""
+        return torch.zeros(streams * self.frames, *self.signature.inputs[0].shape), *self.begin(streams)
+
     def next_state(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
         """The state for the next step, from what went into this one (frames first) and came out of it."""
         known = {port.name: tensor for port, tensor in zip(self.signature.inputs, inputs, strict=True)}

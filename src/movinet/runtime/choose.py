@@ -15,7 +15,7 @@ from movinet.weights.weights import Weights
 EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile", "plain"]
 
 # What "auto" looks for on a CPU. `benchmarks/engines.py` measured the order: both step faster than the others, and
-# LiteRT is ready at once, where OpenVINO takes seconds to convert a network and ONNX Runtime ten.
+# LiteRT is ready at once, OpenVINO in half a second.
 _BY_SPEED: tuple[tuple[EngineKind, str], ...] = (("litert", "ai_edge_litert"), ("openvino", "openvino"))
 
 

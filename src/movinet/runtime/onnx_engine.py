@@ -1,7 +1,7 @@
 """ONNX Runtime as an engine: past frames are arrays of their own, moved up by reference."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from movinet.deploy.onnx_graph import onnx_model
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
 from movinet.weights.weights import Weights
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass
@@ -53,17 +56,11 @@ class OnnxEngine:
         """
         if precision != "float32":
             raise MovinetError(f"ONNX Runtime runs in float32 here, not in {precision}")
-        with needs_extra("onnx"):
-            import onnxruntime
         self.precision: Precision = precision
         self.streams = streams
         step = Step(folded_network(weights, size), "frames")
         self.signature, self._decay = step.signature, step.spec.decay
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
-        graph = onnx_model(step, streams).SerializeToString()
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = session_of(onnx_model(step, streams), threads)
 
     def begin(self) -> OnnxState:
         arrays = {port.name: np.zeros((self.streams, *port.shape), port.dtype) for port in self.signature.state}
@@ -84,3 +81,17 @@ class OnnxEngine:
     def put(self, state: OnnxState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
             state.arrays[port.name][row] = array
+
+
+def session_of(model: "onnx.ModelProto", threads: int | None) -> Any:
+    """A graph ready to run on so many threads, all by default.
+
+    Raises:
+        MovinetError: ONNX Runtime is not installed.
+    """
+    with needs_extra("onnx"):
+        import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
