@@ -1,6 +1,6 @@
 """Whether recurrent training in sub-clips costs accuracy: one recipe, carried out each way on the same clips in order.
 
-    python benchmarks/recurrent_accuracy.py recipes/gestures.yaml --out runs/recurrent --test 2000 --jobs 2
+    python benchmarks/recurrent_accuracy.py gestures --out runs/recurrent --test 2000 --jobs 2
 
 The recipe must be one of synthetic gestures. Ways: `clip`, whole clips; `reach N`, sub-clips with gradients that reach
 back through N of them; and from trained weights (--start) `kept`, whole clips with the statistics of the weights, as

@@ -1,6 +1,6 @@
 """Whether searching pays: networks of a finished search's space, trained by themselves on synthetic gestures.
 
-    movinet search recipes/search_gestures.yaml --out runs/search_gestures
+    movinet search search_gestures --out runs/search_gestures
     python benchmarks/search_gestures.py runs/search_gestures --plot accuracy.png
 
 Ranking: networks drawn from the space, of any cost and of the target's, their accuracy with the super-network's

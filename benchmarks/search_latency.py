@@ -1,6 +1,6 @@
 """How well latencies summed from a table of layers predict those of whole deployed networks.
 
-    python benchmarks/search_latency.py recipes/search_gestures.yaml --networks 24
+    python benchmarks/search_latency.py search_gestures --networks 24
 
 Times every layer of the recipe's space on this machine, and whole steps of networks drawn from it: others than those
 that the table was scaled with.

@@ -25,7 +25,6 @@ BLOCK = re.compile(r"(?:<!-- (not run|needs): ([^>]+?) -->\n)?```(python|bash)\n
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     encode_video(folder / "clip.mp4", render_gesture("star", 1, (96, 128), 12, 6.0).frames, 6.0)
-    (folder / "recipes").symlink_to(ROOT / "recipes")
     return folder
 
 

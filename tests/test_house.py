@@ -15,7 +15,7 @@ FLOORS = [
     {"errors", "words"},
     {"yaml_loader"},
     {"reading"},
-    {"files", "cores", "arch"},
+    {"files", "cores", "arch", "recipes"},
     {"nn", "video"},
     {"weights", "data"},
     {"deploy"},

@@ -7,8 +7,15 @@ for prediction in recognizer.stream("clip.mp4"):
     print(prediction.time, prediction.top(3))
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 11):  # noqa: UP036  (pip refuses to install it there; a path or a copy comes this far)
+    _complaint = f"movinet needs Python 3.11 or later; this is Python {sys.version.split()[0]}, {sys.executable}"
+    if sys.argv[:1] == ["-m"]:  # `python -m movinet`
+        sys.exit("movinet: " + _complaint)
+    raise ImportError(_complaint)
 
 from movinet.arch.zoo import network_names as list_models
 from movinet.errors import MovinetError

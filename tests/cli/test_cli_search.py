@@ -102,7 +102,7 @@ def test_going_on_where_nothing_is_left_to_do(capfd: Capture) -> None:
         ("search", "give a recipe, or a search to go on with"),
         ("search --resume nowhere", "no search's folder"),
         ("search --resume here --target 1", "--target: a search goes on as and where it began"),
-        ("search missing.yaml", "cannot read the recipe"),
+        ("search missing.yaml", "missing.yaml: there is no such file, and it is none of the recipes"),
         ("search mine.yaml --target 1", "no network of the space fits the budget"),
         ("search mine.yaml --data clips", "searches with synthetic gestures"),
         ("search mine.yaml --checkpoint-minutes 0", "must be positive"),

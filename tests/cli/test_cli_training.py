@@ -20,7 +20,7 @@ from movinet.train.checkpoint import load_checkpoint
 from movinet.train.recipe import Videos, read_recipe
 from movinet.weights.safetensors_file import read_info
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -215,6 +215,7 @@ def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Pa
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("finetune @", "give the weights to start from: --model movinet_a0_stream.k600"),
         ("finetune empty --model @/tiny_stream.safetensors", "no videos"),
         ("finetune one --model @/tiny_stream.safetensors", "all videos are of one class, calm"),
         ("finetune gone.csv --model @/tiny_stream.safetensors", "2 of 3 listed videos missing"),

@@ -213,7 +213,7 @@ def test_what_a_search_cannot_do_is_refused(changes: dict[str, object], complain
         replace(recipe, training=replace(recipe.training, **changes))
 
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
 
 
 @pytest.mark.parametrize("name", ["search_gestures", "search_a2.k600"])

@@ -33,7 +33,7 @@ from movinet.train.recipe import (
 from movinet.train.starting import starting_network
 from movinet.weights.info import default_transform
 
-FOLDER = Path(__file__).parents[2] / "recipes"
+FOLDER = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
 SMALLEST = {"network": "movinet_a0_stream", "epochs": 1, "batch_size": 2, "optimizer": {"kind": "adamw", "rate": 1e-3}}
 
 # The official configurations: top-1 is in the files' comments; dropout; frames of a training and a validation clip;
@@ -162,7 +162,7 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
     for name, message in (
         ("list.yaml", "want a mapping"),
         ("broken.yaml", "not YAML"),
-        ("none.yaml", "cannot read the recipe"),
+        ("none.yaml", "there is no such file"),
     ):
         with pytest.raises(MovinetError, match=message):
             read_recipe(tmp_path / name)

@@ -17,6 +17,7 @@ from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
 from movinet.cli.training import Machine, shares
 from movinet.errors import MovinetError
+from movinet.recipes import find_recipe
 from movinet.search import cost
 from movinet.search.loop import Observer
 from movinet.search.names import amount
@@ -35,8 +36,8 @@ _UNDECIDED = 0.9  # of the entropy of even odds
 @app.command(
     usage="Usage: movinet search RECIPE [OPTIONS]",
     help_epilogue=examples(
-        "movinet search recipes/search_gestures.yaml",
-        "movinet search recipes/search_gestures.yaml --target 2e6 --out runs/larger --dry-run",
+        "movinet search search_gestures",
+        "movinet search search_gestures --target 2e6 --out runs/larger --dry-run",
         "movinet search mine.yaml --data clips/ --device cuda",
         "movinet search --resume runs/search_gestures",
         "movinet train runs/search_gestures/training.yaml --out runs/found --epochs 13",
@@ -62,7 +63,8 @@ def search(
     with, and tables and pictures of how it was found.
 
     Args:
-        recipe: a YAML file: budget, space, and how the super-network is trained.
+        recipe: a YAML file (budget, space, and how the super-network is trained), or the name of one that comes with
+            movinet, such as search_gestures.
         target: instead of the recipe's: multiply-adds a frame, or milliseconds a step where latency is the cost.
         data: what to search with, where the recipe does not say: a folder or lists, as `movinet data check` reads them.
         out_folder: the search's folder; runs/NAME of the recipe by default.
@@ -90,6 +92,7 @@ def search(
             raise MovinetError(f"{given[0]}: a search goes on as and where it began; begin a new one")
         return _run(begun_search(resume), resume, machine, True, dry_run, checkpoint_minutes, json)
     assert recipe is not None
+    recipe = find_recipe(recipe)
     what = _changed(read_search(recipe), recipe, target, data, epochs, seed)
     return _run(what, out_folder or Path("runs", recipe.stem), machine, False, dry_run, checkpoint_minutes, json)
 

@@ -17,6 +17,7 @@ from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError
+from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
 from movinet.train.folder import RECIPE
 from movinet.train.loop import Observer
@@ -54,9 +55,9 @@ class Machine:
 @app.command(
     usage="Usage: movinet train RECIPE [OPTIONS]",
     help_epilogue=examples(
-        "movinet train recipes/gestures.yaml",
-        "movinet train recipes/movinet_a0_stream.k600.yaml --data /data/kinetics600 --processes 8",
-        "movinet train recipes/gestures.yaml --arch mine.yaml --out runs/mine --dry-run",
+        "movinet train gestures",
+        "movinet train movinet_a0_stream.k600 --data /data/kinetics600 --processes 8",
+        "movinet train gestures --arch mine.yaml --out runs/mine --dry-run",
         "movinet train --resume runs/gestures",
     ),
 )
@@ -82,7 +83,7 @@ def train(
     The folder of the run gets model.safetensors (what `classify` and `watch` take), tables, pictures and a README.
 
     Args:
-        recipe: a YAML file.
+        recipe: a YAML file, or the name of one that comes with movinet, such as gestures or movinet_a0_stream.k600.
         arch: another network than the recipe's: a name of `movinet models`, or a YAML specification.
         data: what to train on, where the recipe does not say: a folder or lists, as `movinet data check` reads them.
         videos: where listed videos are; by default where the list is.
@@ -117,6 +118,7 @@ def train(
             return 0
         return carry_out(begun_recipe(resume), resume, resume=True)
     assert recipe is not None
+    recipe = find_recipe(recipe)
     what = read_recipe(recipe)
     if arch is not None:
         what = replace(what, network=arch)
@@ -142,7 +144,7 @@ def train(
 )
 def finetune(
     *data: str,
-    model: Annotated[str, Parameter(name=["--model", "-m"])],
+    model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None,
     videos: str | None = None,
     train: Sequence[str] = (),
     validation: Sequence[str] = (),
@@ -206,6 +208,10 @@ def finetune(
     """
     if not data:
         raise MovinetError("give a folder of clips, one folder a class, or a list (`movinet finetune --help`)")
+    if model is None:
+        raise MovinetError(
+            "give the weights to start from: --model movinet_a0_stream.k600 or another of `movinet models`, or a file"
+        )
     if swap and not flip:
         raise MovinetError("--swap says what mirrored clips show, and none are: give --flip 0.5 too")
     with progress_bar("downloading") as progress:

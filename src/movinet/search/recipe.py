@@ -9,6 +9,7 @@ from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
+from movinet.recipes import find_recipe
 from movinet.search.reward import Budget
 from movinet.search.space import Space
 from movinet.train.plain import from_plain, to_plain
@@ -106,11 +107,12 @@ class SearchRecipe:
 
 
 def read_search(path: str | Path) -> SearchRecipe:
-    """The search in a YAML file.
+    """The search in a YAML file, or one of ours by its name (see `find_recipe`).
 
     Raises:
         MovinetError: The file is missing, not YAML or no search; the message says which entry is wrong.
     """
+    path = find_recipe(path)
     data = read_yaml(path, "recipe")
     try:
         return from_plain(SearchRecipe, data, "search")

@@ -9,6 +9,7 @@ from movinet.arch.limits import LARGEST_SIDE, MOST_FRAMES
 from movinet.data.augment import Augmentation
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
+from movinet.recipes import find_recipe
 from movinet.train.plain import from_plain, to_plain
 from movinet.weights import registry
 
@@ -299,12 +300,13 @@ class Recipe:
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """The recipe in a YAML file.
+    """The recipe in a YAML file, or one of ours by its name (see `find_recipe`).
 
     Raises:
         MovinetError: The file is missing, not YAML or not a recipe; the message says which entry is wrong.
     """
-    if Path(path).is_dir():
+    path = find_recipe(path)
+    if path.is_dir():
         raise MovinetError(f"{path}: cannot read the recipe: it is a folder; to go on with a run: --resume {path}")
     data = read_yaml(path, "recipe")
     try:
