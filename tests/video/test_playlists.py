@@ -1,13 +1,14 @@
 """HLS playlists: read where they stay at their own host; each way of leaving it against a server nobody may ask."""
 
 import base64
+import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from loopback import Answer, Site, site
+from loopback import Answer, Request, Site, site
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
@@ -72,6 +73,35 @@ def test_encrypted_segments_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with site(pages) as one:
         assert numbers(one.url("/a.m3u8")) == list(range(25))
         assert "/key" in one.paths()
+
+
+@pytest.mark.parametrize("flags", ["independent_segments", "single_file"])
+def test_segments_of_mp4_with_a_map_are_read(tmp_path: Path, flags: str) -> None:
+    options = {"hls_segment_type": "fmp4", "hls_time": "0.4", "hls_flags": flags}
+    frames = [numbered(i) for i in range(25)]
+    write(tmp_path / "a.m3u8", frames, container="hls", options={"g": "10"}, muxer=options)
+    pages = {f"/{path.name}": path.read_bytes() for path in tmp_path.iterdir()}
+    assert b"#EXT-X-MAP" in pages["/a.m3u8"]
+    with site(pages) as one:
+        assert numbers(one.url("/a.m3u8")) == list(range(25))
+
+
+def test_a_live_playlist_is_asked_for_what_is_new(tmp_path: Path) -> None:
+    frames = [numbered(i) for i in range(40)]
+    write(tmp_path / "a.m3u8", frames, container="hls", options={"g": "10"}, muxer={"hls_time": "0.4"})
+    head, *segments = (tmp_path / "a.m3u8").read_text().removesuffix("#EXT-X-ENDLIST\n").split("#EXTINF")
+    assert len(segments) == 4
+    asked = itertools.count(1)
+
+    def page(request: Request) -> Answer:
+        if request.path != "/a.m3u8":
+            return Answer((tmp_path / request.path[1:]).read_bytes())
+        there = segments[: next(asked)]
+        text = "#EXTINF".join([head, *there]) + ("#EXT-X-ENDLIST\n" if there == segments else "")
+        return Answer(text.replace("TARGETDURATION:1", "TARGETDURATION:0").encode())
+
+    with site(page) as one:
+        assert numbers(one.url("/a.m3u8")) == list(range(40))
 
 
 @pytest.mark.parametrize(
