@@ -6,8 +6,9 @@ Where a reader has several files, or a file several ways in, a file's first line
 import json
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import asdict
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from tarfile import TarFile, TarInfo
 from typing import Any
@@ -269,7 +270,8 @@ def run_folder(folder: Path) -> Target:
             "latencies.json": lambda: LatencyTable.from_json((folder / name).read_text(errors="replace")),
             "labels.txt": lambda: read_labels(folder / name),
         }
-        readers.get(name, lambda: read_log(folder))()
+        with redirect_stdout(StringIO()):
+            readers.get(name, lambda: read_log(folder))()
 
     return _several(folder, files, read, (b"1e999", b"NaN", b'"', b"\0", b"2026-01-01"))
 
