@@ -138,7 +138,7 @@ class Recognizer:
             What the network thinks now, or None if this frame was not due yet.
 
         Raises:
-            ValueError: the frame has another type or shape.
+            ValueError: the frame has another type or shape, or its time is no number.
             MovinetError: the network is a base network, which has no streams.
         """
         engine = self.engine

@@ -143,3 +143,14 @@ def test_a_pace_knows_gaps_and_begins_again_after_them() -> None:
     pace.restart()
     assert not pace.is_gap(0.0)
     assert pace.is_due(0.0)
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -float("inf")])
+def test_times_that_are_no_numbers_are_refused_and_change_nothing(time: float) -> None:
+    pace = Pace(5.0, 2.0)
+    assert pace.is_due(0.0)
+    for ask in (pace.is_gap, pace.is_due):
+        with pytest.raises(ValueError, match="want seconds"):
+            ask(time)
+    assert not pace.is_gap(0.1)
+    assert [pace.is_due(0.1), pace.is_due(0.2)] == [False, True]

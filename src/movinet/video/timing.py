@@ -247,11 +247,21 @@ class Pace:
         self._next: float | None = None  # when the network wants its next
 
     def is_gap(self, time: float) -> bool:
-        """Whether frames are missing between the last frame and this one, or time ran backwards."""
+        """Whether frames are missing between the last frame and this one, or time ran backwards.
+
+        Raises:
+            ValueError: the time is no number; nothing has changed.
+        """
+        if not math.isfinite(time):
+            raise ValueError(f"a frame's time is {time}; want seconds, or None where it has no time")
         return self._last is not None and not 0 <= time - self._last <= self.max_gap
 
     def is_due(self, time: float) -> bool:
-        """Whether the network wants the frame that comes now; to be asked once for every frame."""
+        """Whether the network wants the frame that comes now; to be asked once for every frame.
+
+        Raises:
+            ValueError: as `is_gap`.
+        """
         if self.is_gap(time) or self._next is None:
             self._next = time
         self._last = time
