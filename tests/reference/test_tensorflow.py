@@ -13,6 +13,7 @@ from reference.seeded import SUFFIX, fingerprint, seeded_array, seeded_clip
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
+from movinet.nn.convert import model_of
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import State
 from movinet.weights.tensorflow import from_tensorflow, tensorflow_variables
@@ -40,12 +41,10 @@ def specification(case: dict[str, Any]) -> NetworkSpec:
 
 def network(case: dict[str, Any]) -> MoViNet:
     spec = specification(case)
-    with torch.device("meta"):
-        model = MoViNet(spec)
     checkpoint = {key + SUFFIX: seeded_array(key, shape) for key, shape in variables(case["network"]).items()}
-    state = from_tensorflow(checkpoint, spec, case["conv_type"])
-    model.load_state_dict(state, assign=True, strict=False)  # what is missing stays on "meta", where nothing runs
-    return model.eval()
+    model = model_of(spec, from_tensorflow(checkpoint, spec, case["conv_type"]))
+    assert isinstance(model, MoViNet)
+    return model
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def test_published_cases_are_the_published_networks(name: str) -> None:
 
 
 def test_names_and_shapes_are_those_of_the_official_checkpoint(setting: Setting) -> None:
-    ours = tensorflow_variables(setting.model, setting.case["conv_type"]).values()
+    ours = tensorflow_variables(setting.model.spec, setting.case["conv_type"]).values()
     assert {v.key.removesuffix(SUFFIX): v.shape for v in ours} == variables(setting.case["network"])
 
 

@@ -18,7 +18,6 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError, WeightsError
 from movinet.nn.ensemble import build
-from movinet.nn.movinet import MoViNet
 from movinet.weights import load, registry
 from movinet.weights.download import cache_path
 from movinet.weights.info import WeightsInfo, default_transform
@@ -87,8 +86,7 @@ def test_published_weights_by_name(published: Published, tmp_path: Path) -> None
     """From the archive as it is published to a network, its labels and all that is known of it; then offline."""
     entry, spec = registry.find(NAME), network_spec("movinet_a0_stream")
     assert isinstance(spec, NetworkSpec)
-    with torch.device("meta"):
-        variables = tensorflow_variables(MoViNet(spec), "2plus1d").values()
+    variables = tensorflow_variables(spec, "2plus1d").values()
     checkpoint = {v.key: np.full(v.shape, n / 1024, np.float32) for n, v in enumerate(variables)}
     folder = tmp_path / "movinet_a0_stream"
     folder.mkdir()
@@ -110,12 +108,28 @@ def test_published_weights_by_name(published: Published, tmp_path: Path) -> None
     assert not loaded.model.training
     state = loaded.model.state_dict()
     for name, value in from_tensorflow(checkpoint, spec, "2plus1d").items():
-        assert torch.equal(state[name], value), name
+        assert np.array_equal(state[name].numpy(), value), name
 
     requests = len(published.requests)
     again = load_weights("movinet_a0_stream", offline=True, options={"gate": "hard_sigmoid_garden"})
     assert len(published.requests) == requests
     assert again.info.spec == spec.with_options(gate="hard_sigmoid_garden")
+
+
+def test_published_tflite_files_tell_themselves(published: Published, shared: Path) -> None:
+    entry = registry.find("movinet_a0_stream.k600lite")
+    golden = (shared / "golden" / "a0_stream_float16.tflite").read_bytes()
+    published.place(entry.address).write_bytes(golden)
+    published.place(entry.labels_address).write_text("\n".join(f"label {n}" for n in range(600)))
+    loaded = load_weights(entry.name)
+    assert isinstance(loaded.info.spec, NetworkSpec)
+    assert (loaded.info.spec.norm, loaded.info.spec.gate) == ("folded", "hard_sigmoid_garden")
+    assert loaded.info.label(599) == "label 599"
+    assert "never verified" in loaded.info.notes
+    other = registry.find("movinet_a1_stream.k600lite")
+    published.place(other.address).write_bytes(golden)
+    with pytest.raises(WeightsError, match="another network than its name says"):
+        load_weights(other.name)
 
 
 def test_offline_and_nothing_cached() -> None:

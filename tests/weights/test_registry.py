@@ -48,6 +48,16 @@ def test_every_published_network_is_there() -> None:
             assert entry.options == ({"gate": "hard_sigmoid_keras"} if entry.architecture.endswith("stream") else {})
 
 
+def test_published_tflite_files_are_there_and_say_that_nobody_verified_them() -> None:
+    lite = [entry for entry in entries() if entry.tells_itself]
+    assert [entry.architecture for entry in lite] == [f"movinet_a{n}_stream" for n in range(6)]
+    for entry in lite:
+        assert entry.address
+        assert entry.address.endswith(f"/{entry.architecture}.tflite")
+        assert not entry.verified
+    assert [entry.name for entry in entries() if entry.verified] == ["movinet_t0_stream.gestures"]
+
+
 def test_an_architecture_alone_means_its_weights() -> None:
     assert find("movinet_a2_stream").name == "movinet_a2_stream.k600"
 

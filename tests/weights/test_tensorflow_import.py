@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.errors import WeightsError
-from movinet.nn.movinet import MoViNet
-from movinet.weights.load import build_with, load_weights
+from movinet.weights.load import load_weights
 from movinet.weights.tensorflow import (
     Form,
     Variable,
+    find_form,
     find_network,
     from_tensorflow,
     tensorflow_variables,
     to_tensorflow,
 )
+from movinet.weights.tf_objects import find_objects
+from movinet.weights.weights import check_fit
 
 NETWORKS = [name for name in network_names() if isinstance(network_spec(name), NetworkSpec)]
 
@@ -57,11 +59,6 @@ def forms(spec: NetworkSpec) -> list[Form]:
     return ["3d"] if spec.convolution == "3d" else ["2plus1d", "3d_2plus1d"]
 
 
-def on_meta(spec: NetworkSpec) -> MoViNet:
-    with torch.device("meta"):
-        return MoViNet(spec)
-
-
 def filled(variables: dict[str, Variable], seed: int) -> dict[str, NDArray[np.float32]]:
     """A checkpoint of random values."""
     rng = np.random.default_rng(seed)
@@ -69,19 +66,18 @@ def filled(variables: dict[str, Variable], seed: int) -> dict[str, NDArray[np.fl
 
 
 def there_and_back(spec: NetworkSpec, form: Form, seed: int = 0) -> None:
-    checkpoint = filled(tensorflow_variables(on_meta(spec), form), seed)
-    model = build_with(spec, from_tensorflow(checkpoint, spec, form))
-    assert isinstance(model, MoViNet)
-    back = to_tensorflow(model, form)
+    checkpoint = filled(tensorflow_variables(spec, form), seed)
+    arrays = from_tensorflow(checkpoint, spec, form)
+    check_fit(arrays, spec)
+    back = to_tensorflow(arrays, spec, form)
     assert back.keys() == checkpoint.keys()
     for key, array in checkpoint.items():
         assert back[key].shape == array.shape
         np.testing.assert_array_equal(back[key], array, err_msg=key)
     # The other form of the same network leads to the same parameters.
-    state = model.state_dict()
     for other in forms(spec):
-        again = from_tensorflow(to_tensorflow(model, other), spec, other)
-        assert all(torch.equal(value, state[name]) for name, value in again.items())
+        again = from_tensorflow(to_tensorflow(arrays, spec, other), spec, other)
+        assert all(np.array_equal(value, arrays[name]) for name, value in again.items())
 
 
 @st.composite
@@ -138,7 +134,7 @@ def shapes(name: str, classes: int, form: Form | None = None) -> dict[str, NDArr
     """A checkpoint of nothing but names and shapes."""
     spec = network_spec(name).with_options(classes=classes)
     assert isinstance(spec, NetworkSpec)
-    variables = tensorflow_variables(on_meta(spec), form or forms(spec)[0]).values()
+    variables = tensorflow_variables(spec, form or forms(spec)[0]).values()
     return {v.key: np.broadcast_to(np.float32(0), v.shape) for v in variables} | {"save_counter": np.zeros(())}
 
 
@@ -147,26 +143,29 @@ def test_every_network_is_recognised(name: str) -> None:
     spec = network_spec(name).with_options(classes=7)
     assert isinstance(spec, NetworkSpec)
     for form in forms(spec):
-        assert find_network(shapes(name, 7, form)) == (spec, form)
+        network = find_objects(shapes(name, 7, form), None)
+        assert find_form(network.variables) == form
+        assert find_network(network) == spec
 
 
 def test_positional_encoding_is_recognised() -> None:
     expected = network_spec("movinet_a0_stream").with_options(classes=7, positional_encoding=True)
     assert isinstance(expected, NetworkSpec)
-    checkpoint = {v.key: np.zeros(v.shape) for v in tensorflow_variables(on_meta(expected), "2plus1d").values()}
-    assert find_network(checkpoint) == (expected, "2plus1d")
+    checkpoint = {v.key: np.zeros(v.shape) for v in tensorflow_variables(expected, "2plus1d").values()}
+    assert find_network(find_objects(checkpoint, None)) == expected
 
 
 def test_optimizer_slots_are_passed_over() -> None:
     checkpoint = shapes("movinet_a0_base", 7)
     key = next(iter(checkpoint))
     slot = key.replace("/.ATTRIBUTES", "/.OPTIMIZER_SLOT/optimizer/average/.ATTRIBUTES")
-    assert find_network({**checkpoint, slot: checkpoint[key]})[0].name == "movinet_a0_base"
+    network = find_objects({**checkpoint, slot: checkpoint[key]}, None)
+    assert find_network(network).name == "movinet_a0_base"
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    whole = shapes("movinet_a0_stream", 7)
-    spec, form = find_network(whole)
+    whole = dict(find_objects(shapes("movinet_a0_stream", 7), None).variables)
+    spec, form = find_network(find_objects(whole, None)), find_form(whole)
     for part in ("_rezero/scale", "layer_with_weights-15/_projection/_conv/_conv/kernel", "depthwise_kernel"):
         key = next(key for key in whole if part in key)
         for wrong in (
@@ -176,10 +175,10 @@ def test_what_does_not_fit_is_refused() -> None:
             with pytest.raises(WeightsError, match=part):
                 from_tensorflow(wrong, spec, form)
     with pytest.raises(WeightsError, match="none of the published networks"):
-        find_network(wrong)
+        find_network(find_objects(wrong, None))
     more = {**whole, key.replace("layer_with_weights-1/", "layer_with_weights-99/"): whole[key]}
     with pytest.raises(WeightsError, match="weights-99"):
         from_tensorflow(more, spec, form)
     backbone = {k: v for k, v in whole.items() if "layer_with_weights-1/_" not in k}
     with pytest.raises(WeightsError, match="classifier"):
-        find_network(backbone)
+        find_network(find_objects(backbone, None))

@@ -85,7 +85,7 @@ def assert_same(got: dict[str, NDArray[np.generic]], expected: dict[str, NDArray
 def test_every_type_tensorflow_writes() -> None:
     whole = np.arange(-6, 6).reshape(3, 4)
     assert_same(
-        read_checkpoint(FIXTURES / "mixed"),
+        read_checkpoint(FIXTURES / "mixed").tensors,
         {
             "a/bfloat16": RAMP.astype(np.float32),
             "a/float16": RAMP.astype(np.float16),
@@ -102,12 +102,12 @@ def test_every_type_tensorflow_writes() -> None:
 
 
 def test_result_is_writable() -> None:
-    read_checkpoint(FIXTURES / "mixed")["a/float32"][0, 0] = 1
+    read_checkpoint(FIXTURES / "mixed").tensors["a/float32"][0, 0] = 1
 
 
 def test_several_data_files() -> None:
     expected = {"first": RAMP.astype(np.float32), "second": 2 * RAMP.astype(np.float32)}
-    assert_same(read_checkpoint(FIXTURES / "sharded"), expected)
+    assert_same(read_checkpoint(FIXTURES / "sharded").tensors, expected)
 
 
 def test_slices_are_refused() -> None:
@@ -128,7 +128,7 @@ def test_any_cut_into_blocks(
     tensors = {key: rng.standard_normal(shape, np.float32) for key, shape in wanted.items()}
     prefix = tmp_path_factory.mktemp("any") / "ckpt"
     write_checkpoint(prefix, tensors, per_block=per_block, restart_every=restart_every)
-    assert_same(read_checkpoint(prefix), tensors)
+    assert_same(read_checkpoint(prefix).tensors, tensors)
 
 
 @pytest.fixture
@@ -145,10 +145,10 @@ def pack(folder: Path, archive: Path) -> Path:
 
 
 def test_every_way_to_name_it(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    expected = read_checkpoint(FIXTURES / "mixed")
+    expected = read_checkpoint(FIXTURES / "mixed").tensors
     archive = pack(folder, tmp_path_factory.mktemp("archive") / "published.tar.gz")
     for path in (folder, folder / "mixed.index", folder / "mixed.data-00000-of-00001", str(folder / "mixed"), archive):
-        assert_same(read_checkpoint(path), expected)
+        assert_same(read_checkpoint(path).tensors, expected)
 
 
 def test_checkpoint_file_decides_among_several(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -161,7 +161,7 @@ def test_checkpoint_file_decides_among_several(folder: Path, tmp_path_factory: p
     )
     archive = pack(folder, tmp_path_factory.mktemp("archive") / "two.tgz")
     for path in (folder, archive):
-        assert read_checkpoint(path).keys() == {"first", "second"}
+        assert read_checkpoint(path).tensors.keys() == {"first", "second"}
 
 
 def test_archive_members_are_neither_written_nor_followed(folder: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_archive_members_are_neither_written_nor_followed(folder: Path, tmp_path
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     before = sorted(tmp_path.rglob("*"))
-    assert_same(read_checkpoint(archive), read_checkpoint(FIXTURES / "mixed"))
+    assert_same(read_checkpoint(archive).tensors, read_checkpoint(FIXTURES / "mixed").tensors)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -226,16 +226,16 @@ def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory
         del content[at:]
     victim.write_bytes(content)
     try:
-        got = read_checkpoint(folder)
+        got = read_checkpoint(folder).tensors
     except WeightsError:
         return
     # Some bytes carry nothing: padding, and the strings that are left out.
-    assert_same(got, read_checkpoint(FIXTURES / "mixed"))
+    assert_same(got, read_checkpoint(FIXTURES / "mixed").tensors)
 
 
 @pytest.mark.parametrize("tag", ["a0_base", "a0_stream"])
 def test_golden_checkpoints(shared: Path, tag: str) -> None:
-    tensors = read_checkpoint(shared / "golden" / f"{tag}_ckpt")
+    tensors = read_checkpoint(shared / "golden" / f"{tag}_ckpt").tensors
     names = json.loads((shared / "golden" / f"{tag}_names.json").read_text())
     shapes = {name: tuple(shape) for name, shape, _ in names["variables"]}
     assert tensors.keys() == names["ckpt_to_name"].keys()

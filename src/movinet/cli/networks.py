@@ -25,6 +25,8 @@ from movinet.weights.registry import Entry, entries
 from movinet.weights.safetensors_file import read_info, save_weights
 from movinet.words import counted
 
+_UNVERIFIED = "*"
+
 
 @app.command(
     help_epilogue=examples(
@@ -43,7 +45,9 @@ def models(*, json: bool = False) -> int:
         for spec, info, where in rows:
             counts = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
             weights = {k: v for k, v in info.to_dict().items() if k not in ("spec", "labels")} if info else None
-            print_json({"architecture": spec.name, **counts, "weights": weights, "where": where})
+            verified = not where.endswith(_UNVERIFIED)
+            row = {"weights": weights, "where": where.removesuffix(_UNVERIFIED), "verified": verified if info else None}
+            print_json({"architecture": spec.name, **counts, **row})
         return 0
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("weights", no_wrap=True)
@@ -62,6 +66,8 @@ def models(*, json: bool = False) -> int:
             style="" if info else "dim",
         )
     out.print(table)
+    if any(where.endswith(_UNVERIFIED) for _, _, where in rows):
+        out.print(f"{_UNVERIFIED} never verified by us: nobody who made this package has had the file", style="dim")
     return 0
 
 
@@ -154,7 +160,7 @@ def convert(
 ) -> int:
     """Turn weights of any kind we know into one of our own files, with all that is needed to use them.
 
-    Reads official TensorFlow checkpoints (also as .tar.gz), the official int8 stream .tflite, state dicts of
+    Reads TensorFlow checkpoints and SavedModels (also as .tar.gz), .tflite files of stream networks, state dicts of
     MoViNet-pytorch, our own files, and names of `movinet models`.
 
     Args:
@@ -219,4 +225,4 @@ def _spec_of(model: str) -> Spec:
 def _where(entry: Entry) -> str:
     if entry.bundled:
         return "bundled"
-    return "A4 + A5" if entry.members else "download"
+    return ("A4 + A5" if entry.members else "download") + ("" if entry.verified else _UNVERIFIED)

@@ -1,5 +1,6 @@
 """From a name or any file people have to a network that is ready to use."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from movinet.weights.download import Progress, fetch
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
 from movinet.weights.tf_bundle import read_checkpoint
+from movinet.weights.tf_objects import find_objects
 from movinet.weights.tflite import read_tflite
 from movinet.weights.tflite_network import extract_movinet
 from movinet.weights.tflite_spec import fit_network
@@ -54,7 +56,7 @@ def load_weights(
 
     Args:
         source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
-            folder of the run they come from), an official TensorFlow checkpoint (`.tar.gz`, folder, prefix or
+            folder of the run they come from), a TensorFlow checkpoint or SavedModel (`.tar.gz`, folder, prefix or
             `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch.
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself.
@@ -138,8 +140,12 @@ def read_any(
         state, spec = _from_pickle(path, spec)
         source = "MoViNet-pytorch state dict"
     elif not path.is_file() or head[:2] == b"\x1f\x8b" or path.suffix in (".tar", ".index") or ".data-" in path.name:
-        state, spec = _from_checkpoint(path, spec)
-        source = "official TensorFlow checkpoint"
+        state, spec, source = _from_checkpoint(path, spec)
+    elif head[:8] == b"\x89HDF\r\n\x1a\n":
+        raise WeightsError(
+            f"{path}: an HDF5 file, which is not read here; save the model as a TensorFlow checkpoint, with "
+            "tf.train.Checkpoint(model=model).write(...) or model.save_weights(...) without .h5"
+        )
     elif path.suffix in (".yaml", ".yml"):
         raise WeightsError(
             f"{path}: a specification says what a network is, and has no weights: train it first, and give the "
@@ -203,7 +209,11 @@ def _read_entry(
     assert entry.address is not None
     spec, labels = _with_options(info.spec, options), None
     path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
-    state, _ = read_any(path, spec)
+    state, found = read_any(path, None, options) if entry.tells_itself else read_any(path, spec)
+    if entry.tells_itself:
+        if found.spec.name != entry.architecture:
+            raise WeightsError(f"{entry.name}: {path} holds another network than its name says ({found.spec.name})")
+        spec = found.spec
     if entry.labels_address:
         labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
     return state, replace(info, spec=spec, labels=labels)
@@ -241,14 +251,21 @@ def _with_options(spec: AnySpec, options: dict[str, Any] | None) -> AnySpec:
     return spec.with_options(**options) if options else spec
 
 
-def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec]:
+def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec, str]:
     checkpoint = read_checkpoint(path)
     with _naming(path):
-        if spec is None:
-            spec, form = tensorflow.find_network(checkpoint)
-        else:
-            form = tensorflow.find_form(checkpoint)
-        return tensorflow.from_tensorflow(checkpoint, spec, form), spec
+        network = find_objects(checkpoint.tensors, checkpoint.graph)
+        form = tensorflow.find_form(network.variables)
+        spec = spec or tensorflow.find_network(network)
+        variables, source = network.variables, "TensorFlow checkpoint"
+        if network.averaged:
+            source += " (the moving averages of its weights)"
+        if not network.has_head:
+            variables = tensorflow.with_new_head(variables, spec, form)
+            source += " (of a backbone alone: the head is new and untrained)"
+            warnings.warn(f"{path}: a backbone without its classifier; train the new head before use", stacklevel=4)
+        arrays = tensorflow.from_tensorflow(variables, spec, form)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, spec, source
 
 
 def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] | None) -> tuple[StateDict, NetworkSpec]:

@@ -37,6 +37,18 @@ class Entry:
     def tag(self) -> str:
         return self.name.partition(".")[2]
 
+    @property
+    def tells_itself(self) -> bool:
+        """Whether the file says what network it holds: nothing about it is assumed then."""
+        return (self.address or "").endswith(".tflite")
+
+    @property
+    def verified(self) -> bool:
+        """Whether this very file was ever loaded and tried by those who made this package."""
+        if self.members:
+            return all(find(name).verified for name in self.members)
+        return self.bundled is not None or self.sha256 is not None
+
 
 # Single clip, top-1 and top-5 on Kinetics-600: the README of official/projects/movinet.
 _REPORTED = {
@@ -71,6 +83,20 @@ def entries() -> list[Entry]:
         )
         for network, (top1, top5) in _REPORTED.items()
     ]
+    # The README's table of TF Lite binaries: float32. How they answer is not reported.
+    lite = [
+        Entry(
+            name=f"movinet_{network}.k600lite",
+            licence="Apache-2.0",
+            source="tensorflow/models, official/projects/movinet: TF Lite streaming models",
+            address=f"{_BUCKET}/movinet_{network}.tflite",
+            labels_address=_LABELS,
+            options={"norm": "folded"},
+            notes="never verified by us: what the file holds is known once it is read",
+        )
+        for network in _REPORTED
+        if network.endswith("stream")
+    ]
     ensembles = [
         Entry(
             name=f"movinet_a6_{kind}.k600",
@@ -88,7 +114,7 @@ def entries() -> list[Entry]:
             bundled="movinet_t0_stream.gestures.safetensors",
         )
     ]
-    return bundled + official + ensembles
+    return bundled + official + lite + ensembles
 
 
 def lookup(name: str) -> Entry | None:

@@ -4,26 +4,21 @@ Source: variables of tf-models-official 2.19.1 as `tf.train.Checkpoint(model=...
 forms: `3d` and `3d_2plus1d` (all kernels 5-D) and `2plus1d` (all 4-D, one `_conv` deeper).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.errors import WeightsError
-from movinet.nn.movinet import MoViNet
+from movinet.weights.tf_objects import BACKBONE, CLASSIFIER, VALUE, Arrays, TensorFlowNetwork
 
-Arrays = Mapping[str, NDArray[np.generic]]
 Form = Literal["3d", "3d_2plus1d", "2plus1d"]
 
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_BACKBONE = "model/layer_with_weights-0/"
-_CLASSIFIER = "model/layer_with_weights-1/"
 _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 # Our part of a layer: theirs, without the convolution inside.
 _PARTS = {
@@ -47,105 +42,132 @@ class Variable:
     shape: tuple[int, ...]
 
 
-def tensorflow_variables(model: MoViNet, form: Form) -> dict[str, Variable]:
+def tensorflow_variables(spec: NetworkSpec, form: Form) -> dict[str, Variable]:
     """For every parameter and statistic of the network, the variable it corresponds to."""
-    layers = [f"blocks.{b}.{n}" for b, block in enumerate(model.spec.blocks) for n in range(len(block.layers))]
+    numbers = {place.name: number for number, place in enumerate(spec.layers(), start=1)}
     variables = {}
-    for name, tensor in model.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
+    for name, shape in parameter_shapes(spec).items():
         if name.startswith("blocks."):
             block, n, part = name.split(".", 3)[1:]
-            number = 1 + layers.index(f"blocks.{block}.{n}")
-            path = f"{_BACKBONE}layer_with_weights-{number}/{_in_layer(part, form)}"
+            path = f"{BACKBONE}layer_with_weights-{numbers[f'blocks.{block}.{n}']}/{_in_layer(part, form)}"
         elif name.startswith("stem."):
-            path = f"{_BACKBONE}layer_with_weights-0/{_in_convolution('_stem', name.removeprefix('stem.'), form)}"
+            path = f"{BACKBONE}layer_with_weights-0/{_in_convolution('_stem', name.removeprefix('stem.'), form)}"
         elif name.startswith("head.project."):
             inside = _in_convolution("_project", name.removeprefix("head.project."), form)
-            path = f"{_BACKBONE}layer_with_weights-{len(layers) + 1}/{inside}"
+            path = f"{BACKBONE}layer_with_weights-{len(numbers) + 1}/{inside}"
         else:
             part, leaf = name.removeprefix("head.").split(".")
             theirs = {"hidden": "_head", "classifier": "_classifier"}[part]
-            path = f"{_CLASSIFIER}{_in_convolution(theirs, leaf, form)}"
+            path = f"{CLASSIFIER}{_in_convolution(theirs, leaf, form)}"
         depthwise = name.split(".")[-2] in _DEPTHWISE and name.endswith("weight")
-        variables[name] = Variable(path + _VALUE, _their_shape(tensor, depthwise, path, form))
+        variables[name] = Variable(path + VALUE, _their_shape(shape, depthwise, path, form))
     return variables
 
 
-def find_form(checkpoint: Arrays) -> Form:
+def find_form(variables: Arrays) -> Form:
     """How the checkpoint's kernels are stored."""
-    if any(key.endswith("depthwise_kernel" + _VALUE) for key in checkpoint):
+    if any(key.endswith("depthwise_kernel" + VALUE) for key in variables):
         return "2plus1d"
-    return "3d_2plus1d" if any("/_conv_temporal/" in key for key in checkpoint) else "3d"
+    return "3d_2plus1d" if any("/_conv_temporal/" in key for key in variables) else "3d"
 
 
-def find_network(checkpoint: Arrays) -> tuple[NetworkSpec, Form]:
-    """Which published network a checkpoint holds, told from its names and shapes.
+def find_network(network: TensorFlowNetwork) -> NetworkSpec:
+    """Which published network a checkpoint holds, told from its objects and their shapes.
 
-    A checkpoint does not say which hard-sigmoid it was trained with, nor whether a `3d` network is causal: base is
-    assumed for `3d`, and the gate of the published stream checkpoints for the others.
+    A checkpoint does not say which activations it was trained with: those of the published networks of its kind are
+    assumed. Causal `3d` networks are the stream networks of May 2021 (the `_legacy` files), with swish and sigmoid.
 
     Raises:
         WeightsError: none of the published networks has these variables.
     """
-    form = find_form(checkpoint)
-    classifier = f"{_CLASSIFIER}_classifier/_conv/{'_conv/' if form == '2plus1d' else ''}bias{_VALUE}"
-    if classifier not in checkpoint:
+    form = find_form(network.variables)
+    causal = form != "3d" if network.causal is None else network.causal
+    classifier = f"{CLASSIFIER}_classifier/_conv/{'_conv/' if form == '2plus1d' else ''}bias{VALUE}"
+    if not network.has_head or classifier not in network.variables:
         raise WeightsError(
-            f"the checkpoint has no {classifier!r}: it is not a MoViNet classifier saved with "
-            "tf.train.Checkpoint(model=...)"
+            "the checkpoint holds a backbone without its classifier: give the specification of the network, with the "
+            "classes you want, and train its new head"
         )
-    for name in network_names():
-        spec = network_spec(name)
-        if not isinstance(spec, NetworkSpec) or spec.causal != (form != "3d"):
-            continue
-        spec = spec.with_options(
-            classes=checkpoint[classifier].size,
-            positional_encoding=spec.causal and any("/_pos_encoding/" in key for key in checkpoint),
-        )
-        with torch.device("meta"):
-            variables = tensorflow_variables(MoViNet(spec), form)
-        if _misfit(checkpoint, variables) is None:
-            return spec, form
+    classes = network.variables[classifier].size
+    for spec in _candidates(form, causal, classes, network.variables):
+        if _misfit(network.variables, tensorflow_variables(spec, form)) is None:
+            return spec
     raise WeightsError(
         f"the checkpoint ({form} convolutions) fits none of the published networks; give its specification"
     )
 
 
-def from_tensorflow(checkpoint: Arrays, spec: NetworkSpec, form: Form) -> dict[str, Tensor]:
-    """The checkpoint's variables as a state dict of `MoViNet(spec)`.
+def _candidates(form: Form, causal: bool, classes: int, variables: Arrays) -> Iterator[NetworkSpec]:
+    with_se = any("/_attention/" in key for key in variables)
+    positions = any("/_pos_encoding/" in key for key in variables)
+    for name in network_names():
+        spec = network_spec(name)
+        if not isinstance(spec, NetworkSpec) or spec.causal != causal:
+            continue
+        spec = spec.with_options(classes=classes, positional_encoding=False)
+        if causal and form == "3d":
+            spec = spec.with_options(
+                convolution="3d",
+                squeeze_excitation="cumulative",
+                activation="swish",
+                gate="sigmoid",
+                head_activation="swish",
+            )
+        elif not causal:
+            spec = spec.with_options(convolution="3d" if form == "3d" else "2plus1d")
+        if not with_se:
+            spec = spec.with_options(squeeze_excitation="none")
+        yield spec.with_options(positional_encoding=positions and with_se and causal)
+
+
+def from_tensorflow(variables: Arrays, spec: NetworkSpec, form: Form) -> dict[str, NDArray[np.float32]]:
+    """The checkpoint's variables as the arrays of the network, named and formed as in its state dict.
 
     Raises:
         WeightsError: a variable is missing, has another shape, or is not the network's.
     """
-    with torch.device("meta"):
-        model = MoViNet(spec)
-    variables = tensorflow_variables(model, form)
-    misfit = _misfit(checkpoint, variables)
+    wanted = tensorflow_variables(spec, form)
+    misfit = _misfit(variables, wanted)
     if misfit:
         raise WeightsError(f"the checkpoint does not fit {spec.name}: {misfit}")
-    ours, state = model.state_dict(), {}
-    for name, variable in variables.items():
-        values = torch.from_numpy(np.array(checkpoint[variable.key], dtype=np.float32))
+    shapes, arrays = parameter_shapes(spec), {}
+    for name, variable in wanted.items():
+        with np.errstate(over="ignore"):
+            values = np.array(variables[variable.key], dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise WeightsError(f"{variable.key} holds values that are not finite")
         if name.endswith("weight") and values.ndim >= 4:  # a kernel (…, in, out), or (…, channels, 1) if depthwise
-            values = values.movedim((-2, -1), (0, 1) if "depthwise_kernel" in variable.key else (1, 0))
-        state[name] = values.reshape(ours[name].shape).contiguous()
-    return state
+            values = np.moveaxis(values, (-2, -1), (0, 1) if "depthwise_kernel" in variable.key else (1, 0))
+        arrays[name] = np.ascontiguousarray(values).reshape(shapes[name])
+    return arrays
 
 
-def to_tensorflow(model: MoViNet, form: Form) -> dict[str, NDArray[np.float32]]:
-    """The network's parameters as a checkpoint's variables: the inverse of `from_tensorflow`."""
-    state = model.state_dict()
-    arrays = {}
-    for name, variable in tensorflow_variables(model, form).items():
-        values = state[name].detach().float()
+def with_new_head(variables: Arrays, spec: NetworkSpec, form: Form) -> dict[str, NDArray[np.generic]]:
+    """The variables of a backbone with a head that knows nothing, begun as the official initialisers do."""
+    rng = np.random.default_rng(0)
+    whole = dict(variables)
+    for name, variable in tensorflow_variables(spec, form).items():
+        if not variable.key.startswith(CLASSIFIER):
+            continue
+        std = 0.01 if "classifier" in name else (2 / spec.project) ** 0.5
+        normal = np.clip(rng.standard_normal(variable.shape), -2, 2) * std
+        whole[variable.key] = (normal if name.endswith("weight") else np.zeros(variable.shape)).astype(np.float32)
+    return whole
+
+
+def to_tensorflow(
+    arrays: Mapping[str, NDArray[np.float32]], spec: NetworkSpec, form: Form
+) -> dict[str, NDArray[np.float32]]:
+    """The network's arrays as a checkpoint's variables: the inverse of `from_tensorflow`."""
+    theirs = {}
+    for name, variable in tensorflow_variables(spec, form).items():
+        values = arrays[name]
         if name.endswith("weight") and len(variable.shape) >= 4:
             last = variable.shape[-2:] if "depthwise_kernel" in variable.key else variable.shape[:-3:-1]
             values = values.reshape(*last, *variable.shape[:-2])
-            values = values.movedim((0, 1), (-2, -1) if "depthwise_kernel" in variable.key else (-1, -2))
-        values = values.reshape(variable.shape).clone(memory_format=torch.contiguous_format)
-        arrays[variable.key] = values.cpu().numpy()
-    return arrays
+            values = np.moveaxis(values, (0, 1), (-2, -1) if "depthwise_kernel" in variable.key else (-1, -2))
+        theirs[variable.key] = np.ascontiguousarray(values).reshape(variable.shape)
+    return theirs
 
 
 def _misfit(checkpoint: Arrays, variables: Mapping[str, Variable]) -> str | None:
@@ -156,9 +178,7 @@ def _misfit(checkpoint: Arrays, variables: Mapping[str, Variable]) -> str | None
             return f"{key} is missing"
         if checkpoint[key].shape != shape:
             return f"{key} has shape {checkpoint[key].shape}, wanted {shape}"
-    # Beside the network there may be counters, and slots of the optimizer.
-    layers = {key for key in checkpoint if key.startswith("model/layer_with_weights-") and ".OPTIMIZER_SLOT" not in key}
-    left_over = layers - wanted.keys()
+    left_over = checkpoint.keys() - wanted.keys()
     return f"{min(left_over)} is not part of it" if left_over else None
 
 
@@ -180,10 +200,10 @@ def _in_convolution(theirs: str, leaf: str, form: Form, suffix: str = "", *, dep
     return f"{theirs}/_conv{suffix}/{inner}{kernel if leaf == 'weight' else leaf}"
 
 
-def _their_shape(tensor: Tensor, depthwise: bool, path: str, form: Form) -> tuple[int, ...]:
+def _their_shape(shape: tuple[int, ...], depthwise: bool, path: str, form: Form) -> tuple[int, ...]:
     if not path.endswith("kernel"):
-        return tuple(tensor.shape)
-    out, inputs, *rest = tensor.shape
+        return shape
+    out, inputs, *rest = shape
     space = rest or [1, 1]  # a dense layer is a 1×1 convolution there
     if form == "2plus1d":
         return (*space, out, inputs) if depthwise else (*space, inputs, out)
