@@ -99,7 +99,15 @@ def test_what_the_server_answers_is_told(status: int, words: str) -> None:
 
 
 def test_addresses_that_are_none_say_so() -> None:
-    for address in ("http://", "http://host:port/", "http://[::1/", "http://a b/", "http://127.0.0.1:99999/"):
+    for address in (
+        "http://",
+        "http://host:port/",
+        "http://[::1/",
+        "http://a b/",
+        "http://a\x1b[31m/",
+        "http://a/\x9b31m",
+        "http://127.0.0.1:99999/",
+    ):
         with pytest.raises(VideoError, match="is no address"):
             numbers(address)
     with pytest.raises(VideoError, match=r"nobody knows a host nowhere\.invalid"):

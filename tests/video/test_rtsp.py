@@ -194,15 +194,16 @@ def test_a_server_that_drips_is_given_up(body: bytes) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize(("status", "login"), [("404 Not Found", ""), ("401 Unauthorized", "; it wants a user and")])
+@pytest.mark.parametrize(
+    ("status", "login"),
+    [("404 Not Found", ""), ("404 Not \x1b[31mFound", ""), ("401 Unauthorized", "; it wants a user and")],
+)
 def test_what_the_server_answers_is_told(status: str, login: str) -> None:
     def answer(method: str, url: str, request: str) -> tuple[str, list[str], bytes]:
         return (status, [], b"") if method == "DESCRIBE" else plain(method, url, request)
 
-    with (
-        rtsp("127.0.0.1", answer) as one,
-        pytest.raises(VideoError, match=f"cannot be opened: the server answers {status}{login}"),
-    ):
+    words = f"cannot be opened: the server answers {status}{login}".replace("\x1b", "")
+    with rtsp("127.0.0.1", answer) as one, pytest.raises(VideoError, match=re.escape(words)):
         probe(f"rtsp://127.0.0.1:{one.port}/x")
 
 

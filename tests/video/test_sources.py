@@ -18,6 +18,7 @@ from movinet.video.sources import Limits, without_password
     ("source", "shown"),
     [
         ("clip@2x.mp4", "clip@2x.mp4"),
+        ("clip\x1b]0;x\x07\udcff.mp4", r"clip\x1b]0;x\x07\udcff.mp4"),
         ("rtsp://cam/stream", "rtsp://cam/stream"),
         ("rtsp://user:pass@cam:554/stream", "rtsp://cam:554/stream"),
         ("rtsp://user:S3cr@tPw@cam/stream", "rtsp://cam/stream"),

@@ -352,8 +352,11 @@ def _is_animated_webp(source: str | Path | Member) -> bool:
 def _head(source: str | Path | Member) -> bytes:
     """How a file, or one inside another, begins."""
     offset, size = (source.offset, source.size) if isinstance(source, Member) else (0, _HEAD)
+    path = Path(source.archive if isinstance(source, Member) else source)
     try:
-        with open(source.archive if isinstance(source, Member) else source, "rb") as file:
+        if not path.is_file():  # a pipe would be waited for
+            return b""
+        with path.open("rb") as file:
             file.seek(offset)
             return file.read(min(size, _HEAD))
     except OSError:

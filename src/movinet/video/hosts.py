@@ -24,9 +24,14 @@ def split(url: str, name: str) -> SplitResult:
         _ = parts.port
     except ValueError:  # whose text has what may be a password
         raise VideoError(f"{name}: {without_password(url)!r} is no address") from None
-    if not parts.hostname or any(character.isspace() or ord(character) < 32 for character in url):
+    if not parts.hostname or " " in url or not url.isprintable():
         raise VideoError(f"{name}: {without_password(url)!r} is no address")
     return parts
+
+
+def printable(words: str) -> str:
+    """What a server says, as it may be shown in a terminal."""
+    return "".join(character for character in words if character.isprintable())[:100]
 
 
 def join(base: SplitResult, target: str, name: str) -> SplitResult:

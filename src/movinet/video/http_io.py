@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote
 from movinet.errors import VideoError
 from movinet.video.aes import Decrypting
 from movinet.video.connect import Deadline, Patient, connect
-from movinet.video.hosts import Hosts, join, split
+from movinet.video.hosts import Hosts, join, printable, split
 from movinet.video.login import Login
 from movinet.video.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
 from movinet.video.sources import Limits, without_password
@@ -178,7 +178,8 @@ class Opener:
             answer.close()
             login = "; it wants a user and password (http://user:password@host)" if self._login is None else ""
             raise _Failed(
-                f"the server answers {answer.status} {answer.reason}".rstrip() + (login if answer.status == 401 else "")
+                f"the server answers {answer.status} {printable(answer.reason)}".rstrip()
+                + (login if answer.status == 401 else "")
             )
         return answer, parts
 
@@ -210,7 +211,9 @@ class Opener:
             except TimeoutError:
                 raise
             except (OSError, http.client.HTTPException) as error:
-                raise _Failed(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+                raise _Failed(
+                    printable(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+                ) from None
             if answer.status != 401 or challenges or not self._login or _origin(parts) != self._origin:
                 return answer
             challenges = answer.headers.get_all("WWW-Authenticate") or ["Basic"]

@@ -6,7 +6,7 @@ import av
 
 from movinet.errors import VideoError
 from movinet.video.connect import Deadline, connect
-from movinet.video.hosts import Hosts, join, split
+from movinet.video.hosts import Hosts, join, printable, split
 from movinet.video.login import Login
 from movinet.video.sources import Limits, without_password
 
@@ -122,7 +122,7 @@ class _Conversation:
         while len(self._got) < length:
             self._more(length)
         self._got = self._got[length:]
-        return int(words[1]), "".join(words[2:]), headers
+        return int(words[1]), printable("".join(words[2:])), headers
 
     def _more(self, most: int) -> None:
         self._socket.settimeout(self.deadline.left())

@@ -103,8 +103,9 @@ def list_in(head: bytes) -> str | None:
 
 
 def without_password(source: object) -> str:
-    """The source as it may be shown: of `rtsp://user:password@host/x?token=1` neither the user nor the token."""
-    shown = str(source)
+    """The source as it may be shown: of `rtsp://user:password@host/x?token=1` neither the user nor the token, and no
+    character that a terminal would obey."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(source))
     scheme, found, rest = shown.partition("://")
     if not found:
         return shown
