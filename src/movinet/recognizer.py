@@ -16,6 +16,7 @@ from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
 from movinet.runtime.state_file import read_state, write_state
+from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
@@ -156,12 +157,12 @@ class Recognizer:
         return Prediction.of_logits(logits[0], when, self._seen, self.info)
 
     def stream(
-        self, path: str | Path, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+        self, path: Source, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
     ) -> Iterator[Prediction]:
         """Recognise a video file or image folder frame by frame, from its beginning, in constant memory.
 
         Args:
-            path: a video, an image folder, or an address.
+            path: a video, one of its tracks, an image folder, or an address.
             start: seconds.
             end: seconds, exclusive.
             limits: what the video may make this process do.
@@ -178,7 +179,7 @@ class Recognizer:
             yield Prediction(frame.time, prediction.frames, prediction.probabilities, self.info)
 
     def classify(
-        self, path: str | Path, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+        self, path: Source, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
     ) -> Prediction:
         """What a whole video shows. A stream network keeps memory constant, a base network holds the clip.
 

@@ -34,8 +34,8 @@ from movinet.recognizer import Recognizer
 from movinet.runtime.choose import EngineKind
 from movinet.runtime.engine import Precision
 from movinet.runtime.pool import StreamPool
-from movinet.video.container import is_address
-from movinet.video.live import LiveSource
+from movinet.video.container import Track, is_address
+from movinet.video.live import LiveSource, camera_number
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.wall import Wall, watch_many
 from movinet.watching import View
@@ -59,6 +59,7 @@ def classify(
     frames: bool = False,
     start: float = 0.0,
     end: float | None = None,
+    stream: int | None = None,
     allow_hosts: Sequence[str] = (),
     insecure: bool = False,
     engine: EngineKind = "auto",
@@ -78,6 +79,8 @@ def classify(
         frames: show the answer after every frame, not only the last (stream networks).
         start: begin at this second.
         end: stop at this second.
+        stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
+            one that moves.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
@@ -99,7 +102,7 @@ def classify(
     failed = 0
     for video in videos:
         try:
-            _classify_one(recognizer, video, topk, frames, (start, end), limits, as_json=json)
+            _classify_one(recognizer, video, stream, topk, frames, (start, end), limits, as_json=json)
         except MovinetError as error:
             failed += 1
             complain(error)
@@ -129,6 +132,7 @@ def watch(
     topk: int = 5,
     duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
+    stream: int | None = None,
     timeout: float = 10.0,
     retries: int | None = None,
     allow_hosts: Sequence[str] = (),
@@ -158,6 +162,8 @@ def watch(
         topk: how many labels to show.
         duration: stop after so many seconds of the source.
         loop: begin again at the end of a file.
+        stream: of sources with several video tracks, the one with this number, as ffprobe counts them; by default the
+            one that moves.
         timeout: seconds an address may stay silent before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
@@ -187,13 +193,17 @@ def watch(
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
     fps, limits = recognizer.info.transform.fps, Limits(tuple(allow_hosts), verify=not insecure)
     if len(sources) > 1:
-        lives = {s: LiveSource(s, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) for s in sources}
+        lives = {
+            s: LiveSource(_track(s, stream), fps, loop=loop, timeout=timeout, retries=retries, limits=limits)
+            for s in sources
+        }
         new_detector = partial(EventDetector, on, off, shortest, frozenset(ignore))
         return _watch_many(recognizer, lives, new_detector, duration, topk, as_json=json)
     source, detector = sources[0], EventDetector(on, off, shortest, frozenset(ignore))
     view = View(source, recognizer.info.name, topk)
     try:
-        with LiveSource(source, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) as live:
+        track = _track(source, stream)
+        with LiveSource(track, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) as live:
             glances = look(recognizer, live, detector, duration)
             if json or not out.is_terminal:
                 for glance in glances:
@@ -260,7 +270,7 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
     with TemporaryDirectory() as folder:
         video = Path(folder) / f"{gesture}.mp4"
         encode_video(video, clip.frames, spec.fps)
-        prediction = _classify_one(recognizer, str(video), 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
+        prediction = _classify_one(recognizer, str(video), None, 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
     if prediction.label != gesture:
         complain(MovinetError(f"the hand drew {gesture}, but the network says {prediction.label}"))
         return 1
@@ -268,6 +278,14 @@ def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
         out.print(Text.assemble("\nThe hand drew ", (gesture, "bold green"), ", and the network says so."))
         out.print("Now yours: `movinet watch 0` looks through your camera, `movinet classify VIDEO` at a file.")
     return 0
+
+
+def _track(source: str, stream: int | None) -> str | Track:
+    if stream is None:
+        return source
+    if camera_number(source) is not None:
+        raise MovinetError(f"--stream {stream}: a camera ({source}) has one; the option is for files and addresses")
+    return Track(source, stream)
 
 
 def _load(
@@ -308,6 +326,7 @@ def _load(
 def _classify_one(
     recognizer: Recognizer,
     video: str,
+    stream: int | None,
     topk: int,
     frames: bool,
     span: tuple[float, float | None],
@@ -316,13 +335,14 @@ def _classify_one(
     as_json: bool,
 ) -> Prediction:
     start, end = span
+    source = _track(video, stream)
     name = printable(video if is_address(video) else Path(video).name)
     if frames and not as_json:
         out.print(name, style="bold")
     if recognizer.info.spec.causal:
         prediction = None
         with progress_bar(name) as progress:
-            for prediction in recognizer.stream(video, start, end, limits=limits):
+            for prediction in recognizer.stream(source, start, end, limits=limits):
                 if progress:
                     progress(prediction.frames, None)
                 if frames and as_json:
@@ -335,7 +355,7 @@ def _classify_one(
     else:
         if frames:
             raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
-        prediction = recognizer.classify(video, start, end, limits=limits)
+        prediction = recognizer.classify(source, start, end, limits=limits)
     if as_json:
         print_json({"video": video, **as_dict(prediction, topk)})
         return prediction

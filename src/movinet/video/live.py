@@ -13,7 +13,7 @@ import av.device
 import av.error
 
 from movinet.errors import VideoError
-from movinet.video.container import Video, is_address
+from movinet.video.container import Source, Video, is_address
 from movinet.video.decode import Frame, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.timing import Ticks
@@ -55,7 +55,7 @@ class LiveSource:
 
     def __init__(
         self,
-        source: str | int | Path,
+        source: Source | int,
         fps: float,
         *,
         loop: bool = False,
@@ -285,7 +285,7 @@ def back_off(first: float = 0.5, most: float = 10.0) -> Iterator[float]:
         delay = min(most, 2 * delay)
 
 
-def camera_number(source: str | Path) -> int | None:
+def camera_number(source: Source) -> int | None:
     """0 for `0` and for `/dev/video0`; None for what is not a camera."""
     number = str(source).removeprefix("/dev/video")
     return int(number) if number.isascii() and number.isdigit() else None
