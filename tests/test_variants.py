@@ -14,6 +14,8 @@ from tiny import tiny_spec
 
 from movinet.arch import spec as specification
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.deploy.network import folded_network
+from movinet.deploy.reference import reference_clip, reference_step
 from movinet.errors import MovinetError
 from movinet.export.export import export
 from movinet.export.written import Format
@@ -23,6 +25,7 @@ from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import Loaded
+from movinet.weights.weights import Weights
 
 
 # What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with an ONNX file.
@@ -174,6 +177,15 @@ def test_every_format_of_clips_has_every_base_network(to: Format, spec: NetworkS
     installed(to)
     (one,) = export(loaded(network(spec)), to, tmp_path / "out", frames=5)
     assert one.checked.error <= 1e-4
+
+
+@pytest.mark.parametrize("spec", STREAMS + BASES, ids=range(len(STREAMS + BASES)))
+def test_the_reference_computes_every_network(spec: NetworkSpec) -> None:
+    model, clip = network(spec), random_frames(1, 5, spec.size, 1)
+    arrays = folded_network(Weights.of(model))
+    logits = reference_step(arrays, clip.numpy())[0] if spec.causal else reference_clip(arrays, clip.numpy())
+    with torch.inference_mode():
+        assert_same(torch.from_numpy(logits).float(), model(clip), 1e-4)
 
 
 @pytest.fixture
