@@ -60,7 +60,7 @@ def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> 
 
 def endless(dataset: LabelledClips, workers: int) -> Iterator[Example]:
     order = EpochOrder(len(dataset), batch_size=BATCH)
-    batches = load_batches(dataset, order, BATCH, workers, drop_last=True)
+    batches = load_batches(dataset, order, workers=workers)
     for epoch in range(10**9):
         order.set_epoch(epoch)
         yield from batches

@@ -327,7 +327,7 @@ def test_a_dry_run_writes_nothing(files: Path, capfd: Capture, work: Path) -> No
     plan = json.loads(out)
     assert plan["clips"] == {"train": 9, "validation": 3}
     assert plan["recipe"]["strategy"] == "recurrent"
-    assert (plan["steps"], plan["sub_clip"], plan["batch"]) == (4, 2, [4, 3, 4, 24, 32])
+    assert (plan["steps"], plan["sub_clip"], plan["batch"]) == (6, 2, [3, 3, 4, 24, 32])
     code, out, _ = finetune(files, str(files / "two"), "--dry-run", capfd)
     assert f"from {files}/tiny_stream.safetensors" in out
     assert sorted(work.rglob("*")) == before

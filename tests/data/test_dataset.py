@@ -4,6 +4,7 @@ import gc
 import logging
 from dataclasses import replace
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 import av
@@ -130,25 +131,33 @@ def test_every_example_comes_once_and_an_epoch_can_be_gone_on_with(
         assert len(order) == len(picks[position:])
 
 
-@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
-def test_batches_of_all_ranks_together_are_those_of_one(size: int, ranks: int, share: int, batches: int) -> None:
-    def batches_of(order: EpochOrder, position: int = 0) -> list[list[Pick]]:
-        order.set_epoch(1, position)
-        picks = list(order)
-        own = order.batch_size // order.ranks
-        return [picks[start : start + own] for start in range(0, len(picks), own)]
+def split(order: EpochOrder, batch: int = 0) -> list[list[Pick]]:
+    """An epoch's batches, from the batch-th on."""
+    order.set_epoch(1, order.before(batch))
+    return [list(picks) for _, picks in groupby(order, lambda pick: pick.batch)]
 
-    single = EpochOrder(size, 7, batch_size=ranks * share)
+
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
+def test_batches_are_few_and_even_and_nothing_is_left_out(size: int, ranks: int, share: int, batch: int) -> None:
     orders = [EpochOrder(size, 7, rank=rank, ranks=ranks, batch_size=ranks * share) for rank in range(ranks)]
-    together = [
-        [pick for turn in zip(*parts, strict=True) for pick in turn]
-        for parts in zip(*map(batches_of, orders), strict=True)
-    ]
-    expected = batches_of(single)
-    assert all({pick.batch for pick in batch} == {number} for number, batch in enumerate(expected))
-    assert [pick for batch in together for pick in batch] == [p for b in expected for p in b][: size - size % ranks]
+    together = [list(chain.from_iterable(parts)) for parts in zip(*map(split, orders), strict=True)]
+    assert len(together) == orders[0].batches == -(-(size // ranks) // share)
+    assert all({pick.batch for pick in picks} == {number} for number, picks in enumerate(together))
+    sizes = [len(picks) for picks in together]
+    assert sum(sizes) == size - size % ranks
+    assert not sizes or (max(sizes) <= ranks * share and max(sizes) - min(sizes) <= ranks)
     for order in orders:
-        assert batches_of(order, batches * share) == batches_of(order)[batches:]
+        assert split(order, batch) == split(order)[batch:]
+    if size % (ranks * share) == 0:  # as one process would
+        expected = split(EpochOrder(size, 7, batch_size=ranks * share))
+        assert [sorted(picks) for picks in together] == [sorted(picks) for picks in expected]
+
+
+def test_numbered_batches_are_loaded_as_such(videos: VideoSet) -> None:
+    dataset = ClipDataset(videos, TRANSFORM, SAMPLE)
+    for workers in (0, 1):
+        sizes = [len(batch.clip) for batch in load_batches(dataset, EpochOrder(6, batch_size=4), workers=workers)]
+        assert sizes == [3, 3]
 
 
 def test_without_augmentation_it_is_the_clip_the_network_is_given(videos: VideoSet) -> None:

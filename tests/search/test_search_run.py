@@ -100,7 +100,7 @@ def test_a_folder_with_a_network(uninterrupted: Path) -> None:
     assert text.startswith("# Found by `movinet search`")
     assert "Target 200,000 multiply-adds a frame" in text
     steps = table(uninterrupted / "steps.csv", "")
-    assert len(steps) == 6
+    assert len(steps) == 8
     assert {row["quality"] != "" for row in steps[:2]} == {False}  # the controller waits for a quarter of the updates
     assert {row["quality"] != "" for row in steps[2:]} == {True}
     assert read_search(uninterrupted / RECIPE).space == SPACE

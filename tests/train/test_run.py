@@ -99,7 +99,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_folder_that_explains_itself(uninterrupted: Path) -> None:
-    assert len(table(uninterrupted / "steps.csv", "")) == 6
+    assert len(table(uninterrupted / "steps.csv", "")) == 8
     assert table(uninterrupted / "steps.csv", "")[0].keys() >= {"loss", "labels", "tracking", "smoothing"}
     epochs = table(uninterrupted / "epochs.csv", "")
     scores = read_info(uninterrupted / MODEL).training["scores"]
@@ -112,7 +112,7 @@ def test_a_folder_that_explains_itself(uninterrupted: Path) -> None:
     assert Recognizer.load(uninterrupted / MODEL).info.labels == LABELS
 
 
-@pytest.mark.parametrize("stops", [[1], [2, 4], [5]])
+@pytest.mark.parametrize("stops", [[1], [2, 5], [6]])
 def test_a_stopped_run_comes_to_the_same_end(stops: list[int], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for n, stop in enumerate(stops):

@@ -25,7 +25,7 @@ RECIPES = {
     "recurrent": replace(PLAIN, strategy="recurrent", sub_clip=2),
     "reach": replace(PLAIN, strategy="recurrent", sub_clip=2, reach=2),
 }
-SETS = noise(clips=13, validation=5)
+SETS = noise(clips=8, validation=5)
 STEADY = {"dropout": 0.0, "stochastic_depth": 0.0}
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from movinet.cli.app import app, at_least_one, examples
 from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
 from movinet.cli.training import Machine, shares
+from movinet.data.dataset import batches_of
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.search import cost
@@ -140,7 +141,7 @@ def _run(
         watchers: tuple[Observer, ...] = ()
         if fabric.is_global_zero:
             training = recipe.training
-            per_epoch = max(1, len(prepared.sets.train) // training.batch_size)
+            per_epoch = batches_of(len(prepared.sets.train), training.batch_size)
             display = SearchDisplay(err, training.epochs, per_epoch)
             watchers = (_JsonLines(),) if as_json else (stack.enter_context(display),)
         found = run_search(
@@ -164,7 +165,7 @@ def _print_plan(prepared: Prepared, as_json: bool) -> None:
     recipe, space, sets = prepared.recipe, prepared.recipe.space, prepared.sets
     training, budget = recipe.training, recipe.budget
     assert sets.validation is not None
-    steps = training.epochs * max(1, len(sets.train) // training.batch_size)
+    steps = training.epochs * batches_of(len(sets.train), training.batch_size)
     open_ones = sum(len(decision.choices) > 1 for decision in space.decisions)
     even = [np.full(len(d.choices), 1 / len(d.choices)) for d in space.decisions]
     mean = cost.macs(space, prepared.template).expected(even)

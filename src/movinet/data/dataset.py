@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from multiprocessing.util import Finalize
 from types import FrameType
 from typing import NamedTuple, Protocol, cast
@@ -16,7 +16,7 @@ import torch
 from av.error import FFmpegError
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
 from movinet.data.sampling import Sampling
@@ -214,13 +214,18 @@ class EpochOrder(Sampler[Pick]):
     """The order of an epoch: all examples once, shuffled anew in each. `set_epoch` before each epoch, with a position
     to go on where a run was interrupted.
 
+    Batches are as few as can be and as even as can be: 14 examples in batches of at most 8 are two batches of 7.
+
     Args:
         size: Examples in all.
         seed: Of the shuffling.
         shuffle: Otherwise in the order of the set.
         rank, ranks: Of several processes each takes every `ranks`-th example, so that their n-th batches together are
-            the n-th batch of one process. A remainder is left out.
-        batch_size: Examples in a batch, those of all ranks together; numbers the batches. By default one a rank.
+            the n-th batch of one process where all are full. The remainder, fewer than `ranks` examples, is left out.
+        batch_size: Most examples in a batch, those of all ranks together. By default one a rank.
+
+    Attributes:
+        batches: In an epoch.
 
     Raises:
         ValueError: There is no such rank, or batches cannot be shared out evenly.
@@ -242,6 +247,7 @@ class EpochOrder(Sampler[Pick]):
             raise ValueError(f"{ranks} ranks cannot share a batch of {batch_size} evenly")
         self.size, self.seed, self.shuffle, self.rank, self.ranks = size, seed, shuffle, rank, ranks
         self.batch_size = batch_size
+        self.batches = batches_of(size, batch_size, ranks)
         self.epoch = self.position = 0
 
     def set_epoch(self, epoch: int, position: int = 0) -> None:
@@ -250,30 +256,56 @@ class EpochOrder(Sampler[Pick]):
 
     def __iter__(self) -> Iterator[Pick]:
         order = _generator(_ORDER, self.seed, self.epoch).permutation(self.size) if self.shuffle else range(self.size)
-        for place in range(self.position * self.ranks + self.rank, self.size - self.size % self.ranks, self.ranks):
-            yield Pick(self.epoch, int(order[place]), place // self.batch_size)
+        own = self.size // self.ranks
+        for n in range(self.position, own):
+            yield Pick(self.epoch, int(order[n * self.ranks + self.rank]), ((n + 1) * self.batches - 1) // own)
+
+    def before(self, batch: int) -> int:
+        """How many examples of this rank come before its `batch`-th batch: the position to go on from there."""
+        return batch * (self.size // self.ranks) // max(1, self.batches)
 
     def __len__(self) -> int:
         return max(0, self.size // self.ranks - self.position)
 
 
+def batches_of(size: int, batch_size: int, ranks: int = 1) -> int:
+    """How many batches an epoch has: at most `batch_size` of `size` examples in each, shared evenly by `ranks`."""
+    return -(-(size // ranks) // (batch_size // ranks))
+
+
+class _AsNumbered(Sampler[list[Pick]]):
+    """Batches as the picks' numbers say."""
+
+    def __init__(self, order: Sampler[Pick]) -> None:
+        self.order = order
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        return (list(picks) for _, picks in groupby(self.order, lambda pick: pick.batch))
+
+
 def load_batches(
-    dataset: LabelledClips, order: Sampler[Pick], batch_size: int, workers: int = 0, *, drop_last: bool = False
+    dataset: LabelledClips, order: Sampler[Pick], batch_size: int | None = None, workers: int = 0
 ) -> DataLoader[Example]:
-    """Batches of `batch_size` examples, this process's share, prepared by `workers` processes of one thread each; 0 for
-    this process.
+    """Batches of examples, this process's share, prepared by `workers` processes of one thread each; 0 for this
+    process.
 
     What comes out is the same for any number of workers. Workers live from epoch to epoch.
+
+    Args:
+        dataset: Where the examples are from.
+        order: Which, and in which order.
+        batch_size: Examples in a batch of this process, the last of which may be smaller; by default those picks are a
+            batch that `order` numbers alike.
+        workers: Processes.
     """
     needed = torch.ones(1, dtype=torch.bool).share_memory_()
+    picks = cast("Sampler[int]", order)  # what torch takes for any sampler
     loader = _Loader(
         cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
-        batch_size,
-        sampler=order,
+        batch_sampler=_AsNumbered(order) if batch_size is None else BatchSampler(picks, batch_size, drop_last=False),
         num_workers=workers,
         worker_init_fn=partial(_begin_worker, needed),
         persistent_workers=workers > 0,
-        drop_last=drop_last,
         generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
     )
     # As this process ends, before it ends its workers and waits for them.

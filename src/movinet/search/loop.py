@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from movinet.data.dataset import EpochOrder, Example, Pick, load_batches, scaled
+from movinet.data.dataset import EpochOrder, Example, Pick, batches_of, load_batches, scaled
 from movinet.errors import MovinetError, WeightsError
 from movinet.metrics import mean_average_precision
 from movinet.search.choose import Judge
@@ -107,7 +107,7 @@ class Search:
         data = training.data
         same = isinstance(data, Gestures) and not data.fresh and len(data.frames) == 1
         self.train_clips = Remembered(sets.train) if same else sets.train
-        self.steps_per_epoch = len(sets.train) // self.batch_size
+        self.steps_per_epoch = batches_of(len(sets.train), self.batch_size, ranks)
         self.steps = training.epochs * self.steps_per_epoch
         self.learner = SuperLearner(network, training.loss, sets.train).to(fabric.device)
         options = training.optimizer
@@ -145,21 +145,20 @@ class Search:
         self.observers = observers if self.fabric.is_global_zero else ()
         rank, ranks, seed = self.fabric.global_rank, self.fabric.world_size, self.recipe.training.seed
         order = EpochOrder(len(self.sets.train), seed, rank=rank, ranks=ranks, batch_size=self.batch_size)
-        share = self.batch_size // ranks
-        loader = load_batches(self.train_clips, order, share, self.workers, drop_last=True)
+        loader = load_batches(self.train_clips, order, workers=self.workers)
         first = max(self.place.step, self.reward_from)
         draws = Draws(len(self.held_out), self.recipe.controller.clips, first, self.steps, seed, rank, ranks)
         held_out = iter(load_batches(self.held_out, draws, draws.share, min(self.workers, 1)))
         saved = time.monotonic()
         while self.place.epoch < self.recipe.training.epochs:
-            order.set_epoch(self.place.epoch, self.place.batch * share)
+            order.set_epoch(self.place.epoch, order.before(self.place.batch))
             begin = time.monotonic()
             for examples in loader:
                 values = self._update_weights(Example(*examples))
                 if self.place.step >= self.reward_from:
                     self.place.recent = self._update_controller(Example(*next(held_out)))
                 now = time.monotonic()
-                self._tell(values, now - begin)
+                self._tell(values, len(examples[0]) * ranks, now - begin)
                 begin = now
                 if self._any(stop.requested):
                     self.save()
@@ -253,12 +252,12 @@ class Search:
         with self.fabric.autocast():
             return self.network(clip, point).float().cpu()
 
-    def _tell(self, values: Mapping[str, float], seconds: float) -> None:
+    def _tell(self, values: Mapping[str, float], clips: int, seconds: float) -> None:
         place = self.place
         place.step, place.batch, place.seconds = place.step + 1, place.batch + 1, place.seconds + seconds
         if self.observers:
             row = {"step": place.step, "epoch": place.epoch + 1, **values, **place.recent, **self.outlook()}
-            row["clips_per_s"] = self.batch_size / seconds
+            row["clips_per_s"] = clips / seconds
             for observer in self.observers:
                 observer.step(row)
 

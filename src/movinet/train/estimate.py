@@ -5,6 +5,7 @@ from math import prod
 
 from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.arch.spec import LayerPlace, NetworkSpec
+from movinet.data.dataset import batches_of
 from movinet.train.processes import shared_batch
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.schedule import rate_factor
@@ -48,7 +49,7 @@ class Estimate:
         steps_per_epoch: Updates.
         steps: At most, where it may stop early.
         rates: Learning rates by update: the first, at the end of the warm-up, in the middle, the last.
-        batch: (B, 3, T, h, w), a process's share; of several lengths, the longest.
+        batch: (B, 3, T, h, w), a process's share of the largest; of several lengths, the longest.
         sub_clip: Frames that go through the network at once.
         parameters: Of the network.
         macs: Multiply-adds of an update by all processes: forwards, and twice as much backwards; sub-clips that
@@ -80,13 +81,13 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
     Raises:
         MovinetError: The processes cannot share a batch, or the warm-up is longer than the training.
     """
-    batch = shared_batch(recipe.batch_size, examples, processes)
-    steps_per_epoch = examples // batch
+    steps_per_epoch = batches_of(examples, shared_batch(recipe.batch_size, examples, processes), processes)
+    share = -(-(examples // processes) // steps_per_epoch)  # of the largest batch
+    batch = share * processes
     steps = recipe.epochs * steps_per_epoch
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
     frames = max(recipe.data.frames) if isinstance(recipe.data, Gestures) else recipe.clips.frames or spec.frames
     sub_clip = min(frames, recipe.sub_clip) if recipe.strategy == "recurrent" else frames
-    share = batch // processes
     pieces = -(-frames // sub_clip)
     twice = (pieces - -(-pieces // recipe.reach)) / pieces  # the share of sub-clips that go forwards twice
     return Estimate(

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from movinet.data.dataset import EpochOrder, Example, WorkerLost, load_batches
+from movinet.data.dataset import EpochOrder, Example, WorkerLost, batches_of, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -22,7 +22,7 @@ from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
 from movinet.train.plain import from_plain
-from movinet.train.processes import shared_batch
+from movinet.train.processes import align_gradients, shared_batch
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
@@ -95,7 +95,7 @@ class Training:
         self.observers: Sequence[Observer] = ()
         ranks = fabric.world_size
         self.batch_size = shared_batch(recipe.batch_size, len(sets.train), ranks)
-        self.steps_per_epoch = len(sets.train) // self.batch_size
+        self.steps_per_epoch = batches_of(len(sets.train), self.batch_size, ranks)
         self.steps = recipe.epochs * self.steps_per_epoch
         learner = Learner(model, recipe.loss, sets.train)
         options = recipe.optimizer
@@ -109,6 +109,8 @@ class Training:
             elif ranks > 1:
                 synchronise_norms(model)
         learner.to(fabric.device)  # before the optimiser sees its parameters
+        if ranks > 1:
+            align_gradients(learner)
         optimizer = new_optimizer(recipe, groups)
         self.learner, self.optimizer = fabric.setup(learner, optimizer)
         self.average = MovingAverage(model, recipe.average) if recipe.average is not None else None
@@ -155,10 +157,9 @@ class Training:
             ranks=self.fabric.world_size,
             batch_size=self.batch_size,
         )
-        share = self.batch_size // self.fabric.world_size
-        loader = load_batches(self.sets.train, order, share, self.workers, drop_last=True)
+        loader = load_batches(self.sets.train, order, workers=self.workers)
         while not self.finished:
-            order.set_epoch(self.place.epoch, self.place.batch * share)
+            order.set_epoch(self.place.epoch, order.before(self.place.batch))
             try:
                 if not self._train_epoch(loader, stop):
                     return False
@@ -190,7 +191,7 @@ class Training:
             place.step, place.batch, place.loss_sum = place.step + 1, place.batch + 1, place.loss_sum + loss
             now = time.monotonic()
             row = {"step": place.step, "epoch": place.epoch + 1, "loss": loss, "rate": rate, "gradient_norm": norm}
-            row["clips_per_s"] = self.batch_size / (now - begin)
+            row["clips_per_s"] = len(examples[0]) * self.fabric.world_size / (now - begin)
             place.seconds, begin = place.seconds + now - begin, now
             for observer in self.observers:
                 observer.step(row | values)

@@ -5,12 +5,12 @@ import ctypes
 import logging
 import os
 import platform
-import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from movinet.errors import MovinetError
 from movinet.words import counted
@@ -73,17 +73,27 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
 
 def settle_process(fabric: "Fabric") -> None:
     """What suits a process that does nothing but train, such as the command line's, and changes it for good: memory
-    that is freed is kept (see `keep_freed_memory`), and a warning of several processes' that means nothing is ignored.
-    """
+    that is freed is kept (see `keep_freed_memory`)."""
     if fabric.device.type == "cpu":
         keep_freed_memory()
-    if dist.is_initialized():
-        # A 1×1 kernel's gradient has strides of its own, which mean nothing: each of its axes but one has length 1.
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 
 
 def _matters(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
+
+
+def align_gradients(module: nn.Module) -> None:
+    """Give gradients the strides of their parameters, of which processes that exchange them are warned otherwise: a 1×1
+    kernel's gradient has strides of its own, which mean nothing, since all of its axes but two have length 1."""
+
+    def align(parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+        axes = zip(gradient.shape, gradient.stride(), parameter.stride(), strict=True)
+        same = all(length == 1 or ours == wanted for length, ours, wanted in axes)
+        return gradient.as_strided(parameter.shape, parameter.stride()) if same else gradient
+
+    for parameter in module.parameters():
+        if parameter.requires_grad and 1 in parameter.shape:
+            parameter.register_hook(partial(align, parameter))
 
 
 def _leave() -> None:

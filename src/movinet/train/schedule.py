@@ -7,10 +7,12 @@ from movinet.words import counted
 
 
 def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0) -> float:
-    """The share of the full rate at a step: a linear warm-up from 0, then down a cosine.
+    """The share of the full rate at a step: a linear warm-up, then down a cosine.
 
     The cosine begins at step 0, under the warm-up, which ends on it: just below the full rate. So it is in the official
-    training (LinearWarmup in official/modeling/optimization/lr_schedule.py over Keras' CosineDecay).
+    training (LinearWarmup in official/modeling/optimization/lr_schedule.py over Keras' CosineDecay), but that the
+    warm-up begins one step above 0 and not on it: the first update of all learns, which may be the only one of an
+    epoch.
 
     Args:
         step: Updates done so far; the first has 0.
@@ -24,7 +26,7 @@ def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0
     if steps < 1 or not 0 <= warmup_steps <= steps:
         raise MovinetError(f"a warm-up of {counted(warmup_steps, 'step')} does not fit into a training of {steps}")
     if step < warmup_steps:
-        return step / warmup_steps * _cosine(warmup_steps / steps, floor)
+        return (step + 1) / (warmup_steps + 1) * _cosine(warmup_steps / steps, floor)
     return _cosine(min(step, steps) / steps, floor)
 
 
