@@ -362,6 +362,36 @@ def test_a_run_does_not_go_on_with_other_clips(files: Path, capfd: Capture, work
     code, _, err = run("train --resume run", capfd)
     assert code == 2
     assert "the clips have changed since this run began" in err
+    (work / "clips/a/new.mp4").unlink()
+    kept = (work / "clips/b/1.mp4").read_bytes()
+    write_clip(work / "clips/b/1.mp4", 5)
+    code, _, err = run("train --resume run", capfd)
+    assert code == 2
+    assert "have changed since this run began (" in err
+    assert "clips/b/1.mp4)" in err
+    (work / "clips/b/1.mp4").write_bytes(kept)
+    what = work / "run/recipe.yaml"
+    what.write_text(what.read_text().replace("epochs: 2", "epochs: 3"))
+    code, _, err = run("train --resume run", capfd)
+    assert code == 2
+    assert "another recipe or version: epochs was 2 and is 3" in err
+
+
+def test_what_so_few_clips_show_is_said(files: Path, capfd: Capture, work: Path) -> None:
+    clips_folder(work / "clips", {"a": 4, "b": 4})
+    code, out, err = finetune(files, "clips", "--dry-run", capfd)
+    assert code == 0
+    assert "! 2 validation clips: even if all are right, that means 34% to 100%" in err
+    code, out, err = finetune(files, "clips", "--out run", capfd)
+    assert code == 0, err
+    assert "(of 2 clips; 95 %: " in out
+    assert "training" in out
+    told = json.loads((work / "run/metrics.json").read_text())
+    assert told["intervals"]["validation_top1"]["clips"] == 2
+    assert told["compared"] in out
+    assert told["compared"][1:] in (work / "run/README.md").read_text()
+    first, *_ = table(work / "run/steps.csv")
+    assert float(first["rate"]) > 0
 
 
 def test_a_run_keeps_its_network(files: Path, capfd: Capture, work: Path) -> None:

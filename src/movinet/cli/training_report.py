@@ -7,7 +7,7 @@ from shlex import quote
 
 from rich.text import Text
 
-from movinet.cli.console import out, print_json
+from movinet.cli.console import out, print_json, warn
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.reading import parse_json
@@ -15,6 +15,7 @@ from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
 from movinet.train.run import METRICS, MODEL, Prepared, Result
 from movinet.train.validation import Answers
+from movinet.train.verdict import Verdict, outlook
 from movinet.words import counted
 
 _SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
@@ -39,9 +40,16 @@ def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) ->
     plan = estimate(recipe, prepared.start.model.spec, len(sets.train), processes=processes, half=half)
     clips = {"train": sets.train, "validation": sets.validation, "test": sets.test}
     counts = {name: len(part) for name, part in clips.items() if part is not None}
+    said = outlook(counts, plan.steps) if recipe.start is not None else []
     if as_json:
         print_json(
-            {"recipe": recipe_to_dict(recipe), "clips": counts, "classes": list(sets.train.classes), **asdict(plan)}
+            {
+                "recipe": recipe_to_dict(recipe),
+                "clips": counts,
+                "classes": list(sets.train.classes),
+                **asdict(plan),
+                "outlook": said,
+            }
         )
         return
     clips_of = ", ".join(f"{count} for {name}" for name, count in counts.items())
@@ -59,6 +67,8 @@ def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) ->
     }
     for name, text in rows.items():
         out.print(Text.assemble((f"{name:10}", "bold"), text))
+    for line in said:
+        warn(line)
 
 
 def print_finished(folder: Path, as_json: bool) -> None:
@@ -68,29 +78,38 @@ def print_finished(folder: Path, as_json: bool) -> None:
         MovinetError: The run's figures cannot be read.
     """
     try:
-        scores = parse_json((folder / METRICS).read_bytes())["scores"]
-        known = {name: float(value) for name, value in scores.items() if value is not None}
+        found = parse_json((folder / METRICS).read_bytes())
+        known = {name: float(value) for name, value in found["scores"].items() if value is not None}
+        before = {name: float(value) for name, value in found.get("before", {}).items() if value is not None}
+        verdict = Verdict({name: int(count) for name, count in found.get("clips", {}).items()}, before)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MovinetError(f"{folder / METRICS}: cannot be read: {error}") from error
     if not as_json:
         again = quote(str(folder / MODEL))
         out.print(f"{folder}: the run is finished; a new one can start from what it came to (--model {again})")
-    print_result(Result(folder, True, known), as_json)
+    print_result(Result(folder, True, known, verdict), as_json)
 
 
 def print_result(result: Result, as_json: bool) -> None:
     """What a run came to."""
+    verdict = result.verdict
     if as_json:
-        print_json(
-            {"type": "result", "folder": str(result.folder), "finished": result.finished, "scores": result.scores}
-        )
+        sure = {"intervals": verdict.intervals(result.scores), "compared": verdict.compared(result.scores)}
+        about = {"type": "result", "folder": str(result.folder), "finished": result.finished}
+        print_json({**about, "scores": result.scores, **{name: value for name, value in sure.items() if value}})
         return
     if not result.finished:
         out.print(f"stopped and saved; go on with: movinet train --resume {quote(str(result.folder))}")
         return
-    scores = ((*name.rpartition("_"), value) for name, value in result.scores.items())
-    shown = [f"{split} {_SCORES[kind]} {value:.1%}" for split, _, kind, value in scores if kind in _SCORES]
+    scores = ((name, *name.rpartition("_"), value) for name, value in result.scores.items())
+    shown = [
+        f"{split} {_SCORES[kind]} {value:.1%}{verdict.beside(name, result.scores)}"
+        for name, split, _, kind, value in scores
+        if kind in _SCORES
+    ]
     if shown:
         out.print(", ".join(shown))
+    if compared := verdict.compared(result.scores):
+        out.print(compared)
     out.print(f"{result.folder / MODEL}: the network; {METRICS}, pictures and README.md beside it")
     out.print(f"try it: movinet classify VIDEO --model {quote(str(result.folder / MODEL))}")

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +23,8 @@ from movinet.search.recipe import SearchRecipe
 from movinet.search.space import ALL, Point
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from movinet.train.differences import other_tensor
+from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.train.learner import seed_of
 from movinet.train.loop import new_optimizer
 from movinet.train.optimizer import parameter_groups, set_rate
@@ -132,9 +135,13 @@ class Search:
             restore_optimizer(self.optimizer, self._parameters(), checkpoint.tensors["optimizer"])
             self.controller.restore(checkpoint.tensors["controller"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"{self.path}: the state of a search of another recipe or version") from error
-        if examples != self.sets.fingerprint:
-            raise WeightsError(f"{self.path}: the clips have changed since this search began; begin a new one")
+            another = other_tensor(self.learner.state_dict(), checkpoint.tensors.get("learner", {}))
+            what = another or str(error).partition("\n")[0]
+            raise WeightsError(f"{self.path}: the state of a search of another recipe or version: {what}") from error
+        others = changed_clips(self.sets, self._clip_digests, checkpoint.tensors.get("clips", {}))
+        if examples != self.sets.fingerprint or others:
+            named = f" ({', '.join(others[:3])}{', …' if len(others) > 3 else ''})" if others else ""
+            raise WeightsError(f"{self.path}: the clips have changed since this search began{named}; begin a new one")
 
     def run(self, stop: Stop, observers: Sequence[Observer] = ()) -> bool:
         """Search to the end; False if asked to stop before. The state is in the checkpoint either way.
@@ -199,8 +206,13 @@ class Search:
                 "learner": self.learner.state_dict(),
                 "optimizer": optimizer_tensors(self.optimizer, self._parameters()),
                 "controller": self.controller.tensors(),
+                "clips": self._clip_digests,
             }
             save_checkpoint(self.path, tensors, {**asdict(self.place), "examples": self.sets.fingerprint})
+
+    @cached_property
+    def _clip_digests(self) -> dict[str, Tensor]:
+        return clip_digests(self.sets)
 
     def _update_weights(self, examples: Example) -> dict[str, float]:
         """Train a network drawn from the controller, with some decisions left open during the warm-up."""

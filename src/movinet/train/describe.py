@@ -16,6 +16,7 @@ from movinet.data.dataset import ClipDataset, LabelledClips
 from movinet.files import write_atomically, write_json
 from movinet.reading import parse_json
 from movinet.train.sets import Sets
+from movinet.train.verdict import UNKNOWN, Verdict
 from movinet.words import counted
 
 README, SESSIONS = "README.md", "sessions.json"
@@ -47,6 +48,7 @@ def describe_run(
     ended: datetime | None = None,
     finished: bool = False,
     scores: Mapping[str, float] | None = None,
+    verdict: Verdict = UNKNOWN,
 ) -> None:
     """Write the folder's `README.md`, and note the session in `sessions.json`: at its beginning, and again at its end.
 
@@ -59,6 +61,7 @@ def describe_run(
         ended: None while it is going on.
         finished: The run has come to its end.
         scores: `validation_top1`, `test_map`, …, shares; those that are not shares are left out.
+        verdict: How far these can be trusted.
 
     Raises:
         MovinetError: They cannot be written.
@@ -67,7 +70,7 @@ def describe_run(
     about = [
         f"{network}, {counted(len(sets.train.classes), 'class', 'classes')}.",
         *_going_on(folder, finished),
-        *_results(folder, scores or {}),
+        *_results(folder, scores or {}, verdict),
     ]
     write_readme(folder, about, files=_FILES, sets=sets, command=command, began=began, ended=ended)
 
@@ -131,17 +134,19 @@ def _going_on(folder: Path, finished: bool) -> list[str]:
     return ["The run is not finished. If it was interrupted, this goes on with it:", resume, *best]
 
 
-def _results(folder: Path, scores: Mapping[str, float]) -> list[str]:
+def _results(folder: Path, scores: Mapping[str, float], verdict: Verdict) -> list[str]:
     shares = {name: value for name, value in scores.items() if name.endswith(("top1", "top5", "map"))}
     names = {"top1": "top-1", "top5": "top-5", "map": "mean average precision"}
     rows = []
     for name, value in shares.items():
         split, _, score = name.rpartition("_")
-        rows.append((f"{split} {names[score]}", f"{value:.1%}"))
+        rows.append((f"{split} {names[score]}", f"{value:.1%}{verdict.beside(name, scores)}"))
     pictures = [f"![{name}]({name})" for name in _FILES if name.endswith(".png") and (folder / name).exists()]
     if not rows and not pictures:
         return []
-    return ["## Results", *([_table(("score", ""), rows)] if rows else []), *pictures]
+    compared = verdict.compared(scores)
+    words = [f"{compared[0].upper()}{compared[1:]}."] if compared else []
+    return ["## Results", *([_table(("score", ""), rows)] if rows else []), *words, *pictures]
 
 
 def _clips(sets: Sets) -> list[str]:

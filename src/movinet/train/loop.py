@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,11 +14,14 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from movinet import __version__
 from movinet.data.dataset import EpochOrder, Example, WorkerLost, batches_of, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from movinet.train.differences import other_entry, other_tensor, recipe_entries
 from movinet.train.ema import MovingAverage
+from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
@@ -58,6 +62,7 @@ class Place:
     best_epoch: int = 0
     seconds: float = 0.0  # of training, in all sessions
     loss_sum: float = 0.0  # over the epoch's batches
+    before: dict[str, float] | None = None  # validation scores of the weights that were started from
 
     def __post_init__(self) -> None:
         if min(self.step, self.epoch, self.batch, self.best_epoch) < 0:
@@ -123,8 +128,19 @@ class Training:
             WeightsError: It belongs to another run.
         """
         tensors = checkpoint.tensors
+        progress = dict(checkpoint.progress)
+        version = progress.pop("version", None)
+        began = progress.pop("recipe", None)  # 0.1 did not say
+        another = other_entry(recipe_entries(self.recipe), began) if isinstance(began, dict) else None
+        if another is None and "learner" in tensors:
+            another = other_tensor(self.learner.module.state_dict(), tensors["learner"])
+        if another is not None:
+            by = f" (begun by movinet {version})" if version not in (None, __version__) else ""
+            raise WeightsError(
+                f"{self.path}: the state of a run of another recipe or version{by}: {another}; a run goes on as it "
+                "began, so put that back, or begin a new run that starts from its model.safetensors"
+            )
         try:
-            progress = dict(checkpoint.progress)
             examples = progress.pop("examples")
             self.place = from_plain(Place, progress, "progress")
             self.learner.module.load_state_dict(tensors["learner"])
@@ -132,11 +148,14 @@ class Training:
             if self.average is not None:
                 self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"{self.path}: the state of a run of another recipe or version") from error
-        if examples != self.sets.fingerprint:
+            what = str(error).partition("\n")[0]
+            raise WeightsError(f"{self.path}: the state of a run of another recipe or version: {what}") from error
+        others = changed_clips(self.sets, self._clip_digests, tensors.get("clips", {}))
+        if examples != self.sets.fingerprint or others:
+            named = f" ({', '.join(others[:3])}{', …' if len(others) > 3 else ''})" if others else ""
             raise WeightsError(
-                f"{self.path}: the clips have changed since this run began, so it cannot go on to the same end; bring "
-                "back those it began with, or begin a new run that starts from its model.safetensors"
+                f"{self.path}: the clips have changed since this run began{named}, so it cannot go on to the same end; "
+                "bring back those it began with, or begin a new run that starts from its model.safetensors"
             )
 
     def run(self, stop: Stop, observers: Sequence[Observer] = ()) -> bool:
@@ -158,6 +177,12 @@ class Training:
             batch_size=self.batch_size,
         )
         loader = load_batches(self.sets.train, order, workers=self.workers)
+        if self.recipe.start is not None and not self.place.step and self.place.before is None:
+            try:
+                self.place.before = self._validate(stop)[1]
+            except Stopped:
+                self.save()
+                return False
         while not self.finished:
             order.set_epoch(self.place.epoch, order.before(self.place.batch))
             try:
@@ -225,14 +250,9 @@ class Training:
         Raises:
             Stopped: Before the answers are there, with which the run then goes on.
         """
-        place, validation = self.place, self.sets.validation
-        share = self.batch_size // self.fabric.world_size
+        place = self.place
         with self.average.applied(self.model) if self.average is not None else nullcontext():
-            answers, scores = None, {}
-            if validation is not None:
-                answers = answer_clips(self.fabric, self.model, validation, share, self.workers, stop)
-                scores = {f"validation_{name}": value for name, value in answers.scores().items()}
-                self._check(scores["validation_loss"], f"the validation loss after update {place.step}")
+            answers, scores = self._validate(stop)
             mean = place.loss_sum / self.steps_per_epoch
             place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
             row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
@@ -247,6 +267,17 @@ class Training:
                 observer.epoch(row | scores, answers)
         self.save()
 
+    def _validate(self, stop: Stop) -> tuple[Answers | None, dict[str, float]]:
+        """What the network says of the validation clips, and `validation_loss` and so on; nothing where there are
+        none."""
+        if self.sets.validation is None:
+            return None, {}
+        share = self.batch_size // self.fabric.world_size
+        answers = answer_clips(self.fabric, self.model, self.sets.validation, share, self.workers, stop)
+        scores = {f"validation_{name}": value for name, value in answers.scores().items()}
+        self._check(scores["validation_loss"], f"the validation loss after update {self.place.step}")
+        return answers, scores
+
     def save(self) -> None:
         """Write the checkpoint.
 
@@ -258,8 +289,14 @@ class Training:
                 "learner": self.learner.module.state_dict(),
                 "optimizer": optimizer_tensors(self.optimizer.optimizer, self._parameters()),
                 "average": self.average.average if self.average is not None else {},
+                "clips": self._clip_digests,
             }
-            save_checkpoint(self.path, tensors, {**asdict(self.place), "examples": self.sets.fingerprint})
+            about = {"examples": self.sets.fingerprint, "recipe": recipe_entries(self.recipe), "version": __version__}
+            save_checkpoint(self.path, tensors, {**asdict(self.place), **about})
+
+    @cached_property
+    def _clip_digests(self) -> dict[str, Tensor]:
+        return clip_digests(self.sets)
 
     def _check(self, number: float, what: str) -> None:
         """Refuse to go on with a network that is beyond repair."""

@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from movinet.train.validation import Answers
+from movinet.train.verdict import FEW
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
@@ -86,8 +89,11 @@ class ProgressDisplay:
         """After every epoch: `epoch`, `loss`, its mean, and what there is of `validation_loss`, `validation_top1` …"""
         scores = {name.removeprefix("validation_"): row[name] for name in row if name.startswith("validation_")}
         line = [f"loss {row['loss']:.3f}"]
+        clips = len(answers.targets) if isinstance(answers, Answers) else FEW
+        few = f" of {clips}" if clips < FEW else ""
         for name, value in scores.items():
-            line.append(f"validation loss {value:.3f}" if name == "loss" else f"{_NAMES.get(name, name)} {value:.1%}")
+            said = f"validation loss {value:.3f}" if name == "loss" else f"{_NAMES.get(name, name)} {value:.1%}{few}"
+            line.append(said)
         self.end_epoch(row, "  ".join(line) + ("  best so far" if self._is_best and scores else ""))
         self._is_best = False
 

@@ -32,6 +32,7 @@ from movinet.train.signals import Stop, Stopped, graceful_stop
 from movinet.train.splits import Splits
 from movinet.train.starting import Start, starting_network
 from movinet.train.validation import Answers, answer_clips
+from movinet.train.verdict import UNKNOWN, Verdict
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import RUN_WEIGHTS, load_weights
@@ -55,11 +56,13 @@ class Result:
         folder: Of the run.
         finished: False if it was asked to stop before its end; `resume` goes on with it.
         scores: Of the network that is kept, so far or for good: `validation_top1`, `test_top1` and so on, shares.
+        verdict: How far these can be trusted.
     """
 
     folder: Path
     finished: bool
     scores: dict[str, float]
+    verdict: Verdict = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -156,16 +159,22 @@ def train(
         finished = training.run(stop, watchers)
         fabric.barrier()  # the first process has written what all read now
         scores: dict[str, float] = {}
+        verdict = _verdict(prepared.sets, training.place.before)
         if finished:
             try:
-                scores = _finish(folder, fabric, prepared, workers, stop)
+                scores = _finish(folder, fabric, prepared, workers, stop, verdict)
             except Stopped:
                 finished = False
     if not finished and (folder / MODEL).exists():
         scores = dict(read_info(folder / MODEL).training["scores"])  # the best so far
     if fabric.is_global_zero:
-        describe(ended=datetime.now().astimezone(), finished=finished, scores=scores)
-    return Result(folder, finished, scores)
+        describe(ended=datetime.now().astimezone(), finished=finished, scores=scores, verdict=verdict)
+    return Result(folder, finished, scores, verdict)
+
+
+def _verdict(sets: Sets, before: Mapping[str, float] | None) -> Verdict:
+    parts = {"validation": sets.validation, "test": sets.test}
+    return Verdict({name: len(part) for name, part in parts.items() if part is not None}, before or {})
 
 
 class Keeper:
@@ -235,7 +244,9 @@ def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores:
     save_weights(path, model.state_dict(), replace(info, accuracy=percent, training=training))
 
 
-def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int, stop: Stop) -> dict[str, float]:
+def _finish(
+    folder: Path, fabric: "Fabric", prepared: Prepared, workers: int, stop: Stop, verdict: Verdict
+) -> dict[str, float]:
     """Stream the test videos, one by one, through the network that is kept, and write down how good it is."""
     loaded = load_weights(folder / MODEL)
     assert isinstance(loaded.model, MoViNet)
@@ -250,7 +261,11 @@ def _finish(folder: Path, fabric: "Fabric", prepared: Prepared, workers: int, st
             _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
-        write_json(folder / METRICS, found)
+        if intervals := verdict.intervals(scores):
+            found["intervals"] = intervals
+        if compared := verdict.compared(scores):
+            found |= {"before": verdict.before, "compared": compared}
+        write_json(folder / METRICS, found | {"clips": verdict.clips})
     return scores
 
 

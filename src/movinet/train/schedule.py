@@ -21,9 +21,11 @@ def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0
         floor: Where the cosine ends, in [0, 1]; 1 is a constant rate after the warm-up.
 
     Raises:
-        MovinetError: No steps, or a warm-up that outlasts them.
+        MovinetError: No steps, or a warm-up that outlasts them, or ends with them where the cosine ends at 0: nothing
+            would ever be learned.
     """
-    if steps < 1 or not 0 <= warmup_steps <= steps:
+    longest = steps if floor else steps - 1
+    if steps < 1 or not 0 <= warmup_steps <= longest:
         raise MovinetError(f"a warm-up of {counted(warmup_steps, 'step')} does not fit into a training of {steps}")
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1) * _cosine(warmup_steps / steps, floor)
