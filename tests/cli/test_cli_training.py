@@ -208,7 +208,7 @@ def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Pa
     code, _, err = finetune(files, "clips", f"--workers {workers} --out run", capfd)
     assert code == 2
     last = err.strip().splitlines()[-1]
-    assert last.startswith("movinet: none of the")
+    assert last.startswith("movinet: none of 6 videos")
     assert "Traceback" not in err
 
 
