@@ -66,6 +66,22 @@ def test_a_number_chooses(tmp_path: Path) -> None:
         probe(Track(tmp_path / "b.mp4", 0))
 
 
+def test_a_piece_of_a_stream_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}) as out:
+        stream = out.add_stream("libx264", rate=5)
+        stream.height, stream.width, stream.pix_fmt = 32, 64, "yuv420p"
+        for number in range(5):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        out.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert len(list(read_frames(path))) == 5
+    piece = tmp_path / "a.m4s"
+    piece.write_bytes(data[data.index(b"moof") - 4 :])
+    with pytest.raises(VideoError, match="a piece of a stream"):
+        probe(piece)
+
+
 def unknown(path: Path) -> Path:
     """The MP4 with a codec that nobody knows."""
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))

@@ -25,6 +25,7 @@ from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
+_PIECES = (b"styp", b"moof", b"sidx", b"emsg")  # boxes with which segments of streams begin
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
 _HEAD = 1 << 16  # bytes
 
@@ -336,6 +337,10 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
         if not is_address(source) and (why := refusal(error, _head(source), limits)):
             raise VideoError(f"{name}: {why}") from None
         if isinstance(error, av.error.InvalidDataError):
+            if not is_address(source) and _head(source)[4:8] in _PIECES:
+                raise VideoError(
+                    f"{name}: a piece of a stream (DASH, HLS); put it behind its init segment, in one file"
+                ) from None
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
         raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from None
     except VideoError:

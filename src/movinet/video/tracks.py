@@ -54,7 +54,7 @@ def moving_tracks(container: InputContainer, name: str) -> list[VideoStream]:
     most = max(stream.frames for stream in known)
     # Beside a video, cameras keep one or a few frames of full size. 0 is a container that does not count.
     longer = [s for s in known if not (0 < s.frames * 8 <= most or s.frames == 1 < most)]
-    return sorted(longer, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height), reverse=True)
+    return sorted(longer, key=_likelihood, reverse=True)
 
 
 def first_that_moves(container: InputContainer, tracks: Sequence[VideoStream]) -> int:
@@ -92,6 +92,11 @@ _UNKNOWN = "in a codec that FFmpeg does not know"
 
 def _is_known(stream: VideoStream) -> bool:
     return stream.codec_context is not None
+
+
+def _likelihood(stream: VideoStream) -> tuple[bool, bool, int]:
+    is_gray = stream.format is not None and stream.format.name.startswith("gray")  # as transparency is in AVIF
+    return bool(stream.disposition & Disposition.default), not is_gray, stream.width * stream.height
 
 
 def _described(stream: VideoStream) -> str:
