@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -244,3 +245,81 @@ def test_golden_checkpoints(shared: Path, tag: str) -> None:
     moving = [value for key, value in tensors.items() if "moving_variance" in key]
     assert moving
     assert all(((v >= 0.5) & (v <= 1.5)).all() for v in moving)  # how golden/README.md seeded them
+
+
+def table(blocks: list[bytes], handles: int = 1) -> bytes:
+    """An index whose blocks are these, each of them pointed to `handles` times."""
+    out, places = b"", []
+
+    def append(contents: bytes) -> bytes:
+        nonlocal out
+        handle = varint(len(out)) + varint(len(contents))
+        out += contents + b"\0" + masked(contents + b"\0")
+        return handle
+
+    for contents in blocks:
+        places += [(b"", append(contents))] * handles
+    footer = append(block([], 1)) + append(block(places, 1))
+    return out + footer.ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+
+
+def shared_keys(count: int, length: int) -> bytes:
+    """Entries of three bytes that each repeat the whole of a long key."""
+    first = varint(0) + varint(length) + varint(0) + b"k" * length
+    return first + (varint(length) + varint(0) + varint(0)) * count + bytes(4) + (1).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        table([shared_keys(1000, 1 << 13)]),
+        table([shared_keys(60_000, 4000)]),
+        table([shared_keys(300_000, 1)]),
+        table([block([(b"k" * 1000, b"")], 1)], handles=3000),
+    ],
+    ids=["long keys", "many long keys", "many keys", "one block for ever"],
+)
+def test_an_index_cannot_ask_for_more_than_it_is(index: bytes, tmp_path: Path) -> None:
+    (tmp_path / "ckpt.index").write_bytes(index)
+    start = process_time()
+    with pytest.raises(WeightsError, match="is damaged"):
+        read_checkpoint(tmp_path / "ckpt")
+    assert process_time() - start < 10
+
+
+def test_tensors_that_share_their_bytes_are_refused(folder: Path) -> None:
+    """A small file could ask for any memory: every tensor the same million bytes."""
+    whole = np.ones(1000, np.float32)
+    write_checkpoint(folder / "x", {f"{n}": whole for n in range(50)}, per_block=99, restart_every=1)
+    data = folder / "x.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:4000])
+    with pytest.raises(WeightsError, match="share bytes"):
+        read_checkpoint(folder / "x")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_archive_with_endless_headers(kind: bytes, tmp_path: Path) -> None:
+    """A header may announce a name of gigabytes, or a header, a thousand times over."""
+    large, small = tarfile.TarInfo("x"), tarfile.TarInfo("x")
+    large.type = small.type = kind
+    large.size, small.size = 1 << 30, 11
+    body = b"11 path=ab\n".ljust(512, b"\0")
+    for name, content in (("large", large.tobuf()), ("chain", (small.tobuf() + body) * 3000)):
+        path = tmp_path / f"{name}.tar.gz"
+        path.write_bytes(gzip.compress(content + bytes(1024)))
+        with pytest.raises(WeightsError, match="not a whole tar archive"):
+            read_checkpoint(path)
+
+
+def test_archive_of_too_many_files(tmp_path: Path) -> None:
+    names = b"".join(tarfile.TarInfo(f"{n}").tobuf() for n in range(4100))
+    (tmp_path / "many.tar.gz").write_bytes(gzip.compress(names + bytes(1024)))
+    with pytest.raises(WeightsError, match="or 4096 files"):
+        read_checkpoint(tmp_path / "many.tar.gz")
+
+
+def test_a_checkpoint_file_without_end(folder: Path) -> None:
+    (folder / "checkpoint").write_bytes(b'model_checkpoint_path: "' + b"/a" * (1 << 20))
+    start = process_time()
+    read_checkpoint(folder)
+    assert process_time() - start < 5
