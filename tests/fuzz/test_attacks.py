@@ -257,6 +257,30 @@ def test_descriptions_of_weights(change: dict[str, Any]) -> None:
         WeightsInfo.from_dict({**right, **change})
 
 
+def _of_type(file: bytes, kind: str, size: float) -> bytes:
+    """A safetensors file with all tensors of another type."""
+    length = int.from_bytes(file[:8], "little")
+    header, end = json.loads(file[8 : 8 + length]), 0
+    for key, entry in header.items():
+        if key != "__metadata__":
+            begin, end = end, end + int(np.prod(entry["shape"]) * size)
+            header[key] = {**entry, "dtype": kind, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(end)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("C64", 8), ("F8_E4M3", 1), ("BF16", 2), ("BOOL", 1), ("U64", 8), ("F4", 0.5), ("F64", 8)]
+)
+def test_tensors_of_any_type(kind: str, size: float, tmp_path: Path) -> None:
+    for name in ("weights", "state", "checkpoint"):
+        (tmp_path / name).mkdir()
+        target = TARGETS[name](tmp_path / name)
+        seed = next(seed for seed in target.seeds if seed.startswith(b"@file\n")).removeprefix(b"@file\n")
+        outcome = attempt(target.read, b"@file\n" + _of_type(seed, kind, size))
+        assert outcome.fault is None, name
+
+
 @pytest.mark.parametrize(
     "change",
     [

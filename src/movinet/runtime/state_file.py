@@ -54,10 +54,10 @@ def read_state(path: str | Path, ports: Sequence[Port], weights: str, engine: st
             if (file.metadata() or {}).get(_KEY) != weights:
                 raise WeightsError(f"{path}: the state was saved with other weights than these")
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except WeightsError:
-        raise
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:  # NumPy lacks some types
+    except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the state: {error}") from error
+    except (TypeError, AttributeError) as error:  # of types that NumPy lacks, such as bfloat16
+        raise WeightsError(f"{path}: holds numbers of a type that no state has; the file is damaged") from error
     counted = arrays.pop(_FRAMES_SEEN, np.zeros(0, np.int64))
     if {port.name: port.shape for port in ports} != {name: array.shape for name, array in arrays.items()}:
         raise WeightsError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from movinet.errors import MovinetError, WeightsError
+from movinet.errors import MovinetError, WeightsError, brief
 from movinet.files import write_atomically
 from movinet.reading import parse_json
 from movinet.weights.info import WeightsInfo
@@ -48,7 +48,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
     """
     with _opened(path) as file:
         # Copies, so that the tensors are not tied to the file.
-        tensors = {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}  # noqa: SIM118
+        tensors = {key: _real(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
         return tensors, _info(path, file.metadata())
 
 
@@ -60,6 +60,12 @@ def read_info(path: str | Path) -> WeightsInfo:
     """
     with _opened(path) as file:
         return _info(path, file.metadata())
+
+
+def _real(path: str | Path, key: str, value: Tensor) -> Tensor:
+    if value.is_complex():
+        raise WeightsError(f"{path}: {brief(key)} holds complex numbers, which no network here has")
+    return value.to(torch.float32, copy=True)
 
 
 def _halved(value: Tensor) -> Tensor:
