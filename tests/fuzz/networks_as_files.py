@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
 from movinet.export.tflite_writer import Graph, write_tflite
 from movinet.weights.crc32c import crc32c
+from movinet.weights.tensorflow import tensorflow_variables
 
 
 def tflite_file() -> tuple[bytes, ...]:
@@ -52,20 +54,18 @@ def _convolution(
     return graph.apply("CONV_2D", [x, *constants], shape, **options)
 
 
-def bundle(tensors: dict[str, NDArray[np.float32]] | None = None) -> tuple[bytes, bytes]:
-    """The index and the data of a TensorFlow checkpoint."""
-    if tensors is None:
-        root, end = "model/layer_with_weights-", "/.ATTRIBUTES/VARIABLE_VALUE"
-        tensors = {
-            f"{root}0/layer_with_weights-0/_stem/_conv/_conv/kernel{end}": np.ones((3, 3, 3, 8), np.float32),
-            f"{root}1/_classifier/_conv/_conv/bias{end}": np.ones(3, np.float32),
-        }
+def bundle(spec: NetworkSpec) -> tuple[bytes, bytes]:
+    """The index and the data of a TensorFlow checkpoint of a stream network, with its graph of objects."""
+    variables = tensorflow_variables(spec, "2plus1d").values()
+    tensors: dict[str, NDArray[np.float32] | bytes] = {v.key: np.ones(v.shape, np.float32) for v in variables}
+    tensors["_CHECKPOINTABLE_OBJECT_GRAPH"] = _objects([variable.key for variable in variables])
     data, entries = b"", [(b"", bytes([8, 1, 26, 2, 8, 1]))]
     for key, tensor in sorted(tensors.items()):
-        raw = tensor.tobytes()
-        dims = b"".join(b"\x12" + _varint(len(dim)) + dim for dim in (b"\x08" + _varint(n) for n in tensor.shape))
+        shape, kind = ((), b"\x08\x07\x12") if isinstance(tensor, bytes) else (tensor.shape, b"\x08\x01\x12")
+        raw = _varint(len(tensor)) + bytes(4) + tensor if isinstance(tensor, bytes) else tensor.tobytes()
+        dims = b"".join(b"\x12" + _varint(len(dim)) + dim for dim in (b"\x08" + _varint(n) for n in shape))
         place = b"\x20" + _varint(len(data)) + b"\x28" + _varint(len(raw)) + b"\x35" + _masked(raw)
-        entries.append((key.encode(), b"\x08\x01\x12" + _varint(len(dims)) + dims + place))
+        entries.append((key.encode(), kind + _varint(len(dims)) + dims + place))
         data += raw
     first = _block(entries)
     table = _checked(first)
@@ -75,6 +75,31 @@ def bundle(tensors: dict[str, NDArray[np.float32]] | None = None) -> tuple[bytes
     footer = meta + _varint(len(table)) + _varint(len(index))
     table += _checked(index)
     return table + footer.ljust(40, b"\0") + 0xDB4775248B80FB57.to_bytes(8, "little"), data
+
+
+def _objects(keys: list[str]) -> bytes:
+    """TrackableObjectGraph: an object for every step on the way to a variable."""
+    children: list[dict[str, int]] = [{}]
+    variables: dict[int, str] = {}
+    for key in keys:
+        at = 0
+        for step in key.partition("/.ATTRIBUTES")[0].split("/"):
+            if step not in children[at]:
+                children[at][step] = len(children)
+                children.append({})
+            at = children[at][step]
+        variables[at] = key
+    graph = b""
+    for number, steps in enumerate(children):
+        node = b"".join(_field(1, b"\x08" + _varint(child) + _field(2, name.encode())) for name, child in steps.items())
+        if number in variables:
+            node += _field(2, _field(1, b"VARIABLE_VALUE") + _field(3, variables[number].encode()))
+        graph += _field(1, node)
+    return graph
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
 def _checked(contents: bytes) -> bytes:

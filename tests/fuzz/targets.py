@@ -3,6 +3,7 @@
 Where a reader has several files, or a file several ways in, a file's first line says which it is: `@steps.csv`.
 """
 
+import gzip
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ from tiny import LABELS, tiny_spec
 from movinet.arch.count import macs_per_frame, parameters, state_shapes
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import dump_spec, parse_spec, read_spec
-from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec
+from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.data.lists import read_set
 from movinet.data.shards import read_shards, write_shards
@@ -291,7 +292,8 @@ def tensorflow(folder: Path) -> Target:
     """Checksums are taken to be right: a random change would never get past them."""
     from movinet.weights import tf_bundle
 
-    index, data = bundle()
+    spec = _smallest_spec()
+    index, data = bundle(spec)
     tar = BytesIO()
     with TarFile(fileobj=tar, mode="w", format=1) as archive:
         for name, content in (("x.index", index), ("x.data-00000-of-00001", data)):
@@ -301,13 +303,14 @@ def tensorflow(folder: Path) -> Target:
     files = {
         "x.index": index,
         "x.data-00000-of-00001": data,
-        "x.tar": tar.getvalue()[:4096],
+        "x.tar": tar.getvalue()[:9_000],  # whole it is larger than a seed may be
+        "x.tar.gz": gzip.compress(tar.getvalue(), mtime=0),
         "checkpoint": b'model_checkpoint_path: "x"\n',
     }
 
     def read(name: str) -> None:
         with patch.multiple(tf_bundle, crc32c=lambda data: 0, unmask=lambda value: 0):
-            load_weights(folder / name if name == "x.tar" else folder)
+            load_weights(folder / name if name.startswith("x.tar") else folder, spec=spec)
 
     return _several(
         folder, files, read, (b"VARIABLE_VALUE", b"_CHECKPOINTABLE_OBJECT_GRAPH", b"\xff" * 9 + b"\1", b"ustar")
@@ -364,10 +367,15 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
 """By name; each is given a folder to write in."""
 
 
-def _smallest(folder: Path) -> Path:
-    """A weights file of a stream network of one layer."""
+def _smallest_spec() -> NetworkSpec:
+    """A stream network of one layer."""
     block = BlockSpec(2, (LayerSpec(2, (3, 3, 3)),))
-    spec = tiny_spec().with_options(name="smallest", stem=2, blocks=(block,), project=2, hidden=2)
+    return tiny_spec().with_options(name="smallest", stem=2, blocks=(block,), project=2, hidden=2)
+
+
+def _smallest(folder: Path) -> Path:
+    """A weights file of that network."""
+    spec = _smallest_spec()
     info = WeightsInfo("smallest.test", spec, default_transform(spec), LABELS, accuracy={"top-1": 50.0})
     path = folder / "smallest.safetensors"
     save_weights(path, {key: torch.ones(shape) for key, shape in parameter_shapes(spec).items()}, info)
