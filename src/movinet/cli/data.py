@@ -75,7 +75,7 @@ def synthesize(
             progress=progress,
         )
     drawn = counted(len(set(gestures)) or len(GESTURES), "gesture")
-    out.print(f"{folder}: {counted(clips, 'clip')} of {drawn} each, listed in clips.csv")
+    out.print(f"{folder}: {counted(clips, 'clip')} each of {drawn}, listed in clips.csv")
     return 0
 
 

@@ -39,19 +39,10 @@ def quiet_at_exit() -> Iterator[None]:
     The C library calls what was registered last first: before LiteRT's turn the error stream is closed, and after it,
     for everybody else's last words, it is opened again.
     """
-    kept, register, libc = None, None, None
-    if _stream.is_first_use():
-        with suppress(TypeError, AttributeError, OSError):  # another system, or no error stream
-            libc = ctypes.CDLL(None)
-            register = libc.__cxa_atexit
-            kept = _stream.duplicate()
-    if kept is None or register is None or libc is None:
-        yield
-        return
-    register.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-    register(ctypes.cast(libc.dup, ctypes.c_void_p), kept, None)  # it takes the lowest number that is free: 2
+    first = _stream.reopen_at_exit()
     yield
-    register(ctypes.cast(libc.close, ctypes.c_void_p), 2, None)
+    if first:
+        _at_exit("close", 2)
 
 
 class _ErrorStream:
@@ -74,14 +65,15 @@ class _ErrorStream:
             if not self.threads:
                 self._restore()
 
-    def is_first_use(self) -> bool:
+    def reopen_at_exit(self) -> bool:
+        """Whether that is arranged by this call. Other threads wait until it is."""
         with self.lock:
             first, self.used = not self.used, True
-            return first
-
-    def duplicate(self) -> int:
-        with self.lock:
-            return os.dup(2 if self.real is None else self.real)
+            if first:
+                with suppress(TypeError, AttributeError, OSError):  # another system, or no error stream
+                    _at_exit("dup", os.dup(2 if self.real is None else self.real))  # to the lowest number free: 2
+                    return True
+            return False
 
     def forget(self) -> None:
         """In a forked process, where nobody is loading, and what was heard is the parent's to repeat."""
@@ -114,6 +106,14 @@ class _ErrorStream:
         os.close(real)
         heard.close()
         self.real = self.heard = None
+
+
+def _at_exit(function: str, descriptor: int) -> None:
+    """Let the C library call a function of its own as the process ends."""
+    libc = ctypes.CDLL(None)
+    register = libc.__cxa_atexit
+    register.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    register(ctypes.cast(getattr(libc, function), ctypes.c_void_p), descriptor, None)
 
 
 def _flush() -> None:
