@@ -77,7 +77,11 @@ def test_importing_movinet_brings_nothing_along() -> None:
     assert not roots & {"av", "cyclopts", "numpy", "rich", "safetensors", "torch", "yaml"}
 
 
-BELOW_THE_TORCH_LINE = {"errors", "files", "cores", "arch", "video", "weights.info", "weights.weights", "deploy"}
+BELOW_THE_TORCH_LINE = {
+    *("errors", "files", "cores", "arch", "video", "weights.info", "weights.weights", "deploy"),
+    *("runtime.openvino_engine", "runtime.onnx_engine", "runtime.compiled_clips"),
+    *("export.openvino", "export.onnx", "export.browser"),
+}
 
 
 def test_below_the_line_nothing_imports_torch() -> None:

@@ -94,7 +94,7 @@ def assert_alike(actual: NDArray[Any], wanted: NDArray[Any]) -> None:
     assert np.abs(actual - wanted).max() <= 1e-4 * max(float(np.abs(wanted).max()), 1e-2)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     spec=network_specs(causal=True),
     seed=SEEDS,

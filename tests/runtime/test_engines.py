@@ -90,6 +90,16 @@ def test_it_answers_as_the_network_does(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_images_may_lie_in_memory_in_any_way(
+    kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
+) -> None:
+    engine, video = engines(kind), frames(5)
+    state, apart = engine.begin(), np.ascontiguousarray(video.transpose(0, 1, 4, 2, 3))
+    answers = [step(engine, images.transpose(0, 2, 3, 1), state) for images in apart]
+    assert_alike(np.stack(answers), expected(model, video))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_batches_of_an_engine_know_nothing_of_each_other(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:

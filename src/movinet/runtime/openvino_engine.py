@@ -99,7 +99,8 @@ class OpenVINOEngine:
         return OpenVINOState(request, variables, arrays, after)
 
     def step(self, frames: Frames, state: OpenVINOState, predict: bool = True) -> Logits | None:
-        state.request.set_tensor(FRAMES, _shared(np.ascontiguousarray(frames)))
+        images = np.ascontiguousarray(frames)  # OpenVINO reads this memory and does not keep it alive
+        state.request.set_tensor(FRAMES, _shared(images))
         state.request.infer()
         for written, read in state.after:
             read[:] = written
