@@ -26,13 +26,12 @@ import numpy as np
 import torch
 from interleave import interleaved
 
-from movinet import MoViNet, MovinetError
+from movinet import MovinetError
 from movinet.arch.zoo import network_spec
-from movinet.nn.ensemble import build
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Precision
-from movinet.weights.load import limited_positions
+from movinet.runtime.factory import EngineKind, create_engine
+from movinet.weights.weights import Weights
 
 Call = Callable[[], object]
 ENGINES: tuple[tuple[EngineKind, Precision], ...] = (
@@ -48,10 +47,8 @@ BATCHES = (1, 2, 4, 8, 16)
 INVOKE = "TFLite, invoke alone"
 
 
-def network(model: str, form: str) -> MoViNet:
-    made = build(limited_positions(network_spec(f"movinet_{model}_{form}"))).eval()
-    assert isinstance(made, MoViNet)
-    return made
+def network(model: str, form: str) -> Weights:
+    return Weights.untrained(network_spec(f"movinet_{model}_{form}")).with_position_limits()
 
 
 def our_steps(model: str, threads: int, streams: int = 1, heads: bool = True) -> dict[str, Call]:
@@ -106,6 +103,7 @@ def atze00_step(model: str) -> dict[str, Call]:
 def clip_calls(model: str, threads: int, peer: bool) -> dict[str, Call]:
     base = network(model, "base")
     clip = torch.rand(1, 3, base.spec.frames, *base.spec.size)
+    array = clip.numpy()
     calls: dict[str, Call] = {}
     kinds: tuple[tuple[EngineKind, Precision], ...] = (
         ("torch", "float32"),
@@ -115,8 +113,8 @@ def clip_calls(model: str, threads: int, peer: bool) -> dict[str, Call]:
     for kind, precision in kinds:
         with skipping(kind):
             run = create_clip_engine(base, kind, precision=precision, threads=threads)
-            run(clip)
-            calls[f"{kind} {precision}"] = partial(run, clip)
+            run(array)
+            calls[f"{kind} {precision}"] = partial(run, array)
     if peer:
         theirs = atze00(model, causal=False)
         calls["Atze00, eager"] = without_gradients(lambda: theirs(clip))

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 
 from movinet import MoViNet, create_model
 from movinet.prediction import Prediction
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.pool import StreamPool
 from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.weights import Weights
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -59,7 +60,7 @@ class Setup:
     def create(self, streams: int) -> tuple[Engine[Any], WeightsInfo]:
         model = self.network()
         info = WeightsInfo(model.spec.name, model.spec, default_transform(model.spec))
-        engine = create_engine(model, self.engine, streams=streams, precision=self.precision, threads=1)
+        engine = create_engine(Weights.of(model), self.engine, streams=streams, precision=self.precision, threads=1)
         return engine, info
 
 

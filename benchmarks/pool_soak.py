@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from stream_memory import TOLERANCE, resident_mb
 
 from movinet import MovinetError, create_model, list_models, load_weights
-from movinet.nn.ensemble import decays
+from movinet.arch.step import decays
 from movinet.prediction import Prediction
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.pool import PoolStream, StreamPool
-from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded, with_position_limits
+from movinet.weights.info import WeightsInfo
+from movinet.weights.weights import Weights
 
 SOON = 60.0  # seconds within which an answer must come
 WRONG = {"float32": 1e-4}  # difference in probability from the stream alone
@@ -151,11 +151,10 @@ class Crowd:
         return list(lives.values())
 
 
-def load(source: str) -> Loaded:
+def load(source: str) -> Weights:
     if source not in list_models():
-        return with_position_limits(load_weights(source))
-    model = create_model(source).eval()
-    return Loaded(model, WeightsInfo(source, model.spec, default_transform(model.spec)))
+        return load_weights(source).with_position_limits()
+    return Weights.of(create_model(source))
 
 
 def main() -> None:
@@ -172,9 +171,7 @@ def main() -> None:
 
     def engine(streams: int) -> Engine[Any]:
         size = loaded.info.transform.size
-        return create_engine(
-            loaded.model, options.engine, size=size, streams=streams, precision=options.precision, threads=1
-        )
+        return create_engine(loaded, options.engine, size=size, streams=streams, precision=options.precision, threads=1)
 
     sizes: list[float] = []
     referee = Referee(engine(1), loaded.info)

@@ -28,14 +28,13 @@ from rich.table import Table
 
 from movinet.arch.step import FRAMES, StepSignature
 from movinet.deploy.graph_step import Step
-from movinet.deploy.network import folded_network
+from movinet.deploy.litert import STEP, file_shape, to_litert
+from movinet.deploy.network import Network, folded_network
 from movinet.deploy.onnx_graph import onnx_model
-from movinet.export.litert import STEP, file_shape, to_litert
 from movinet.export.onnx import shrink_weights
-from movinet.nn.deploy import DeployedStep
-from movinet.nn.movinet import MoViNet
+from movinet.nn.deploy import DeployedStep, deployed_step
 from movinet.video.decode import read_clip
-from movinet.weights.load import Loaded, load_weights, with_position_limits
+from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,7 +62,7 @@ class Result:
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
-    loaded = with_position_limits(load_weights(options.model, labels=options.labels))
+    loaded = load_weights(options.model, labels=options.labels).with_position_limits()
     clips = [clip for n, clip in enumerate(read(options, loaded)) if n % options.every == 0]
     calibration = [clip for clip, _ in clips[:: max(1, len(clips) // 10)]]
     with TemporaryDirectory() as folder:
@@ -106,7 +105,7 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def read(options: argparse.Namespace, loaded: Loaded) -> Iterator[Clip]:
+def read(options: argparse.Namespace, loaded: Weights) -> Iterator[Clip]:
     found = [(path, path.stem.replace("_", " ")) for path in options.videos]
     if options.real:
         with (options.real / "clips.csv").open(encoding="utf-8") as file:
@@ -116,15 +115,14 @@ def read(options: argparse.Namespace, loaded: Loaded) -> Iterator[Clip]:
 
 
 def candidates(
-    loaded: Loaded, calibration: list[NDArray[np.float32]], folder: Path, threads: int
+    loaded: Weights, calibration: list[NDArray[np.float32]], folder: Path, threads: int
 ) -> Iterator[Contender]:
     import onnx
 
-    assert isinstance(loaded.model, MoViNet)
-    size = loaded.info.transform.size
-    step = DeployedStep(loaded.model, size)
+    network = folded_network(loaded, loaded.info.transform.size)
+    step = deployed_step(Step(network))
     path = folder / "model.onnx"
-    graph = onnx_model(Step(folded_network(Weights.of(loaded.model), size), step.past))
+    graph = onnx_model(Step(network))
     onnx.save(graph, path)
     yield onnx_contender("ONNX Runtime, float32", path, step, threads)
     for precision in ("float16", "int8"):
@@ -144,7 +142,7 @@ def candidates(
     ):
         yield openvino_contender(f"OpenVINO, {name}", folder / file, step, hint, threads)
     for precision in ("float32", "float16", "int8"):
-        yield litert_contender(precision, DeployedStep(loaded.model, size, "frames"), folder, threads)
+        yield litert_contender(precision, network, folder, threads)
 
 
 def calibrated(source: Path, target: Path, step: DeployedStep, clips: list[NDArray[np.float32]]) -> None:
@@ -216,11 +214,13 @@ def openvino_contender(name: str, path: Path, step: DeployedStep, hint: str, thr
     return Contender(name, path.stat().st_size, step.signature, run, fresh(step))
 
 
-def litert_contender(precision: Any, step: DeployedStep, folder: Path, threads: int) -> Contender:
+def litert_contender(precision: Any, network: Network, folder: Path, threads: int) -> Contender:
+    step = Step(network, "frames")
     from ai_edge_litert.interpreter import Interpreter
 
     path = folder / f"{precision}.tflite"
     path.write_bytes(to_litert(step, weights=precision))
+    signature = step.signature
     runner = Interpreter(model_path=str(path), num_threads=threads).get_signature_runner(STEP)
 
     def run(inputs: Arrays) -> Arrays:
@@ -228,13 +228,13 @@ def litert_contender(precision: Any, step: DeployedStep, folder: Path, threads: 
         return {name: value.copy() for name, value in runner(**(inputs | {FRAMES: frames})).items()}
 
     begin = {
-        port.name: np.full(file_shape(port, 1), step.spec.decay if port.name == "decay" else 0, port.dtype)
-        for port in step.signature.state
+        port.name: np.full(file_shape(port, 1), network.spec.decay if port.name == "decay" else 0, port.dtype)
+        for port in signature.state
     }
-    return Contender(f"LiteRT, weights in {precision}", path.stat().st_size, step.signature, run, begin)
+    return Contender(f"LiteRT, weights in {precision}", path.stat().st_size, signature, run, begin)
 
 
-def measure(contenders: list[Contender], clips: list[Clip], loaded: Loaded, rounds: int) -> list[Result]:
+def measure(contenders: list[Contender], clips: list[Clip], loaded: Weights, rounds: int) -> list[Result]:
     answers = [[stream(contender, clip) for clip, _ in clips] for contender in contenders]
     times: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):

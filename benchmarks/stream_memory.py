@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from movinet import Recognizer, create_model, list_models
 from movinet.video.decode import read_frames
-from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded
+from movinet.weights.weights import Weights
 
 TOLERANCE = 0.05
 CAMERA = (240, 320)
@@ -47,7 +46,7 @@ def recognizer(source: str) -> Recognizer:
     if source not in list_models():
         return Recognizer.load(source)
     model = create_model(source)
-    return Recognizer(Loaded(model, WeightsInfo(source, model.spec, default_transform(model.spec))))
+    return Recognizer(Weights.of(model))
 
 
 def watch_stream(source: str, minutes: int) -> list[float]:

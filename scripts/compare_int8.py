@@ -29,12 +29,13 @@ def main() -> None:
     folder = parser.parse_args().folder
     tflite = folder / "weights" / "movinet_a0_stream_int8.tflite"
     loaded = load_weights(tflite, labels=folder / "weights" / "kinetics_600_labels.txt")
+    model = loaded.to_model()
     print("| clip | frames | correlation | same top-1 | last: int8 | last: float |\n|---|---|---|---|---|---|")
     for path in sorted((folder / "clips").iterdir()):
         clip = read_clip(path, loaded.info.transform)
         theirs: NDArray[np.float32] = int8_logits(tflite, clip)
         with torch.inference_mode():
-            ours = loaded.model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy()
+            ours = model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy()
         correlation = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]
         same = np.mean(ours.argmax(1) == theirs.argmax(1))
         last = [answer(loaded.info.label(int(logits.argmax())), logits) for logits in (theirs[-1], ours[-1])]

@@ -19,12 +19,10 @@ from movinet.deploy.reference import reference_clip, reference_step
 from movinet.errors import MovinetError
 from movinet.export.export import export
 from movinet.export.written import Format
-from movinet.nn import activations, blocks
+from movinet.nn import activations
 from movinet.nn.movinet import MoViNet
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
-from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded
+from movinet.runtime.factory import EngineKind, create_engine
 from movinet.weights.weights import Weights
 
 
@@ -55,6 +53,7 @@ OTHER_CHOICES: dict[str, tuple[Any, ...]] = {
     "decay": (1.0, 0.9),
 }
 # The layers below are one of each: with and without squeeze-excitation, over time and not, strided, with a skip.
+LAYER_PARTS = {"expand", "spatial", "temporal", "volume", "se", "project", "skip"}  # in `deploy/network.py`, too
 LAYERS = {"expansion", "kernel", "squeeze_excitation"}
 BLOCKS = (
     BlockSpec(8, (LayerSpec(8, (3, 3, 3)), LayerSpec(8, (5, 1, 1), squeeze_excitation=False))),
@@ -94,8 +93,8 @@ def installed(kind: str) -> None:
 def answer(model: MoViNet, kind: EngineKind, clip: torch.Tensor) -> torch.Tensor:
     """The logits after each frame of a clip (1, 3, T, H, W), or those of the clip."""
     if not model.spec.causal:
-        return torch.from_numpy(create_clip_engine(model, kind, threads=1)(clip))
-    engine = create_engine(model, kind, threads=1)
+        return torch.from_numpy(create_clip_engine(Weights.of(model), kind, threads=1)(clip.numpy()))
+    engine = create_engine(Weights.of(model), kind, threads=1, cache=False)
     state, found = engine.begin(), []
     for t in range(clip.shape[2]):
         logits = engine.step(np.ascontiguousarray(clip[:, :, t].permute(0, 2, 3, 1).numpy()), state)
@@ -115,10 +114,6 @@ def network(spec: NetworkSpec) -> MoViNet:
     return made
 
 
-def loaded(model: MoViNet) -> Loaded:
-    return Loaded(model, WeightsInfo("variant.test", model.spec, default_transform(model.spec), None))
-
-
 def test_every_choice_is_walked() -> None:
     """A new field of a specification has a place above, and so goes through everything below."""
     assert {field.name for field in fields(NetworkSpec)} == PLAIN | TRAINING | choices().keys()
@@ -126,7 +121,7 @@ def test_every_choice_is_walked() -> None:
     assert {field.name for field in fields(BlockSpec)} == {"channels", "layers", "stride"}
     for name, kinds in choices().items():
         assert {getattr(spec, name) for spec in STREAMS + BASES} == set(kinds), name
-    assert {name for name, _ in network(STREAMS[0]).get_submodule("blocks.0.0").named_children()} <= blocks.LAYER_PARTS
+    assert {name for name, _ in network(STREAMS[0]).get_submodule("blocks.0.0").named_children()} <= LAYER_PARTS
 
 
 @pytest.mark.parametrize("name", sorted(choices().keys() - {"causal", "norm", "decay"}))
@@ -167,7 +162,7 @@ def test_every_engine_of_clips_runs_every_base_network(kind: EngineKind, spec: N
 @pytest.mark.parametrize("to", FORMATS)
 def test_every_format_has_every_stream_network(to: Format, spec: NetworkSpec, tmp_path: Path) -> None:
     installed(to)
-    (one,) = export(loaded(network(spec)), to, tmp_path / "out")
+    (one,) = export(Weights.of(network(spec)), to, tmp_path / "out")
     assert one.checked.error <= 1e-4
 
 
@@ -175,7 +170,7 @@ def test_every_format_has_every_stream_network(to: Format, spec: NetworkSpec, tm
 @pytest.mark.parametrize("to", each({"onnx", "openvino"}))
 def test_every_format_of_clips_has_every_base_network(to: Format, spec: NetworkSpec, tmp_path: Path) -> None:
     installed(to)
-    (one,) = export(loaded(network(spec)), to, tmp_path / "out", frames=5)
+    (one,) = export(Weights.of(network(spec)), to, tmp_path / "out", frames=5)
     assert one.checked.error <= 1e-4
 
 
@@ -217,7 +212,7 @@ def test_a_format_refuses_what_it_does_not_know(to: Format, newcomers: dict[str,
     installed(to)
     model = network(STREAMS[0].with_options(**newcomers))
     try:
-        (one,) = export(loaded(model), to, tmp_path / "out")
+        (one,) = export(Weights.of(model), to, tmp_path / "out")
     except MovinetError:
         assert not any(tmp_path.iterdir())
         return
@@ -225,10 +220,10 @@ def test_a_format_refuses_what_it_does_not_know(to: Format, newcomers: dict[str,
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-def test_a_layer_with_a_part_nobody_knows_is_refused(kind: EngineKind) -> None:
+def test_a_layer_with_parameters_nobody_knows_is_refused(kind: EngineKind) -> None:
     installed(kind)
     for spec in (STREAMS[0], BASES[0]) if kind in ("torch", "openvino", "onnx") else STREAMS[:1]:
         model = network(spec)
-        model.get_submodule("blocks.0.0").attention = torch.nn.Identity()
+        model.get_submodule("blocks.0.0").attention = torch.nn.Linear(2, 2)
         with pytest.raises(MovinetError, match="attention"):
             answer(model, kind, random_frames(1, 2, spec.size, 0))

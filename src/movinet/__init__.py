@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from movinet.prediction import Prediction
     from movinet.recognizer import Recognizer
     from movinet.runtime.pool import StreamPool
-    from movinet.weights.load import Loaded, load_weights
+    from movinet.weights.load import load_weights
+    from movinet.weights.weights import Weights
 
 __version__ = "0.1.0"
 __all__ = [
     "Ensemble",
-    "Loaded",
     "MoViNet",
     "MovinetError",
     "Prediction",
     "Recognizer",
     "StreamPool",
+    "Weights",
     "create_model",
     "list_models",
     "load_weights",
@@ -46,11 +47,11 @@ __all__ = [
 # Loaded when first used: torch alone takes a second.
 _HOMES = {
     "Ensemble": "movinet.nn.ensemble",
-    "Loaded": "movinet.weights.load",
     "MoViNet": "movinet.nn.movinet",
     "Prediction": "movinet.prediction",
     "Recognizer": "movinet.recognizer",
     "StreamPool": "movinet.runtime.pool",
+    "Weights": "movinet.weights.weights",
     "load_weights": "movinet.weights.load",
 }
 

@@ -41,6 +41,10 @@ class SpecError(MovinetError):
     """A network specification contradicts itself."""
 
 
+class MissingExtra(MovinetError):
+    """An optional package is not installed, or cannot be loaded."""
+
+
 def brief(value: object, most: int = 100) -> str:
     """What a value is, for a message of bearable length."""
     text = repr(value)
@@ -53,10 +57,10 @@ def needs_extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise MovinetError(
+        raise MissingExtra(
             f"{error.name or error} is not installed: pip install 'movinet[{name}]' brings it"
         ) from error
     except ImportError as error:
-        raise MovinetError(
+        raise MissingExtra(
             f"what 'movinet[{name}]' needs is installed, but cannot be loaded ({error}): install it anew, or do without"
         ) from error

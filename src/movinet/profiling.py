@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.arch.spec import Spec
-from movinet.nn.ensemble import build
-from movinet.runtime.choose import EngineKind, create_engine
+from movinet.cores import usable_cores
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Precision
-from movinet.weights.load import limited_positions
+from movinet.runtime.factory import EngineKind, create_engine
+from movinet.weights.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def profile(
         progress: called with repeats done and in all.
     """
     size, frames = size or spec.size, frames or spec.frames
-    model = build(limited_positions(spec)).eval()
+    weights = Weights.untrained(spec).with_position_limits()
     step_ms = None
     done, total = 0, (repeats if spec.causal else 0) + 3
 
@@ -77,16 +76,16 @@ def profile(
         return 1e3 * (time.perf_counter() - begin)
 
     ran: str = "torch" if engine == "auto" else engine
-    run_clip = create_clip_engine(model)
+    run_clip = create_clip_engine(weights)
     if not spec.causal:
-        run_clip = create_clip_engine(model, engine, precision=precision, threads=threads)
+        run_clip = create_clip_engine(weights, engine, precision=precision, threads=threads)
     else:
-        runner = create_engine(model, engine, size=size, precision=precision, threads=threads)
+        runner = create_engine(weights, engine, size=size, precision=precision, threads=threads)
         image, state, ran = np.random.default_rng(0).random((1, *size, 3), np.float32), runner.begin(), runner.kind
         for _ in range(3):
             runner.step(image, state)
         step_ms = statistics.median(timed(lambda: runner.step(image, state)) for _ in range(repeats))
-    clip = torch.rand(1, 3, frames, *size)
+    clip = np.random.default_rng(0).random((1, 3, frames, *size), np.float32)
     if engine == "openvino":
         run_clip(clip)  # the first of its shape is converted
     clip_ms = statistics.median(timed(lambda: run_clip(clip)) for _ in range(3))
@@ -101,7 +100,7 @@ def profile(
         state_bytes=state_bytes(spec, size),
         receptive_field=receptive_field(spec),
         delay=delay(spec),
-        threads=threads or torch.get_num_threads(),
+        threads=threads or usable_cores(),
         engine=ran,
         step_ms=step_ms,
         clip_ms=clip_ms,

@@ -1,27 +1,26 @@
 """Frames in, labels out: a network with its weights, its preprocessing and the state of one stream."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from movinet.arch.step import decays
 from movinet.errors import MovinetError
-from movinet.nn.ensemble import decays
 from movinet.prediction import Prediction
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.state_file import read_state, write_state
 from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
-from movinet.weights.load import Loaded, load_weights, with_position_limits
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 
 
 class Recognizer:
@@ -35,20 +34,20 @@ class Recognizer:
 
     def __init__(
         self,
-        loaded: Loaded,
+        weights: Weights,
         *,
         engine: EngineKind = "auto",
         precision: Precision = "float32",
         threads: int | None = None,
-        device: str | torch.device = "cpu",
+        device: str = "cpu",
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
     ) -> None:
-        """Take a loaded network into use; `Recognizer.load` does both.
+        """Take a network into use; `Recognizer.load` finds it, too.
 
         Args:
-            loaded: a network and what is known of its weights.
+            weights: the network; `Weights.of(model)` makes them of one in PyTorch.
             engine: what runs the network: "auto" takes the quickest that is installed, "torch" needs nothing. Base
                 networks run on "torch" and "openvino".
             precision: what it computes in; not every engine has every one.
@@ -61,20 +60,17 @@ class Recognizer:
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
-        self.info, self.model = loaded.info, loaded.model
-        self.device = torch.device(device)
+        self.weights, self.info = weights, weights.info
         self._engine: Engine[Any] | None = None
         if self.info.spec.causal:
             size = self.info.transform.size
             self._engine = create_engine(
-                self.model, engine, size=size, precision=precision, threads=threads, device=device
+                weights, engine, size=size, precision=precision, threads=threads, device=device
             )
             self._batch = self._engine.begin()
             self._beginning = self._engine.take(self._batch, 0)
         else:
-            self._run_clips = create_clip_engine(
-                self.model, engine, precision=precision, threads=threads, device=device
-            )
+            self._run_clips = create_clip_engine(weights, engine, precision=precision, threads=threads, device=device)
         self._period = 1.0 / self.info.transform.fps
         self._pace = Pace(self.info.transform.fps, max_gap)
         self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
@@ -91,7 +87,7 @@ class Recognizer:
         engine: EngineKind = "auto",
         precision: Precision = "float32",
         threads: int | None = None,
-        device: str | torch.device = "cpu",
+        device: str = "cpu",
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
@@ -101,9 +97,9 @@ class Recognizer:
 
         Positions that training never saw carry no meaning, so positional encodings stop at the training length.
         """
-        loaded = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
+        weights = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
         return cls(
-            with_position_limits(loaded),
+            weights.with_position_limits(),
             engine=engine,
             precision=precision,
             threads=threads,
@@ -195,7 +191,7 @@ class Recognizer:
                 pass
             assert prediction is not None
             return prediction
-        clip = torch.from_numpy(read_clip(path, self.info.transform, start, end))
+        clip = read_clip(path, self.info.transform, start, end)
         logits = self._run_clips(clip[None])
         last = (clip.shape[1] - 1) * self._period
         return Prediction.of_logits(logits[0], last, clip.shape[1], self.info)
@@ -215,7 +211,7 @@ class Recognizer:
             raise MovinetError("there is no state to save: the stream has not begun")
         names = [port.name for port in self.engine.signature.state]
         arrays = dict(zip(names, self.engine.take(self._batch, 0), strict=True))
-        write_state(path, arrays, self._seen, self._weights_hash())
+        write_state(path, arrays, self._seen, self.weights.hash)
 
     def restore_state(self, path: str | Path) -> None:
         """Go on with a stream saved by `save_state` with the same weights.
@@ -225,7 +221,7 @@ class Recognizer:
                 in another form, or holds what no stream can.
         """
         engine = self.engine
-        arrays, seen = read_state(path, engine.signature.state, self._weights_hash(), engine.kind)
+        arrays, seen = read_state(path, engine.signature.state, self.weights.hash, engine.kind)
         engine.put(self._batch, 0, arrays)
         self._seen = seen
         self._pace.restart()
@@ -238,10 +234,3 @@ class Recognizer:
                 if port.name in forget:
                     array[...] = forget[port.name]
         self.engine.put(self._batch, 0, stream)
-
-    def _weights_hash(self) -> str:
-        digest = hashlib.sha256()
-        for key, value in self.model.state_dict().items():
-            digest.update(key.encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()

@@ -1,13 +1,20 @@
 """Random networks in which nothing is trivially zero, and what 'the same logits' means."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from movinet.arch.spec import Spec
+from movinet.arch.step import DECAY
+from movinet.deploy.network import Network, folded_network
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
-from movinet.nn.state import DECAY, State
+from movinet.nn.state import State
+from movinet.weights.weights import Weights
 
 SEEDS = st.integers(0, 2**32)
 CUTS = st.lists(st.integers(0, 4), min_size=1, max_size=4)
@@ -34,6 +41,16 @@ def random_network(spec: Spec, seed: int) -> MoViNet | Ensemble:
         elif name.endswith("running_var"):
             uniform(buffer, 0.5, 1.5)
     return network
+
+
+def folded(network: MoViNet | Ensemble) -> Network:
+    """Its folded arrays, as engines and lowerings take them."""
+    return folded_network(Weights.of(network))
+
+
+def in_numpy(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A state dict, or what is one already, as arrays."""
+    return {name: np.asarray(value) for name, value in state.items()}
 
 
 def random_frames(batch: int, frames: int, size: tuple[int, int], seed: int) -> Tensor:

@@ -7,14 +7,16 @@ import torch
 from arch.specs import network_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nn.networks import SEEDS, assert_same, random_frames, random_network, with_decays
+from nn.networks import SEEDS, assert_same, folded, random_frames, random_network, with_decays
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import Past, step_signature
 from movinet.arch.zoo import network_spec
+from movinet.deploy.state import deployed_state
 from movinet.errors import SpecError
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet
+from movinet.nn.state import State
 
 TOLERANCE = 1e-4
 SMALL = st.tuples(st.integers(4, 24), st.integers(4, 24))
@@ -31,6 +33,10 @@ def stream_specs(draw: st.DrawFn) -> NetworkSpec:
 def images(frames: torch.Tensor) -> torch.Tensor:
     """(B, 3, n, H, W) as a deployed step takes them: time before stream."""
     return frames.permute(2, 0, 1, 3, 4).flatten(0, 1)
+
+
+def handed_over(network: MoViNet, state: State, past: Past) -> list[torch.Tensor]:
+    return [torch.from_numpy(array) for array in deployed_state(folded(network), state, past).values()]
 
 
 @settings(max_examples=60)
@@ -51,11 +57,11 @@ def test_steps_equal_the_networks_own_from_any_moment_on(
     streams = len(decays)
     frames = random_frames(streams, before + 4 * at_once, spec.size, seed)
     state = with_decays(network.init_state(streams), decays)
-    deployed = DeployedStep(network, past=past, frames=at_once, predict=predict)
-    head = DeployedHead(network)
+    deployed = DeployedStep(folded(network), past=past, frames=at_once, predict=predict)
+    head = DeployedHead(folded(network))
     with torch.inference_mode():
         _, state = network.step(frames[:, :, :before], state)
-        held = deployed.handed_over(state)
+        held = handed_over(network, state, past)
         for t in range(before, frames.shape[2], at_once):
             expected, state = network.step(frames[:, :, t : t + at_once], state)
             inputs = [images(frames[:, :, t : t + at_once]), *held]
@@ -71,8 +77,8 @@ def test_steps_equal_the_networks_own_from_any_moment_on(
 def test_new_streams_begin_as_the_networks_do(spec: NetworkSpec, seed: int, past: Past) -> None:
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
-    deployed = DeployedStep(network, past=past)
-    for ours, theirs in zip(deployed.begin(2), deployed.handed_over(network.init_state(2)), strict=True):
+    deployed = DeployedStep(folded(network), past=past)
+    for ours, theirs in zip(deployed.begin(2), handed_over(network, network.init_state(2), past), strict=True):
         assert torch.equal(ours, theirs)
         assert ours.dtype == theirs.dtype
 
@@ -82,7 +88,7 @@ def test_new_streams_begin_as_the_networks_do(spec: NetworkSpec, seed: int, past
 def test_sums_may_take_the_old_ones_memory(spec: NetworkSpec, seed: int, at_once: int) -> None:
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
-    plain, quick = (DeployedStep(network, frames=at_once, overwrite=over) for over in (False, True))
+    plain, quick = (DeployedStep(folded(network), frames=at_once, overwrite=over) for over in (False, True))
     ours, theirs = plain.begin(2), quick.begin(2)
     for t in range(3):
         frames = images(random_frames(2, at_once, spec.size, seed + t))
@@ -97,7 +103,7 @@ def test_the_model_is_left_as_it_is() -> None:
     network = random_network(network_spec("movinet_t0_stream").with_options(classes=3, size=(16, 16)), 0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     assert isinstance(network, MoViNet)
-    deployed = DeployedStep(network, overwrite=True)
+    deployed = DeployedStep(folded(network), overwrite=True)
     with torch.inference_mode():
         deployed(torch.rand(1, 3, 16, 16), *deployed.begin())
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

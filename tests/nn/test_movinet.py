@@ -10,10 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from movinet.arch import count
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.step import FRAME_COUNT, POOL_WEIGHT
 from movinet.arch.zoo import network_names, network_spec
 from movinet.nn.ensemble import build
 from movinet.nn.movinet import HEAD_POOL, MoViNet
-from movinet.nn.state import FRAME_COUNT, POOL_WEIGHT, detach_state, select_streams
+from movinet.nn.state import detach_state, select_streams
 
 
 def small_spec(**options: object) -> NetworkSpec:

@@ -18,15 +18,13 @@ from nn.networks import (
 )
 
 from movinet.arch.spec import NetworkSpec, Spec
+from movinet.arch.step import DECAY, FRAME_COUNT, decay_from_seconds
 from movinet.arch.zoo import network_spec
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import (
-    DECAY,
-    FRAME_COUNT,
     State,
     batch_size,
-    decay_from_seconds,
     detach_state,
     join_states,
     reset_streams,

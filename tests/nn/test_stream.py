@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS, assert_same
 from torch import Tensor
 
+from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.padding import same_padding
-from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.stream import (
     Clock,
     pooled_mean,

@@ -8,8 +8,9 @@ import torch
 from tiny import tiny_spec
 
 from movinet.nn.movinet import MoViNet
+from movinet.nn.torch_engine import TorchEngine, TorchState
 from movinet.runtime.engine import Frames, Logits
-from movinet.runtime.torch_engine import TorchEngine, TorchState
+from movinet.weights.weights import Weights
 
 
 @cache
@@ -28,7 +29,7 @@ def tiny_model() -> MoViNet:
 
 @cache
 def tiny_engine(streams: int) -> TorchEngine:
-    return TorchEngine(tiny_model(), streams=streams)
+    return TorchEngine(Weights.of(tiny_model()), streams=streams)
 
 
 class TestEngine(TorchEngine):
@@ -37,7 +38,7 @@ class TestEngine(TorchEngine):
     __test__ = False
 
     def __init__(self, streams: int = 1) -> None:
-        super().__init__(tiny_model(), streams=streams)
+        super().__init__(Weights.of(tiny_model()), streams=streams)
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)  # released by every step as it begins

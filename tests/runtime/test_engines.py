@@ -1,29 +1,33 @@
 """Every engine against the network itself, stepped frame by frame in eager PyTorch."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from arch.specs import ensemble_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nn.networks import random_network
 from numpy.typing import NDArray
 from tiny import tiny_spec
 
-from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
-from movinet.errors import MovinetError
-from movinet.nn.deploy import DeployedStep
+from movinet.arch.spec import EnsembleSpec, NetworkSpec
+from movinet.deploy.network import folded_network
+from movinet.deploy.state import deployed_state
+from movinet.errors import MissingExtra, MovinetError
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
-from movinet.runtime import choose
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision, fresh_stream, step_rows
+from movinet.runtime.factory import EngineKind, candidates, create_engine
 from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 
 STREAMS = 3
-KINDS: tuple[EngineKind, ...] = ("plain", "torch", "litert", "openvino", "onnx")
+KINDS: tuple[EngineKind, ...] = ("torch", "litert", "openvino", "onnx")
 
 
 def network(spec: NetworkSpec) -> MoViNet:
@@ -74,7 +78,7 @@ def engines(model: MoViNet) -> Callable[[EngineKind], Engine[Any]]:
         elif kind == "openvino":
             pytest.importorskip("openvino")
         if kind not in made:
-            made[kind] = create_engine(model, kind, streams=STREAMS, threads=1)
+            made[kind] = create_engine(Weights.of(model), kind, streams=STREAMS, threads=1, cache=False)
         return made[kind]
 
     return get
@@ -157,7 +161,7 @@ def test_a_stream_moves_to_another_row_and_batch(
     assert_alike(logits[2], expected(model, video)[-1, 0])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_on_where_the_network_stopped(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
@@ -166,10 +170,10 @@ def test_it_goes_on_where_the_network_stopped(
     past = "sums" if any(".sum." in port.name for port in engine.signature.state) else "frames"
     with torch.inference_mode():
         _, plain = model.step(begun)
-    handed_over = DeployedStep(model, past=past).handed_over(plain)
+    held = deployed_state(folded_network(Weights.of(model)), plain, past)
     state = engine.begin()
     for row in range(STREAMS):
-        engine.put(state, row, [tensor[row].numpy() for tensor in handed_over])
+        engine.put(state, row, [array[row] for array in held.values()])
     answers = np.stack([step(engine, images, state) for images in video[4:]])
     assert_alike(answers, expected(model, video)[4:])
 
@@ -177,11 +181,10 @@ def test_it_goes_on_where_the_network_stopped(
 @pytest.mark.parametrize(("kind", "precision"), [("openvino", "bfloat16"), ("litert", "float16")])
 def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision: Precision) -> None:
     pytest.importorskip({"openvino": "openvino", "litert": "ai_edge_litert"}[kind])
-    loaded = load_weights("movinet_t0_stream.gestures")
-    assert isinstance(loaded.model, MoViNet)
-    size = loaded.info.transform.size
-    exact = create_engine(loaded.model, "torch", size=size)
-    rounded = create_engine(loaded.model, kind, size=size, precision=precision, threads=1)
+    weights = load_weights("movinet_t0_stream.gestures")
+    size = weights.info.transform.size
+    exact = create_engine(weights, "torch", size=size)
+    rounded = create_engine(weights, kind, size=size, precision=precision, threads=1)
     noise = np.random.default_rng(0).random((40, 1, *size, 3), dtype=np.float32)
     states, errors = (exact.begin(), rounded.begin()), []
     for n in range(620):
@@ -193,7 +196,7 @@ def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision
     assert max(errors) < 0.05
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "plain"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fresh_stream_forgets_as_asked(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
@@ -209,55 +212,80 @@ def test_a_fresh_stream_forgets_as_asked(
     assert_alike(answers, expected(forgetful, video[3:]))
 
 
-def test_ensembles_run_on_the_plain_engine() -> None:
-    members = tuple(MemberSpec(tiny_spec().with_options(fps=fps)) for fps in (5.0, 5.0))
-    ensemble = Ensemble(EnsembleSpec("pair", members, tiny_spec().size, 5.0, 20)).eval()
-    video, engine = frames(4), create_engine(ensemble, streams=STREAMS)
-    assert engine.kind == "plain"
-    state = engine.begin()
-    assert_alike(np.stack([step(engine, images, state) for images in video]), expected(ensemble, video))
-    with pytest.raises(MovinetError, match="ensemble"):
-        create_engine(ensemble, "torch")
+@pytest.mark.parametrize("kind", ["torch", "litert"])
+@given(ensemble_specs(causal=True, position_limit=3), st.integers(0, 99))
+@settings(max_examples=8, deadline=None)
+def test_ensembles_run_on_any_engine(kind: EngineKind, spec: EnsembleSpec, seed: int) -> None:
+    """Members of any size, rate and offset; streams of different age share the batch."""
+    if kind == "litert":
+        pytest.importorskip("ai_edge_litert")
+    ensemble = random_network(spec, seed)
+    engine = create_engine(Weights.of(ensemble), kind, streams=2, threads=1, cache=False)
+    video = np.random.default_rng(seed).random((6, 2, *spec.size, 3), dtype=np.float32)
+    state, fresh = engine.begin(), engine.take(engine.begin(), 0)
+    answers = [step(engine, images, state) for images in video[:3]]
+    engine.put(state, 1, fresh)
+    answers += [step(engine, images, state) for images in video[3:]]
+    wanted = expected(ensemble, video[:, :1])[:, 0]
+    scale = np.abs(wanted).max()
+    assert np.abs(np.stack(answers)[:, 0] - wanted).max() <= 1e-4 * scale
+    late = expected(ensemble, video[3:, 1:])[:, 0]
+    assert np.abs(np.stack(answers)[3:, 1] - late).max() <= 1e-4 * max(scale, np.abs(late).max())
 
 
 @pytest.mark.parametrize(
-    ("installed", "precision", "kind"),
+    ("precision", "device", "kinds"),
     [
-        ({"ai_edge_litert", "openvino"}, "float32", "litert"),
-        ({"openvino"}, "float32", "openvino"),
-        ({"ai_edge_litert", "openvino"}, "bfloat16", "openvino"),
-        ({"ai_edge_litert"}, "bfloat16", "torch"),
-        (set(), "float32", "torch"),
+        ("float32", "cpu", ("litert", "openvino", "torch")),
+        ("bfloat16", "cpu", ("openvino", "torch")),
+        ("int8", "cpu", ("litert",)),
+        ("float32", "cuda:0", ("torch",)),
     ],
 )
-def test_auto_takes_the_quickest_installed(
-    installed: set[str], precision: Any, kind: str, monkeypatch: pytest.MonkeyPatch, model: MoViNet
+def test_auto_begins_with_the_quickest(precision: Any, device: str, kinds: tuple[str, ...]) -> None:
+    assert candidates(precision, device) == kinds
+
+
+def test_auto_goes_on_to_the_next_engine_where_one_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, model: MoViNet
 ) -> None:
-    monkeypatch.setattr(choose, "find_spec", lambda name: name if name in installed else None)
-    assert choose._automatic(model, precision, on_cpu=True) == kind
-    assert choose._automatic(model, precision, on_cpu=False) == "torch"
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert create_engine(Weights.of(model)).kind == "torch"
+    with pytest.raises(MissingExtra, match=r"movinet\[litert\]"):
+        create_engine(Weights.of(model), "litert")
+    with pytest.raises(MovinetError, match=r"movinet\[litert\]"):
+        create_engine(Weights.of(model), precision="int8")
+
+
+def test_devices_that_are_not_there_are_named(model: MoViNet) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(MovinetError, match="'cuda' here"):
+            create_engine(Weights.of(model), device="cuda")
+    with pytest.raises(MovinetError, match="'nonsense' here"):
+        create_engine(Weights.of(model), "torch", device="nonsense")
 
 
 def test_what_an_engine_cannot_do_is_said(model: MoViNet) -> None:
     with pytest.raises(MovinetError, match="there is no engine 'tensorrt'"):
-        create_engine(model, "tensorrt")  # type: ignore[arg-type]
+        create_engine(Weights.of(model), "tensorrt")  # type: ignore[arg-type]
     with pytest.raises(MovinetError, match="not in int8"):
-        create_engine(model, "torch", precision="int8")
+        create_engine(Weights.of(model), "torch", precision="int8")
     with pytest.raises(MovinetError, match="runs on the CPU"):
-        create_engine(model, "litert", device="meta")
+        create_engine(Weights.of(model), "litert", device="cuda")
 
 
 @pytest.mark.parametrize("kind", ["torch", "openvino", "onnx"])
 def test_base_networks_run_whole_clips(kind: EngineKind) -> None:
     pytest.importorskip(kind)
     base = network(tiny_spec(causal=False))
-    run = create_clip_engine(base, kind, threads=1)
+    run = create_clip_engine(Weights.of(base), kind, threads=1)
     for count in (4, 7):
         clips = torch.rand(2, 3, count, *base.spec.size)
         with torch.inference_mode():
-            assert_alike(run(clips), base(clips).numpy())
+            assert_alike(run(clips.numpy()), base(clips).numpy())
     with pytest.raises(MovinetError, match="whole clips"):
-        create_clip_engine(base, "litert")
+        create_clip_engine(Weights.of(base), "litert")
 
 
 def step(engine: Engine[Any], images: NDArray[np.float32], state: Any) -> NDArray[np.float32]:

@@ -16,9 +16,10 @@ from tiny import tiny_spec
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
+from movinet.nn.torch_engine import TorchEngine
 from movinet.runtime.engine import Precision, fresh_stream
-from movinet.runtime.litert_engine import LiteRTEngine
-from movinet.runtime.torch_engine import TorchEngine
+from movinet.runtime.litert_engine import LiteRTEngine, lowered
+from movinet.weights.weights import Weights
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
 
@@ -29,6 +30,12 @@ def network_of(spec: NetworkSpec, seed: int) -> MoViNet:
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
     return network
+
+
+def engine_of(network: MoViNet, streams: int = 1, precision: Precision = "float32") -> LiteRTEngine:
+    return LiteRTEngine(
+        lowered(Weights.of(network), streams=streams, precision=precision, keep=False), precision, threads=1
+    )
 
 
 def images(streams: int, count: int, size: tuple[int, int], seed: int) -> NDArray[np.float32]:
@@ -49,7 +56,7 @@ def test_answers_like_the_network_whether_asked_or_not(
     spec: NetworkSpec, seed: int, streams: int, asked: list[bool]
 ) -> None:
     network = network_of(spec, seed)
-    engine = LiteRTEngine(network, streams=streams, threads=1)
+    engine = engine_of(network, streams)
     ours, theirs = engine.begin(), None
     for frames, predict in zip(images(streams, len(asked), spec.size, seed), asked, strict=True):
         made = engine.step(frames, ours, predict)
@@ -62,7 +69,7 @@ def test_answers_like_the_network_whether_asked_or_not(
 
 def test_streams_change_rows_and_engines() -> None:
     network = network_of(tiny_spec(), 0)
-    engine, other = LiteRTEngine(network, streams=2, threads=1), TorchEngine(network)
+    engine, other = engine_of(network, 2), TorchEngine(Weights.of(network))
     state = engine.begin()
     frames = images(2, 8, network.spec.size, 0)
     for t in range(5):
@@ -95,7 +102,7 @@ def test_coarser_numbers_stay_near(precision: Precision, tolerance: float, seed:
     blocks = (BlockSpec(32, (layer, layer), stride=2), BlockSpec(32, (layer,), stride=2))
     spec = tiny_spec().with_options(blocks=blocks, hidden=64, project=64, positional_encoding=True, position_limit=5)
     network = network_of(spec, seed)
-    exact, coarse = (LiteRTEngine(network, streams=2, threads=1, precision=p) for p in ("float32", precision))
+    exact, coarse = (engine_of(network, 2, p) for p in ("float32", precision))
     ours, theirs = coarse.begin(), exact.begin()
     errors, sizes = [], []
     for frames in images(2, 20, spec.size, seed):
@@ -112,7 +119,7 @@ def test_coarser_numbers_stay_near(precision: Precision, tolerance: float, seed:
 
 def test_answers_are_the_callers_own() -> None:
     network = network_of(tiny_spec(), 0)
-    engine = LiteRTEngine(network, threads=1)
+    engine = engine_of(network)
     state = engine.begin()
     first, second = images(1, 2, network.spec.size, 0)
     kept = engine.step(first, state)
@@ -123,7 +130,7 @@ def test_answers_are_the_callers_own() -> None:
 
 
 def test_other_frames_are_refused() -> None:
-    engine = LiteRTEngine(network_of(tiny_spec(), 0), threads=1)
+    engine = engine_of(network_of(tiny_spec(), 0))
     frames, state = images(1, 1, (24, 32), 0)[0], engine.begin()
     for wrong in (frames.astype(np.float64), frames.astype(np.uint8), frames[:, :20], frames.transpose(0, 3, 1, 2)):
         with pytest.raises(ValueError, match=r"float32 \(1, 24, 32, 3\)"):
@@ -131,11 +138,11 @@ def test_other_frames_are_refused() -> None:
 
 
 def test_other_precisions_are_refused() -> None:
-    with pytest.raises(ValueError, match="bfloat16"):
-        LiteRTEngine(network_of(tiny_spec(), 0), precision="bfloat16")
+    with pytest.raises(MovinetError, match="bfloat16"):
+        engine_of(network_of(tiny_spec(), 0), precision="bfloat16")
 
 
 def test_without_litert_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(MovinetError, match=r"movinet\[litert\]"):
-        LiteRTEngine(network_of(tiny_spec(), 0))
+        engine_of(network_of(tiny_spec(), 0))

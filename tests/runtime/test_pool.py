@@ -19,11 +19,11 @@ from movinet import MovinetError, Recognizer
 from movinet.arch.zoo import temporal_ensemble
 from movinet.nn.ensemble import Ensemble
 from movinet.prediction import Prediction
-from movinet.runtime.plain_engine import PlainEngine
+from movinet.runtime.factory import create_engine
 from movinet.runtime.pool import StreamPool
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import Loaded
+from movinet.weights.weights import Weights
 
 SOON = 30.0  # seconds after which a test gives up
 INFO = WeightsInfo("tiny_stream.test", tiny_spec(), Transform((24, 32), 24, 5.0), ("left", "right", "other"))
@@ -39,7 +39,7 @@ def answer_of(push: Future[Prediction] | None) -> Prediction:
 
 
 def alone(frames: list[NDArray[np.uint8]], times: list[float], **options: Any) -> list[Prediction | None]:
-    recognizer = Recognizer(Loaded(tiny_model(), INFO), engine="torch", **options)
+    recognizer = Recognizer(Weights.of(tiny_model(), INFO), engine="torch", **options)
     return [recognizer.push(frame, time) for frame, time in zip(frames, times, strict=True)]
 
 
@@ -83,7 +83,7 @@ def test_frames_prepared_already_are_taken_as_they_are() -> None:
 def test_the_weights_own_range_of_values_is_kept_to() -> None:
     info = WeightsInfo(INFO.name, INFO.spec, Transform((24, 32), 24, 5.0, scale=(-1.0, 1.0)))
     frame = pictures(1)[0]
-    expected = Recognizer(Loaded(tiny_model(), info), engine="torch").push(frame)
+    expected = Recognizer(Weights.of(tiny_model(), info), engine="torch").push(frame)
     with StreamPool(TestEngine(), info, max_streams=1) as pool:
         assert_same(answer_of(pool.join().push(frame)), expected)
 
@@ -311,8 +311,10 @@ def test_ensembles_share_a_pool_too() -> None:
     model = Ensemble(temporal_ensemble("pair", half, half)).eval()
     info = WeightsInfo("pair.test", model.spec, INFO.transform, INFO.labels)
     frames = pictures(5)
-    recognizer = Recognizer(Loaded(model, info), memory=1.0)
-    with StreamPool(PlainEngine(model, streams=2, size=(24, 32)), info, max_streams=3, max_wait=0.001) as pool:
+    recognizer = Recognizer(Weights.of(model, info), memory=1.0)
+    with StreamPool(
+        create_engine(Weights.of(model), streams=2, size=(24, 32)), info, max_streams=3, max_wait=0.001
+    ) as pool:
         streams = [pool.join(memory=1.0) for _ in range(3)]
         for frame in frames:
             expected = recognizer.push(frame)

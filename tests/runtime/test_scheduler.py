@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from movinet.arch.step import Port, StepSignature
 from movinet.nn.state import set_decay
+from movinet.nn.torch_engine import TorchState
 from movinet.runtime.engine import Frames, Logits
 from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
-from movinet.runtime.torch_engine import TorchState
 
 PICTURES = pictures(6)
 

@@ -74,7 +74,7 @@ def test_names_of_the_zoo_are_networks() -> None:
 
 def test_weights_answer_as_before_for_labels_they_know(tmp_path: Path) -> None:
     path = tiny_weights(tmp_path)
-    before = answer(load_weights(path).model)
+    before = answer(load_weights(path).to_model())
     same = starting_network(recipe(start=path, dropout=0.1, stochastic_depth=0.0), LABELS)
     assert torch.equal(answer(same.model), before)
     assert same.model.spec.dropout == 0.1
@@ -90,7 +90,7 @@ def test_another_label_means_another_classifier_and_nothing_else(tmp_path: Path,
     path = tiny_weights(tmp_path)
     before, start = load_weights(path), starting_network(recipe(start=path), labels)
     assert answer(start.model).shape == (1, len(labels))
-    for name, value in before.model.state_dict().items():
+    for name, value in before.to_model().state_dict().items():
         now = start.model.state_dict()[name]
         assert now.shape[:1] == value.shape[:1] if "classifier" not in name else len(now) == len(labels)
         assert "classifier" in name or torch.equal(now, value)
@@ -109,7 +109,7 @@ def test_base_weights_fit_a_causal_network_with_the_same_kernels(tmp_path: Path)
     causal = tiny_spec().with_options(name="tiny_causal", convolution="3d", squeeze_excitation="cumulative")
     start = starting_network(recipe(as_file(tmp_path, causal), base), LABELS)
     assert start.model.spec == causal
-    weights = load_weights(base).model.state_dict()
+    weights = load_weights(base).to_model().state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in start.model.state_dict().items())
 
 

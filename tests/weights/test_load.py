@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
+from nn.networks import in_numpy
 from test_tf_bundle import write_checkpoint
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError, WeightsError
+from movinet.nn.convert import arrays_of, model_of
 from movinet.nn.ensemble import build
 from movinet.weights import load, registry
 from movinet.weights.download import cache_path
 from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import build_with, load_weights, read_labels
+from movinet.weights.load import load_weights, read_labels
 from movinet.weights.safetensors_file import save_weights
 from movinet.weights.tensorflow import from_tensorflow, tensorflow_variables
 
@@ -40,7 +42,7 @@ def small(tmp_path: Path) -> Path:
     """A weights file of ours, for three classes."""
     spec = network_spec("movinet_a0_stream").with_options(classes=3, hidden=8)
     path = tmp_path / "small.safetensors"
-    save_weights(path, build(spec).state_dict(), WeightsInfo("small.test", spec, default_transform(spec)))
+    save_weights(path, arrays_of(build(spec)), WeightsInfo("small.test", spec, default_transform(spec)))
     return path
 
 
@@ -105,8 +107,8 @@ def test_published_weights_by_name(published: Published, tmp_path: Path) -> None
     assert loaded.info.accuracy == {"top-1": 72.05, "top-5": 90.63}
     assert loaded.info.licence == "Apache-2.0"
     assert loaded.info.transform == default_transform(spec)
-    assert not loaded.model.training
-    state = loaded.model.state_dict()
+    assert not loaded.to_model().training
+    state = loaded.to_model().state_dict()
     for name, value in from_tensorflow(checkpoint, spec, "2plus1d").items():
         assert np.array_equal(state[name].numpy(), value), name
 
@@ -145,7 +147,7 @@ def test_ensembles_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A6 is its members with their own options; tiny ones stand in for A4 and A5."""
     small = network_spec("movinet_a0_stream")
     tiny = {f"movinet_{n}_stream": small.with_options(name=f"movinet_{n}_stream", hidden=8) for n in ("a4", "a5")}
-    weights: dict[str, dict[str, torch.Tensor]] = {name: build(spec).state_dict() for name, spec in tiny.items()}
+    weights = {name: arrays_of(build(spec)) for name, spec in tiny.items()}
 
     def read_any(path: Path, spec: NetworkSpec) -> tuple[Any, WeightsInfo]:
         return weights[spec.name], WeightsInfo("any", spec, default_transform(spec))
@@ -160,9 +162,9 @@ def test_ensembles_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [m.network.name for m in spec.members] == list(tiny)
     assert {(m.network.decay, m.network.gate) for m in spec.members} == {(0.5, "hard_sigmoid_keras")}
     assert loaded.info.label(599) == "label 599"
-    state = loaded.model.state_dict()
+    state = loaded.to_model().state_dict()
     for i, name in enumerate(weights):
-        assert all(torch.equal(state[f"members.{i}.{key}"], value) for key, value in weights[name].items())
+        assert all(np.array_equal(state[f"members.{i}.{key}"], value) for key, value in weights[name].items())
 
 
 def test_options_and_labels(small: Path, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_options_and_labels(small: Path, tmp_path: Path) -> None:
     labels.write_text("one\ntwo\n\nthree \n", encoding="utf-8")
     loaded = load_weights(small, labels=labels, options={"decay": 0.9})
     assert loaded.info.labels == ("one", "two", "three")
-    assert loaded.model.spec == loaded.info.spec
+    assert loaded.to_model().spec == loaded.info.spec
     assert isinstance(loaded.info.spec, NetworkSpec)
     assert loaded.info.spec.decay == 0.9
     with pytest.raises(SpecError, match="decay"):
@@ -240,7 +242,7 @@ def test_built_networks_hold_the_given_tensors() -> None:
     spec = network_spec("movinet_a0_base").with_options(hidden=8, classes=2)
     assert isinstance(spec, NetworkSpec)
     state = build(spec).state_dict()
-    model = build_with(spec, state)
+    model = model_of(spec, in_numpy({k: v for k, v in state.items() if "tracked" not in k}))
     assert not model.training
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert all(p.requires_grad and p.device.type == "cpu" for p in model.parameters())

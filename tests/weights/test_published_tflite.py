@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from reference.int8 import int8_logits
 
 from movinet.video.decode import read_clip
-from movinet.weights.load import Loaded, load_weights
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 
 CLIPS = ["archery.avi", "arm_wrestling.mp4", "flipping_pancake.mkv", "putting_on_eyeliner.avi"]
 
@@ -20,26 +21,24 @@ def tflite(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def published(tflite: Path, shared: Path) -> Loaded:
+def published(tflite: Path, shared: Path) -> Weights:
     return load_weights(tflite, labels=shared / "weights" / "kinetics_600_labels.txt")
 
 
 @pytest.fixture(scope="module")
-def clips(published: Loaded, shared: Path) -> dict[str, NDArray[np.float32]]:
+def clips(published: Weights, shared: Path) -> dict[str, NDArray[np.float32]]:
     return {Path(name).stem: read_clip(shared / "clips" / name, published.info.transform) for name in CLIPS}
 
 
 @pytest.fixture(scope="module")
-def logits(published: Loaded, clips: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+def logits(published: Weights, clips: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """(T, classes) of each clip, after every frame."""
+    model = published.to_model()
     with torch.inference_mode():
-        return {
-            name: published.model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy()
-            for name, clip in clips.items()
-        }
+        return {name: model(torch.from_numpy(clip)[None], per_frame=True)[0].numpy() for name, clip in clips.items()}
 
 
-def test_it_brings_what_is_needed_to_use_it(published: Loaded) -> None:
+def test_it_brings_what_is_needed_to_use_it(published: Weights) -> None:
     info = published.info
     assert info.spec.causal
     assert info.spec.classes == 600
@@ -50,7 +49,7 @@ def test_it_brings_what_is_needed_to_use_it(published: Loaded) -> None:
 
 # Archery's bow is outside the crop; its answer hangs on rounding.
 @pytest.mark.parametrize("name", ["arm_wrestling", "flipping_pancake", "putting_on_eyeliner"])
-def test_real_clips_are_recognised(name: str, logits: dict[str, NDArray[np.float32]], published: Loaded) -> None:
+def test_real_clips_are_recognised(name: str, logits: dict[str, NDArray[np.float32]], published: Weights) -> None:
     assert published.info.label(int(logits[name][-1].argmax())) == name.replace("_", " ")
 
 

@@ -5,19 +5,18 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
+from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
 from movinet.errors import WeightsError
-from movinet.nn.ensemble import build
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import build_with, load_weights
+from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_weights, save_weights
 
 TINY = NetworkSpec(
@@ -44,59 +43,59 @@ INFO = WeightsInfo(
 )
 
 
-def state_dict(spec: Spec) -> dict[str, Tensor]:
-    state = build(spec).state_dict()
-    return {k: torch.randn_like(v) for k, v in state.items() if not k.endswith("num_batches_tracked")}
+def state_dict(spec: Spec) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {name: random.standard_normal(shape).astype(np.float32) for name, shape in parameter_shapes(spec).items()}
 
 
 @pytest.mark.parametrize("spec", [TINY, PAIR], ids=["network", "ensemble"])
 def test_round_trip(spec: Spec, tmp_path: Path) -> None:
     state, path = state_dict(spec), tmp_path / "weights.safetensors"
     info = WeightsInfo(**{**vars(INFO), "spec": spec})
-    save_weights(path, build_with(spec, state).state_dict(), info)
+    save_weights(path, state, info)
     read, read_info = read_weights(path)
     assert read_info == info
     assert read.keys() == state.keys()
-    assert all(torch.equal(read[key], value) for key, value in state.items())
+    assert all(np.array_equal(read[key], value) for key, value in state.items())
     loaded = load_weights(path)
     assert loaded.info == info
-    assert all(torch.equal(loaded.model.state_dict()[key], value) for key, value in state.items())
-    assert not loaded.model.training
-    assert all(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert all(np.array_equal(loaded.to_model().state_dict()[key].numpy(), value) for key, value in state.items())
+    assert not loaded.to_model().training
+    assert all(parameter.requires_grad for parameter in loaded.to_model().parameters())
 
 
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
-    state = {"weight": torch.randn(100, 100)}
+    state = {"weight": np.random.default_rng(0).standard_normal((100, 100), np.float32)}
     save_weights(tmp_path / "whole", state, INFO)
-    save_weights(tmp_path / "half", {key: value.half() for key, value in state.items()}, INFO)
+    save_weights(tmp_path / "half", {key: value.astype(np.float16) for key, value in state.items()}, INFO)
     assert (tmp_path / "half").stat().st_size < 0.6 * (tmp_path / "whole").stat().st_size
     read, _ = read_weights(tmp_path / "half")
-    assert read["weight"].dtype == torch.float32
-    assert torch.equal(read["weight"], state["weight"].half().float())
+    assert read["weight"].dtype == np.float32
+    assert np.array_equal(read["weight"], state["weight"].astype(np.float16).astype(np.float32))
 
 
 def test_what_was_read_is_not_tied_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(path, {"weight": torch.ones(4)}, INFO)
+    save_weights(path, {"weight": np.ones(4, dtype=np.float32)}, INFO)
     read, _ = read_weights(path)
     with open(path, "r+b") as file:
         file.seek(-16, os.SEEK_END)
         file.write(bytes(16))
-    assert torch.equal(read["weight"], torch.ones(4))
+    assert np.array_equal(read["weight"], np.ones(4, dtype=np.float32))
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     path = tmp_path / "weights.safetensors"
-    save_weights(path, {"weight": torch.ones(4)}, INFO)
+    save_weights(path, {"weight": np.ones(4, dtype=np.float32)}, INFO)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, failing, full)
     with pytest.raises(WeightsError, match=r"weights\.safetensors.*No space left"):
-        save_weights(path, {"weight": torch.zeros(4)}, INFO)
-    assert torch.equal(read_weights(path)[0]["weight"], torch.ones(4))
+        save_weights(path, {"weight": np.zeros(4, dtype=np.float32)}, INFO)
+    assert np.array_equal(read_weights(path)[0]["weight"], np.ones(4, dtype=np.float32))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -104,7 +103,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "missing" / "x.safetensors", tmp_path / "file" / "x.safetensors", tmp_path):
         with pytest.raises(WeightsError, match="cannot write"):
-            save_weights(path, {"weight": torch.ones(4)}, INFO)
+            save_weights(path, {"weight": np.ones(4, dtype=np.float32)}, INFO)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
@@ -112,7 +111,7 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"missing\.safetensors"):
         read_weights(tmp_path / "missing.safetensors")
     path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.ones(4)}, path)
+    save_file({"weight": np.ones(4, dtype=np.float32)}, path)
     with pytest.raises(WeightsError, match="does not say which MoViNet"):
         load_weights(path)
     for content in (b"", b"{}", b"\0" * 100, b"\xff" * 100):
@@ -142,7 +141,7 @@ def test_descriptions_that_make_no_sense(tmp_path: Path, field: str, value: obje
         {k: v for k, v in INFO.to_dict().items() if k != field},
         [INFO.to_dict()],
     ):
-        save_file({"weight": torch.ones(4)}, path, metadata={"movinet": json.dumps(description)})
+        save_file({"weight": np.ones(4, dtype=np.float32)}, path, metadata={"movinet": json.dumps(description)})
         with pytest.raises(WeightsError, match=r"weights\.safetensors"):
             load_weights(path)
 
@@ -151,8 +150,8 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
     path, state = tmp_path / "weights.safetensors", state_dict(TINY)
     for wrong in (
         {k: v for k, v in state.items() if k != "stem.weight"},
-        {**state, "extra": torch.ones(1)},
-        {**state, "stem.weight": torch.ones(4, 3, 5, 5)},
+        {**state, "extra": np.ones(1, dtype=np.float32)},
+        {**state, "stem.weight": np.ones((4, 3, 5, 5), np.float32)},
     ):
         save_weights(path, wrong, INFO)
         with pytest.raises(WeightsError, match=r"weights\.safetensors: the weights do not fit tiny.*(stem|extra)"):
@@ -163,7 +162,7 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
 @given(data=st.data())
 def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("damaged") / "weights.safetensors"
-    save_weights(path, {"weight": torch.ones(4), "bias": torch.ones(2)}, INFO)
+    save_weights(path, {"weight": np.ones(4, dtype=np.float32), "bias": np.ones(2, dtype=np.float32)}, INFO)
     content = bytearray(path.read_bytes())
     if data.draw(st.booleans(), label="cut"):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
@@ -178,8 +177,10 @@ def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory
 def test_half_keeps_what_float16_cannot_hold(tmp_path: Path) -> None:
     state = state_dict(TINY)
     name = next(key for key in state if key.endswith("running_var"))
-    state[name] = torch.full_like(state[name], 1e6)
+    state[name] = np.full_like(state[name], 1e6)
     save_weights(tmp_path / "half.safetensors", state, INFO, half=True)
     loaded, _ = read_weights(tmp_path / "half.safetensors")
-    assert torch.equal(loaded[name], state[name])
-    assert all(torch.equal(loaded[key], state[key].half().float()) for key in loaded.keys() - {name})
+    assert np.array_equal(loaded[name], state[name])
+    assert all(
+        np.array_equal(loaded[key], state[key].astype(np.float16).astype(np.float32)) for key in loaded.keys() - {name}
+    )

@@ -30,7 +30,7 @@ NETWORKS = [name for name in network_names() if isinstance(network_spec(name), N
 
 @torch.inference_mode()
 def test_golden_base(shared: Path) -> None:
-    model = load_weights(shared / "golden" / "a0_base_ckpt").model
+    model = load_weights(shared / "golden" / "a0_base_ckpt").to_model()
     golden = np.load(shared / "golden" / "a0_base.npz")
     logits = model(torch.from_numpy(golden["input"]).permute(0, 4, 1, 2, 3))
     assert np.abs(logits.numpy() - golden["logits"]).max() < 2e-4  # of up to 41
@@ -38,7 +38,7 @@ def test_golden_base(shared: Path) -> None:
 
 @torch.inference_mode()
 def test_golden_stream(shared: Path) -> None:
-    model = load_weights(shared / "golden" / "a0_stream_ckpt", options={"gate": "hard_sigmoid_garden"}).model
+    model = load_weights(shared / "golden" / "a0_stream_ckpt", options={"gate": "hard_sigmoid_garden"}).to_model()
     golden = np.load(shared / "golden" / "a0_stream.npz")
     clip = torch.from_numpy(golden["input"]).permute(0, 4, 1, 2, 3)
     frames, state = [], None

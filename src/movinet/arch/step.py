@@ -5,10 +5,11 @@ input what `carry` says: one of the outputs, or what another input was (past fra
 """
 
 from dataclasses import dataclass
+from math import exp
 from typing import Literal
 
 from movinet.arch.count import state_shapes
-from movinet.arch.spec import NetworkSpec, Size
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size, Spec
 from movinet.errors import SpecError
 
 # How the past of a causal convolution of kt frames is held:
@@ -97,6 +98,23 @@ def step_signature(
             _pool(f"{name}.pool", place.layer.expansion, inputs, outputs, carry)
     _pool("head.pool", spec.project, inputs, outputs, carry)
     return StepSignature(tuple(inputs), tuple(outputs), carry)
+
+
+def decays(spec: Spec, seconds: float) -> dict[str, float]:
+    """The entries of a state that hold γ, with the γ of a memory of so many seconds at each network's own rate."""
+    if isinstance(spec, EnsembleSpec):
+        return {
+            f"members.{i}.{DECAY}": decay_from_seconds(seconds, spec.fps * float(member.rate))
+            for i, member in enumerate(spec.members)
+        }
+    return {DECAY: decay_from_seconds(seconds, spec.fps)}
+
+
+def decay_from_seconds(seconds: float, fps: float) -> float:
+    """The γ with which a frame's weight falls to 1/e after `seconds` at `fps` frames a second."""
+    if seconds <= 0 or fps <= 0:
+        raise ValueError(f"a time constant and a rate are positive, got {seconds} s at {fps} frames a second")
+    return exp(-1.0 / (seconds * fps))
 
 
 def _pool(name: str, channels: int, inputs: list[Port], outputs: list[Port], carry: dict[str, str]) -> None:

@@ -4,20 +4,17 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from cyclopts import Parameter
 from rich.text import Text
 
 from movinet.arch.serialize import find_spec
-from movinet.arch.spec import Spec
 from movinet.arch.step import Past
 from movinet.cli.app import app, at_least_one, examples, use_threads
 from movinet.cli.console import err, out, print_json, progress_bar
 from movinet.errors import MovinetError
 from movinet.export.written import Format, Precision
-from movinet.nn.ensemble import build
-from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import Loaded, load_weights
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 from movinet.words import counted
 
 
@@ -76,17 +73,17 @@ def export(
     at_least_one("--frames", 1 if frames is None else frames)
     at_least_one("--streams", streams)
     if untrained:
-        loaded = _untrained(find_spec(model))
+        weights = Weights.untrained(find_spec(model))
     elif model.endswith((".yaml", ".yml")):
         raise MovinetError(f"{model}: a specification has no weights; --untrained exports it with random ones")
     else:
         with progress_bar("downloading") as progress:
-            loaded = load_weights(model, labels=labels, offline=offline, progress=progress)
-    folder = out_folder or Path(f"{_file_name(loaded.info.name)}-{to}")
+            weights = load_weights(model, labels=labels, offline=offline, progress=progress)
+    folder = out_folder or Path(f"{_file_name(weights.info.name)}-{to}")
     if err.is_terminal:
-        err.print(f"converting {loaded.info.name} and running it")
+        err.print(f"converting {weights.info.name} and running it")
     exported = write(
-        loaded, to, folder, size=size, past=past, frames=frames, streams=streams, precision=precision, force=force
+        weights, to, folder, size=size, past=past, frames=frames, streams=streams, precision=precision, force=force
     )
     for one in exported:
         files = one.manifest["files"]
@@ -105,14 +102,3 @@ def export(
 def _file_name(name: str) -> str:
     """What weights call themselves as the name of a file, which leads nowhere else."""
     return re.sub(r"[^\w.+-]+", "_", name).lstrip(".")[:100] or "network"
-
-
-def _untrained(spec: Spec) -> Loaded:
-    torch.manual_seed(0)
-    network = build(spec).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 0:  # ReZero begins at zero, and every layer with it
-                parameter.fill_(0.1)
-    info = WeightsInfo(f"{spec.name}.untrained", spec, default_transform(spec), source="random numbers")
-    return Loaded(network, info)

@@ -17,8 +17,8 @@ from movinet.cli.console import out, print_json, progress_bar
 from movinet.errors import MovinetError, WeightsError
 from movinet.profiling import profile as measure
 from movinet.reading import parse_yaml
-from movinet.runtime.choose import EngineKind
 from movinet.runtime.engine import Precision
+from movinet.runtime.factory import EngineKind
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import Entry, entries
@@ -187,11 +187,11 @@ def convert(
         except MovinetError as error:
             raise MovinetError(f"--option {pair}: {value!r} is not a value in YAML") from error
     with progress_bar("downloading") as progress:
-        loaded = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
-    info = replace(loaded.info, name=name) if name else loaded.info
-    save_weights(dst, loaded.model.state_dict(), info, half=half)
-    labelled = counted(len(loaded.info.labels), "label") if loaded.info.labels else "no labels (--labels gives them)"
-    out.print(f"{dst}: {loaded.info.spec.name}, {counted(loaded.info.spec.classes, 'class', 'classes')}, {labelled}")
+        weights = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
+    info = replace(weights.info, name=name) if name else weights.info
+    save_weights(dst, weights.arrays, info, half=half)
+    labelled = counted(len(info.labels), "label") if info.labels else "no labels (--labels gives them)"
+    out.print(f"{dst}: {info.spec.name}, {counted(info.spec.classes, 'class', 'classes')}, {labelled}")
     return 0
 
 

@@ -31,8 +31,8 @@ from movinet.errors import MovinetError, printable
 from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
-from movinet.runtime.choose import EngineKind
 from movinet.runtime.engine import Precision
+from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
 from movinet.video.container import Track, is_address
 from movinet.video.live import LiveSource, camera_number

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from movinet.arch.count import state_shapes
 from movinet.arch.spec import Activation, Gate
 from movinet.deploy.network import Bottleneck, Convolution, Dense, Excitation, Network, Temporal
+from movinet.errors import SpecError
 
 Array = NDArray[np.float64]
 State = dict[str, NDArray[Any]]
@@ -109,6 +110,8 @@ def _pool(name: str, mean: Array, state: State) -> Array:
 def _gates(means: Array, excitation: Excitation, rows: "NDArray[Any] | float" = 0.0) -> Array:
     reduce = excitation.reduce
     hidden = activate(means @ reduce.weight.T + reduce.bias + rows, reduce.activation)
+    if excitation.gate not in GATES:
+        raise SpecError(f"the reference has no gate {excitation.gate!r}")
     return GATES[excitation.gate](hidden @ excitation.expand.weight.T + excitation.expand.bias)
 
 
@@ -124,14 +127,14 @@ def _taps(window: Array, part: Temporal) -> Array:
     """A window of as many frames as there are taps (B, kt, C, H, W) to one frame."""
     total: Array | float = 0.0
     for t in range(part.frames):
-        total = total + _depthwise(window[:, t], part.weight[:, t], part.stride)
+        total = total + depthwise(window[:, t], part.weight[:, t], part.stride)
     return activate(np.asarray(total + part.bias[:, None, None]), part.activation)
 
 
 def _convolution(x: Array, part: Convolution) -> Array:
     """Images (N, C, H, W) to (N, C', H/stride, W/stride)."""
     if part.groups > 1 or part.weight.shape[:2] == (1, 1):
-        y = _depthwise(x, part.weight[:, 0], part.stride)
+        y = depthwise(x, part.weight[:, 0], part.stride)
     else:
         weight = part.weight.astype(np.float64)
         y = np.zeros(())
@@ -140,7 +143,7 @@ def _convolution(x: Array, part: Convolution) -> Array:
     return activate(y + part.bias[:, None, None], part.activation)
 
 
-def _depthwise(x: Array, weight: NDArray[np.float32], stride: int) -> Array:
+def depthwise(x: NDArray[Any], weight: NDArray[np.float32], stride: int) -> Array:
     """Every channel of images (N, C, H, W) with its own kernel (C, kh, kw)."""
     total: Array | float = 0.0
     for i, j, seen in _windows(x, weight.shape[1:], stride):
@@ -161,7 +164,7 @@ def _skip(x: Array, layer: Bottleneck) -> Array:
     return _convolution(x, layer.skip)
 
 
-def _windows(x: Array, kernel: tuple[int, ...], stride: int) -> list[tuple[int, int, Array]]:
+def _windows(x: NDArray[Any], kernel: tuple[int, ...], stride: int) -> list[tuple[int, int, NDArray[Any]]]:
     """For every place of a kernel what it sees, under TensorFlow's 'same' padding with zeros."""
     pads, sizes = [], []
     for n, k in zip(x.shape[2:], kernel, strict=True):
@@ -178,8 +181,16 @@ def _windows(x: Array, kernel: tuple[int, ...], stride: int) -> list[tuple[int, 
 
 
 def activate(x: Array, activation: Activation | None) -> Array:
-    """x after an activation, or as it is."""
-    return ACTIVATIONS[activation](x) if activation else x
+    """x after an activation, or as it is.
+
+    Raises:
+        SpecError: it is unknown here.
+    """
+    if activation is None:
+        return x
+    if activation not in ACTIVATIONS:
+        raise SpecError(f"the reference has no activation {activation!r}")
+    return ACTIVATIONS[activation](x)
 
 
 def _sigmoid(x: Array) -> Array:

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES, LOGITS
-from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.deploy.network import Network, folded_network
+from movinet.deploy.reference import State, reference_clip, reference_step
 from movinet.errors import MovinetError
 from movinet.export.written import Precision, Run
-from movinet.nn.movinet import MoViNet
+from movinet.video.decode import read_frames
+from movinet.video.sample import sample_clip
 from movinet.video.transform import Transform
+from movinet.weights.weights import Weights
 
 TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "float16": 0.05, "int8": 0.2}  # of the largest logit
 
@@ -34,22 +35,23 @@ class Checked:
         return self.largest_difference / max(self.largest_logit, 1e-30)
 
 
-def check(manifest: Mapping[str, Any], run: Run, model: MoViNet, frames: int = 20) -> Checked:
-    """Run a file on video and compare its logits with the network's own, frame by frame.
+def check(manifest: Mapping[str, Any], run: Run, weights: Weights, frames: int = 20) -> Checked:
+    """Run a file on video and compare its logits with those of the reference, frame by frame.
 
     Args:
         manifest: what a program would go by; this one does too.
         run: the file in its runtime.
-        model: what was exported.
+        weights: what was exported.
         frames: of video, rounded up to whole calls.
 
     Raises:
         MovinetError: they differ by more than the precision allows.
     """
     streams, at_once = manifest["streams"], manifest["frames"]
-    clips = example_clips(Transform.from_dict(manifest["transform"]), streams, max(1, -(-frames // at_once)) * at_once)
+    transform = Transform.from_dict(manifest["transform"])
+    clips = example_clips(transform, streams, max(1, -(-frames // at_once)) * at_once)
     steps = [clips[:, :, t : t + at_once] for t in range(0, clips.shape[2], at_once)]
-    made, expected = follow(manifest, run, steps), _followed(model, steps)
+    made, expected = follow(manifest, run, steps), _followed(folded_network(weights, transform.size), steps)
     difference, largest = float(np.abs(made - expected).max()), float(np.abs(expected).max())
     same = float((made.argmax(-1) == expected.argmax(-1)).mean())
     checked = Checked(clips.shape[2], difference, largest, same)
@@ -62,7 +64,7 @@ def check(manifest: Mapping[str, Any], run: Run, model: MoViNet, frames: int = 2
     return checked
 
 
-def follow(manifest: Mapping[str, Any], run: Run, steps: list[torch.Tensor]) -> NDArray[np.float32]:
+def follow(manifest: Mapping[str, Any], run: Run, steps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     """The logits (steps, B, classes) of an exported network, its state handed on as the manifest says.
 
     Args:
@@ -74,7 +76,7 @@ def follow(manifest: Mapping[str, Any], run: Run, steps: list[torch.Tensor]) -> 
     }
     answers = []
     for step in steps:
-        frames = np.ascontiguousarray(_arranged(step.numpy(), manifest["input"]))
+        frames = np.ascontiguousarray(_arranged(step, manifest["input"]))
         inputs = {manifest["input"]["name"]: frames, **state}
         outputs = run(inputs)
         known = {**inputs, **outputs}
@@ -83,16 +85,13 @@ def follow(manifest: Mapping[str, Any], run: Run, steps: list[torch.Tensor]) -> 
     return np.stack(answers)
 
 
-def example_clips(transform: Transform, streams: int, frames: int) -> torch.Tensor:
-    """A rendered video for each stream, (B, 3, T, H, W), prepared as the network wants it."""
-    height, width = transform.size
-    sizes = (max(8, height), max(8, width))
-    return torch.stack(
-        [
-            torch.from_numpy(transform(render_gesture(gesture, stream, sizes, frames, transform.fps).frames))
-            for stream, gesture in zip(range(streams), cycle(GESTURES), strict=False)
-        ]
-    )
+def example_clips(transform: Transform, streams: int, frames: int) -> NDArray[np.float32]:
+    """Real motion for each stream, (B, 3, T, H, W), prepared as the network wants it: the bundled clip, beginning at
+    another frame in every stream, forwards and backwards without an end."""
+    images = np.stack([transform.images(frame.rgb)[0] for frame in read_frames(sample_clip())])
+    back_and_forth = np.concatenate([images, images[-2:0:-1]])
+    clips = [back_and_forth[(7 * stream + np.arange(frames)) % len(back_and_forth)] for stream in range(streams)]
+    return np.ascontiguousarray(np.stack(clips).transpose(0, 4, 1, 2, 3))
 
 
 def _arranged(frames: NDArray[np.float32], port: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -103,13 +102,13 @@ def _arranged(frames: NDArray[np.float32], port: Mapping[str, Any]) -> NDArray[n
     return images.transpose(0, 2, 3, 1) if port["layout"].endswith("RGB") else images
 
 
-def _followed(model: MoViNet, steps: list[torch.Tensor]) -> NDArray[np.float32]:
-    answers, state = [], None
-    with torch.inference_mode():
-        for step in steps:
-            if model.spec.causal:
-                logits, state = model.step(step, state)
-            else:
-                logits = model(step)
-            answers.append(logits.numpy())
-    return np.stack(answers)
+def _followed(network: Network, steps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    answers: list[NDArray[Any]] = []
+    state: State | None = None
+    for step in steps:
+        if network.spec.causal:
+            logits, state = reference_step(network, step, state)
+        else:
+            logits = reference_clip(network, step)
+        answers.append(logits)
+    return np.stack(answers).astype(np.float32)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from movinet.deploy.graph_step import Step
+from movinet.deploy.quiet import quiet
 from movinet.errors import needs_extra
 from movinet.export.mil import run_mil
-from movinet.export.quiet import quiet
 from movinet.export.written import Precision, Written
-from movinet.nn.deploy import DeployedStep
+from movinet.nn.deploy import deployed_step
 
 if TYPE_CHECKING:
     import coremltools as ct
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 TARGET = "iOS 16, macOS 13 or later"
 
 
-def to_coreml(deployed: DeployedStep, streams: int = 1, *, half: bool = False) -> "ct.models.MLModel":
+def to_coreml(step: Step, streams: int = 1, *, half: bool = False) -> "ct.models.MLModel":
     """Convert a network to an ML program; tensors are named as in its signature, `_` in place of `.`.
 
     Args:
-        deployed: what to convert.
+        step: what to convert.
         streams: rows of a batch.
         half: weights and arithmetic in float16, as the Neural Engine wants them; inputs and outputs stay float32.
 
@@ -43,7 +44,8 @@ def to_coreml(deployed: DeployedStep, streams: int = 1, *, half: bool = False) -
 
     register_torch_op(addcmul, override=True)
     register_torch_op(reciprocal, override=True)
-    example, signature = deployed.example_inputs(streams), deployed.signature
+    deployed, signature = deployed_step(step), step.signature
+    example = deployed.example_inputs(streams)
     with quiet():
         return ct.convert(
             torch.jit.trace(deployed, example),
@@ -58,9 +60,9 @@ def to_coreml(deployed: DeployedStep, streams: int = 1, *, half: bool = False) -
         )
 
 
-def write_coreml(deployed: DeployedStep, streams: int, folder: Path, precision: Precision) -> Written:
+def write_coreml(step: Step, streams: int, folder: Path, precision: Precision) -> Written:
     """Write `model.mlpackage`."""
-    model = to_coreml(deployed, streams, half=precision == "float16")
+    model = to_coreml(step, streams, half=precision == "float16")
     if precision == "int8":
         model = _shrunk(model)
     path = folder / "model.mlpackage"

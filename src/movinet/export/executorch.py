@@ -8,17 +8,18 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from movinet.deploy.graph_step import Step
+from movinet.deploy.quiet import quiet
 from movinet.errors import needs_extra
-from movinet.export.quiet import quiet
 from movinet.export.written import Arrays, Run, Written
-from movinet.nn.deploy import DeployedStep
+from movinet.nn.deploy import deployed_step
 
 
-def to_executorch(deployed: DeployedStep, streams: int = 1) -> bytes:
+def to_executorch(step: Step, streams: int = 1) -> bytes:
     """Convert a network. Programs have no names: inputs and outputs come in the order of the signature.
 
     Args:
-        deployed: what to convert.
+        step: what to convert.
         streams: rows of a batch.
 
     Raises:
@@ -28,16 +29,17 @@ def to_executorch(deployed: DeployedStep, streams: int = 1) -> bytes:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
     with quiet():
+        deployed = deployed_step(step)
         program = torch.export.export(deployed, deployed.example_inputs(streams))
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         return bytes(lowered.to_executorch().buffer)
 
 
-def write_executorch(deployed: DeployedStep, streams: int, folder: Path) -> Written:
+def write_executorch(step: Step, streams: int, folder: Path) -> Written:
     """Write `model.pte`."""
     path = folder / "model.pte"
-    path.write_bytes(to_executorch(deployed, streams))
-    outputs = [port.name for port in deployed.signature.outputs]
+    path.write_bytes(to_executorch(step, streams))
+    outputs = [port.name for port in step.signature.outputs]
     return Written(path.name, f"executorch {version('executorch')}", run_executorch(path, outputs))
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from movinet.arch.spec import Size
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.arch.step import Past
 from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step
@@ -15,19 +15,9 @@ from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
 from movinet.export.exported_folder import MANIFEST, file_hashes, new_folder
-from movinet.export.manifest import describe, parameters_hash, transform_for
+from movinet.export.manifest import describe, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
-from movinet.nn.deploy import DeployedStep
-from movinet.nn.ensemble import Ensemble
-from movinet.nn.movinet import MoViNet
-from movinet.weights.load import Loaded, with_position_limits
 from movinet.weights.weights import Weights
-
-_FROM_ARRAYS: tuple[Format, ...] = (
-    "onnx",
-    "openvino",
-    "browser",
-)  # LiteRT aside, the others convert what PyTorch computes
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class Exported:
 
 
 def export(
-    loaded: Loaded,
+    weights: Weights,
     to: Format,
     folder: str | Path,
     *,
@@ -57,7 +47,7 @@ def export(
     ensemble every member gets a folder of its own, and the manifest above says how their answers join.
 
     Args:
-        loaded: the network.
+        weights: the network.
         to: the format.
         folder: to make; whole or not at all.
         size: (height, width) of the frames; the weights' own by default.
@@ -75,12 +65,12 @@ def export(
         MovinetError: the format cannot have this network, its packages are missing, the folder exists or cannot be
             written, or the written file answers otherwise than the network.
     """
-    loaded = with_position_limits(loaded)
+    weights = weights.with_position_limits()
     with new_folder(Path(folder), force) as part:
         how = _How(to, size, past, frames, streams, precision)
-        if isinstance(loaded.model, MoViNet):
-            return [_export_one(loaded.model, loaded, how, part, Path(folder))]
-        return _export_members(loaded.model, loaded, how, part, Path(folder))
+        if isinstance(weights.spec, EnsembleSpec):
+            return _export_members(weights, weights.spec, how, part, Path(folder))
+        return [_export_one(weights, how, part, Path(folder))]
 
 
 @dataclass(frozen=True)
@@ -93,15 +83,15 @@ class _How:
     precision: Precision
 
 
-def _export_one(model: MoViNet, loaded: Loaded, how: _How, part: Path, folder: Path) -> Exported:
-    info = loaded.info
+def _export_one(weights: Weights, how: _How, part: Path, folder: Path) -> Exported:
+    info = weights.info
     info = replace(info, transform=transform_for(info.transform, how.size or info.transform.size))
-    deployed = _deployed(model, info.transform.size, how)
-    written = _write(deployed, how, part)
+    lowered = _lowered(weights, info.transform.size, how)
+    written = _write(lowered, how, part)
     manifest = {"movinet": version("movinet")} | describe(
-        deployed, how.streams, how.to, how.precision, written, info, parameters_hash(model)
+        lowered, how.streams, how.to, how.precision, written, info, weights.hash
     )
-    checked = check(manifest, written.run, model)
+    checked = check(manifest, written.run, weights)
     manifest["checked"] = {
         "with": written.runtime,
         "frames": checked.frames,
@@ -113,19 +103,18 @@ def _export_one(model: MoViNet, loaded: Loaded, how: _How, part: Path, folder: P
     return Exported(folder, manifest, checked)
 
 
-def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, folder: Path) -> list[Exported]:
-    spec, info = ensemble.spec, loaded.info
+def _export_members(weights: Weights, spec: EnsembleSpec, how: _How, part: Path, folder: Path) -> list[Exported]:
+    info = weights.info
     found, entries = [], []
     whole = transform_for(info.transform, how.size or info.transform.size)
-    for i, (member, network) in enumerate(zip(spec.members, ensemble.members, strict=True)):
-        assert isinstance(network, MoViNet)
+    for i, (member, network) in enumerate(zip(spec.members, weights.members(), strict=True)):
         transform = replace(
             transform_for(whole, spec.member_size(member, whole.size)), fps=spec.fps * float(member.rate)
         )
         name = f"member-{i}"
         (part / name).mkdir()
-        own = Loaded(network, replace(info, spec=member.network, transform=transform))
-        found.append(_export_one(network, own, replace(how, size=None), part / name, folder / name))
+        own = replace(network, info=replace(network.info, transform=transform))
+        found.append(_export_one(own, replace(how, size=None), part / name, folder / name))
         entries.append(
             {"folder": name, "network": member.network.name, "rate": str(member.rate), "offset": member.offset}
         )
@@ -143,49 +132,49 @@ def _export_members(ensemble: Ensemble, loaded: Loaded, how: _How, part: Path, f
     return found
 
 
-def _deployed(model: MoViNet, size: Size, how: _How) -> DeployedStep | Lowered:
-    if model.spec.causal:
+def _lowered(weights: Weights, size: Size, how: _How) -> Lowered:
+    spec = weights.spec
+    assert isinstance(spec, NetworkSpec)
+    if spec.causal:
         past = how.past or ("frames" if how.to == "litert" else "sums")
-        if how.to in _FROM_ARRAYS:
-            return Step(folded_network(Weights.of(model), size), past, how.frames or 1)
-        return DeployedStep(model, size, past, how.frames or 1)
+        return Step(folded_network(weights, size), past, how.frames or 1)
     if how.past is not None:
-        raise MovinetError(f"{model.spec.name} is a base network: it has no past to hold; leave --past out")
+        raise MovinetError(f"{spec.name} is a base network: it has no past to hold; leave --past out")
     if how.to not in ("onnx", "openvino"):
         raise MovinetError(
-            f"{model.spec.name} is a base network, which goes to onnx and openvino only; {how.to} takes stream networks"
+            f"{spec.name} is a base network, which goes to onnx and openvino only; {how.to} takes stream networks"
         )
-    return Clip(folded_network(Weights.of(model), size), how.frames or model.spec.frames)
+    return Clip(folded_network(weights, size), how.frames or spec.frames)
 
 
-def _write(deployed: DeployedStep | Lowered, how: _How, folder: Path) -> Written:
+def _write(lowered: Lowered, how: _How, folder: Path) -> Written:
     if how.to in PRECISIONS and how.precision not in PRECISIONS[how.to]:
         raise MovinetError(f"{how.to} has {' and '.join(PRECISIONS[how.to])}, not {how.precision}")
     match how.to:
-        case "onnx" if isinstance(deployed, Lowered):
+        case "onnx":
             from movinet.export.onnx import write_onnx
 
-            return write_onnx(deployed, how.streams, folder, how.precision)
-        case "openvino" if isinstance(deployed, Lowered):
+            return write_onnx(lowered, how.streams, folder, how.precision)
+        case "openvino":
             from movinet.export.openvino import write_openvino
 
-            return write_openvino(deployed, how.streams, folder, half=how.precision == "float16")
-        case "litert" if isinstance(deployed, DeployedStep):
-            from movinet.export.litert_file import write_litert
-
-            return write_litert(deployed, how.streams, folder, how.precision)
-        case "browser" if isinstance(deployed, Lowered):
+            return write_openvino(lowered, how.streams, folder, half=how.precision == "float16")
+        case "browser":
             from movinet.export.browser import write_browser
 
-            return write_browser(deployed, how.streams, folder, how.precision)
-        case "executorch" if isinstance(deployed, DeployedStep):
+            return write_browser(lowered, how.streams, folder, how.precision)
+        case "litert" if isinstance(lowered, Step):
+            from movinet.export.litert_file import write_litert
+
+            return write_litert(lowered, how.streams, folder, how.precision)
+        case "executorch" if isinstance(lowered, Step):
             from movinet.export.executorch import write_executorch
 
-            return write_executorch(deployed, how.streams, folder)
-        case "coreml" if isinstance(deployed, DeployedStep):
+            return write_executorch(lowered, how.streams, folder)
+        case "coreml" if isinstance(lowered, Step):
             from movinet.export.coreml import write_coreml
 
-            return write_coreml(deployed, how.streams, folder, how.precision)
+            return write_coreml(lowered, how.streams, folder, how.precision)
         case _:
             raise MovinetError(f"{how.to}: no such format; choose one of {', '.join(PRECISIONS)}")
 

@@ -7,22 +7,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from movinet.deploy.graph_step import Step
+from movinet.deploy.litert import STEP, file_shape, to_litert
+from movinet.deploy.litert_quiet import litert_quiet
 from movinet.errors import needs_extra
-from movinet.export.litert import STEP, file_shape, to_litert
-from movinet.export.litert_quiet import litert_quiet
 from movinet.export.written import Arrays, Precision, Run, Written
-from movinet.nn.deploy import DeployedStep
 
 
-def write_litert(step: DeployedStep, streams: int, folder: Path, precision: Precision) -> Written:
+def write_litert(step: Step, streams: int, folder: Path, precision: Precision) -> Written:
     """Write `model.tflite`.
 
     Raises:
         MovinetError: LiteRT is not installed.
     """
-    path, signature = folder / "model.tflite", step.signature
-    path.write_bytes(to_litert(step, streams=streams, weights=precision))
-    ports = (*signature.inputs, *signature.outputs)
+    path = folder / "model.tflite"
+    path.write_bytes(to_litert(step, streams, weights=precision))
+    ports = (*step.signature.inputs, *step.signature.outputs)
     return Written(
         path.name,
         f"ai-edge-litert {version('ai-edge-litert')}",

@@ -1,22 +1,18 @@
 """The description that goes with an exported network: all a program needs to feed it and to read its answers."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any
-
-from torch import nn
 
 from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, FRAMES, Port
 from movinet.deploy.graph_clip import CLIP, Lowered
 from movinet.export.written import Format, Precision, Written
-from movinet.nn.deploy import DeployedStep
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 
 
 def describe(
-    deployed: DeployedStep | Lowered,
+    lowered: Lowered,
     streams: int,
     to: Format,
     precision: Precision,
@@ -27,19 +23,19 @@ def describe(
     """The manifest of one network, ready for JSON; docs/export.md says what its entries mean.
 
     Args:
-        deployed: what was written.
+        lowered: what was written.
         streams: rows of a batch.
         to, precision, written: how.
         info: of the weights, with the transform of this size.
         weights: their hash.
     """
-    signature = deployed.signature
+    signature = lowered.signature
 
     def named(name: str) -> str:
         return name.replace(".", written.dots)
 
     def tensor(port: Port) -> dict[str, Any]:
-        rows = streams * deployed.frames if port.name == FRAMES else streams
+        rows = streams * lowered.frames if port.name == FRAMES else streams
         shape = written.shapes.get(port.name) or (rows, *port.shape)
         return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
 
@@ -48,11 +44,11 @@ def describe(
         "model": written.model,
         "precision": precision,
         **written.details,
-        "network": deployed.spec.name,
+        "network": lowered.spec.name,
         "streams": streams,
-        "frames": deployed.frames,
+        "frames": lowered.frames,
         "fps": info.transform.fps,
-        "input": tensor(signature.inputs[0]) | {"layout": _layout(deployed, written.channels_last)},
+        "input": tensor(signature.inputs[0]) | {"layout": _layout(lowered, written.channels_last)},
         "outputs": [tensor(port) for port in signature.outputs],
         "answer": "sigmoid of logits" if info.multi_label else "softmax of logits",
         "labels": list(info.labels) if info.labels else None,
@@ -68,7 +64,7 @@ def describe(
     if signature.state:
         manifest["state"] = [
             tensor(port)
-            | {"initial": deployed.spec.decay if port.name == DECAY else 0, "next": named(signature.carry[port.name])}
+            | {"initial": lowered.spec.decay if port.name == DECAY else 0, "next": named(signature.carry[port.name])}
             for port in signature.state
         ]
         manifest["forgetting"] = (
@@ -84,17 +80,8 @@ def transform_for(transform: Transform, size: Size) -> Transform:
     return replace(transform, size=size, resize_short=max(1, resize_short))
 
 
-def parameters_hash(model: nn.Module) -> str:
-    """SHA-256 over names and bytes of all parameters and statistics."""
-    digest = hashlib.sha256()
-    for key, value in model.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _layout(deployed: DeployedStep | Lowered, channels_last: bool) -> str:
-    if deployed.signature.inputs[0].name == CLIP:
+def _layout(lowered: Lowered, channels_last: bool) -> str:
+    if lowered.signature.inputs[0].name == CLIP:
         return "stream, RGB, frame, height, width"
-    rows = "stream" if deployed.frames == 1 else "frame and stream (the streams' first frames, their second, ...)"
+    rows = "stream" if lowered.frames == 1 else "frame and stream (the streams' first frames, their second, ...)"
     return f"{rows}, height, width, RGB" if channels_last else f"{rows}, RGB, height, width"

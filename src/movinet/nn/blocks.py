@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from movinet.arch.count import se_hidden
 from movinet.arch.spec import Activation, LayerPlace, NetworkSpec
-from movinet.errors import SpecError
 from movinet.nn import cpu_convolution, cpu_training
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding
@@ -230,19 +229,6 @@ class Head(nn.Module):
     def forward(self, means: Tensor) -> Tensor:
         """Pooled means (..., project) to logits (..., classes)."""
         return self.classifier(self.dropout(self.embed(means)))
-
-
-LAYER_PARTS = frozenset({"expand", "spatial", "temporal", "volume", "se", "project", "skip"})
-
-
-def refuse_unknown_parts(layer: nn.Module, known: frozenset[str] = LAYER_PARTS) -> None:
-    """What writes a layer anew, part by part, must leave none out.
-
-    Raises:
-        SpecError: the layer has a part that is not among the known ones.
-    """
-    if unknown := {name for name, _ in layer.named_children()} - known:
-        raise SpecError(f"a layer has the part {min(unknown)!r}, which is not known here")
 
 
 def without_norm(weight: Tensor, norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

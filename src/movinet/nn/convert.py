@@ -6,25 +6,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import Spec
-from movinet.nn.blocks import Layer, refuse_unknown_parts
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 
 
 def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
-    """Copies of all parameters and statistics in float32, without batch norm's count of batches.
-
-    Raises:
-        SpecError: a layer has a part that specifications do not know.
-    """
-    for part in model.modules():
-        if isinstance(part, Layer):
-            refuse_unknown_parts(part)
-    state = model.state_dict()
+    """Copies of all parameters and statistics in float32, without batch norm's count of batches."""
     return {
-        name: np.array(state[name].detach().to("cpu", torch.float32).numpy()) for name in parameter_shapes(model.spec)
+        name: np.array(value.detach().to("cpu", torch.float32).numpy())
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
     }
 
 

@@ -5,23 +5,19 @@ likes it best (`movinet.arch.step`). Answers equal the network's own up to round
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch import step as names
-from movinet.arch.spec import Activation, NetworkSpec, Size, downsample
+from movinet.arch.spec import Size
 from movinet.arch.step import Past, StepSignature, step_signature
-from movinet.nn import blocks
+from movinet.deploy.graph_step import Step
+from movinet.deploy.network import Array, Bottleneck, Convolution, Dense, Excitation, Network, Temporal
 from movinet.nn.activations import ACTIVATIONS, GATES
-from movinet.nn.fold import fold
-from movinet.nn.movinet import HEAD_POOL, MoViNet
 from movinet.nn.padding import same_padding
-from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
-from movinet.nn.stream import positional_encoding
 
 
 class Now(NamedTuple):
@@ -36,23 +32,21 @@ class DeployedStep(nn.Module):
     """One step of B streams: `outputs = step(frames, *state)`, in the order of `signature`.
 
     `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams,
-    `handed_over` that of streams a `MoViNet` has begun, `next_state` what the next step wants.
+    `next_state` what the next step wants; `movinet.deploy.state` turns a `MoViNet`'s state into this form.
     """
 
     def __init__(
         self,
-        model: MoViNet,
-        size: Size | None = None,
+        network: Network,
         past: Past = "sums",
         frames: int = 1,
         predict: bool = True,
         overwrite: bool = False,
     ) -> None:
-        """Deploy a trained network.
+        """Make modules of a folded network.
 
         Args:
-            model: a stream network; it is left as it is.
-            size: (height, width) of the frames to come; the specification's own by default.
+            network: a stream network; its arrays are copied.
             past: how the convolutions' past is held.
             frames: that a step takes at once.
             predict: False leaves the head out: the step gives features, which a `DeployedHead` turns into logits.
@@ -62,21 +56,15 @@ class DeployedStep(nn.Module):
             SpecError: the network cannot stream, or has positions without limit.
         """
         super().__init__()
-        self.signature: StepSignature = step_signature(model.spec, size, past, frames, predict)
-        folded = fold(model)
-        assert isinstance(folded, MoViNet)
-        spec = self.spec = folded.spec
-        self.past, self.frames = past, frames
-        size = self.size = size or spec.size
-        self.stem = DeployedConvolution(folded.stem, size, spec.activation)
-        self.layers = nn.ModuleList()
-        places = spec.layers(size)
-        for place in places:
-            layer = folded.get_submodule(place.name)
-            assert isinstance(layer, blocks.Layer)
-            self.layers.append(DeployedLayer(layer, place.size, past, overwrite, spec))
-        self.project = DeployedConvolution(folded.head.project, places[-1].size_after, spec.activation)
-        self.head = DeployedHead(model) if predict else None
+        spec = self.spec = network.spec
+        self.signature: StepSignature = step_signature(spec, network.size, past, frames, predict)
+        self.past, self.frames, self.size = past, frames, network.size
+        self.stem = DeployedConvolution(network.stem, network.size)
+        self.layers = nn.ModuleList(
+            DeployedLayer(layer, past, overwrite, spec.position_limit) for layer in network.layers
+        )
+        self.project = DeployedConvolution(network.project, network.layers[-1].place.size_after)
+        self.head = DeployedHead(network) if predict else None
         self.eval().requires_grad_(False)
 
     def forward(self, frames: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -123,55 +111,46 @@ class DeployedStep(nn.Module):
         known |= {port.name: tensor for port, tensor in zip(self.signature.outputs, outputs, strict=True)}
         return [known[self.signature.carry[port.name]] for port in self.signature.state]
 
-    def handed_over(self, state: State) -> list[Tensor]:
-        """The state of streams that `MoViNet.step` has begun, in this form.
 
-        Args:
-            state: of a network with these parameters and frames of this size. Counts of frames end at the position
-                limit; beyond, they tell nothing.
-        """
-        given = {DECAY: state[DECAY][:, None].float(), POOL_WEIGHT: state[POOL_WEIGHT][:, None].float()}
-        count = state[FRAME_COUNT][:, None]
-        given[names.FRAME_COUNT] = count.clamp(max=2**30).int()
-        given[HEAD_POOL] = state[HEAD_POOL].float()
-        for name, layer in zip((place.name for place in self.spec.layers()), self.layers, strict=True):
-            assert isinstance(layer, DeployedLayer)
-            if f"{name}.pool" in state:
-                given[f"{name}.pool"] = state[f"{name}.pool"].float()
-            if layer.temporal is None:
-                continue
-            frames = [x.float() for x in state[f"{name}.buffer"].unbind(2)]
-            if self.past == "buffer":
-                given[f"{name}.buffer"] = torch.cat(frames, 1)
-            elif self.past == "frames":
-                given |= {f"{name}.past.{i}": x for i, x in enumerate(frames)}
-            else:
-                given |= {f"{name}.sum.{i}": x for i, x in enumerate(layer.temporal.sums_of(frames))}
-        return [given[port.name].clone() for port in self.signature.state]
+def deployed_step(step: Step) -> DeployedStep:
+    """A step in PyTorch, for what converts modules."""
+    return DeployedStep(step.network, step.past, step.frames, step.predict)
+
+
+class DeployedDense(nn.Module):
+    """A dense layer with the activation after it."""
+
+    def __init__(self, part: Dense) -> None:
+        super().__init__()
+        self.weight, self.bias, self.activation = _parameter(part.weight), _parameter(part.bias), part.activation
+
+    def forward(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """x (B, I) to (B, O); `onto` (B, O) is added before the activation."""
+        y = F.linear(x, self.weight, self.bias)
+        y = y if onto is None else y + onto
+        return ACTIVATIONS[self.activation](y) if self.activation else y
 
 
 class DeployedHead(nn.Module):
     """The two dense layers after the pool: features (B, project) to logits (B, classes)."""
 
-    def __init__(self, model: MoViNet) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self.hidden, self.classifier = deepcopy(model.head.hidden), deepcopy(model.head.classifier)
-        self.activation = model.spec.head_activation
+        self.hidden, self.classifier = DeployedDense(network.hidden), DeployedDense(network.classifier)
         self.requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.classifier(ACTIVATIONS[self.activation](self.hidden(features)))
+        return self.classifier(self.hidden(features))
 
 
 class DeployedConvolution(nn.Module):
     """A 2-D convolution with bias whose padding is settled, as the frames' size is."""
 
-    def __init__(self, folded: blocks.Convolution, size: Size, activation: Activation | None = None) -> None:
+    def __init__(self, part: Convolution, size: Size) -> None:
         super().__init__()
-        assert folded.bias is not None
-        weight, self.padding = same_padding(folded.weight, size, folded.stride)
-        self.weight, self.bias = nn.Parameter(weight.detach()), nn.Parameter(folded.bias.detach())
-        self.stride, self.groups, self.activation = folded.stride, folded.groups, activation
+        weight, self.padding = same_padding(torch.tensor(part.weight), size, part.stride)
+        self.weight, self.bias = nn.Parameter(weight), _parameter(part.bias)
+        self.stride, self.groups, self.activation = part.stride, part.groups, part.activation
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
@@ -184,19 +163,13 @@ class DeployedTemporal(nn.Module):
     A tap is what one frame adds to an output: its scaled channels, or its depthwise convolution.
     """
 
-    def __init__(
-        self, folded: blocks.TemporalConvolution | blocks.VolumeConvolution, size: Size, past: Past, overwrite: bool
-    ) -> None:
+    def __init__(self, part: Temporal, size: Size, past: Past, overwrite: bool) -> None:
         super().__init__()
-        assert folded.bias is not None
-        self.past, self.overwrite, self.bias = past, overwrite, nn.Parameter(folded.bias.detach().view(-1, 1, 1))
-        weight = folded.weight.detach()  # (C, 1, kt, 1) or (C, 1, kt, kh, kw)
-        self.kt = weight.shape[2]
-        self.volume = isinstance(folded, blocks.VolumeConvolution)
-        self.stride, self.padding = 1, (0, 0)
-        if isinstance(folded, blocks.VolumeConvolution):
-            self.stride = folded.stride
-            weight, self.padding = same_padding(weight, size, folded.stride)
+        self.past, self.overwrite, self.bias = past, overwrite, _parameter(part.bias.reshape(-1, 1, 1))
+        self.kt, self.volume, self.stride, self.activation = part.frames, part.in_space, part.stride, part.activation
+        weight, self.padding = torch.tensor(part.weight)[:, None], (0, 0)  # (C, 1, kt, kh, kw)
+        if self.volume:
+            weight, self.padding = same_padding(weight, size, part.stride)
         taps = weight.unbind(2)  # the oldest frame's first
         self.taps = nn.ParameterList(
             nn.Parameter(tap.contiguous() if self.volume else tap.reshape(-1, 1, 1)) for tap in taps
@@ -242,29 +215,18 @@ class DeployedTemporal(nn.Module):
                 sums = [self.tap(x, self.kt - 2 - i, onto) for i, onto in enumerate([*sums[1:], None])]
         return outputs, sums
 
-    def sums_of(self, frames: Sequence[Tensor]) -> list[Tensor]:
-        """The partial sums after the kt-1 frames given, the oldest first."""
-        return [
-            torch.stack([self.tap(x, which) for which, x in enumerate(frames[due:])]).sum(0)
-            for due in range(self.kt - 1)
-        ]
-
 
 class DeployedExcitation(nn.Module):
     """Causal squeeze-excitation on vectors: the encoding of every position is a row of a table, as it is linear."""
 
-    def __init__(self, folded: blocks.SqueezeExcitation, spec: NetworkSpec) -> None:
+    def __init__(self, part: Excitation, limit: int | None) -> None:
         super().__init__()
-        self.beside_frame = folded.beside_frame
-        self.reduce, self.expand = folded.reduce, folded.expand
-        self.activation, self.gate = spec.activation, spec.gate
+        self.beside_frame, self.gate = part.beside_frame, part.gate
+        self.reduce, self.expand = DeployedDense(part.reduce), DeployedDense(part.expand)
         self.positions: nn.Parameter | None = None
-        if folded.position_scale is not None:
-            assert spec.position_limit is not None
-            positions = torch.arange(spec.position_limit + 1)[None]
-            encoding = positional_encoding(positions, folded.reduce.in_features)[0].to(folded.reduce.weight.dtype)
-            table = encoding @ folded.reduce.weight.T * folded.position_scale
-            self.positions = nn.Parameter(table.detach())  # (limit + 1, hidden)
+        if part.position_scale is not None:
+            assert limit is not None
+            self.positions = _parameter(part.position_rows(np.arange(limit + 1)))  # (limit + 1, hidden)
 
     def forward(self, frames: Sequence[Tensor], pool: Tensor, now: Now) -> tuple[list[Tensor], Tensor]:
         """Frames (B, C, H, W) scaled by their gates, and the pooled mean (B, C) after them."""
@@ -273,10 +235,9 @@ class DeployedExcitation(nn.Module):
             mean = x.mean((2, 3))
             pool = pool + now.mix[t] * (mean - pool)
             seen = pool.to(mean.dtype)  # pools stay in float32
-            hidden = self.reduce(torch.cat([seen, mean], 1) if self.beside_frame else seen)
-            if self.positions is not None:
-                hidden = hidden + F.embedding(now.positions[t][:, 0], self.positions)
-            gates = GATES[self.gate](self.expand(ACTIVATIONS[self.activation](hidden)))
+            rows = None if self.positions is None else F.embedding(now.positions[t][:, 0], self.positions)
+            hidden = self.reduce(torch.cat([seen, mean], 1) if self.beside_frame else seen, rows)
+            gates = GATES[self.gate](self.expand(hidden))
             scaled.append(x.mul_(gates[:, :, None, None]))
         return scaled, pool
 
@@ -284,21 +245,17 @@ class DeployedExcitation(nn.Module):
 class DeployedLayer(nn.Module):
     """One bottleneck of a step."""
 
-    def __init__(self, layer: blocks.Layer, size: Size, past: Past, overwrite: bool, spec: NetworkSpec) -> None:
+    def __init__(self, part: Bottleneck, past: Past, overwrite: bool, limit: int | None) -> None:
         super().__init__()
-        convolution = layer.spatial or layer.volume
-        assert convolution is not None
-        after = downsample(size, convolution.stride)
-        self.activation = spec.activation
-        self.expand = DeployedConvolution(layer.expand, size, spec.activation)
-        self.spatial = DeployedConvolution(layer.spatial, size, spec.activation) if layer.spatial else None
-        temporal = layer.temporal or layer.volume
-        self.temporal = DeployedTemporal(temporal, size, past, overwrite) if temporal else None
-        self.se = DeployedExcitation(layer.se, spec) if layer.se else None
-        self.project = DeployedConvolution(layer.project, after)
-        self.skip_stride = layer.skip.stride if layer.skip else 1
+        size, after = part.place.size, part.place.size_after
+        self.expand = DeployedConvolution(part.expand, size)
+        self.spatial = DeployedConvolution(part.spatial, size) if part.spatial else None
+        self.temporal = DeployedTemporal(part.temporal, size, past, overwrite) if part.temporal else None
+        self.se = DeployedExcitation(part.excitation, limit) if part.excitation else None
+        self.project = DeployedConvolution(part.project, after)
+        self.skip_stride = part.place.stride
         self.pool_window, self.pool_padding = skip_pooling(size)
-        self.skip = DeployedConvolution(layer.skip.project, after) if layer.skip else None
+        self.skip = DeployedConvolution(part.skip, after) if part.skip else None
 
     def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], now: Now) -> Tensor:
         """Takes its share off the front of `past` and puts what is new at the end of `new`."""
@@ -315,7 +272,7 @@ class DeployedLayer(nn.Module):
         frames = _each(x, len(now.mix)) if self.temporal is not None or self.se is not None else ()
         if self.temporal is not None:
             outputs, fresh = self.temporal(frames, past)
-            frames = [ACTIVATIONS[self.activation](y, inplace=True) for y in outputs]
+            frames = [ACTIVATIONS[self.temporal.activation](y, inplace=True) for y in outputs]
             new.extend(fresh)
         if self.se is not None:
             frames, pool = self.se(frames, past.pop(0), now)
@@ -337,3 +294,8 @@ def skip_pooling(size: Size) -> tuple[Size, Size]:
 def _each(x: Tensor, frames: int) -> Sequence[Tensor]:
     """The frames of a step, each by itself; of a single one a graph shows nothing."""
     return x.chunk(frames) if frames > 1 else (x,)
+
+
+def _parameter(array: Array) -> nn.Parameter:
+    """A copy that no gradient will want."""
+    return nn.Parameter(torch.tensor(array), requires_grad=False)

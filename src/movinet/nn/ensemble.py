@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
+from movinet.arch.step import FRAME_COUNT
 from movinet.nn.movinet import MoViNet, check_frames
-from movinet.nn.state import DECAY, FRAME_COUNT, State, decay_from_seconds, join_states, select_streams
+from movinet.nn.state import State, join_states, select_streams
 
 
 class Ensemble(nn.Module):
@@ -129,6 +130,8 @@ class Ensemble(nn.Module):
         if batch * count == 0:
             return frames.new_zeros(batch, channels, count, *size)
         images = frames.transpose(1, 2).flatten(0, 1).float()  # PyTorch has no half-precision antialias on the CPU
+        # Channels last: PyTorch 2.13 makes zeros of images one pixel wide that are channels first.
+        images = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         return images.to(frames.dtype).unflatten(0, (batch, count)).transpose(1, 2)
 
@@ -136,16 +139,6 @@ class Ensemble(nn.Module):
 def build(spec: Spec) -> MoViNet | Ensemble:
     """The network or ensemble a specification describes, with fresh weights."""
     return Ensemble(spec) if isinstance(spec, EnsembleSpec) else MoViNet(spec)
-
-
-def decays(spec: Spec, seconds: float) -> dict[str, float]:
-    """The entries of a state that hold γ, with the γ of a memory of so many seconds at each network's own rate."""
-    if isinstance(spec, EnsembleSpec):
-        return {
-            f"members.{i}.{DECAY}": decay_from_seconds(seconds, spec.fps * float(member.rate))
-            for i, member in enumerate(spec.members)
-        }
-    return {DECAY: decay_from_seconds(seconds, spec.fps)}
 
 
 def _member_state(state: State, member: int) -> State:

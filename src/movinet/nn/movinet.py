@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from movinet.arch.count import state_shapes
 from movinet.arch.spec import NetworkSpec
+from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.blocks import Convolution, Head, Layer, initialise
-from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
+from movinet.nn.state import State
 from movinet.nn.stream import Clock
 
 HEAD_POOL = "head.pool"

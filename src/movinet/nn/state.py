@@ -5,16 +5,18 @@ Joining streams of any age is `join_states`, taking some out is `select_streams`
 """
 
 from collections.abc import Sequence
-from math import exp
 
 import torch
 from torch import Tensor
 
+from movinet.arch.step import DECAY, FRAME_COUNT
+
 State = dict[str, Tensor]
 
-FRAME_COUNT = "frame_count"  # (B,) int64: frames each stream has seen
-DECAY = "decay"  # (B,) float32: each stream's γ; a setting, so a reset leaves it alone
-POOL_WEIGHT = "pool_weight"  # (B,) float32: Σ γ^i over the frames seen, the weight behind every pooled mean
+# Beside the layers' own entries there are, each (B,):
+#   FRAME_COUNT  int64, frames the stream has seen
+#   DECAY        float32, its γ; a setting, so a reset leaves it alone
+#   POOL_WEIGHT  float32, Σ γ^i over the frames seen, the weight behind every pooled mean
 
 
 def reset_streams(state: State, streams: Tensor | Sequence[int]) -> State:
@@ -66,13 +68,6 @@ def set_decay(state: State, decay: float | Tensor) -> State:
     if not bool(((gamma > 0) & (gamma <= 1)).all()):
         raise ValueError(f"a decay lies in (0, 1], got {decay}")
     return {k: gamma.expand_as(v).clone() if _is_setting(k) else v for k, v in state.items()}
-
-
-def decay_from_seconds(seconds: float, fps: float) -> float:
-    """The γ with which a frame's weight falls to 1/e after `seconds` at `fps` frames a second."""
-    if seconds <= 0 or fps <= 0:
-        raise ValueError(f"a time constant and a rate are positive, got {seconds} s at {fps} frames a second")
-    return exp(-1.0 / (seconds * fps))
 
 
 def batch_size(state: State) -> int:

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn import cpu_convolution
 from movinet.nn.padding import same_padding
-from movinet.nn.state import DECAY, FRAME_COUNT, POOL_WEIGHT, State
+from movinet.nn.state import State
 
 
 class Clock(NamedTuple):

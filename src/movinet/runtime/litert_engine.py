@@ -1,24 +1,29 @@
 """LiteRT as an engine: every tensor of the state stays in its buffer, and between steps the buffers change places."""
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Size
-from movinet.arch.step import DECAY, FEATURES, FRAMES, Port, StepSignature
+from movinet.arch.spec import NetworkSpec, Size
+from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Port, StepSignature, step_signature
 from movinet.cores import usable_cores
+from movinet.deploy.cache import cached_file
+from movinet.deploy.graph_step import Step
+from movinet.deploy.litert import HEAD, STEP, file_dtype, file_shape, to_litert
+from movinet.deploy.litert_graph import Arithmetic, WeightType
+from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
+from movinet.deploy.network import folded_network
+from movinet.deploy.tflite_writer import Shape
 from movinet.errors import MovinetError, needs_extra
-from movinet.export.litert import HEAD, STEP, file_dtype, file_shape, to_litert
-from movinet.export.litert_graph import Arithmetic, Weights
-from movinet.export.litert_quiet import litert_quiet, quiet_at_exit
-from movinet.nn.deploy import DeployedHead, DeployedStep
-from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
     from ai_edge_litert.compiled_model import CompiledModel
@@ -26,11 +31,61 @@ if TYPE_CHECKING:
     from ai_edge_litert.tensor_buffer import TensorBuffer
 
 
-_NUMBERS: dict[Precision, tuple[Weights, Arithmetic]] = {
+_NUMBERS: dict[Precision, tuple[WeightType, Arithmetic]] = {
     "float32": ("float32", "float32"),
     "float16": ("float16", "float16"),
     "int8": ("int8", "float32"),
 }
+
+
+@dataclass(frozen=True)
+class LiteRTFile:
+    """A TFLite file with a step in it, and what its tensors are called and mean."""
+
+    model: Path | bytes
+    signature: StepSignature
+    shapes: Mapping[str, tuple[Shape, str]]  # shape and type in the file, by port
+    classes: int
+    initial: Mapping[str, float] = field(default_factory=dict)  # of state that does not begin at zero
+    step: str = STEP  # its signature in the file
+    head: str | None = None  # the signature that makes logits of the step's features
+    inputs: Mapping[str, str] = field(default_factory=dict)  # names in the file, of ports called otherwise there
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    channels_last: bool = True  # the file has a port's channels, its first axis, as the last
+
+
+def lowered(
+    weights: Weights, size: Size | None = None, streams: int = 1, precision: Precision = "float32", keep: bool = True
+) -> LiteRTFile:
+    """Lower a stream network.
+
+    Args:
+        weights: the network.
+        size: (height, width) of the frames to come; the specification's own by default.
+        streams: rows of a batch.
+        precision: of the arithmetic.
+        keep: the file in the cache.
+
+    Raises:
+        MovinetError: LiteRT is not installed, or has no such precision.
+    """
+    if precision not in _NUMBERS:
+        raise MovinetError(f"LiteRT runs in {', '.join(_NUMBERS)}, not in {precision}")
+    kind, arithmetic = _NUMBERS[precision]
+    spec = weights.spec
+    assert isinstance(spec, NetworkSpec)
+    size = size or spec.size
+    signature = step_signature(spec, size, "frames", predict=False)
+
+    def make() -> bytes:
+        step = Step(folded_network(weights, size), "frames", predict=False)
+        return to_litert(step, streams, weights=kind, arithmetic=arithmetic)
+
+    how = {"size": size, "streams": streams, "weights": kind, "arithmetic": arithmetic}
+    model = cached_file(weights, ".tflite", make, how) if keep else make()
+    ports = (*signature.inputs, *signature.outputs)
+    shapes = {port.name: (file_shape(port, streams), file_dtype(port, arithmetic)) for port in ports}
+    return LiteRTFile(model, signature, shapes, spec.classes, {DECAY: spec.decay}, head=HEAD)
 
 
 @dataclass
@@ -49,51 +104,35 @@ class LiteRTEngine:
 
     kind = "litert"
 
-    def __init__(
-        self,
-        model: MoViNet,
-        *,
-        size: Size | None = None,
-        streams: int = 1,
-        precision: Precision = "float32",
-        threads: int | None = None,
-    ) -> None:
-        """Deploy a trained stream network.
+    def __init__(self, file: LiteRTFile, precision: Precision = "float32", threads: int | None = None) -> None:
+        """Load a file.
 
         Args:
-            model: it is left as it is.
-            size: (height, width) of the frames to come; the specification's own by default.
-            streams: rows of a batch.
-            precision: of the arithmetic. "float16" is the quickest where the processor has it (ARM v8.2, AVX-512 FP16);
-                "int8" is that of the layers with many weights, and quick anywhere.
+            file: see `lowered`.
+            precision: of the arithmetic in it. "float16" is the quickest where the processor has it (ARM v8.2,
+                AVX-512 FP16); "int8" is that of the layers with many weights, and quick anywhere.
             threads: of the processor; by default all, but no more than four, for which there is not work enough.
 
         Raises:
-            MovinetError: LiteRT is not installed, or the processor has no float16.
+            MovinetError: LiteRT is not installed, cannot read the file, or the processor has no float16.
         """
-        if precision not in _NUMBERS:
-            raise ValueError(f"LiteRT runs in {', '.join(_NUMBERS)}, not in {precision}")
-        weights, arithmetic = _NUMBERS[precision]
-        self.precision, self.streams = precision, streams
-        step = DeployedStep(model, size, "frames", predict=False)
-        self.signature, self._decay = step.signature, step.spec.decay
-        file = to_litert(step, DeployedHead(model), streams, weights=weights, arithmetic=arithmetic)
-        self._model = _compile(file, threads or min(4, usable_cores()))
-        signatures = self._model.get_signature_list()
-        self._step, self._head = (self._model.get_signature_index(key) for key in (STEP, HEAD))
-        self._inputs, self._outputs = signatures[STEP]["inputs"], signatures[STEP]["outputs"]
+        self.precision, self.signature, self._file = precision, file.signature, file
+        self.streams = file.shapes[FRAMES][0][0]
+        self._model = _compile(file.model, threads or min(4, usable_cores()))
+        tensors = self._model.get_signature_list()[file.step]
+        ports = {there: ours for ours, there in file.inputs.items()}
+        self._inputs = [ports.get(name, name) for name in tensors["inputs"]]
+        ports = {there: ours for ours, there in file.outputs.items()}
+        self._outputs = [ports.get(name, name) for name in tensors["outputs"]]
+        self._step = self._model.get_signature_index(file.step)
+        self._head = self._model.get_signature_index(file.head) if file.head else None
         self._place = {name: i for i, name in enumerate(self._inputs)}
-        self._features = self._outputs.index(FEATURES)
+        self._answer = self._outputs.index(FEATURES if file.head else LOGITS)
         self._next_places = _next_places(self._inputs, self._outputs, self.signature)
-        self._ports = {
-            port.name: (file_shape(port, streams), np.dtype(file_dtype(port, arithmetic)))
-            for port in self.signature.inputs
-        }
-        self._classes = model.spec.classes
         try:
             with litert_quiet(), quiet_at_exit():  # the first calls are talkative
-                self._logits = self._model.create_output_buffers(self._head)
-                self.step(np.zeros(*self._ports[FRAMES]), self.begin())
+                self._logits = self._model.create_output_buffers(self._head) if file.head else []
+                self.step(np.zeros(*file.shapes[FRAMES]), self.begin())
         except RuntimeError as error:
             if precision != "float16":
                 raise
@@ -102,12 +141,12 @@ class LiteRTEngine:
     def begin(self) -> LiteRTState:
         inputs = self._model.create_input_buffers(self._step)
         for name, buffer in zip(self._inputs, inputs, strict=True):
-            shape, dtype = self._ports[name]
-            buffer.write(np.full(shape, self._decay if name == DECAY else 0, dtype))
+            shape, dtype = self._file.shapes[name]
+            buffer.write(np.full(shape, self._file.initial.get(name, 0), dtype))
         return LiteRTState(inputs, self._model.create_output_buffers(self._step))
 
     def step(self, frames: Frames, state: LiteRTState, predict: bool = True) -> Logits | None:
-        shape, dtype = self._ports[FRAMES]
+        shape, dtype = self._file.shapes[FRAMES]
         if frames.shape != shape or frames.dtype != dtype:  # LiteRT takes any bytes that are few enough
             raise ValueError(f"frames must be {dtype} {shape}, not {frames.dtype} {frames.shape}")
         if state.changed:
@@ -116,31 +155,35 @@ class LiteRTEngine:
         state.copies, state.changed = {}, False
         state.inputs[self._place[FRAMES]].write(frames)
         self._model.run_by_index(self._step, state.inputs, state.outputs)
-        features = state.outputs[self._features]
+        answer = state.outputs[self._answer]
         places = [*state.inputs, *state.outputs]
         places = [places[i] for i in self._next_places]
         state.inputs, state.outputs = places[: len(self._inputs)], places[len(self._inputs) :]
         if not predict:
             return None
-        self._model.run_by_index(self._head, [features], self._logits)
-        logits = self._logits[0].read(self.streams * self._classes, np.float32)
-        return logits.reshape(self.streams, self._classes)
+        if self._head is not None:
+            self._model.run_by_index(self._head, [answer], self._logits)
+            (answer,) = self._logits
+        return answer.read(self.streams * self._file.classes, np.float32).reshape(self.streams, self._file.classes)
 
     def take(self, state: LiteRTState, row: int) -> StreamState:
-        return [
-            np.moveaxis(self._copy(state, port)[row], -1, 0).reshape(port.shape).astype(port.dtype)
-            for port in self.signature.state
-        ]
+        return [self._as_port(self._copy(state, port)[row], port) for port in self.signature.state]
 
     def put(self, state: LiteRTState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
-            self._copy(state, port)[row] = np.moveaxis(array, 0, -1)
+            self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
         state.changed = True
+
+    def _as_port(self, array: NDArray[Any], port: Port) -> NDArray[Any]:
+        array = np.moveaxis(array, -1, 0) if self._file.channels_last else array
+        return array.reshape(port.shape).astype(port.dtype)
 
     def _copy(self, state: LiteRTState, port: Port) -> NDArray[Any]:
         if port.name not in state.copies:
-            shape, dtype = self._ports[port.name]
-            state.copies[port.name] = state.inputs[self._place[port.name]].read(prod(shape), dtype).reshape(shape)
+            shape, dtype = self._file.shapes[port.name]
+            state.copies[port.name] = (
+                state.inputs[self._place[port.name]].read(prod(shape), np.dtype(dtype)).reshape(shape)
+            )
         return state.copies[port.name]
 
 
@@ -162,13 +205,19 @@ def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature
     return [names.index(place) for place in places]
 
 
-def _compile(file: bytes, threads: int) -> "CompiledModel":
+def _compile(model: Path | bytes, threads: int) -> "CompiledModel":
     with needs_extra("litert"):
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.options import CpuOptions, Options
     options = Options(cpu_options=CpuOptions(num_threads=threads))
     with litert_quiet():
-        return CompiledModel.from_buffer(file, environment=_environment(), options=options)
+        try:
+            if isinstance(model, bytes):
+                return CompiledModel.from_buffer(model, environment=_environment(), options=options)
+            return CompiledModel.from_file(str(model), environment=_environment(), options=options)
+        except RuntimeError as error:
+            name = "the lowered network" if isinstance(model, bytes) else model
+            raise MovinetError(f"{name}: LiteRT cannot load it ({error})") from error
 
 
 @cache

@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from movinet.arch.step import decays
 from movinet.errors import MovinetError
-from movinet.nn.ensemble import decays
 from movinet.prediction import Prediction
-from movinet.runtime.choose import EngineKind, create_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image, prepared
-from movinet.runtime.saved import SavedStream
 from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
 from movinet.runtime.statistics import Counters, PoolStatistics
+from movinet.runtime.stream_state import SavedStream
 from movinet.video.timing import Pace
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import load_weights, with_position_limits
+from movinet.weights.load import load_weights
 from movinet.words import counted
 
 _CLOSE_WITHIN = 5.0  # seconds
@@ -88,7 +87,7 @@ class StreamPool:
         engine: EngineKind = "auto",
         precision: Precision = "float32",
         threads: int | None = None,
-        device: str | torch.device = "cpu",
+        device: str = "cpu",
         queue: int = 2,
         max_wait: float = 0.04,
     ) -> Self:
@@ -105,19 +104,19 @@ class StreamPool:
             WeightsError: the weights cannot be had.
             MovinetError: they are a base network's, or the engine is not installed.
         """
-        loaded = with_position_limits(load_weights(source))
-        if not loaded.info.spec.causal:
-            raise MovinetError(f"{loaded.info.name} is a base network, which sees whole clips; take a stream network")
+        weights = load_weights(source).with_position_limits()
+        if not weights.spec.causal:
+            raise MovinetError(f"{weights.info.name} is a base network, which sees whole clips; take a stream network")
         runner = create_engine(
-            loaded.model,
+            weights,
             engine,
-            size=loaded.info.transform.size,
+            size=weights.info.transform.size,
             streams=min(batch, max_streams),
             precision=precision,
             threads=threads,
             device=device,
         )
-        return cls(runner, loaded.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
+        return cls(runner, weights.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
 
     def join(
         self,
@@ -136,7 +135,7 @@ class StreamPool:
             every: of how many frames one gets an answer; the others cost less.
             on_gap: what to do when frames were missing for more than `max_gap` seconds, or time ran backwards.
             max_gap: seconds; three of the network's frames at least.
-            saved: a stream to go on with (see `movinet.runtime.saved`).
+            saved: a stream to go on with (see `movinet.runtime.stream_state`).
 
         Raises:
             MovinetError: the pool is full or closed, or the saved stream is of another network or form.

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedStep, Now
-from movinet.nn.movinet import MoViNet
 from movinet.reading import parse_json
 from movinet.search.cost import CostTable, Ends, LayerKind, one_layer
 from movinet.search.space import Space
+from movinet.weights.weights import Weights
 
 _WHOLE = 6  # networks timed as a whole
 _BURST = 0.002  # seconds of calls behind one measurement, so that a clock's grain does not matter
@@ -122,7 +123,7 @@ def measure_latencies(
 
 def step_milliseconds(spec: NetworkSpec, repeats: int = 5) -> float:
     """The shortest time of a whole deployed step, batch 1, with new weights."""
-    step = DeployedStep(MoViNet(spec).eval())
+    step = DeployedStep(folded_network(Weights.untrained(spec)))
     frames, state = torch.rand(1, 3, *spec.size), step.begin()
     with torch.inference_mode():
         return min(_milliseconds(lambda: step(frames, *state)) for _ in range(repeats))
@@ -130,7 +131,7 @@ def step_milliseconds(spec: NetworkSpec, repeats: int = 5) -> float:
 
 def _layer_call(kind: LayerKind, template: NetworkSpec) -> Callable[[], object]:
     spec = _small_ends(one_layer(kind, template))
-    step = DeployedStep(MoViNet(spec).eval())
+    step = DeployedStep(folded_network(Weights.untrained(spec)))
     layer = step.layers[0]
     _, _, *past = step.begin()
     x = torch.rand(1, kind.inputs, *kind.size)
@@ -142,7 +143,7 @@ def _layer_call(kind: LayerKind, template: NetworkSpec) -> Callable[[], object]:
 def _ends_call(ends: Ends, template: NetworkSpec) -> Callable[[], object]:
     block = BlockSpec(ends.inputs, (LayerSpec(8, (1, 1, 1), False),), stride=1)
     spec = template.with_options(stem=ends.stem, blocks=(block,), project=ends.project, hidden=ends.hidden)
-    step = DeployedStep(MoViNet(spec).eval())
+    step = DeployedStep(folded_network(Weights.untrained(spec)))
     frames, features = torch.rand(1, 3, *ends.size), torch.rand(1, ends.inputs, *ends.head_size)
 
     def call() -> object:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.deploy.quiet import quiet
 from movinet.errors import MovinetError
-from movinet.export.quiet import quiet
 from movinet.files import write_atomically
 from movinet.train.logs import Log
 from movinet.words import counted

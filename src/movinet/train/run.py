@@ -18,6 +18,7 @@ from movinet.arch.serialize import dump_spec, find_spec
 from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
+from movinet.nn.convert import arrays_of
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.describe import describe_run
@@ -241,26 +242,27 @@ def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores:
         "scores": dict(scores),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
-    save_weights(path, model.state_dict(), replace(info, accuracy=percent, training=training))
+    save_weights(path, arrays_of(model), replace(info, accuracy=percent, training=training))
 
 
 def _finish(
     folder: Path, fabric: "Fabric", prepared: Prepared, workers: int, stop: Stop, verdict: Verdict
 ) -> dict[str, float]:
     """Stream the test videos, one by one, through the network that is kept, and write down how good it is."""
-    loaded = load_weights(folder / MODEL)
-    assert isinstance(loaded.model, MoViNet)
-    scores = dict(loaded.info.training["scores"])
+    weights = load_weights(folder / MODEL)
+    model = weights.to_model()
+    assert isinstance(model, MoViNet)
+    scores = dict(weights.info.training["scores"])
     found: dict[str, Any] = {"scores": scores}
     if prepared.sets.test is not None:
-        answers = answer_clips(fabric, loaded.model.to(fabric.device), prepared.sets.test, 1, workers, stop)
+        answers = answer_clips(fabric, model.to(fabric.device), prepared.sets.test, 1, workers, stop)
         scores |= {f"test_{name}": value for name, value in answers.scores().items()}
         found["test"] = _by_class(answers)
         if fabric.is_global_zero:
             _draw_confusion(answers, folder / "test_confusion.png")
             _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
-        _save(folder / MODEL, loaded.model, loaded.info, prepared.recipe, scores)
+        _save(folder / MODEL, model, weights.info, prepared.recipe, scores)
         if intervals := verdict.intervals(scores):
             found["intervals"] = intervals
         if compared := verdict.compared(scores):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec, Spec
 from movinet.errors import MovinetError
@@ -15,7 +16,8 @@ from movinet.train.recipe import Recipe
 from movinet.video.transform import Transform
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo, default_transform
-from movinet.weights.load import build_with, load_weights
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 from movinet.words import counted
 
 
@@ -55,21 +57,21 @@ def starting_network(
     if recipe.start is None:
         assert recipe.network is not None
         return _new(recipe, labels, single_network(find_spec(recipe.network), recipe.network))
-    loaded = load_weights(recipe.start, offline=offline, progress=progress)
-    known = single_network(loaded.info.spec, recipe.start)
+    weights = load_weights(recipe.start, offline=offline, progress=progress)
+    known = single_network(weights.spec, recipe.start)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
     spec = wanted.with_options(**recipe.options).with_options(classes=known.classes)
     _refuse_misfits(known, spec, recipe.start, recipe.options)
-    model = build_with(spec, loaded.model.state_dict())
+    model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
     assert isinstance(model, MoViNet)
-    _relabel(model, loaded.info.labels, labels)
+    _relabel(model, weights.info.labels, labels)
     info = WeightsInfo(
         model.spec.name,
         model.spec,
-        _transform(model.spec, recipe, loaded.info.transform),
+        _transform(model.spec, recipe, weights.info.transform),
         labels,
-        licence=loaded.info.licence,
-        source=f"trained further from {loaded.info.name} ({loaded.info.source})",
+        licence=weights.info.licence,
+        source=f"trained further from {weights.info.name} ({weights.info.source})",
     )
     return Start(model.train(), info)
 
@@ -109,7 +111,7 @@ def _refuse_misfits(known: NetworkSpec, wanted: NetworkSpec, start: str, options
                 f"{start} was trained with the {field} {had}, but {wanted.name} has {has}; "
                 f"choose one of them in the recipe (options: {field}: {had}), or leave out `network`"
             )
-    have, want = _shapes(known), _shapes(wanted)
+    have, want = parameter_shapes(known), parameter_shapes(wanted)
     if misfits := sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name)):
         raise MovinetError(f"{start} cannot be turned into {wanted.name}: {_reason(known, wanted, misfits)}")
 
@@ -135,11 +137,6 @@ def _reason(known: NetworkSpec, wanted: NetworkSpec, misfits: list[str]) -> str:
             )
     are = counted(len(misfits), "parameter is", "parameters are")
     return f"{are} missing or of another shape, {misfits[0]} among them"
-
-
-def _shapes(spec: NetworkSpec) -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        return {name: value.shape for name, value in MoViNet(spec).state_dict().items()}
 
 
 def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, ...]) -> None:

@@ -1,21 +1,19 @@
-"""From a name or any file people have to a network that is ready to use."""
+"""From a name or any file people have to the weights of a network."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError, printable
-from movinet.nn.ensemble import Ensemble, build
-from movinet.nn.movinet import MoViNet
-from movinet.weights import atze00, registry, tensorflow
+from movinet.errors import WeightsError, needs_extra, printable
+from movinet.weights import registry, tensorflow
 from movinet.weights.download import Progress, fetch
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
@@ -24,21 +22,13 @@ from movinet.weights.tf_objects import find_objects
 from movinet.weights.tflite import read_tflite
 from movinet.weights.tflite_network import extract_movinet
 from movinet.weights.tflite_spec import fit_network
-from movinet.words import counted
+from movinet.weights.weights import Weights
 
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
 
-StateDict = dict[str, Tensor]
+Arrays = dict[str, NDArray[np.float32]]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A network in evaluation mode, with what is known of its weights."""
-
-    model: MoViNet | Ensemble
-    info: WeightsInfo
 
 
 def load_weights(
@@ -49,7 +39,7 @@ def load_weights(
     options: dict[str, Any] | None = None,
     offline: bool = False,
     progress: Progress | None = None,
-) -> Loaded:
+) -> Weights:
     """Load weights by name or from a file of any kind we know.
 
     A string that is a name of `movinet models` means those weights; any other string, and every `Path`, is a file.
@@ -57,7 +47,7 @@ def load_weights(
     Args:
         source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
             folder of the run they come from), a TensorFlow checkpoint or SavedModel (`.tar.gz`, folder, prefix or
-            `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch.
+            `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch (which wants PyTorch).
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
@@ -70,56 +60,16 @@ def load_weights(
     """
     entry = registry.lookup(source) if isinstance(source, str) else None
     if entry:
-        state, info = _read_entry(entry, options, offline, progress)
+        arrays, info = _read_entry(entry, options, offline, progress)
     else:
-        state, info = read_any(Path(source), spec, options)
+        arrays, info = read_any(Path(source), spec, options)
     if labels is not None:
         info = info.with_labels(read_labels(labels))
     with _naming(source):
-        return Loaded(build_with(info.spec, state), info)
+        return Weights(info, arrays)
 
 
-def with_position_limits(loaded: Loaded) -> Loaded:
-    """The same network with positional encodings that stop at the training length: later positions, which training
-    never saw, carry no meaning. Live streams and exported networks want this; the paper's networks count on."""
-    spec = limited_positions(loaded.info.spec)
-    if spec == loaded.info.spec:
-        return loaded
-    return Loaded(build_with(spec, loaded.model.state_dict()), replace(loaded.info, spec=spec))
-
-
-def limited_positions(spec: Spec) -> Spec:
-    """The specification `with_position_limits` uses."""
-    if isinstance(spec, EnsembleSpec):
-        return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
-    return _limited(spec)
-
-
-def build_with(spec: Spec, state: StateDict) -> MoViNet | Ensemble:
-    """The network with these very tensors as parameters and statistics, in evaluation mode.
-
-    Raises:
-        WeightsError: parameters are missing, left over or of another shape.
-    """
-    with torch.device("meta"):  # no memory, no initial values
-        model = build(spec)
-    wanted = model.state_dict()
-    counts = {k: torch.zeros((), dtype=torch.int64) for k in wanted if k.endswith("num_batches_tracked")}
-    state = {**counts, **state}
-    missing, extra = wanted.keys() - state.keys(), state.keys() - wanted.keys()
-    wrong = {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape}
-    if missing or extra or wrong:
-        raise WeightsError(
-            f"the weights do not fit {spec.name}: {counted(len(missing), 'parameter')} missing, {len(extra)} left "
-            f"over, {len(wrong)} of another shape, {min(missing | extra | wrong)} among them"
-        )
-    model.load_state_dict(state, assign=True)
-    return model.eval()
-
-
-def read_any(
-    path: Path, spec: Spec | None = None, options: dict[str, Any] | None = None
-) -> tuple[StateDict, WeightsInfo]:
+def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, WeightsInfo]:
     """Parameters under our names and what is known of them, from a file of any kind we know.
 
     Raises:
@@ -129,18 +79,18 @@ def read_any(
         path /= RUN_WEIGHTS
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
-        state, info = read_weights(path)
-        return state, replace(info, spec=_with_options(spec or info.spec, options))
+        arrays, info = read_weights(path)
+        return arrays, replace(info, spec=_with_options(spec or info.spec, options))
     if spec is not None and not isinstance(spec, NetworkSpec):
         raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
     if head[4:8] == b"TFL3":
-        state, spec = _from_tflite(path, spec, options)
+        arrays, spec = _from_tflite(path, spec, options)
         source = "TFLite file"
     elif head[:2] in (b"PK", b"\x80\x02"):
-        state, spec = _from_pickle(path, spec)
+        arrays, spec = _from_pickle(path, spec)
         source = "MoViNet-pytorch state dict"
     elif not path.is_file() or head[:2] == b"\x1f\x8b" or path.suffix in (".tar", ".index") or ".data-" in path.name:
-        state, spec, source = _from_checkpoint(path, spec)
+        arrays, spec, source = _from_checkpoint(path, spec)
     elif head[:8] == b"\x89HDF\r\n\x1a\n":
         raise WeightsError(
             f"{path}: an HDF5 file, which is not read here; save the model as a TensorFlow checkpoint, with "
@@ -158,7 +108,7 @@ def read_any(
         )
     spec = _with_options(spec, options)
     name = f"{spec.name}.{path.name.split('.')[0]}"
-    return state, WeightsInfo(name, spec, default_transform(spec), source=f"{source} {path.name}")
+    return arrays, WeightsInfo(name, spec, default_transform(spec), source=f"{source} {path.name}")
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
@@ -194,7 +144,7 @@ def describe(entry: registry.Entry) -> WeightsInfo:
 
 def _read_entry(
     entry: registry.Entry, options: dict[str, Any] | None, offline: bool, progress: Progress | None
-) -> tuple[StateDict, WeightsInfo]:
+) -> tuple[Arrays, WeightsInfo]:
     if entry.bundled:
         return read_any(registry.bundled_file(entry), options=options)
     info = describe(entry)
@@ -204,25 +154,19 @@ def _read_entry(
         networks = [part.spec for _, part in parts if isinstance(part.spec, NetworkSpec)]
         members = zip(info.spec.members, networks, strict=True)
         whole = replace(info.spec, members=tuple(replace(member, network=network) for member, network in members))
-        state = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
-        return state, replace(info, spec=whole, labels=parts[0][1].labels)
+        arrays = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
+        return arrays, replace(info, spec=whole, labels=parts[0][1].labels)
     assert entry.address is not None
     spec, labels = _with_options(info.spec, options), None
     path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
-    state, found = read_any(path, None, options) if entry.tells_itself else read_any(path, spec)
+    arrays, found = read_any(path, None, options) if entry.tells_itself else read_any(path, spec)
     if entry.tells_itself:
         if found.spec.name != entry.architecture:
             raise WeightsError(f"{entry.name}: {path} holds another network than its name says ({found.spec.name})")
         spec = found.spec
     if entry.labels_address:
         labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
-    return state, replace(info, spec=spec, labels=labels)
-
-
-def _limited(spec: NetworkSpec) -> NetworkSpec:
-    if spec.positional_encoding and spec.position_limit is None:
-        return spec.with_options(position_limit=spec.frames - 1)
-    return spec
+    return arrays, replace(info, spec=spec, labels=labels)
 
 
 def _head(path: Path) -> bytes:
@@ -251,7 +195,7 @@ def _with_options(spec: AnySpec, options: dict[str, Any] | None) -> AnySpec:
     return spec.with_options(**options) if options else spec
 
 
-def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec, str]:
+def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, NetworkSpec, str]:
     checkpoint = read_checkpoint(path)
     with _naming(path):
         network = find_objects(checkpoint.tensors, checkpoint.graph)
@@ -264,30 +208,18 @@ def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, N
             variables = tensorflow.with_new_head(variables, spec, form)
             source += " (of a backbone alone: the head is new and untrained)"
             warnings.warn(f"{path}: a backbone without its classifier; train the new head before use", stacklevel=4)
-        arrays = tensorflow.from_tensorflow(variables, spec, form)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, spec, source
+        return tensorflow.from_tensorflow(variables, spec, form), spec, source
 
 
-def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] | None) -> tuple[StateDict, NetworkSpec]:
+def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] | None) -> tuple[Arrays, NetworkSpec]:
     graph = read_tflite(path)
     with _naming(path):
         found, arrays = extract_movinet(graph)
         wanted = _with_options(spec or found, options)
-        arrays = fit_network(found, arrays, wanted)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, wanted
+        return fit_network(found, arrays, wanted), wanted
 
 
-def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[StateDict, NetworkSpec]:
-    try:
-        # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"{path}: damaged, or more than a state dict, which cannot be read safely; save `model.state_dict()` alone"
-        ) from error
-    state_dict = atze00.find_state_dict(loaded)
-    if state_dict is None:
-        raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
-    with _naming(path):
-        spec = spec or atze00.find_network(state_dict)
-        return atze00.from_atze00(state_dict, spec), spec
+def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, NetworkSpec]:
+    with needs_extra("torch"):
+        from movinet.nn.movinet_pytorch import read_state_dict
+    return read_state_dict(path, spec)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from movinet.errors import MovinetError, WeightsError, brief
 from movinet.files import write_atomically
@@ -17,39 +17,37 @@ from movinet.weights.info import WeightsInfo
 _KEY = "movinet"
 
 
-def save_weights(path: str | Path, state_dict: Mapping[str, Tensor], info: WeightsInfo, half: bool = False) -> None:
+def save_weights(path: str | Path, arrays: Mapping[str, NDArray[Any]], info: WeightsInfo, half: bool = False) -> None:
     """Write a weights file: whole or not at all.
 
     Args:
         path: of the file, `.safetensors` by custom; replaced if it exists.
-        state_dict: of the network.
+        arrays: of the network, float32 or float16.
         info: what the weights are.
         half: store float16, half the size, where the values allow it; loading gives float32 again.
 
     Raises:
         WeightsError: the file cannot be written.
     """
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
-    kept = {key: value.detach() for key, value in state_dict.items() if not key.endswith("num_batches_tracked")}
-    tensors = {key: (_halved(value) if half else value).contiguous().cpu() for key, value in kept.items()}
-    data = save(tensors, metadata={_KEY: json.dumps(info.to_dict())})
+    kept = {key: np.asarray(_halved(value) if half else value, order="C") for key, value in arrays.items()}
+    data = save(kept, metadata={_KEY: json.dumps(info.to_dict())})
     try:
         write_atomically(path, data)
     except MovinetError as error:
         raise WeightsError(str(error)) from error
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, Tensor], WeightsInfo]:
-    """Read a weights file: the state dict in float32, and what the weights are.
+def read_weights(path: str | Path) -> tuple[dict[str, NDArray[np.float32]], WeightsInfo]:
+    """Read a weights file: the arrays in float32, and what the weights are.
 
     Raises:
         WeightsError: the file is missing, damaged, or not one of ours.
     """
     with _opened(path) as file:
-        # Copies, so that the tensors are not tied to the file.
-        tensors = {key: _real(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
-        return tensors, _info(path, file.metadata())
+        arrays = {key: _real(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+        return arrays, _info(path, file.metadata())
 
 
 def read_info(path: str | Path) -> WeightsInfo:
@@ -62,16 +60,16 @@ def read_info(path: str | Path) -> WeightsInfo:
         return _info(path, file.metadata())
 
 
-def _real(path: str | Path, key: str, value: Tensor) -> Tensor:
-    if value.is_complex():
+def _real(path: str | Path, key: str, value: NDArray[Any]) -> NDArray[np.float32]:
+    """A copy, so that it is not tied to the file."""
+    if np.iscomplexobj(value):
         raise WeightsError(f"{path}: {brief(key)} holds complex numbers, which no network here has")
-    return value.to(torch.float32, copy=True)
+    return value.astype(np.float32)
 
 
-def _halved(value: Tensor) -> Tensor:
+def _halved(value: NDArray[Any]) -> NDArray[Any]:
     """In float16, unless a value is too large for it."""
-    half = value.half()
-    return half if bool(half.isfinite().all()) else value
+    return value if np.abs(value).max(initial=0) > np.finfo(np.float16).max else value.astype(np.float16)
 
 
 @contextmanager
@@ -79,9 +77,9 @@ def _opened(path: str | Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             yield file
-    except (OSError, SafetensorError) as error:
+    except (OSError, TypeError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the weights: {error}") from error
 
 

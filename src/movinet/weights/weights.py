@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -50,9 +51,9 @@ class Weights:
         """SHA-256 over names, shapes and values of the arrays: labels, thresholds and options leave it as it is."""
         digest = hashlib.sha256()
         for name in sorted(self.arrays):
-            array = np.ascontiguousarray(self.arrays[name])
+            array = np.asarray(self.arrays[name], order="C")
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(array.data)
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
     def members(self) -> "tuple[Weights, ...]":
@@ -84,6 +85,24 @@ class Weights:
         """The same network with positional encodings that stop at the training length: later positions, which training
         never saw, carry no meaning. Live streams and exported networks want this; the paper's networks count on."""
         return replace(self, info=replace(self.info, spec=limited_positions(self.spec)))
+
+    @classmethod
+    def untrained(cls, spec: Spec, seed: int = 0) -> Self:
+        """A network with random kernels, for counting and timing; one to train comes from `movinet.create_model`."""
+        random = np.random.default_rng(seed)
+        arrays = {}
+        for name, shape in parameter_shapes(spec).items():
+            if len(shape) > 1:
+                array = random.standard_normal(shape, np.float32) * np.float32((2 / prod(shape[1:])) ** 0.5)
+            else:
+                # ReZero begins at zero in training, and every layer with it.
+                value = (
+                    1.0 if name.endswith((".norm.weight", "running_var")) else 0.1 if name.endswith("scale") else 0.0
+                )
+                array = np.full(shape, value, np.float32)
+            arrays[name] = array
+        info = WeightsInfo(f"{spec.name}.untrained", spec, default_transform(spec), source="random numbers")
+        return cls(info, arrays)
 
     @classmethod
     def of(cls, model: "MoViNet | Ensemble", info: WeightsInfo | None = None) -> "Weights":

@@ -7,9 +7,12 @@ dict does not tell, and their logits come out slightly different here.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from movinet.arch.spec import NetworkSpec
@@ -34,6 +37,30 @@ _PARTS = {
     "head.hidden": "classifier.0.conv_1",
     "head.classifier": "classifier.3.conv_1",
 }
+
+
+def read_state_dict(path: Path, spec: NetworkSpec | None = None) -> tuple[dict[str, NDArray[np.float32]], NetworkSpec]:
+    """Arrays under our names, and the network they are of, from a file of PyTorch's.
+
+    Raises:
+        WeightsError: the file is damaged, more than a state dict, or of no network we know.
+    """
+    try:
+        # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(
+            f"{path}: damaged, or more than a state dict, which cannot be read safely; save `model.state_dict()` alone"
+        ) from error
+    state_dict = find_state_dict(loaded)
+    if state_dict is None:
+        raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
+    try:
+        spec = spec or find_network(state_dict)
+        tensors = from_atze00(state_dict, spec)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    return {name: np.array(tensor.numpy()) for name, tensor in tensors.items()}, spec
 
 
 def find_state_dict(loaded: Any) -> dict[str, Tensor] | None:

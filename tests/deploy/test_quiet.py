@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from movinet.export.litert_quiet import litert_quiet
-from movinet.export.quiet import quiet
+from movinet.deploy.litert_quiet import litert_quiet
+from movinet.deploy.quiet import quiet
 
 TALK = b"INFO: [environment.cc:36] Creating LiteRT environment with options\n"
 
@@ -172,7 +172,7 @@ def test_an_error_stream_that_others_put_there_stays(capfd: pytest.CaptureFixtur
 def test_without_an_error_stream_nothing_happens() -> None:
     code = """
 import os
-from movinet.export.litert_quiet import litert_quiet, quiet_at_exit
+from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
 os.close(2)
 with litert_quiet(), quiet_at_exit():
     pass
@@ -189,14 +189,14 @@ THREADS = """
 import atexit, ctypes, sys, threading
 sys.path.insert(0, "tests")
 from tiny import tiny_spec
-from movinet.nn.movinet import MoViNet
-from movinet.runtime.litert_engine import LiteRTEngine
+from movinet.runtime.litert_engine import LiteRTEngine, lowered
+from movinet.weights.weights import Weights
 
 libc, words = ctypes.CDLL(None), ctypes.create_string_buffer(b"last words of C")
 libc.__cxa_atexit(ctypes.cast(libc.perror, ctypes.c_void_p), words, None)
 atexit.register(lambda: print("last words of Python", file=sys.stderr, flush=True))
-model, engines = MoViNet(tiny_spec()).eval(), []
-threads = [threading.Thread(target=lambda: engines.append(LiteRTEngine(model, threads=1))) for _ in range(3)]
+file, engines = lowered(Weights.untrained(tiny_spec()), keep=False), []
+threads = [threading.Thread(target=lambda: engines.append(LiteRTEngine(file, threads=1))) for _ in range(3)]
 for thread in threads:
     thread.start()
 while any(thread.is_alive() for thread in threads):

@@ -12,14 +12,14 @@ from tiny import tiny_spec
 
 from movinet import MovinetError
 from movinet.arch.zoo import temporal_ensemble
-from movinet.nn.ensemble import Ensemble
-from movinet.runtime.plain_engine import PlainEngine
+from movinet.nn.torch_engine import TorchEngine
+from movinet.runtime.factory import create_engine
 from movinet.runtime.pool import StreamPool
-from movinet.runtime.saved import SavedStream, saved_streams
-from movinet.runtime.torch_engine import TorchEngine
+from movinet.runtime.stream_state import SavedStream, saved_streams
+from movinet.weights.weights import Weights
 
 
-@pytest.mark.parametrize("make", [TestEngine, lambda: PlainEngine(tiny_model())])
+@pytest.mark.parametrize("make", [TestEngine, lambda: create_engine(Weights.of(tiny_model()), "litert")])
 def test_a_saved_stream_goes_on_as_if_nothing_had_happened(make: Callable[[], Any]) -> None:
     frames = pictures(6)
     with pool_of(make()) as pool, pool.join(memory=1.0) as stream:
@@ -44,14 +44,14 @@ def test_a_stream_that_has_seen_nothing_can_be_saved() -> None:
         assert answer_of(pool.join(saved=saved).push(pictures(1)[0])).frames == 1
 
 
-@pytest.mark.parametrize("make", [TestEngine, lambda: PlainEngine(tiny_model())])
+@pytest.mark.parametrize("make", [TestEngine, lambda: create_engine(Weights.of(tiny_model()), "litert")])
 def test_a_plain_state_is_handed_over(make: Callable[[], Any]) -> None:
     frames, engine, model = pictures(6), make(), tiny_model()
     clip = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2)[None] / 255
     with torch.inference_mode():
         _, state = model.step(torch.cat([clip, clip.flip(2)])[:, :, :4])
         expected, _ = model.step(clip[:, :, 4:], {key: value[:1] for key, value in state.items()})
-    saved = saved_streams(model, state, engine)
+    saved = saved_streams(Weights.of(model), state, engine)
     assert [stream.frames for stream in saved] == [4, 4]
     with pool_of(engine) as pool, pool.join(saved=saved[0]) as stream:
         answer_of(stream.push(frames[4]))
@@ -61,12 +61,12 @@ def test_a_plain_state_is_handed_over(make: Callable[[], Any]) -> None:
 
 
 def test_states_of_other_networks_are_refused() -> None:
-    other = TorchEngine(tiny_model(), size=(32, 32))
+    other = TorchEngine(Weights.of(tiny_model()), size=(32, 32))
     with pool_of() as pool, pytest.raises(MovinetError, match=r"not one of tiny_stream\.test"):
         pool.join(saved=SavedStream(1, other.take(other.begin(), 0)))
     with pytest.raises(MovinetError, match="of the engine's size"):
-        saved_streams(tiny_model(), tiny_model().init_state(1, (24, 32)), other)
+        saved_streams(Weights.of(tiny_model()), tiny_model().init_state(1, (24, 32)), other)
     with pytest.raises(MovinetError, match="no state of pair"):
-        saved_streams(Ensemble(temporal_ensemble("pair", tiny_spec(), tiny_spec())), {}, other)
+        saved_streams(Weights.untrained(temporal_ensemble("pair", tiny_spec(), tiny_spec())), {}, other)
     with pytest.raises(MovinetError, match="32, 32"):
         StreamPool(other, INFO, max_streams=1)

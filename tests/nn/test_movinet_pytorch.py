@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nn.networks import in_numpy
 from reference.seeded import seeded_clip
 from reference.seeded_torch import names_digest, seeded_parameter
 from torch import Tensor
@@ -14,10 +15,11 @@ from torch import Tensor
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.errors import WeightsError
+from movinet.nn.convert import model_of
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
-from movinet.weights.atze00 import find_network, find_state_dict, from_atze00, to_atze00
-from movinet.weights.load import build_with, load_weights
+from movinet.nn.movinet_pytorch import find_network, find_state_dict, from_atze00, to_atze00
+from movinet.weights.load import load_weights
 
 FOLDER = Path(__file__).parents[1] / "reference" / "atze00"
 CASES: dict[str, dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text())
@@ -73,14 +75,14 @@ def test_logits_are_theirs(name: str) -> None:
     state_dict = theirs(name)
     spec = find_network(state_dict)
     assert spec == spec_of(CASES[name])
-    assert apart(name, build_with(spec, from_atze00(state_dict, spec))) < 1e-5
+    assert apart(name, model_of(spec, in_numpy(from_atze00(state_dict, spec)))) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["a0_base", "a0_stream", "a0_causal_3d"])
 def test_there_and_back(name: str) -> None:
     state_dict = theirs(name)
     spec = spec_of(CASES[name])
-    back = to_atze00(build_with(spec, from_atze00(state_dict, spec)))
+    back = to_atze00(model_of(spec, in_numpy(from_atze00(state_dict, spec))))
     assert back.keys() == state_dict.keys()
     assert all(torch.equal(back[key], value) for key, value in state_dict.items())
 
@@ -102,7 +104,7 @@ def test_saved_files_load(tmp_path: Path, wrap: Any, legacy: bool) -> None:
     loaded = load_weights(path)
     assert isinstance(loaded.info.spec, NetworkSpec)
     assert loaded.info.spec.gate == "hard_sigmoid_keras"
-    assert apart("a0_stream", loaded.model) < 1e-5
+    assert apart("a0_stream", loaded.to_model()) < 1e-5
 
 
 class Attack:

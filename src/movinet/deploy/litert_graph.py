@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from movinet.arch.spec import Activation, Gate
-from movinet.errors import MovinetError
-from movinet.export.tflite_writer import Graph, Quantization, Shape
-from movinet.nn.deploy import DeployedConvolution
+from movinet.deploy.network import Array, Convolution, Dense
+from movinet.deploy.tflite_writer import Graph, Quantization, Shape
+from movinet.errors import SpecError
 
-Weights = Literal["float32", "float16", "int8"]
+WeightType = Literal["float32", "float16", "int8"]
 Arithmetic = Literal["float32", "float16"]
 
 NONE, RELU, RELU6 = 0, 1, 3  # what every operator can do on its way out
@@ -27,22 +26,21 @@ class NetworkGraph(Graph):
     it comes; the others' weights are float16 in the file. `arithmetic` may change on the way.
     """
 
-    def __init__(self, streams: int, weights: Weights = "float32", arithmetic: Arithmetic = "float32") -> None:
+    def __init__(self, streams: int, weights: WeightType = "float32", arithmetic: Arithmetic = "float32") -> None:
         super().__init__()
         self.streams, self.weights, self.arithmetic = streams, weights, arithmetic
 
     def number(self, value: float) -> int:
         return self.constant(np.full((1, 1, 1, 1), value, np.float32))
 
-    def kernel(self, values: Tensor) -> int:
-        array = values.detach().numpy()
+    def kernel(self, array: Array) -> int:
         if self.weights == "float32" or self.arithmetic == "float16":
             return self.constant(array.astype(self.arithmetic))
         return self.apply("DEQUANTIZE", [self.constant(array.astype(np.float16))], array.shape, "float32")
 
-    def small(self, values: Tensor) -> int:
+    def small(self, array: Array) -> int:
         """Biases and depthwise kernels: not worth compressing, and older LiteRTs do not take compressed ones."""
-        return self.constant(values.detach().numpy().astype(self.arithmetic))
+        return self.constant(array.astype(self.arithmetic))
 
     def cast(self, x: int, dtype: str) -> int:
         return x if self.tensors[x].dtype == dtype else self.apply("QUANTIZE", [x], self.shape(x), dtype)
@@ -51,14 +49,14 @@ class NetworkGraph(Graph):
         shape = tuple(np.broadcast_shapes(self.shape(x), self.shape(y)))
         return self.apply(kind, [x, y], shape, fusedActivationFunction=fused)
 
-    def activate(self, x: int, activation: Activation) -> int:
+    def activate(self, x: int, activation: Activation | None) -> int:
         """An activation as an operator of its own; those that can be fused already were.
 
         Raises:
-            MovinetError: it is none that we write.
+            SpecError: it is none that we write.
         """
         match activation:
-            case "relu" | "relu6":
+            case None | "relu" | "relu6":
                 return x
             case "hard_swish":
                 return self.apply("HARD_SWISH", [x], self.shape(x))
@@ -67,36 +65,36 @@ class NetworkGraph(Graph):
             case _:
                 raise _unknown("activation", activation)
 
-    def convolution(self, x: int, part: DeployedConvolution, scale: float = 1.0) -> int:
+    def convolution(self, x: int, part: Convolution, scale: float = 1.0) -> int:
         """With activation; the weights, not the bias, times `scale`."""
-        fused = fused_activation(part.activation) if part.activation else NONE
-        if part.groups > 1:
-            y = self.depthwise(x, part.weight, part.bias, part.stride, fused)
+        fused = fused_activation(part.activation)
+        if part.groups > 1 or part.weight.shape[:2] == (1, 1):
+            y = self.depthwise(x, part.weight[:, 0], part.bias, part.stride, fused)
         else:
-            weight = _unpadded(part.weight * scale)
+            weight = part.weight if scale == 1.0 else part.weight * np.float32(scale)
             shape = self._strided(x, part.stride, weight.shape[0])
             if self.weights == "int8" and weight.shape[2:] == (1, 1) and self._is_heavy(x, weight, shape):
-                y = self.dense(x, weight.flatten(1), part.bias, fused)
+                y = self.dense(x, Dense(weight[:, :, 0, 0], part.bias), fused)
             else:  # (O, kh, kw, I)
-                inputs = [x, self.kernel(weight.permute(0, 2, 3, 1)), self.small(part.bias)]
+                inputs = [x, self.kernel(weight.transpose(0, 2, 3, 1)), self.small(part.bias)]
                 y = self._windowed("CONV_2D", inputs, shape, part.stride, fused)
-        return self.activate(y, part.activation) if part.activation else y
+        return self.activate(y, part.activation)
 
-    def depthwise(self, x: int, weight: Tensor, bias: Tensor | None, stride: int = 1, fused: int = NONE) -> int:
-        weight = _unpadded(weight)  # (C, 1, kh, kw)
-        channels = weight.shape[0]
-        bias = weight.new_zeros(channels) if bias is None else bias
-        inputs = [x, self.small(weight.permute(1, 2, 3, 0)), self.small(bias)]
+    def depthwise(self, x: int, weight: Array, bias: Array | None, stride: int = 1, fused: int = NONE) -> int:
+        """Every channel with its own kernel (C, kh, kw)."""
+        channels = len(weight)
+        bias = np.zeros(channels, np.float32) if bias is None else bias
+        inputs = [x, self.small(weight.transpose(1, 2, 0)[None]), self.small(bias)]
         shape = self._strided(x, stride, channels)
         return self._windowed("DEPTHWISE_CONV_2D", inputs, shape, stride, fused, depthMultiplier=1)
 
-    def convolution_of_frames(self, frames: Sequence[int], weight: Tensor, bias: Tensor, fused: int = NONE) -> int:
-        """A depthwise convolution over as many frames as it has taps (C, kt, 1).
+    def convolution_of_frames(self, frames: Sequence[int], weight: Array, bias: Array, fused: int = NONE) -> int:
+        """A depthwise convolution over as many frames as it has taps (C, kt).
 
         The frames are joined along their height and the kernel's taps lie a frame's height apart: to join and convolve
         takes a third less time than to scale and add frame by frame, and no tensor has to change its shape.
         """
-        kernel = self.small(weight[None].permute(0, 2, 3, 1))  # (1, kt, 1, C)
+        kernel = self.small(weight.T[None, :, None])  # (1, kt, 1, C)
         inputs = [self.concatenate(frames, 1), kernel, self.small(bias)]
         return self.apply(
             "DEPTHWISE_CONV_2D",
@@ -115,13 +113,14 @@ class NetworkGraph(Graph):
         shape = self._strided(x, stride, self.shape(x)[3])
         return self._windowed("AVERAGE_POOL_2D", [x], shape, stride, NONE, filterWidth=3, filterHeight=3)
 
-    def dense(self, x: int, weight: Tensor, bias: Tensor, fused: int = NONE, keep: bool = True) -> int:
-        """A dense layer (O, I) on the last axis; without `keep`, the result is (streams, O)."""
+    def dense(self, x: int, part: Dense, fused: int = NONE, keep: bool = True) -> int:
+        """A dense layer on the last axis, without its activation; without `keep`, the result is (streams, outputs)."""
+        weight = part.weight
         kernel = self._quantised(weight) if self.weights == "int8" else self.kernel(weight)
         shape = (*self.shape(x)[:-1], weight.shape[0]) if keep else (self.streams, weight.shape[0])
         return self.apply(
             "FULLY_CONNECTED",
-            [x, kernel, self.small(bias)],
+            [x, kernel, self.small(part.bias)],
             shape,
             fusedActivationFunction=fused,
             keepNumDims=keep,
@@ -156,18 +155,17 @@ class NetworkGraph(Graph):
             pieces.append(self.apply("SLICE", [x, *bounds], tuple(size)))
         return pieces
 
-    def _quantised(self, weight: Tensor) -> int:
+    def _quantised(self, values: Array) -> int:
         """Symmetric int8, a scale for each output."""
-        values: NDArray[np.float32] = weight.detach().numpy()
         scale = np.abs(values).max(1) / np.float32(127)
         scale[scale == 0] = 1
         made = self.constant(_rounded(values / scale[:, None]).astype(np.int8))
         self.tensors[made].quantization = Quantization(scale, np.zeros(len(scale), np.int64))
         return made
 
-    def _is_heavy(self, x: int, weight: Tensor, shape: Shape) -> bool:
+    def _is_heavy(self, x: int, weight: Array, shape: Shape) -> bool:
         """Whether a 1×1 convolution has so many weights that int8 saves more time than quantising its input takes."""
-        return 5 * weight.numel() >= prod(self.shape(x)[1:]) + prod(shape[1:])
+        return 5 * weight.size >= prod(self.shape(x)[1:]) + prod(shape[1:])
 
     def _strided(self, x: int, stride: int, channels: int) -> Shape:
         n, h, w, _ = self.shape(x)
@@ -186,18 +184,18 @@ class NetworkGraph(Graph):
         )
 
 
-def fused_activation(activation: Activation) -> int:
+def fused_activation(activation: Activation | None) -> int:
     """What the operator before an activation does of it; `activate` does the rest.
 
     Raises:
-        MovinetError: it is none that we write.
+        SpecError: it is none that we write.
     """
     match activation:
         case "relu":
             return RELU
         case "relu6":
             return RELU6
-        case "swish" | "hard_swish":
+        case "swish" | "hard_swish" | None:
             return NONE
         case _:
             raise _unknown("activation", activation)
@@ -207,7 +205,7 @@ def gate_of(gate: Gate) -> tuple[float, float] | None:
     """Slope and scale of a gate relu6(slope · x + 3) · scale, for the weights before and after; None: LOGISTIC does it.
 
     Raises:
-        MovinetError: it is none that we write.
+        SpecError: it is none that we write.
     """
     match gate:
         case "sigmoid":
@@ -222,13 +220,8 @@ def gate_of(gate: Gate) -> tuple[float, float] | None:
             raise _unknown("gate", gate)
 
 
-def _unknown(what: str, name: str) -> MovinetError:
-    return MovinetError(f"LiteRT files have no {what} {name!r} yet: take the engine 'torch', or export to onnx")
-
-
-def _unpadded(weight: Tensor) -> Tensor:
-    """Without the row or column of zeros `same_padding` put in front, for here 'same' is TensorFlow's own."""
-    return weight.detach()[..., 1 - weight.shape[-2] % 2 :, 1 - weight.shape[-1] % 2 :].contiguous()
+def _unknown(what: str, name: str) -> SpecError:
+    return SpecError(f"LiteRT files have no {what} {name!r} yet: take the engine 'torch', or export to onnx")
 
 
 def _rounded(rows: NDArray[np.float32]) -> NDArray[np.float32]:

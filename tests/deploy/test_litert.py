@@ -12,21 +12,22 @@ from arch.specs import network_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from nn.networks import SEEDS, random_frames, random_network
+from nn.networks import SEEDS, folded, random_frames, random_network
 from numpy.typing import NDArray
 from tiny import tiny_spec
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import FEATURES, FRAMES, LOGITS, Past
-from movinet.export.litert import HEAD, STEP, file_shape, to_litert
-from movinet.export.litert_graph import Arithmetic, Weights, _rounded
-from movinet.nn.deploy import DeployedHead, DeployedStep
+from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Past, step_signature
+from movinet.deploy.graph_step import Step
+from movinet.deploy.litert import HEAD, STEP, file_shape, to_litert
+from movinet.deploy.litert_graph import Arithmetic, WeightType, _rounded
+from movinet.deploy.network import Network
 from movinet.nn.movinet import MoViNet
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
 
 Arrays = dict[str, NDArray[Any]]
-NUMBERS: tuple[tuple[Weights, Arithmetic], ...] = (
+NUMBERS: tuple[tuple[WeightType, Arithmetic], ...] = (
     ("float32", "float32"),
     ("float16", "float32"),
     ("float16", "float16"),
@@ -39,23 +40,22 @@ def runner(file: bytes, signature: str = STEP) -> Any:
     return interpreter.Interpreter(model_content=file, num_threads=1).get_signature_runner(signature)
 
 
-def state_of_file(step: DeployedStep, streams: int) -> Arrays:
-    return {
-        port.name: np.moveaxis(tensor.numpy(), 1, -1).reshape(file_shape(port, streams))
-        for port, tensor in zip(step.signature.state, step.begin(streams), strict=True)
-    }
+def state_of_file(network: Network, streams: int, past: Past = "frames") -> Arrays:
+    signature = step_signature(network.spec, network.size, past)
+    state = {port.name: np.zeros(file_shape(port, streams), port.dtype) for port in signature.state}
+    return state | {DECAY: np.full_like(state[DECAY], network.spec.decay)}
 
 
 def channels_last(frames: torch.Tensor) -> NDArray[np.float32]:
     return frames.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def random_step(spec: NetworkSpec, seed: int, past: Past = "frames", frames: int = 1) -> tuple[MoViNet, DeployedStep]:
+def random_step(spec: NetworkSpec, seed: int) -> tuple[MoViNet, Network]:
     if spec.positional_encoding and spec.position_limit is None:
         spec = spec.with_options(position_limit=3)
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
-    return network, DeployedStep(network, past=past, frames=frames)
+    return network, folded(network)
 
 
 @settings(max_examples=40)
@@ -63,8 +63,9 @@ def random_step(spec: NetworkSpec, seed: int, past: Past = "frames", frames: int
 def test_every_variant_answers_like_the_network_over_20_frames(
     spec: NetworkSpec, seed: int, past: Past, streams: int, frames: int
 ) -> None:
-    network, step = random_step(spec, seed, past, frames)
-    run, state = runner(to_litert(step, streams=streams)), state_of_file(step, streams)
+    network, arrays = random_step(spec, seed)
+    run = runner(to_litert(Step(arrays, past, frames), streams))
+    state, signature = state_of_file(arrays, streams, past), step_signature(arrays.spec, None, past, frames)
     clip = random_frames(streams, 20 // frames * frames, spec.size, seed)
     theirs = None
     for t in range(0, clip.shape[2], frames):
@@ -72,7 +73,7 @@ def test_every_variant_answers_like_the_network_over_20_frames(
         images = chunk.permute(2, 0, 1, 3, 4).flatten(0, 1)  # time before stream
         outputs = run(**{FRAMES: channels_last(images)}, **state)
         known = state | outputs
-        state = {name: known[source] for name, source in step.signature.carry.items()}
+        state = {name: known[source] for name, source in signature.carry.items()}
         with torch.inference_mode():
             logits, theirs = network.step(chunk, theirs)
         scale = max(logits.abs().max().item(), 1e-3)
@@ -82,61 +83,62 @@ def test_every_variant_answers_like_the_network_over_20_frames(
 @settings(max_examples=5)
 @given(spec=network_specs(causal=True), seed=SEEDS, streams=st.integers(1, 3))
 def test_the_head_can_be_asked_apart(spec: NetworkSpec, seed: int, streams: int) -> None:
-    network, whole = random_step(spec, seed)
-    step = DeployedStep(network, predict=False, past="frames")
-    file = to_litert(step, DeployedHead(network), streams)
-    inputs = {FRAMES: channels_last(random_frames(streams, 1, whole.spec.size, seed)[:, :, 0])}
-    inputs |= state_of_file(step, streams)
+    _, network = random_step(spec, seed)
+    file = to_litert(Step(network, "frames", predict=False), streams)
+    inputs = {FRAMES: channels_last(random_frames(streams, 1, network.spec.size, seed)[:, :, 0])}
+    inputs |= state_of_file(network, streams)
     features = runner(file)(**inputs)[FEATURES]
     logits = runner(file, HEAD)(features=features)[LOGITS]
-    expected = runner(to_litert(whole, streams=streams))(**inputs)[LOGITS]
+    expected = runner(to_litert(Step(network, "frames"), streams))(**inputs)[LOGITS]
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_tensors_are_those_of_the_signature() -> None:
-    _, step = random_step(tiny_spec(), 0)
-    run = runner(to_litert(step, streams=2))
+    _, network = random_step(tiny_spec(), 0)
+    run, signature = runner(to_litert(Step(network, "frames"), streams=2)), step_signature(network.spec, past="frames")
     inputs, outputs = run.get_input_details(), run.get_output_details()
     assert {name: tuple(tensor["shape"]) for name, tensor in inputs.items()} == {
-        port.name: file_shape(port, 2) for port in step.signature.inputs
+        port.name: file_shape(port, 2) for port in signature.inputs
     }
     assert {name: tuple(tensor["shape"]) for name, tensor in outputs.items()} == {
-        port.name: file_shape(port, 2) for port in step.signature.outputs
+        port.name: file_shape(port, 2) for port in signature.outputs
     }
     assert all(
         tensor["dtype"] == np.dtype(port.dtype)
-        for port, tensor in ((port, inputs[port.name]) for port in step.signature.inputs)
+        for port, tensor in ((port, inputs[port.name]) for port in signature.inputs)
     )
 
 
 @pytest.mark.parametrize("past", get_args(Past))
 @pytest.mark.parametrize("numbers", NUMBERS)
-def test_xnnpack_takes_all_but_the_counting_in_one_piece(past: Past, numbers: tuple[Weights, Arithmetic]) -> None:
-    _, step = random_step(tiny_spec().with_options(positional_encoding=True), 0, past)
-    loaded = interpreter.Interpreter(model_content=to_litert(step, weights=numbers[0], arithmetic=numbers[1]))
+def test_xnnpack_takes_all_but_the_counting_in_one_piece(past: Past, numbers: tuple[WeightType, Arithmetic]) -> None:
+    _, network = random_step(tiny_spec().with_options(positional_encoding=True), 0)
+    loaded = interpreter.Interpreter(
+        model_content=to_litert(Step(network, past), weights=numbers[0], arithmetic=numbers[1])
+    )
     loaded.allocate_tensors()
     kinds = [operator["op_name"] for operator in loaded._get_ops_details()]  # those it took are listed all the same
     assert kinds.count("DELEGATE") == 1
 
 
 @pytest.mark.parametrize(("weights", "tolerance"), [("float32", 1e-4), ("float16", 0.01), ("int8", 0.1)])
-def test_files_need_no_xnnpack(weights: Weights, tolerance: float) -> None:
-    network, step = random_step(tiny_spec().with_options(positional_encoding=True), 0)
+def test_files_need_no_xnnpack(weights: WeightType, tolerance: float) -> None:
+    network, arrays = random_step(tiny_spec().with_options(positional_encoding=True), 0)
     loaded = interpreter.Interpreter(
-        model_content=to_litert(step, weights=weights),
+        model_content=to_litert(Step(arrays, "frames"), weights=weights),
         experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF,
     )
-    frames = random_frames(1, 1, step.spec.size, 0)
+    frames = random_frames(1, 1, arrays.spec.size, 0)
     images = {FRAMES: channels_last(frames[:, :, 0])}
-    logits = loaded.get_signature_runner(STEP)(**images, **state_of_file(step, 1))[LOGITS]
+    logits = loaded.get_signature_runner(STEP)(**images, **state_of_file(arrays, 1))[LOGITS]
     with torch.inference_mode():
         expected = network(frames).numpy()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def test_coarser_weights_make_smaller_files() -> None:
-    _, step = random_step(tiny_spec().with_options(hidden=1024, classes=600), 0)
-    sizes = [len(to_litert(step, weights=weights)) for weights in get_args(Weights)]
+    _, network = random_step(tiny_spec().with_options(hidden=1024, classes=600), 0)
+    sizes = [len(to_litert(Step(network, "frames"), weights=weights)) for weights in get_args(WeightType)]
     assert sizes[1] < 0.55 * sizes[0]
     assert sizes[2] < 0.30 * sizes[0]
 
@@ -150,8 +152,8 @@ def test_rounding_keeps_sums(rows: NDArray[np.float32]) -> None:
 
 
 def test_running_a_file_says_nothing(tmp_path: Path) -> None:
-    _, step = random_step(tiny_spec(), 0)
-    (tmp_path / "model.tflite").write_bytes(to_litert(step))
+    _, network = random_step(tiny_spec(), 0)
+    (tmp_path / "model.tflite").write_bytes(to_litert(Step(network, "frames")))
     code = f"""
 from pathlib import Path
 from movinet.export.litert_file import run_litert

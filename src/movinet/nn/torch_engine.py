@@ -1,6 +1,7 @@
 """PyTorch as an engine: nothing to install, eager or compiled, on any device."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from movinet.arch.spec import Size
+from movinet.deploy.fold import fold
+from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.nn.deploy import DeployedHead, DeployedStep
-from movinet.nn.movinet import MoViNet
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
+from movinet.weights.weights import Weights
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -34,6 +37,21 @@ def dtype_of(precision: Precision) -> torch.dtype:
     return _DTYPES[precision]
 
 
+def usable_device(device: str | torch.device) -> torch.device:
+    """A device that is there.
+
+    Raises:
+        MovinetError: it is not, or PyTorch knows no such name.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MovinetError(f"PyTorch cannot use the device {str(device)!r} here: {reason}") from error
+    return found
+
+
 @dataclass
 class TorchState:
     """The tensors of a batch, in the order of the signature's state."""
@@ -46,7 +64,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        model: MoViNet,
+        weights: Weights,
         *,
         size: Size | None = None,
         streams: int = 1,
@@ -54,22 +72,26 @@ class TorchEngine:
         compiled: bool = False,
         device: str | torch.device = "cpu",
     ) -> None:
-        """Deploy a trained stream network.
+        """Deploy a stream network.
 
         Args:
-            model: it is left as it is.
+            weights: the network.
             size: (height, width) of the frames to come; the specification's own by default.
             streams: rows of a batch.
             precision: of weights and activations; "int8" is not to be had here.
             compiled: by torch.compile, which wants a C++ compiler and takes half a minute.
-            device: where it runs.
+            device: where it runs, such as "cuda".
+
+        Raises:
+            MovinetError: there is no such device here.
         """
         self.kind, self.precision, self.streams = "compile" if compiled else "torch", precision, streams
-        self.device, self.dtype = torch.device(device), dtype_of(precision)
-        step = DeployedStep(model, size, "sums", predict=False, overwrite=not compiled)
+        self.device, self.dtype = usable_device(device), dtype_of(precision)
+        network = folded_network(weights, size)
+        step = DeployedStep(network, "sums", predict=False, overwrite=not compiled)
         self.signature = step.signature
         self._step = _for_inference(step, self.device, self.dtype)
-        self._head = _for_inference(DeployedHead(model), self.device, self.dtype)
+        self._head = _for_inference(DeployedHead(network), self.device, self.dtype)
         self._run = torch.compile(self._step) if compiled else self._step
 
     def begin(self) -> TorchState:
@@ -104,3 +126,21 @@ def _for_inference(module: Part, device: torch.device, dtype: torch.dtype) -> Pa
         for parameter in module.parameters():
             parameter.data = parameter.data.clone()
     return module
+
+
+def torch_clips(
+    weights: Weights, precision: Precision = "float32", device: str | torch.device = "cpu"
+) -> Callable[[Frames], Logits]:
+    """What runs a network or ensemble on whole clips.
+
+    Returns:
+        From clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes).
+    """
+    place, dtype = usable_device(device), dtype_of(precision)
+    folded = fold(weights).to_model().to(device=place, dtype=dtype)
+
+    def run(clips: Frames) -> Logits:
+        with torch.inference_mode():
+            return folded(torch.from_numpy(clips).to(place, dtype)).float().cpu().numpy()
+
+    return run

@@ -8,33 +8,29 @@ takes the whole graph (but for the table of positions, which is looked up before
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from movinet.arch import step as names
-from movinet.arch.spec import Activation
-from movinet.arch.step import Port
-from movinet.export.litert_graph import NONE, RELU6, Arithmetic, NetworkGraph, Weights, fused_activation, gate_of
-from movinet.export.tflite_writer import Graph, Shape, write_tflite
-from movinet.nn.blocks import refuse_unknown_parts
-from movinet.nn.deploy import DeployedExcitation, DeployedHead, DeployedLayer, DeployedStep, DeployedTemporal
+from movinet.arch.step import Past, Port
+from movinet.deploy.graph_step import Step
+from movinet.deploy.litert_graph import NONE, RELU6, Arithmetic, NetworkGraph, WeightType, fused_activation, gate_of
+from movinet.deploy.network import Array, Bottleneck, Dense, Excitation, Network, Temporal
+from movinet.deploy.tflite_writer import Graph, Shape, write_tflite
 
 STEP, HEAD = "step", "head"  # names of the signatures
 
 
 def to_litert(
-    step: DeployedStep,
-    head: DeployedHead | None = None,
+    step: Step,
     streams: int = 1,
     *,
-    weights: Weights = "float32",
+    weights: WeightType = "float32",
     arithmetic: Arithmetic = "float32",
 ) -> bytes:
-    """Convert a step; tensors are named as in its signature.
+    """Convert the step of a stream network; tensors are named as in its signature.
 
     Args:
-        step: what to convert; `past="frames"` is the fastest here.
-        head: of a step without one, as a second signature that turns features into logits when asked.
+        step: what to convert; `past="frames"` is the fastest here. Where it ends with features, a second signature
+            turns them into logits when asked.
         streams: rows of a batch.
         weights: "float16" halves the file and nothing else; with "int8", dense layers and those 1×1 convolutions that
             have many weights compute in int8, their input quantised as it comes, with nothing to calibrate.
@@ -42,14 +38,15 @@ def to_litert(
             half the memory then; images, vectors and logits are float32 in any case.
 
     Returns:
-        The TFLite file, with signatures "step" and, if there is a head, "head".
+        The TFLite file, with signatures "step" and, for a step without head, "head".
 
     Raises:
         MovinetError: LiteRT is not installed.
+        SpecError: the network has something LiteRT has no operator for.
     """
     graphs = {STEP: step_graph(step, streams, weights, arithmetic)}
-    if head is not None:
-        graphs[HEAD] = head_graph(head, streams, weights, arithmetic)
+    if not step.predict:
+        graphs[HEAD] = head_graph(step.network, streams, weights, arithmetic)
     return write_tflite(graphs, description=f"{step.spec.name}, {step.frames} frame(s) a step")
 
 
@@ -71,12 +68,12 @@ def file_dtype(port: Port, arithmetic: Arithmetic = "float32") -> str:
 
 
 def head_graph(
-    head: DeployedHead, streams: int = 1, weights: Weights = "float32", arithmetic: Arithmetic = "float32"
+    network: Network, streams: int = 1, weights: WeightType = "float32", arithmetic: Arithmetic = "float32"
 ) -> Graph:
     """From features to logits."""
     graph = NetworkGraph(streams, weights, arithmetic)
-    features = graph.input(names.FEATURES, (streams, head.hidden.in_features))
-    graph.output(names.LOGITS, _head(graph, head, features))
+    features = graph.input(names.FEATURES, (streams, network.spec.project))
+    graph.output(names.LOGITS, _head(graph, network, features))
     return graph
 
 
@@ -89,97 +86,89 @@ class _Now:
 
 
 def step_graph(
-    step: DeployedStep, streams: int = 1, weights: Weights = "float32", arithmetic: Arithmetic = "float32"
+    step: Step, streams: int = 1, weights: WeightType = "float32", arithmetic: Arithmetic = "float32"
 ) -> Graph:
     """From frames and state to logits or features and new state."""
-    spec, signature = step.spec, step.signature
+    network, signature = step.network, step.signature
     graph = NetworkGraph(streams, weights, arithmetic)
     for port in signature.inputs:
         graph.input(port.name, file_shape(port, streams, step.frames), file_dtype(port, arithmetic))
-    now = _clock(graph, step)
+    now = _clock(graph, network, step.frames)
     # Three colours are too few for half-precision arithmetic to be quicker.
     graph.arithmetic = "float32"
-    x = graph.convolution(graph.inputs[names.FRAMES], step.stem)
+    x = graph.convolution(graph.inputs[names.FRAMES], network.stem)
     graph.arithmetic = arithmetic
     x = graph.cast(x, arithmetic)
-    for name, layer in zip((place.name for place in spec.layers()), step.layers, strict=True):
-        assert isinstance(layer, DeployedLayer)
-        x = _layer(graph, name, layer, x, now)
-    means = graph.cast(graph.mean(graph.convolution(x, step.project)), "float32")
+    for layer in network.layers:
+        x = _layer(graph, layer, x, step.past, now)
+    means = graph.cast(graph.mean(graph.convolution(x, network.project)), "float32")
     pooled = graph.inputs["head.pool"]
     for mean, share in zip(graph.chunks(means, step.frames), now.mix, strict=True):
         pooled = _towards(graph, pooled, mean, share)
     graph.output("new.head.pool", pooled)
-    if step.head is not None:
-        graph.output(names.LOGITS, _head(graph, step.head, pooled))
+    if step.predict:
+        graph.output(names.LOGITS, _head(graph, network, pooled))
     else:
-        graph.output(names.FEATURES, graph.reshape(pooled, (streams, spec.project)))
+        graph.output(names.FEATURES, graph.reshape(pooled, (streams, network.spec.project)))
     graph.outputs = {port.name: graph.outputs[port.name] for port in signature.outputs}
     return graph
 
 
-def _clock(graph: NetworkGraph, step: DeployedStep) -> _Now:
-    now = _Now([], {})
+def _clock(graph: NetworkGraph, network: Network, frames: int) -> _Now:
+    now, spec = _Now([], {}), network.spec
     # What XNNPACK does not do comes first, so that all the rest is one piece to it.
-    if step.spec.positional_encoding:
+    if spec.positional_encoding:
+        assert spec.position_limit is not None
         count = graph.inputs[names.FRAME_COUNT]
-        limit, one = (graph.constant(np.array(n, np.int32)) for n in (step.spec.position_limit, 1))
-        for _ in range(step.frames):
+        limit, one = (graph.constant(np.array(n, np.int32)) for n in (spec.position_limit, 1))
+        for _ in range(frames):
             position = graph.apply("MINIMUM", [count, limit], graph.shape(count))
             position = graph.reshape(position, (graph.streams, 1, 1))
-            for name, layer in zip((place.name for place in step.spec.layers()), step.layers, strict=True):
-                assert isinstance(layer, DeployedLayer)
-                if layer.se is not None and layer.se.positions is not None:
-                    table = graph.constant(layer.se.positions.detach().numpy())
-                    shape = (graph.streams, 1, 1, graph.shape(table)[1])
-                    row = graph.apply("GATHER", [table, position], shape, "float32", axis=0)
-                    now.positions.setdefault(name, []).append(row)
+            for layer in network.layers:
+                if layer.excitation is None or layer.excitation.position_scale is None:
+                    continue
+                table = graph.constant(layer.excitation.position_rows(np.arange(spec.position_limit + 1)))
+                shape = (graph.streams, 1, 1, graph.shape(table)[1])
+                row = graph.apply("GATHER", [table, position], shape, "float32", axis=0)
+                now.positions.setdefault(layer.name, []).append(row)
             count = graph.apply("ADD", [count, one], graph.shape(count))
         graph.output("new.frame_count", count)
     one, weight = graph.number(1.0), graph.inputs[names.POOL_WEIGHT]
-    for _ in range(step.frames):
+    for _ in range(frames):
         weight = graph.binary("ADD", graph.binary("MUL", weight, graph.inputs[names.DECAY]), one)
         now.mix.append(graph.binary("DIV", one, weight))
     graph.output("new.pool_weight", weight)
     return now
 
 
-def _layer(graph: NetworkGraph, name: str, layer: DeployedLayer, x: int, now: _Now) -> int:
-    refuse_unknown_parts(layer)
+def _layer(graph: NetworkGraph, layer: Bottleneck, x: int, past: Past, now: _Now) -> int:
     skip = x
     if layer.skip is not None:
-        if layer.skip_stride > 1:
-            skip = graph.average_pool(x, layer.skip_stride)
+        if layer.place.stride > 1:
+            skip = graph.average_pool(x, layer.place.stride)
         skip = graph.convolution(skip, layer.skip)
     x = graph.convolution(x, layer.expand)
     if layer.spatial is not None:
         x = graph.convolution(x, layer.spatial)
     scale = 1.0
-    if layer.temporal is not None or layer.se is not None:
+    if layer.temporal is not None or layer.excitation is not None:
         frames = graph.chunks(x, len(now.mix))
         if layer.temporal is not None:
-            frames = [
-                graph.activate(y, layer.activation)
-                for y in _temporal(graph, name, layer.temporal, frames, layer.activation)
-            ]
-        if layer.se is not None:
-            frames, scale = _excitation(graph, name, layer.se, frames, now)
+            convolved = _temporal(graph, layer.name, layer.temporal, frames, past)
+            frames = [graph.activate(y, layer.temporal.activation) for y in convolved]
+        if layer.excitation is not None:
+            frames, scale = _excitation(graph, layer.name, layer.excitation, frames, now)
         x = graph.concatenate(frames, 0)
     return graph.binary("ADD", graph.convolution(x, layer.project, scale), skip)
 
 
-def _temporal(
-    graph: NetworkGraph, name: str, temporal: DeployedTemporal, frames: list[int], activation: Activation
-) -> list[int]:
+def _temporal(graph: NetworkGraph, name: str, temporal: Temporal, frames: list[int], past: Past) -> list[int]:
     """The outputs of new frames, with the activation if it can be fused."""
-    kt, past = temporal.kt, temporal.past
-    bias = temporal.bias.flatten()
-    fused = fused_activation(activation)
+    kt, bias = temporal.frames, temporal.bias
+    fused = fused_activation(temporal.activation)
 
-    def tap(x: int, which: int, bias: Tensor | None = None) -> int:
-        weight = temporal.taps[which]
-        weight = weight if temporal.volume else weight[..., None]  # (C, 1, 1, 1)
-        return graph.depthwise(x, weight, bias, temporal.stride)
+    def tap(x: int, which: int, bias: Array | None = None) -> int:
+        return graph.depthwise(x, temporal.weight[:, which], bias, temporal.stride)
 
     def add(x: int, y: int, last: bool = True) -> int:
         return graph.binary("ADD", x, y, fused if last else NONE)
@@ -201,12 +190,12 @@ def _temporal(
     known = before + frames
     for t in range(len(frames)):
         window = known[t : t + kt]
-        if temporal.volume:
+        if temporal.in_space:
             y = tap(window[0], 0, bias)
             for which in range(1, kt):
                 y = add(y, tap(window[which], which), which == kt - 1)
         else:
-            y = graph.convolution_of_frames(window, torch.cat(list(temporal.taps), 1), bias, fused)
+            y = graph.convolution_of_frames(window, temporal.weight[:, :, 0, 0], bias, fused)
         outputs.append(y)
     newest = known[len(frames) :]
     if past == "buffer":
@@ -218,40 +207,45 @@ def _temporal(
 
 
 def _excitation(
-    graph: NetworkGraph, name: str, se: DeployedExcitation, frames: list[int], now: _Now
+    graph: NetworkGraph, name: str, se: Excitation, frames: list[int], now: _Now
 ) -> tuple[list[int], float]:
     """The frames times their gates, and a factor that is still missing."""
-    pool = graph.inputs[f"{name}.pool"]
-    hard = gate_of(se.gate)
-    slope, scale = hard or (1.0, 1.0)
-    scaled = []
+    pool, activation = graph.inputs[f"{name}.pool"], se.reduce.activation
+    scale, scaled = 1.0, []
     for t, x in enumerate(frames):
         mean = graph.cast(graph.mean(x), "float32")
         pool = _towards(graph, pool, mean, now.mix[t])
         seen = graph.concatenate([pool, mean], 3) if se.beside_frame else pool
         seen = graph.cast(seen, graph.arithmetic)
-        fused = fused_activation(se.activation) if se.positions is None else NONE
-        hidden = graph.dense(seen, se.reduce.weight, se.reduce.bias, fused)
-        if se.positions is not None:
+        fused = fused_activation(activation) if se.position_scale is None else NONE
+        hidden = graph.dense(seen, se.reduce, fused)
+        if se.position_scale is not None:
             row = graph.cast(now.positions[name][t], graph.arithmetic)
-            hidden = graph.binary("ADD", hidden, row, fused_activation(se.activation))
-        hidden = graph.activate(hidden, se.activation)
-        if hard is None:
-            gates = graph.dense(hidden, se.expand.weight, se.expand.bias)
-            gates = graph.apply("LOGISTIC", [gates], graph.shape(gates))
-        else:
-            gates = graph.dense(hidden, se.expand.weight * slope, se.expand.bias * slope + 3.0, RELU6)
+            hidden = graph.binary("ADD", hidden, row, fused_activation(activation))
+        hidden = graph.activate(hidden, activation)
+        gates, scale = _gates(graph, hidden, se)
         scaled.append(graph.binary("MUL", x, gates))
     graph.output(f"new.{name}.pool", pool)
     return scaled, scale
+
+
+def _gates(graph: NetworkGraph, hidden: int, se: Excitation) -> tuple[int, float]:
+    """Gates up to a factor, and the factor."""
+    hard = gate_of(se.gate)
+    if hard is None:
+        gates = graph.dense(hidden, se.expand)
+        return graph.apply("LOGISTIC", [gates], graph.shape(gates)), 1.0
+    slope, scale = hard
+    expand = Dense(se.expand.weight * np.float32(slope), se.expand.bias * np.float32(slope) + np.float32(3.0))
+    return graph.dense(hidden, expand, RELU6), scale
 
 
 def _towards(graph: NetworkGraph, pool: int, mean: int, share: int) -> int:
     return graph.binary("ADD", pool, graph.binary("MUL", graph.binary("SUB", mean, pool), share))
 
 
-def _head(graph: NetworkGraph, head: DeployedHead, features: int) -> int:
+def _head(graph: NetworkGraph, network: Network, features: int) -> int:
     features = graph.cast(features, graph.arithmetic)
-    hidden = graph.dense(features, head.hidden.weight, head.hidden.bias, fused_activation(head.activation), keep=False)
-    hidden = graph.activate(hidden, head.activation)
-    return graph.cast(graph.dense(hidden, head.classifier.weight, head.classifier.bias, keep=False), "float32")
+    hidden = graph.dense(features, network.hidden, fused_activation(network.hidden.activation), keep=False)
+    hidden = graph.activate(hidden, network.hidden.activation)
+    return graph.cast(graph.dense(hidden, network.classifier, keep=False), "float32")

@@ -9,14 +9,15 @@ from torch import nn
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
-from movinet.nn.fold import fold
+from movinet.deploy.fold import fold
+from movinet.weights.weights import Weights
 
 
 @given(network_specs(), SIZES, SEEDS)
 @settings(max_examples=40)
 def test_a_folded_network_gives_the_same_logits(spec: NetworkSpec, size: tuple[int, int], seed: int) -> None:
     network, clip = random_network(spec, seed), random_frames(2, 3, size, seed)
-    folded = fold(network)
+    folded = fold(Weights.of(network)).to_model()
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
     assert folded.spec == spec.with_options(norm="folded", rezero=False)
     with torch.inference_mode():
@@ -27,7 +28,7 @@ def test_a_folded_network_gives_the_same_logits(spec: NetworkSpec, size: tuple[i
 @settings(max_examples=15)
 def test_a_live_state_goes_over_to_the_folded_network(spec: NetworkSpec, seed: int) -> None:
     network, (height, width) = random_network(spec, seed), spec.size
-    folded = fold(network)
+    folded = fold(Weights.of(network)).to_model()
     first, rest = random_frames(2, 3, (height, width), seed).split([1, 2], dim=2)
     with torch.inference_mode():
         _, state = network.step(first)
@@ -41,8 +42,8 @@ def test_folding_leaves_the_network_as_it_was_and_folds_only_once() -> None:
     spec = network_spec("movinet_t0_stream").with_options(classes=3)
     network = random_network(spec, 1)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    twice = fold(fold(network))
+    once = fold(Weights.of(network))
     assert_same_state(network.state_dict(), before)
     clip = random_frames(1, 2, (32, 32), 1)
     with torch.inference_mode():
-        assert torch.equal(twice(clip), fold(network)(clip))
+        assert torch.equal(fold(once).to_model()(clip), once.to_model()(clip))

@@ -1,0 +1,66 @@
+"""Lowered files, kept from one start to the next: making one takes longer than loading it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from movinet.errors import MovinetError
+from movinet.files import write_atomically
+from movinet.weights.download import default_cache_dir
+from movinet.weights.weights import Weights
+
+# Part of every key: raise it whenever the lowerings write something else for the same network.
+WRITER_VERSION = 1
+MAX_BYTES = 2**30
+FOLDER = "lowered"
+
+
+def cached_file(weights: Weights, suffix: str, make: Callable[[], bytes], how: Mapping[str, Any]) -> Path | bytes:
+    """A lowered network's file, made unless it is there.
+
+    Args:
+        weights: what is lowered.
+        suffix: of the file, such as ".tflite".
+        make: lowers it.
+        how: everything else the file depends on, such as size, precision and rows of a batch, as JSON knows it.
+
+    Returns:
+        The file's path; where the cache cannot be written, the bytes themselves.
+    """
+    folder = default_cache_dir() / FOLDER
+    key = {"weights": weights.hash, "spec": weights.spec.to_dict(), "version": WRITER_VERSION, "how": dict(how)}
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = folder / f"{name}{suffix}"
+    if path.is_file():
+        with suppress(OSError):
+            os.utime(path)  # the newest used stay longest
+        return path
+    data = make()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+        _bound(folder, keep=path)
+    except (OSError, MovinetError):
+        return data
+    return path
+
+
+def _bound(folder: Path, keep: Path) -> None:
+    """Remove the files that were not used for longest, until the rest fits; those of this module's naming alone."""
+    files = []
+    for path in folder.iterdir():
+        if len(path.stem) == 64 and path.suffix in (".tflite", ".xml", ".bin", ".onnx"):
+            with suppress(OSError):
+                files.append((path.stat().st_mtime, path.stat().st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= MAX_BYTES:
+            return
+        if path != keep:
+            with suppress(OSError):
+                path.unlink()
+            total -= size

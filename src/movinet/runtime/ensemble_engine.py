@@ -1,0 +1,89 @@
+"""Ensembles as an engine: an engine a member, each taking its share of the frames at its own size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.arch.spec import EnsembleSpec, Size
+from movinet.arch.step import FRAME_COUNT, FRAMES, LOGITS, Port, StepSignature
+from movinet.runtime.engine import Engine, Frames, Logits, StreamState, step_rows
+from movinet.runtime.resample import resampled
+
+
+@dataclass
+class EnsembleState:
+    """Of a batch: the members' states, and what each of them said last."""
+
+    members: list[Any]
+    frames: NDArray[np.int32]  # (streams, 1) seen
+    logits: NDArray[np.float32]  # (members, streams, classes), zeros before a member's first frame
+
+
+class EnsembleEngine:
+    """See `movinet.runtime.engine.Engine`.
+
+    The answer is the mean of the members' newest logits; a member that has seen no frame yet is left out of it.
+    """
+
+    kind = "ensemble"
+
+    def __init__(self, spec: EnsembleSpec, engines: Sequence[Engine[Any]], size: Size | None = None) -> None:
+        """Join engines of equally many rows.
+
+        Args:
+            spec: of the ensemble.
+            engines: one a member, in order, for frames of the member's size.
+            size: (height, width) of the frames to come; the specification's own by default.
+        """
+        self._spec, self._engines = spec, tuple(engines)
+        self.precision, self.streams = engines[0].precision, engines[0].streams
+        ports = [Port(FRAME_COUNT, (1,), "int32")]
+        for i, engine in enumerate(engines):
+            state = engine.signature.state
+            ports += [Port(f"members.{i}.{port.name}", port.shape, port.dtype) for port in state]
+            ports.append(Port(f"members.{i}.{LOGITS}", (spec.classes,)))
+        self.signature = StepSignature((Port(FRAMES, (3, *(size or spec.size))), *ports), (), {})
+
+    def begin(self) -> EnsembleState:
+        return EnsembleState(
+            [engine.begin() for engine in self._engines],
+            np.zeros((self.streams, 1), np.int32),
+            np.zeros((len(self._engines), self.streams, self._spec.classes), np.float32),
+        )
+
+    def step(self, frames: Frames, state: EnsembleState, predict: bool = True) -> Logits | None:
+        votes = np.zeros((len(self._engines), self.streams), np.float32)
+        for i, (member, engine) in enumerate(zip(self._spec.members, self._engines, strict=True)):
+            takes = np.array([member.takes(int(age)) for age in state.frames[:, 0]])
+            if takes.any():
+                height, width = engine.signature.inputs[0].shape[1:]
+                images = resampled(frames, (height, width))
+                # Always with an answer: it stands until the member's next frame.
+                logits = step_rows(engine, images, state.members[i], np.flatnonzero(takes).tolist())
+                assert logits is not None
+                state.logits[i, takes] = logits[takes]
+            votes[i] = state.frames[:, 0] >= member.offset  # its first frame
+        state.frames += 1
+        if not predict:
+            return None
+        total: Logits = (state.logits * votes[..., None]).sum(0) / np.maximum(votes.sum(0), 1)[:, None]
+        return total
+
+    def take(self, state: EnsembleState, row: int) -> StreamState:
+        stream: StreamState = [state.frames[row].copy()]
+        for i, engine in enumerate(self._engines):
+            stream += engine.take(state.members[i], row)
+            stream.append(state.logits[i, row].copy())
+        return stream
+
+    def put(self, state: EnsembleState, row: int, stream: StreamState) -> None:
+        state.frames[row] = stream[0]
+        at = 1
+        for i, engine in enumerate(self._engines):
+            count = len(engine.signature.state)
+            engine.put(state.members[i], row, stream[at : at + count])
+            state.logits[i, row] = stream[at + count]
+            at += count + 1

@@ -1,0 +1,118 @@
+"""Which engine runs a network: the fastest that is installed, unless one is asked for."""
+
+from typing import Any, Literal, get_args
+
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
+from movinet.errors import MissingExtra, MovinetError
+from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.ensemble_engine import EnsembleEngine
+from movinet.weights.weights import Weights
+
+EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile"]
+
+
+def create_engine(
+    weights: Weights,
+    kind: EngineKind = "auto",
+    *,
+    size: Size | None = None,
+    streams: int = 1,
+    precision: Precision = "float32",
+    threads: int | None = None,
+    device: str = "cpu",
+    cache: bool = True,
+) -> Engine[Any]:
+    """An engine for a stream network, or for every member of an ensemble.
+
+    Args:
+        weights: the network.
+        kind: "auto" takes the quickest installed for a CPU, and "torch" for other devices.
+        size: (height, width) of the frames to come; the specification's own by default.
+        streams: rows of a batch.
+        precision: what the engine computes in; not every engine has every one.
+        threads: of the processor, for engines of their own; those of torch use `torch.set_num_threads`.
+        device: for the engines of torch, such as "cuda"; the others run on the CPU.
+        cache: keep lowered files for the next start.
+
+    Raises:
+        MovinetError: the engine is not installed, or cannot run this network in this way.
+    """
+    if kind not in get_args(EngineKind):
+        raise MovinetError(f"there is no engine {kind!r}; choose one of {', '.join(get_args(EngineKind))}")
+    spec = weights.spec
+    if not spec.causal:
+        raise MovinetError(f"{spec.name} is a base network and has no streams; take a stream network")
+    if isinstance(spec, EnsembleSpec):
+        size = size or spec.size
+        engines = [
+            create_engine(
+                part,
+                kind,
+                size=spec.member_size(member, size),
+                streams=streams,
+                precision=precision,
+                threads=threads,
+                device=device,
+                cache=cache,
+            )
+            for member, part in zip(spec.members, weights.members(), strict=True)
+        ]
+        return EnsembleEngine(spec, engines, size)
+    missing: list[str] = []
+    for candidate in candidates(precision, device) if kind == "auto" else (kind,):
+        try:
+            return _create(candidate, weights, size or spec.size, streams, precision, threads, device, cache)
+        except MissingExtra as error:
+            missing.append(str(error))
+    raise MissingExtra("; ".join(missing))
+
+
+def candidates(precision: Precision = "float32", device: str = "cpu") -> tuple[EngineKind, ...]:
+    """The engines that "auto" tries, the quickest first.
+
+    `benchmarks/engines.py` measured the order: LiteRT and OpenVINO step faster than the others, and LiteRT is ready at
+    once, where OpenVINO takes longer to compile a network.
+    """
+    if device.partition(":")[0] != "cpu":
+        return ("torch",)
+    match precision:
+        case "int8":
+            return ("litert",)
+        case "bfloat16":
+            return ("openvino", "torch")
+    return ("litert", "openvino", "torch")
+
+
+def _create(
+    kind: EngineKind,
+    weights: Weights,
+    size: Size,
+    streams: int,
+    precision: Precision,
+    threads: int | None,
+    device: str,
+    cache: bool,
+) -> Engine[Any]:
+    assert isinstance(weights.spec, NetworkSpec)
+    if kind in ("torch", "compile"):
+        from movinet.errors import needs_extra
+
+        with needs_extra("torch"):
+            from movinet.nn.torch_engine import TorchEngine
+
+        return TorchEngine(
+            weights, size=size, streams=streams, precision=precision, compiled=kind == "compile", device=device
+        )
+    if device.partition(":")[0] != "cpu":
+        raise MovinetError(f"the engine {kind!r} runs on the CPU; for {device} take 'torch'")
+    if kind == "litert":
+        from movinet.runtime.litert_engine import LiteRTEngine, lowered
+
+        return LiteRTEngine(lowered(weights, size, streams, precision, cache), precision, threads)
+    if kind == "openvino":
+        from movinet.runtime.openvino_engine import OpenVINOEngine
+
+        return OpenVINOEngine(weights, size=size, streams=streams, precision=precision, threads=threads)
+    from movinet.runtime.onnx_engine import OnnxEngine
+
+    return OnnxEngine(weights, size=size, streams=streams, precision=precision, threads=threads)
