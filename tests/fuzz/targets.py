@@ -378,7 +378,7 @@ def _smallest(folder: Path) -> Path:
     spec = _smallest_spec()
     info = WeightsInfo("smallest.test", spec, default_transform(spec), LABELS, accuracy={"top-1": 50.0})
     path = folder / "smallest.safetensors"
-    save_weights(path, {key: torch.ones(shape) for key, shape in parameter_shapes(spec).items()}, info)
+    save_weights(path, {key: np.ones(shape, np.float32) for key, shape in parameter_shapes(spec).items()}, info)
     return path
 
 

@@ -110,11 +110,14 @@ class Weights:
 
         Args:
             model: left as it is.
-            info: what is known of it; the official preprocessing and no labels by default.
+            info: what is known of it; the official preprocessing and no labels by default. Its labels are left out
+                where the network has another number of classes.
         """
         from movinet.nn.convert import arrays_of
 
         spec = model.spec
+        if info and info.labels and len(info.labels) != spec.classes:
+            info = replace(info, spec=spec, labels=None)
         info = replace(info, spec=spec) if info else WeightsInfo(spec.name, spec, default_transform(spec))
         return cls(info, arrays_of(model))
 
