@@ -45,7 +45,7 @@ from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.safetensors_file import read_info, save_weights
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
 
 
 def specification(folder: Path) -> Target:
