@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import NetworkSpec
-from movinet.errors import MovinetError
 from movinet.deploy.tflite_writer import Graph, write_tflite
+from movinet.errors import MovinetError
 from movinet.weights.crc32c import crc32c
 from movinet.weights.tensorflow import tensorflow_variables
 
