@@ -43,6 +43,6 @@ def test_what_a_run_can_show_is_said_before() -> None:
     few = outlook({"train": 14, "validation": 2}, 6)
     assert len(few) == 2
     assert few[0].startswith("2 validation clips: even if all are right, that means 34% to 100%")
-    assert few[1].startswith("6 updates teach little")
+    assert few[1].startswith("6 updates can teach little")
     assert outlook({"train": 14}, 100)[0].startswith("no validation clips")
     assert outlook({"train": 4000, "validation": 400, "test": 400}, 5000) == []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from movinet.metrics import wilson_interval
+from movinet.words import counted
 
 FEW = 100  # clips; of more, a share is known to a few points
 _USUAL_UPDATES = 25  # from which on networks of ours learned classes that they did not know
@@ -45,7 +46,7 @@ class Verdict:
         both = self.interval(name, scores)
         if both is None:
             return ""
-        return f" (of {self.clips[name.rpartition('_')[0]]} clips; 95 %: {both[0]:.0%} to {both[1]:.0%})"
+        return f" (of {counted(self.clips[name.rpartition('_')[0]], 'clip')}; 95 %: {both[0]:.0%} to {both[1]:.0%})"
 
     def compared(self, scores: Mapping[str, float]) -> str:
         """Whether training made the network better, by the validation clips; empty where they were not asked before."""
@@ -81,7 +82,9 @@ def outlook(clips: Mapping[str, int], updates: int) -> list[str]:
     for split in ("validation", "test"):
         if 0 < (count := clips.get(split, 0)) < FEW:
             low, _ = wilson_interval(count, count)
-            found.append(f"{count} {split} clips: even if all are right, that means {low:.0%} to 100% (95 %), no more")
+            few = counted(count, f"{split} clip")
+            found.append(f"{few}: even if all are right, that means {low:.0%} to 100% (95 %), no more")
     if updates < _USUAL_UPDATES:
-        found.append(f"{updates} updates teach little that the network does not know already; more --epochs teach more")
+        few = counted(updates, "update")
+        found.append(f"{few} can teach little that the network does not know already; more --epochs teach more")
     return found
