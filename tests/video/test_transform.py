@@ -4,6 +4,7 @@ import json
 import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -96,6 +97,14 @@ def test_a_picture_that_fits_keeps_its_pixels() -> None:
     np.testing.assert_array_equal(Transform((24, 32), 24, 5.0).levels(rgb), rgb[:, :, 4:36])
 
 
+def test_pixels_are_the_same_on_every_processor() -> None:
+    """As FFmpeg 8.1 computes them, with vector instructions and without."""
+    y, x, c = np.indices((120, 213, 3))
+    rgb = ((y * x * (c + 5) // 97 + x * x // 19) % 256).astype(np.uint8)
+    found = [crc32(Transform(size, short, 5.0).levels(rgb)) for size, short in (((64, 80), 72), ((172, 172), 192))]
+    assert found == [2929826897, 3945151158]
+
+
 def test_threads_do_not_share_a_scaler() -> None:
     transform = Transform((40, 40), 44, 5.0)
     pictures = [np.random.default_rng(n).integers(0, 256, (90, 70 + n, 3), dtype=np.uint8) for n in range(8)]
@@ -168,6 +177,12 @@ def test_no_frames_give_an_empty_clip() -> None:
 )
 def test_refuses_with_a_hint(rgb, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
+        Transform((8, 8), 8, 5.0)(rgb)
+
+
+def test_pictures_too_large_for_the_scaler_are_refused() -> None:
+    rgb = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (20_000, 20_000, 3))  # of three bytes
+    with pytest.raises(ValueError, match="20000×20000 pixels cannot be resized to 8×8"):
         Transform((8, 8), 8, 5.0)(rgb)
 
 
