@@ -79,8 +79,12 @@ def _opened(path: str | Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
-    except (OSError, TypeError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the weights: {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: holds numbers of a type that NumPy lacks ({error}); save them as float32 or float16"
+        ) from error
 
 
 def _info(path: str | Path, metadata: Mapping[str, str] | None) -> WeightsInfo:
