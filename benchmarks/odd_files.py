@@ -5,7 +5,8 @@
 Prints a row for each file that is not exact and a table of how many are: exact (as many frames, each within 2 ms of
 its time, the size after rotation, pictures that differ by less than 4 levels), a clear error (ours, and ffprobe has no
 frame either), different, or a fault: a traceback, a crash or no end in time. Exits with 1 where there is a fault. Each
-file is read in a child process. Needs ffmpeg and ffprobe on the path; their version decides what they can read.
+file is read in a child process. Of long files the first 2000 frames are compared. Needs ffmpeg and ffprobe on the path;
+their version decides what they can read.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -40,6 +42,7 @@ from movinet.video.decode import Frame, duration, probe, read_frames
 SIDE = 32  # pixels of the pictures that are compared
 ALIKE = 4.0  # levels of 255, mean of a picture
 CLOSE = 0.002  # seconds
+FRAMES = 2000  # compared at most
 _ALPHA = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8")
 
 Pictures = NDArray[np.uint8]
@@ -197,7 +200,7 @@ def read(path: Path) -> Seen:
         info = probe(path)
         duration(path)
         pictures = []
-        for frame in read_frames(path):
+        for frame in islice(read_frames(path), FRAMES):
             seen.times.append(frame.time)
             seen.size = seen.size or (frame.rgb.shape[0], frame.rgb.shape[1])
             pictures.append(small(frame))
@@ -248,11 +251,13 @@ def probed(path: Path, selector: str, timeout: float) -> tuple[dict[str, Any], l
         "stream=codec_name,sample_aspect_ratio:stream_side_data=rotation"
     )
     command = ["ffprobe", "-v", "error", "-select_streams", selector, "-show_entries", entries, "-show_frames"]
+    command += ["-read_intervals", f"%+#{FRAMES + 200}"]  # packets, some of which are held back
     try:
         told = json.loads(output([*command, "-of", "json", f"file:{path}"], timeout) or b"{}")
     except ValueError:  # it crashed halfway
         told = {}
-    return (told.get("streams") or [{}])[0], [frame for frame in told.get("frames", []) if "width" in frame]
+    frames = [frame for frame in told.get("frames", []) if "width" in frame]
+    return (told.get("streams") or [{}])[0], frames[:FRAMES]
 
 
 def shown_size(frame: dict[str, Any], about: dict[str, Any]) -> tuple[int, int]:
@@ -274,7 +279,7 @@ def decoded(path: Path, selector: str, frame: dict[str, Any], timeout: float) ->
     over_black = "format=gbrap,premultiply=inplace=1," if pixels.startswith(_ALPHA) else ""
     filters = f"{matrix}{over_black}format=rgb24,scale={SIDE}:{SIDE}:flags=area"
     raw = output(["ffmpeg", "-v", "error", "-nostdin", "-i", f"file:{path}", "-map", f"0:{selector}", "-vf", filters,
-                  "-vsync", "passthrough", "-f", "rawvideo", "-"], timeout)  # fmt: skip
+                  "-vsync", "passthrough", "-frames:v", str(FRAMES), "-f", "rawvideo", "-"], timeout)  # fmt: skip
     size = SIDE * SIDE * 3
     return np.frombuffer(raw[: len(raw) // size * size], np.uint8).reshape(-1, SIDE, SIDE, 3)
 
