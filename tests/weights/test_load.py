@@ -134,6 +134,17 @@ def test_published_tflite_files_tell_themselves(published: Published, shared: Pa
         load_weights(other.name)
 
 
+def test_the_specification_asked_for_holds_or_is_refused(small: Path) -> None:
+    asked = load_weights(small).spec.with_options(name="mine", activation="relu")
+    assert load_weights(small, spec=asked).spec == asked
+    with pytest.raises(WeightsError, match="do not fit"):
+        load_weights(small, spec=asked.with_options(classes=4))
+    bundled = load_weights("movinet_t0_stream.gestures").spec
+    assert load_weights("movinet_t0_stream.gestures", spec=bundled).spec == bundled
+    with pytest.raises(WeightsError, match="the name says which network it is"):
+        load_weights("movinet_t0_stream.gestures", spec=asked)
+
+
 def test_offline_and_nothing_cached() -> None:
     with pytest.raises(WeightsError, match="offline") as error:
         load_weights(NAME, offline=True)

@@ -49,7 +49,7 @@ def load_weights(
             folder of the run they come from), a TensorFlow checkpoint or SavedModel (`.tar.gz`, folder, prefix or
             `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch (which wants PyTorch).
         labels: a file with one label a line, where the weights bring none.
-        spec: which network the file holds, where it cannot tell itself.
+        spec: which network the file holds, where it cannot tell itself; what is loaded is of this specification.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
         offline: use only what is on this machine.
         progress: called with the bytes so far and in all while downloading.
@@ -61,6 +61,8 @@ def load_weights(
     entry = registry.lookup(source) if isinstance(source, str) else None
     if entry:
         arrays, info = _read_entry(entry, options, offline, progress)
+        if spec is not None and spec != info.spec:
+            raise WeightsError(f"{source}: the name says which network it is; spec= is for files (options= changes it)")
     else:
         arrays, info = read_any(Path(source), spec, options)
     if labels is not None:
