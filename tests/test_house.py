@@ -97,7 +97,7 @@ def test_importing_movinet_brings_nothing_along() -> None:
 
 BELOW_THE_TORCH_LINE = {
     *("errors", "files", "cores", "arch", "video", "weights.info", "weights.weights", "deploy"),
-    *("runtime.openvino_engine", "runtime.onnx_engine", "runtime.compiled_clips"),
+    *("runtime.openvino_engine", "runtime.run_engine", "runtime.compiled_clips"),
     *("export.openvino", "export.onnx", "export.browser"),
 }
 

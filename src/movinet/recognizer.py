@@ -12,14 +12,15 @@ from movinet.errors import MovinetError
 from movinet.prediction import Prediction
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
+from movinet.runtime.open_network import open_network
 from movinet.runtime.state_file import read_state, write_state
 from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
 from movinet.weights.download import Progress
-from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 
 
@@ -34,7 +35,7 @@ class Recognizer:
 
     def __init__(
         self,
-        weights: Weights,
+        network: Weights | ExportedNetwork,
         *,
         engine: EngineKind = "auto",
         precision: Precision = "float32",
@@ -47,7 +48,7 @@ class Recognizer:
         """Take a network into use; `Recognizer.load` finds it, too.
 
         Args:
-            weights: the network; `Weights.of(model)` makes them of one in PyTorch.
+            network: weights (`Weights.of(model)` makes them of a network in PyTorch), or an exported network.
             engine: what runs the network: "auto" takes the quickest that is installed, "torch" needs nothing. Base
                 networks run on "torch" and "openvino".
             precision: what it computes in; not every engine has every one.
@@ -60,17 +61,21 @@ class Recognizer:
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
-        self.weights, self.info = weights, weights.info
+        self.network, self.info = network, network.info
         self._engine: Engine[Any] | None = None
         if self.info.spec.causal:
             size = self.info.transform.size
             self._engine = create_engine(
-                weights, engine, size=size, precision=precision, threads=threads, device=device
+                network, engine, size=size, precision=precision, threads=threads, device=device
             )
+            if self._engine.streams != 1:
+                raise MovinetError(
+                    f"{self.info.name} was exported for {self._engine.streams} streams at once: take a StreamPool"
+                )
             self._batch = self._engine.begin()
             self._beginning = self._engine.take(self._batch, 0)
         else:
-            self._run_clips = create_clip_engine(weights, engine, precision=precision, threads=threads, device=device)
+            self._run_clips = create_clip_engine(network, engine, precision=precision, threads=threads, device=device)
         self._period = 1.0 / self.info.transform.fps
         self._pace = Pace(self.info.transform.fps, max_gap)
         self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
@@ -93,13 +98,10 @@ class Recognizer:
         max_gap: float = 2.0,
         progress: Progress | None = None,
     ) -> Self:
-        """Load weights by name or file (see `load_weights`) and take them into use (see `Recognizer`).
-
-        Positions that training never saw carry no meaning, so positional encodings stop at the training length.
-        """
-        weights = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
+        """Find a network by name, file or folder (see `open_network`) and take it into use (see `Recognizer`)."""
+        network = open_network(source, labels=labels, options=options, offline=offline, progress=progress)
         return cls(
-            weights.with_position_limits(),
+            network,
             engine=engine,
             precision=precision,
             threads=threads,
@@ -211,7 +213,7 @@ class Recognizer:
             raise MovinetError("there is no state to save: the stream has not begun")
         names = [port.name for port in self.engine.signature.state]
         arrays = dict(zip(names, self.engine.take(self._batch, 0), strict=True))
-        write_state(path, arrays, self._seen, self.weights.hash)
+        write_state(path, arrays, self._seen, self.network.hash)
 
     def restore_state(self, path: str | Path) -> None:
         """Go on with a stream saved by `save_state` with the same weights.
@@ -221,7 +223,7 @@ class Recognizer:
                 in another form, or holds what no stream can.
         """
         engine = self.engine
-        arrays, seen = read_state(path, engine.signature.state, self.weights.hash, engine.kind)
+        arrays, seen = read_state(path, engine.signature.state, self.network.hash, engine.kind)
         engine.put(self._batch, 0, arrays)
         self._seen = seen
         self._pace.restart()

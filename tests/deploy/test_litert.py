@@ -156,7 +156,7 @@ def test_running_a_file_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(to_litert(Step(network, "frames")))
     code = f"""
 from pathlib import Path
-from movinet.export.litert_file import run_litert
+from movinet.deploy.run_file import run_litert
 run_litert(Path({str(tmp_path)!r}) / "model.tflite")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,11 +16,11 @@ from nn.networks import random_network
 from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
+from movinet.deploy.run_file import Arrays
 from movinet.errors import MovinetError
 from movinet.export import export as module
 from movinet.export.check import check, example_clips, follow
 from movinet.export.export import export
-from movinet.export.written import Arrays
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
@@ -107,7 +107,7 @@ def test_every_form_answers_as_the_network(to: Any, spec: Spec, options: Any, tm
 
 def test_members_joined_as_the_manifest_says_are_the_ensemble(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    from movinet.export.onnx import run_onnx
+    from movinet.deploy.run_file import run_onnx
 
     members = tuple(MemberSpec(STREAM, Fraction(1, 2), offset) for offset in (0, 1))
     ensemble = loaded(EnsembleSpec("pair", members, size=STREAM.size, fps=5.0, frames=20))
@@ -129,7 +129,8 @@ def test_members_joined_as_the_manifest_says_are_the_ensemble(tmp_path: Path) ->
 def test_fewer_bits_make_smaller_files_that_answer_much_alike(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from movinet.export.onnx import run_onnx, shrink_weights
+    from movinet.deploy.run_file import run_onnx
+    from movinet.export.onnx import shrink_weights
 
     gestures = load_weights("movinet_t0_stream.gestures")
     (one,) = export(gestures, "onnx", tmp_path / "out")

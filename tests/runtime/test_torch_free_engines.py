@@ -16,7 +16,7 @@ from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.deploy.network import folded_network
 from movinet.deploy.reference import reference_clip, reference_step
 from movinet.runtime.compiled_clips import onnx_clips, openvino_clips
-from movinet.runtime.onnx_engine import OnnxEngine
+from movinet.runtime.run_engine import onnx_engine
 from movinet.runtime.openvino_engine import OpenVINOEngine
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.weights import Weights
@@ -37,7 +37,7 @@ def far(actual, wanted):
 clip = random.random((1, 3, 4, *stream.size), dtype=np.float32)
 trained, whole = weights(stream), weights(base)
 expected, _ = reference_step(folded_network(trained), clip)
-for kind in (OpenVINOEngine, OnnxEngine):
+for kind in (OpenVINOEngine, onnx_engine):
     engine = kind(trained, threads=1)
     state = engine.begin()
     for t in range(4):

@@ -1,11 +1,130 @@
-"""Reading the manifest of an exported network."""
+"""The manifest of an exported network, as a program reads it."""
 
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, get_args
+
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec, spec_from_dict
+from movinet.arch.step import Past
+from movinet.errors import MovinetError, WeightsError
+from movinet.reading import parse_json
+from movinet.video.transform import Transform
+from movinet.weights.info import WeightsInfo
 
 MANIFEST = "movinet_manifest.json"
-_MAX_BYTES = 16 * 2**20
+_MAX_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is in a folder that `movinet export` wrote.
+
+    Args:
+        folder: the folder.
+        info: of the network, its transform for the size it was exported for.
+        hash: of the weights it was made of.
+        format: such as "litert".
+        model: the file; of an ensemble, the folder itself.
+        precision: of the weights in it.
+        streams: rows of a batch.
+        frames: of a step, or of a base network's clip.
+        past: how a step holds it; None of a base network.
+        members: of an ensemble, in order.
+    """
+
+    folder: Path
+    info: WeightsInfo
+    hash: str
+    format: str
+    model: Path
+    precision: str = "float32"
+    streams: int = 1
+    frames: int = 1
+    past: Past | None = None
+    members: "tuple[Manifest, ...]" = ()
 
 
 def is_exported(path: Path) -> bool:
     """Whether a folder is one that `movinet export` wrote."""
     return (path / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises:
+        WeightsError: it cannot be read, or does not say what it should.
+    """
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as file:
+            data = parse_json(file.read(_MAX_BYTES))
+        return _ensemble(folder, data) if "members" in data else _network(folder, data)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except KeyError as error:
+        raise WeightsError(f"{path}: lacks {error}: export the network again") from error
+    except (TypeError, AttributeError, ValueError) as error:  # MovinetErrors are ValueErrors
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _network(folder: Path, data: dict[str, Any]) -> Manifest:
+    spec, weights = spec_from_dict(data["spec"]), data["weights"]
+    if not isinstance(spec, NetworkSpec):
+        raise MovinetError("an ensemble without members")
+    past = data["past"]
+    if spec.causal and past not in get_args(Past):
+        raise MovinetError(f"the past is held as {past!r}")
+    streams, frames = data["streams"], data["frames"]
+    if type(streams) is not int or type(frames) is not int or min(streams, frames) < 1:
+        raise MovinetError(f"streams and frames are {streams!r} and {frames!r}")
+    info = WeightsInfo(
+        name=_text(weights["name"]),
+        spec=spec,
+        transform=Transform.from_dict(data["transform"]),
+        labels=None if data["labels"] is None else tuple(map(_text, data["labels"])),
+        licence=_text(weights["licence"]),
+        source=_text(weights["source"]),
+        accuracy={_text(name): float(value) for name, value in weights["accuracy"].items()},
+        multi_label=data["answer"].startswith("sigmoid"),
+    )
+    model = folder / _inside(data["model"])
+    return Manifest(
+        folder, info, _text(weights["sha256"]), data["format"], model, data["precision"], streams, frames, past
+    )
+
+
+def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
+    spec: Spec = spec_from_dict(data["spec"])
+    entries = data["members"]
+    if not isinstance(spec, EnsembleSpec) or len(entries) != len(spec.members):
+        raise MovinetError("the members are not those of its specification")
+    for entry, member in zip(entries, spec.members, strict=True):
+        if (Fraction(entry["rate"]), entry["offset"]) != (member.rate, member.offset):
+            raise MovinetError(f"{entry['folder']} is not the member its specification says")
+    members = tuple(read_manifest(folder / _inside(entry["folder"])) for entry in entries)
+    first = members[0].info
+    info = WeightsInfo(
+        name=_text(data["name"]),
+        spec=spec,
+        transform=Transform.from_dict(data["transform"]),
+        labels=first.labels,
+        licence=first.licence,
+        source=first.source,
+        multi_label=first.multi_label,
+    )
+    return Manifest(folder, info, _text(data["sha256"]), data["format"], folder, members=members)
+
+
+def _inside(name: Any) -> str:
+    """A plain name of something in the folder."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+        raise MovinetError(f"{name!r} is no name of a file in the folder")
+    return name
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise MovinetError(f"{value!r} should be a text")
+    return value

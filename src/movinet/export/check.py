@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from movinet.arch.step import FRAMES, LOGITS
 from movinet.deploy.network import Network, folded_network
 from movinet.deploy.reference import State, reference_clip, reference_step
+from movinet.deploy.run_file import Run
 from movinet.errors import MovinetError
-from movinet.export.written import Precision, Run
+from movinet.export.written import Precision
 from movinet.video.decode import read_frames
 from movinet.video.sample import sample_clip
 from movinet.video.transform import Transform

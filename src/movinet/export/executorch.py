@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from movinet.deploy.graph_step import Step
 from movinet.deploy.quiet import quiet
+from movinet.deploy.run_file import Arrays, Run
 from movinet.errors import needs_extra
-from movinet.export.written import Arrays, Run, Written
+from movinet.export.written import Written
 from movinet.nn.deploy import deployed_step
 
 

@@ -11,10 +11,11 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.arch.step import Past
 from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step
+from movinet.deploy.manifest import MANIFEST
 from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.export.check import Checked, check
-from movinet.export.exported_folder import MANIFEST, file_hashes, new_folder
+from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.export.manifest import describe, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.weights.weights import Weights
@@ -121,7 +122,11 @@ def _export_members(weights: Weights, spec: EnsembleSpec, how: _How, part: Path,
     manifest = {
         "movinet": version("movinet"),
         "format": how.to,
+        "name": info.name,
+        "sha256": weights.hash,
         "network": spec.name,
+        "spec": spec.to_dict(),
+        "transform": whole.to_dict(),
         "fps": spec.fps,
         "members": entries,
         "takes": "a member takes frame t (from 0) if n = t - offset >= 0 and floor(n * rate) > floor((n - 1) * rate)",

@@ -6,6 +6,7 @@ from typing import Any
 from movinet.arch.spec import Size
 from movinet.arch.step import DECAY, FRAMES, Port
 from movinet.deploy.graph_clip import CLIP, Lowered
+from movinet.deploy.graph_step import Step
 from movinet.export.written import Format, Precision, Written
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
@@ -45,6 +46,8 @@ def describe(
         "precision": precision,
         **written.details,
         "network": lowered.spec.name,
+        "spec": info.spec.to_dict(),
+        "past": lowered.past if isinstance(lowered, Step) else None,
         "streams": streams,
         "frames": lowered.frames,
         "fps": info.transform.fps,

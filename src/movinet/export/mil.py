@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from movinet.deploy.run_file import Arrays, Run
 from movinet.errors import MovinetError
-from movinet.export.written import Arrays, Run
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int32": torch.int32}
 

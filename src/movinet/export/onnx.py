@@ -7,8 +7,9 @@ import numpy as np
 
 from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.onnx_graph import OPSET, onnx_model
+from movinet.deploy.run_file import run_onnx
 from movinet.errors import needs_extra
-from movinet.export.written import Precision, Run, Written
+from movinet.export.written import Precision, Written
 
 if TYPE_CHECKING:
     import onnx
@@ -58,12 +59,3 @@ def shrink_weights(model: "onnx.ModelProto", precision: Precision) -> None:
         nodes.append(helper.make_node("Mul", [f"{name}.levels", f"{name}.scale"], [name]))
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
-
-
-def run_onnx(path: Path) -> Run:
-    """The file in ONNX Runtime, on the processor."""
-    with needs_extra("onnx"):
-        import onnxruntime
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    outputs = [port.name for port in session.get_outputs()]
-    return lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))

@@ -1,17 +1,14 @@
 """OpenVINO: a model of static shapes for Intel processors and graphics."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES
 from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.graph_step import Step
 from movinet.deploy.openvino_graph import openvino_clip, openvino_step
+from movinet.deploy.run_file import run_openvino
 from movinet.errors import needs_extra
-from movinet.export.written import Arrays, Run, Written
+from movinet.export.written import Written
 
 
 def write_openvino(lowered: Lowered, streams: int, folder: Path, *, half: bool = False) -> Written:
@@ -31,16 +28,3 @@ def write_openvino(lowered: Lowered, streams: int, folder: Path, *, half: bool =
     ov.save_model(model, path, compress_to_fp16=half)
     runtime = f"openvino {ov.get_version().partition('-')[0]}"
     return Written(path.name, runtime, run_openvino(path), isinstance(lowered, Step), shapes)
-
-
-def run_openvino(path: Path) -> Run:
-    """The file in OpenVINO, on the processor, in float32."""
-    import openvino as ov
-
-    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        results = compiled(dict(inputs))
-        return {port.get_any_name(): results[port] for port in compiled.outputs}
-
-    return run

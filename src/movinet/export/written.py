@@ -1,10 +1,10 @@
 """What a format's writer gives back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from numpy.typing import NDArray
+from movinet.deploy.run_file import Run
 
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
 # How weights are stored: in float16 they take half the space, in int8, with a scale for each output, a quarter. What
@@ -19,9 +19,6 @@ PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "coreml": ("float32", "float16", "int8"),
     "browser": ("float32", "float16", "int8"),
 }
-
-Arrays = dict[str, NDArray[Any]]
-Run = Callable[[Mapping[str, NDArray[Any]]], Arrays]  # inputs by name to outputs by name
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.compiled_clips import Clips, onnx_clips, openvino_clips
 from movinet.runtime.engine import Logits, Precision
-from movinet.runtime.factory import EngineKind
+from movinet.runtime.exported import ExportedClips, ExportedNetwork
+from movinet.runtime.factory import EngineKind, refuse_other_engines
 from movinet.weights.weights import Weights
 
 ClipEngine = Callable[[Clips], Logits]  # clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes)
 
 
 def create_clip_engine(
-    weights: Weights,
+    weights: Weights | ExportedNetwork,
     kind: EngineKind = "auto",
     *,
     precision: Precision = "float32",
@@ -23,7 +24,7 @@ def create_clip_engine(
     """What runs a network on clips of any length.
 
     Args:
-        weights: of any network or ensemble.
+        weights: of any network or ensemble; an exported base network takes the clips it was exported for.
         kind: "torch", which "auto" takes, or, for one base network, "openvino" or "onnx", which compile every new
             shape of clip.
         precision: what is computed in.
@@ -34,6 +35,9 @@ def create_clip_engine(
         MovinetError: the engine is not installed, or not one that runs clips.
     """
     spec = weights.spec
+    if isinstance(weights, ExportedNetwork):
+        refuse_other_engines(weights, kind)
+        return ExportedClips(weights, threads)
     if kind in ("openvino", "onnx") and isinstance(spec, NetworkSpec) and not spec.causal:
         return (openvino_clips if kind == "openvino" else onnx_clips)(weights, precision, threads)
     if kind not in ("auto", "torch"):

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.step import LOGITS
 from movinet.cores import usable_cores
 from movinet.deploy.graph_clip import CLIP, Clip
 from movinet.deploy.network import folded_network
 from movinet.deploy.onnx_graph import onnx_model
 from movinet.deploy.openvino_graph import openvino_clip
+from movinet.deploy.run_file import run_onnx
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.engine import Logits, Precision
-from movinet.runtime.onnx_engine import session_of
 from movinet.runtime.openvino_engine import hint_of
 from movinet.weights.weights import Weights
 
@@ -98,7 +99,7 @@ def onnx_clips(weights: Weights, precision: Precision = "float32", threads: int 
         import onnxruntime  # noqa: F401
 
     def compiled(clip: Clip, streams: int) -> Callable[[Clips], Logits]:
-        session = session_of(onnx_model(clip, streams), threads)
-        return lambda clips: session.run(None, {CLIP: clips})[0]
+        run = run_onnx(onnx_model(clip, streams).SerializeToString(), threads)
+        return lambda clips: run({CLIP: clips})[LOGITS]
 
     return CompiledClips(compiled, weights)

@@ -6,13 +6,14 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.errors import MissingExtra, MovinetError
 from movinet.runtime.engine import Engine, Precision
 from movinet.runtime.ensemble_engine import EnsembleEngine
+from movinet.runtime.exported import ExportedNetwork, exported_engine
 from movinet.weights.weights import Weights
 
 EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile"]
 
 
 def create_engine(
-    weights: Weights,
+    weights: Weights | ExportedNetwork,
     kind: EngineKind = "auto",
     *,
     size: Size | None = None,
@@ -25,7 +26,7 @@ def create_engine(
     """An engine for a stream network, or for every member of an ensemble.
 
     Args:
-        weights: the network.
+        weights: the network; an exported one decides itself on all but threads.
         kind: "auto" takes the quickest installed for a CPU, and "torch" for other devices.
         size: (height, width) of the frames to come; the specification's own by default.
         streams: rows of a batch.
@@ -40,8 +41,12 @@ def create_engine(
     if kind not in get_args(EngineKind):
         raise MovinetError(f"there is no engine {kind!r}; choose one of {', '.join(get_args(EngineKind))}")
     spec = weights.spec
+    if isinstance(weights, ExportedNetwork):
+        refuse_other_engines(weights, kind)
     if not spec.causal:
         raise MovinetError(f"{spec.name} is a base network and has no streams; take a stream network")
+    if isinstance(weights, ExportedNetwork):
+        return exported_engine(weights, threads)
     if isinstance(spec, EnsembleSpec):
         size = size or spec.size
         engines = [
@@ -65,6 +70,16 @@ def create_engine(
         except MissingExtra as error:
             missing.append(str(error))
     raise MissingExtra("; ".join(missing))
+
+
+def refuse_other_engines(network: ExportedNetwork, kind: EngineKind) -> None:
+    """Only one engine runs an exported network.
+
+    Raises:
+        MovinetError: it is not the one asked for, or none here does.
+    """
+    if kind not in ("auto", network.kind):
+        raise MovinetError(f"{network.info.name} was exported for {network.kind}, and {kind} cannot run it")
 
 
 def candidates(precision: Precision = "float32", device: str = "cpu") -> tuple[EngineKind, ...]:
@@ -113,6 +128,6 @@ def _create(
         from movinet.runtime.openvino_engine import OpenVINOEngine
 
         return OpenVINOEngine(weights, size=size, streams=streams, precision=precision, threads=threads)
-    from movinet.runtime.onnx_engine import OnnxEngine
+    from movinet.runtime.run_engine import onnx_engine
 
-    return OnnxEngine(weights, size=size, streams=streams, precision=precision, threads=threads)
+    return onnx_engine(weights, size=size, streams=streams, precision=precision, threads=threads)

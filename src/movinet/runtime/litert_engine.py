@@ -118,6 +118,8 @@ class LiteRTEngine:
         """
         self.precision, self.signature, self._file = precision, file.signature, file
         self.streams = file.shapes[FRAMES][0][0]
+        colors, height, width = file.signature.inputs[0].shape
+        self._images = (self.streams, height, width, colors)
         self._model = _compile(file.model, threads or min(4, usable_cores()))
         tensors = self._model.get_signature_list()[file.step]
         ports = {there: ours for ours, there in file.inputs.items()}
@@ -132,7 +134,7 @@ class LiteRTEngine:
         try:
             with litert_quiet(), quiet_at_exit():  # the first calls are talkative
                 self._logits = self._model.create_output_buffers(self._head) if file.head else []
-                self.step(np.zeros(*file.shapes[FRAMES]), self.begin())
+                self.step(np.zeros(self._images, np.float32), self.begin())
         except RuntimeError as error:
             if precision != "float16":
                 raise
@@ -146,9 +148,8 @@ class LiteRTEngine:
         return LiteRTState(inputs, self._model.create_output_buffers(self._step))
 
     def step(self, frames: Frames, state: LiteRTState, predict: bool = True) -> Logits | None:
-        shape, dtype = self._file.shapes[FRAMES]
-        if frames.shape != shape or frames.dtype != dtype:  # LiteRT takes any bytes that are few enough
-            raise ValueError(f"frames must be {dtype} {shape}, not {frames.dtype} {frames.shape}")
+        if frames.shape != self._images or frames.dtype != np.float32:  # LiteRT takes any bytes that are few enough
+            raise ValueError(f"frames must be float32 {self._images}, not {frames.dtype} {frames.shape}")
         if state.changed:
             for name, values in state.copies.items():
                 state.inputs[self._place[name]].write(values)

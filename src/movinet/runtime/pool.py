@@ -17,12 +17,12 @@ from movinet.prediction import Prediction
 from movinet.runtime.engine import Engine, Precision
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image, prepared
+from movinet.runtime.open_network import open_network
 from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
 from movinet.video.timing import Pace
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import load_weights
 from movinet.words import counted
 
 _CLOSE_WITHIN = 5.0  # seconds
@@ -91,7 +91,7 @@ class StreamPool:
         queue: int = 2,
         max_wait: float = 0.04,
     ) -> Self:
-        """Load weights by name or file (see `load_weights`) and start a pool for them.
+        """Find a network by name, file or folder (see `open_network`) and start a pool for them.
 
         Args:
             source: of the weights.
@@ -104,19 +104,19 @@ class StreamPool:
             WeightsError: the weights cannot be had.
             MovinetError: they are a base network's, or the engine is not installed.
         """
-        weights = load_weights(source).with_position_limits()
-        if not weights.spec.causal:
-            raise MovinetError(f"{weights.info.name} is a base network, which sees whole clips; take a stream network")
+        network = open_network(source)
+        if not network.spec.causal:
+            raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
         runner = create_engine(
-            weights,
+            network,
             engine,
-            size=weights.info.transform.size,
+            size=network.info.transform.size,
             streams=min(batch, max_streams),
             precision=precision,
             threads=threads,
             device=device,
         )
-        return cls(runner, weights.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
+        return cls(runner, network.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
 
     def join(
         self,

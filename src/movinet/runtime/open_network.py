@@ -1,0 +1,72 @@
+"""From a name, a file or a folder to a network that an engine can run."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from movinet.deploy.manifest import is_exported, read_manifest
+from movinet.errors import MissingExtra, MovinetError, WeightsError
+from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
+from movinet.runtime.foreign_tflite import read_foreign
+from movinet.weights.download import Progress
+from movinet.weights.load import load_weights, read_labels
+from movinet.weights.registry import lookup
+from movinet.weights.weights import Weights
+
+
+def open_network(
+    source: str | Path,
+    *,
+    labels: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Weights | ExportedNetwork:
+    """Find what is to be run.
+
+    Args:
+        source: what `load_weights` takes, a folder that `movinet export` wrote, or any TFLite file of a stream network
+            with a signature: one whose parts we do not know runs as it is.
+        labels: a file with one label a line, where the network brings none.
+        options: as of `load_weights`; exported networks have none.
+        offline: use only what is on this machine.
+        progress: called with the bytes so far and in all while downloading.
+
+    Returns:
+        Weights whose positional encodings stop at the training length, for positions that training never saw carry no
+        meaning; or an exported network, as it is.
+
+    Raises:
+        WeightsError: the name is unknown, or the file is missing, damaged or of no known kind.
+        SpecError: `options` contradict the network.
+    """
+    path = Path(source)
+    known = isinstance(source, str) and lookup(source) is not None
+    if not known and is_exported(path):
+        if options:
+            raise MovinetError(f"{source}: an exported network is as it was exported, without {min(options)!r}")
+        network = exported_network(read_manifest(path))
+        if labels is not None:
+            network = replace(network, info=network.info.with_labels(read_labels(labels)))
+        return network
+    try:
+        weights = load_weights(source, labels=labels, options=options, offline=offline, progress=progress)
+    except WeightsError:
+        if known or options or not _is_tflite(path):
+            raise
+        try:
+            file = read_foreign(path)
+        except (WeightsError, MissingExtra):
+            file = None
+        if file is None:
+            raise
+        return foreign_network(file, read_labels(labels) if labels is not None else None)
+    return weights.with_position_limits()
+
+
+def _is_tflite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(8)[4:] == b"TFL3"
+    except OSError:
+        return False

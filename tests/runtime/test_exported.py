@@ -1,0 +1,208 @@
+"""Exported networks and other people's files are models like any other."""
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nn.networks import random_network
+from numpy.typing import NDArray
+from reference.int8 import int8_logits
+from tiny import LABELS, tiny_spec
+
+from movinet import Recognizer, StreamPool
+from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
+from movinet.deploy.graph_step import Step
+from movinet.deploy.litert import to_litert
+from movinet.deploy.manifest import MANIFEST, read_manifest
+from movinet.deploy.network import folded_network
+from movinet.errors import MovinetError, WeightsError
+from movinet.export.export import export
+from movinet.runtime.exported import ExportedNetwork
+from movinet.runtime.open_network import open_network
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.weights import Weights
+
+STREAM = tiny_spec().with_options(positional_encoding=True, position_limit=6)
+MEMBERS = (MemberSpec(STREAM.with_options(size=(12, 16)), Fraction(1, 2)), MemberSpec(STREAM, offset=1))
+PAIR = EnsembleSpec("pair", MEMBERS, STREAM.size, 5.0, 20)
+
+
+def weights_of(spec: Spec) -> Weights:
+    info = WeightsInfo("tiny_stream.test", spec, default_transform(spec), LABELS, licence="mine", multi_label=True)
+    return Weights.of(random_network(spec, 0), info)
+
+
+def pictures(count: int) -> list[NDArray[np.uint8]]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 24, 32, 3), dtype=np.uint8))
+
+
+def answers(recognizer: Recognizer, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    found = [recognizer.push(frame) for frame in frames]
+    return np.stack([prediction.probabilities for prediction in found if prediction is not None])
+
+
+@pytest.mark.parametrize("spec", [STREAM, PAIR], ids=["network", "ensemble"])
+@pytest.mark.parametrize(("to", "package"), [("litert", "ai_edge_litert"), ("onnx", "onnxruntime"), ("openvino",) * 2])
+def test_a_folder_answers_as_its_weights(to: Any, package: str, spec: Spec, tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    weights = weights_of(spec)
+    export(weights, to, tmp_path / "out")
+    recognizer = Recognizer.load(tmp_path / "out", threads=1)
+    assert recognizer.info.labels == LABELS
+    assert recognizer.info.licence == "mine"
+    assert recognizer.info.multi_label
+    assert recognizer.engine.kind == ("ensemble" if spec is PAIR else to)
+    expected = answers(Recognizer(weights, engine="torch"), pictures(9))
+    np.testing.assert_allclose(answers(recognizer, pictures(9)), expected, atol=2e-5)
+    recognizer.reset()
+    np.testing.assert_allclose(answers(recognizer, pictures(9)), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(("to", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_a_base_network_takes_clips_of_its_length(to: Any, package: str, tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    from movinet.runtime.clips import create_clip_engine
+
+    weights = weights_of(tiny_spec(causal=False))
+    export(weights, to, tmp_path / "out", frames=4)
+    network = open_network(tmp_path / "out")
+    clip = np.random.default_rng(0).random((1, 3, 4, 24, 32), np.float32)
+    run = create_clip_engine(network, threads=1)
+    np.testing.assert_allclose(run(clip), create_clip_engine(weights, "torch")(clip), rtol=1e-4, atol=1e-4)
+    with pytest.raises(MovinetError, match="1 clips of 4 frames, not for 1 of 3"):
+        run(clip[:, :, :3])
+
+
+def test_a_saved_state_goes_over_from_weights_to_their_export(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    weights, frames = weights_of(STREAM), pictures(6)
+    export(weights, "litert", tmp_path / "out")
+    one, other = Recognizer(weights, engine="litert"), Recognizer.load(tmp_path / "out")
+    answers(one, frames[:4])
+    one.save_state(tmp_path / "state")
+    other.restore_state(tmp_path / "state")
+    np.testing.assert_allclose(answers(other, frames[4:]), answers(one, frames[4:]), atol=1e-5)
+
+
+def test_an_export_of_several_streams_serves_a_pool(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    weights = weights_of(STREAM)
+    export(weights, "litert", tmp_path / "out", streams=2)
+    frame = pictures(1)[0]
+    with StreamPool.load(tmp_path / "out", max_streams=3) as pool, pool.join() as stream:
+        answer = stream.push(frame)
+        assert answer is not None
+        np.testing.assert_allclose(
+            answer.result(30).probabilities, answers(Recognizer(weights, engine="torch"), [frame])[0], atol=2e-5
+        )
+    with pytest.raises(MovinetError, match="2 streams at once: take a StreamPool"):
+        Recognizer.load(tmp_path / "out")
+
+
+def test_what_an_export_cannot_do_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    weights = weights_of(STREAM)
+    export(weights, "litert", tmp_path / "one")
+    with pytest.raises(MovinetError, match="was exported for litert, and openvino cannot"):
+        Recognizer.load(tmp_path / "one", engine="openvino")
+    with pytest.raises(MovinetError, match="as it was exported"):
+        Recognizer.load(tmp_path / "one", options={"decay": 0.5})
+    export(weights, "litert", tmp_path / "three", frames=3)
+    with pytest.raises(MovinetError, match="3 frames at once"):
+        Recognizer.load(tmp_path / "three")
+    network = open_network(tmp_path / "one")
+    assert isinstance(network, ExportedNetwork)
+    assert network.hash == weights.hash
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.pop("spec"), "lacks 'spec'"),
+        (lambda d: d["spec"].pop("blocks"), "blocks"),
+        (lambda d: d.update(model="../elsewhere.tflite"), "no name of a file"),
+        (lambda d: d.update(streams=0), "streams"),
+        (lambda d: d.update(labels=["one"]), "1 label for 3 classes"),
+        (lambda d: d.update(past="tomorrow"), "past"),
+        (lambda d: d.update(format="coreml"), "runs elsewhere"),
+        (lambda d: d.update(model="missing.tflite"), "missing"),
+        (lambda d: d.update(members=[]), "specification"),
+    ],
+)
+def test_manifests_that_make_no_sense_are_refused(change: Any, words: str, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    export(weights_of(STREAM), "litert", tmp_path / "out")
+    data = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    change(data)
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(MovinetError, match=words):
+        Recognizer.load(tmp_path / "out")
+
+
+def test_a_manifest_that_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(b"\xff{")
+    with pytest.raises(WeightsError, match=MANIFEST):
+        read_manifest(tmp_path)
+
+
+def test_other_peoples_files_run_as_they_are(shared: Path, tmp_path: Path) -> None:
+    """The official int8 file, through its own operators: the interpreter's logits to the bit."""
+    pytest.importorskip("ai_edge_litert")
+    from movinet.runtime.exported import exported_engine, foreign_network
+    from movinet.runtime.foreign_tflite import read_foreign
+
+    path = tmp_path / "movinet_a0_mine.tflite"
+    shutil.copy(shared / "weights" / "movinet_a0_stream_int8.tflite", path)
+    network = foreign_network(read_foreign(path), None)
+    assert network.info.name == "movinet_a0_mine"
+    assert (network.info.transform.size, network.info.transform.fps) == ((172, 172), 5.0)
+    clip = np.random.default_rng(0).random((3, 6, 172, 172), np.float32)
+    engine = exported_engine(network, threads=1)
+    state = engine.begin()
+    ours = [engine.step(np.ascontiguousarray(frame)[None], state) for frame in clip.transpose(1, 2, 3, 0)]
+    np.testing.assert_array_equal(
+        np.concatenate([logits for logits in ours if logits is not None]), int8_logits(path, clip)
+    )
+
+
+def test_a_file_whose_parts_nobody_knows_is_opened_as_it_is(tmp_path: Path) -> None:
+    """A stream of one layer, its states called alike on both sides, which the importer does not understand."""
+    pytest.importorskip("ai_edge_litert")
+    from movinet.deploy.tflite_writer import Graph, write_tflite
+
+    graph = Graph()
+    image, state = graph.input("image", (1, 8, 8, 3)), graph.input("seen", (1, 1, 1, 3))
+    mean = graph.apply("MEAN", [image, graph.constant(np.array([1, 2], np.int32))], (1, 1, 1, 3), keepDims=True)
+    total = graph.apply("ADD", [mean, state], (1, 1, 1, 3))
+    shape = graph.constant(np.array([1, 3], np.int32))
+    path = tmp_path / "sums.tflite"
+    answer = graph.apply("RESHAPE", [total, shape], (1, 3), newShape=[1, 3])
+    graph.output("logits", answer)
+    graph.outputs["seen"] = total
+    path.write_bytes(write_tflite({"serving_default": graph}))
+    labels = tmp_path / "labels.txt"
+    labels.write_text("red\ngreen\nblue\n")
+    recognizer = Recognizer.load(path, labels=labels)
+    green = np.zeros((8, 8, 3), np.uint8)
+    green[..., 1] = 255
+    for n in (1, 2, 3):
+        prediction = recognizer.push(green)
+        assert prediction is not None
+        assert prediction.label == "green"
+        assert prediction.confidence == pytest.approx(np.exp(n) / (np.exp(n) + 2), rel=1e-5)
+    recognizer.reset()
+    prediction = recognizer.push(green)
+    assert prediction is not None
+    assert prediction.confidence == pytest.approx(np.e / (np.e + 2), rel=1e-5)
+
+
+def test_our_own_lowered_files_without_manifest_say_what_is_missing(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(to_litert(Step(folded_network(weights_of(STREAM)), "frames")))
+    with pytest.raises(MovinetError):
+        Recognizer.load(path)
