@@ -156,6 +156,10 @@ def test_pixels_that_pyav_cannot_convert_are_an_error_of_the_video() -> None:
         ToRGB(name="x.mp4")(frame)  # type: ignore[arg-type]
 
 
+def test_the_narrowest_frame_keeps_a_column() -> None:
+    assert ToRGB(Fraction(1, 3))(av.VideoFrame(1, 4, "gray")).shape == (4, 1, 3)
+
+
 @pytest.mark.parametrize("error", [ValueError("31 is not a valid Type"), AttributeError("width"), KeyError("x")])
 def test_whatever_pyav_raises_is_an_error_of_the_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception

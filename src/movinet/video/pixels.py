@@ -60,7 +60,7 @@ class ToRGB:
         untagged_hd = frame.colorspace == _UNTAGGED and not frame.format.is_rgb and frame.height >= 720
         converted = self._reformatter.reformat(
             frame,
-            width=round(frame.width * self.aspect),
+            width=max(1, round(frame.width * self.aspect)),
             format="rgba" if has_alpha else "rgb24",
             src_colorspace=Colorspace.ITU709 if untagged_hd else None,
             threads=1,
