@@ -65,6 +65,7 @@ def create_model(name: str, **options: Any) -> "MoViNet | Ensemble":
 
     Raises:
         SpecError: there is no such network, or the options contradict it.
+        MissingExtra: PyTorch is not installed.
     """
     from movinet.arch.serialize import find_spec
     from movinet.nn.ensemble import build

@@ -1,7 +1,8 @@
-"""How many cores of the processor this process may use."""
+"""How many cores of the processor this process may use, and PyTorch in it."""
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,12 @@ def usable_cores(root: Path = Path("/")) -> int:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cores, *(math.ceil(limit) for limit in _limits(root))]))
+
+
+def limit_torch(threads: int) -> None:
+    """Let PyTorch compute with so many threads, where it has been loaded to compute with."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
 
 
 def _limits(root: Path) -> Iterator[float]:

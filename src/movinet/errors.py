@@ -52,6 +52,18 @@ def brief(value: object, most: int = 100) -> str:
 
 
 @contextmanager
+def needs_litert() -> Iterator[None]:
+    """Around imports of LiteRT, which comes with movinet wherever it has wheels."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            f"LiteRT is not there ({error}): it comes with movinet on Linux (x86-64 and ARM, glibc), macOS (Apple "
+            "silicon) and Windows (x86-64); elsewhere pip install 'movinet[openvino]' brings what runs networks"
+        ) from error
+
+
+@contextmanager
 def needs_extra(name: str) -> Iterator[None]:
     """Around imports of optional packages: where they are missing, the message says how to get them."""
     try:

@@ -10,16 +10,18 @@ import numpy as np
 
 from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.arch.spec import Spec
-from movinet.cores import usable_cores
+from movinet.cores import limit_torch, usable_cores
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.weights.weights import Weights
 
+_CLIPS = 3  # timed
+
 
 @dataclass(frozen=True)
 class Profile:
-    """Counted figures, and measured ones (on this machine; clips of stream networks in eager PyTorch)."""
+    """Counted figures, and measured ones (on this machine)."""
 
     name: str
     size: tuple[int, int]
@@ -34,8 +36,8 @@ class Profile:
     threads: int
     engine: str  # what ran the steps, or the clip of a base network
     step_ms: float | None  # median of one frame, batch 1; None for base networks
-    clip_ms: float  # median of the whole clip
-    peak_memory_mb: float | None  # of the whole process, torch included; None where the system does not tell
+    clip_ms: float | None  # median of the whole clip; None where the engine takes one frame at a time
+    peak_memory_mb: float | None  # of the whole process, PyTorch included; None where the system does not tell
 
 
 def profile(
@@ -58,13 +60,22 @@ def profile(
         repeats: steps timed, after a warm-up; a clip is timed three times.
         engine: what runs the steps, or the clips of a base network.
         precision: what it computes in.
-        threads: of the processor; all by default. Torch has its own setting.
+        threads: of the processor; all by default.
         progress: called with repeats done and in all.
     """
     size, frames = size or spec.size, frames or spec.frames
     weights = Weights.untrained(spec).with_position_limits()
-    step_ms = None
-    done, total = 0, (repeats if spec.causal else 0) + 3
+    ran: str = "torch" if engine == "auto" else engine
+    random = np.random.default_rng(0)
+    if spec.causal:
+        runner = create_engine(weights, engine, size=size, precision=precision, threads=threads)
+        image, state, ran = random.random((1, *size, 3), np.float32), runner.begin(), runner.kind
+    run_clip = None
+    if not spec.causal or ran in ("torch", "compile"):
+        run_clip = create_clip_engine(weights, "torch" if spec.causal else engine, precision=precision, threads=threads)
+    if threads is not None:
+        limit_torch(threads)
+    done, total = 0, (repeats if spec.causal else 0) + (_CLIPS if run_clip else 0)
 
     def timed(run: Callable[[], object]) -> float:
         nonlocal done
@@ -75,20 +86,16 @@ def profile(
             progress(done, total)
         return 1e3 * (time.perf_counter() - begin)
 
-    ran: str = "torch" if engine == "auto" else engine
-    run_clip = create_clip_engine(weights)
-    if not spec.causal:
-        run_clip = create_clip_engine(weights, engine, precision=precision, threads=threads)
-    else:
-        runner = create_engine(weights, engine, size=size, precision=precision, threads=threads)
-        image, state, ran = np.random.default_rng(0).random((1, *size, 3), np.float32), runner.begin(), runner.kind
+    step_ms = clip_ms = None
+    if spec.causal:
         for _ in range(3):
             runner.step(image, state)
         step_ms = statistics.median(timed(lambda: runner.step(image, state)) for _ in range(repeats))
-    clip = np.random.default_rng(0).random((1, 3, frames, *size), np.float32)
-    if engine == "openvino":
-        run_clip(clip)  # the first of its shape is converted
-    clip_ms = statistics.median(timed(lambda: run_clip(clip)) for _ in range(3))
+    if run_clip:
+        clip = random.random((1, 3, frames, *size), np.float32)
+        if engine in ("openvino", "onnx"):
+            run_clip(clip)  # the first of its shape is converted
+        clip_ms = statistics.median(timed(lambda: run_clip(clip)) for _ in range(_CLIPS))
     return Profile(
         name=spec.name,
         size=size,

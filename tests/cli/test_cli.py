@@ -139,7 +139,6 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         ("data synthesize @/set --gestures wave", "wave"),
         ("data synthesize @/set --clips 0", "--clips"),
         ("data synthesize @/good.mp4 --clips 1", "good.mp4"),
-        ("demo --gesture wave", "wave"),
         ("recognise", "recognise"),
     ],
 )

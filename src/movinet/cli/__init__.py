@@ -10,7 +10,7 @@ from types import FrameType
 
 from cyclopts import CycloptsError
 
-from movinet.cli import data, exporting, networks, recognise, searching, training  # noqa: F401  (their commands join the app)
+from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
 from movinet.cli.console import complain, err, log_as_lines
 from movinet.errors import MovinetError

@@ -3,7 +3,6 @@
 from math import inf
 from typing import Annotated
 
-import torch
 from cyclopts import App, Parameter
 
 from movinet import __version__
@@ -24,11 +23,6 @@ app = App(
 Model = Annotated[str, Parameter(name=["--model", "-m"])]
 
 
-def examples(*lines: str) -> str:
-    """The end of a command's --help."""
-    return "**Examples**\n\n```\n" + "\n".join(lines) + "\n```"
-
-
 def at_least_one(name: str, value: int) -> None:
     """Refuse a count below one."""
     if value < 1:
@@ -39,10 +33,3 @@ def seconds(name: str, value: float | None) -> None:
     """Refuse a time that is negative, infinite or no number."""
     if value is not None and not 0 <= value < inf:
         raise MovinetError(f"{name} must be seconds, at least 0; got {value}")
-
-
-def use_threads(threads: int | None) -> None:
-    """Limit the threads torch computes with."""
-    if threads is not None:
-        at_least_one("--threads", threads)
-        torch.set_num_threads(threads)

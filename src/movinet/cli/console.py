@@ -4,17 +4,18 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
-from multiprocessing import Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
 from movinet.errors import MovinetError, printable
-from movinet.events import Event
 from movinet.files import dump_json
-from movinet.prediction import Prediction
+
+if TYPE_CHECKING:
+    from movinet.events import Event
+    from movinet.prediction import Prediction
 
 
 class _Console(Console):
@@ -34,7 +35,7 @@ out = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def print_prediction(prediction: Prediction, topk: int) -> None:
+def print_prediction(prediction: "Prediction", topk: int) -> None:
     """One line for one frame."""
     (label, probability), *rest = prediction.top(topk)
     others = "  ".join(f"{label} {p:.0%}" for label, p in rest)
@@ -42,12 +43,12 @@ def print_prediction(prediction: Prediction, topk: int) -> None:
     out.print(Text.assemble(line, (others, "dim")))
 
 
-def as_dict(prediction: Prediction, topk: int) -> dict[str, Any]:
+def as_dict(prediction: "Prediction", topk: int) -> dict[str, Any]:
     top = [{"label": label, "probability": round(p, 6)} for label, p in prediction.top(topk)]
     return {"time": round(prediction.time, 3), "frames": prediction.frames, "top": top}
 
 
-def report_events(events: Sequence[Event], as_json: bool, source: str | None = None) -> None:
+def report_events(events: "Sequence[Event]", as_json: bool, source: str | None = None) -> None:
     """Events that have ended, of one source or, by name, of one among several."""
     for event in events:
         if as_json:
@@ -111,6 +112,8 @@ def log_as_lines() -> Iterator[None]:
 def warnings_as_lines() -> Iterator[None]:
     """What our loggers warn of, in this process and those forked from it, is printed by this one: anything else would
     be lost among progress bars."""
+    from multiprocessing import Queue
+
     queue: Queue[logging.LogRecord] = Queue()
     logger, handler, listener = logging.getLogger("movinet"), QueueHandler(queue), QueueListener(queue, _Lines())
     before, logger.handlers = logger.handlers, [handler]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.text import Text
 
-from movinet.cli.app import app, at_least_one, examples
+from movinet.cli.app import at_least_one
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.data_report import print_report
 from movinet.cores import usable_cores
@@ -20,16 +20,7 @@ from movinet.data.synthetic import GESTURES, write_dataset
 from movinet.errors import MovinetError
 from movinet.words import counted
 
-data = App(name="data", help="Make and check data.")
-app.command(data)
 
-
-@data.command(
-    help_epilogue=examples(
-        "movinet data synthesize gestures --clips 50",
-        "movinet data synthesize test --clips 20 --seed 1 --size 172 172 --gestures star --gestures square",
-    )
-)
 def synthesize(
     folder: Path,
     *,
@@ -42,8 +33,6 @@ def synthesize(
     workers: int | None = None,
 ) -> int:
     """Make a labelled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
-
-    Deterministic in the seed. Run again after an interruption, it goes on where it stopped.
 
     Args:
         folder: where to put it; made if it is not there.
@@ -79,14 +68,6 @@ def synthesize(
     return 0
 
 
-@data.command(
-    usage="Usage: movinet data check DATA... [OPTIONS]",
-    help_epilogue=examples(
-        "movinet data check clips/",
-        "movinet data check train.csv val.csv --videos /data/videos --sheet sheet.png",
-        "movinet data check clips/ --json | jq .problems",
-    ),
-)
 def check(
     *paths: Path,
     videos: Path | None = None,
@@ -96,11 +77,6 @@ def check(
     json: bool = False,
 ) -> int:
     """Look at every clip of a data set before training on it, and say what is in it and what is wrong.
-
-    Reads a folder with a folder of videos per class (also within train, val, test), CSV and JSON lists (file, label,
-    and optionally start, end, split), the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51, and
-    what `movinet data shard` writes.
-    Exit code 2 where training is impossible.
 
     Args:
         paths: a folder or a list; several are the splits of one set.
@@ -132,14 +108,6 @@ def check(
     return 2 if report.fatal else 0
 
 
-@data.command(
-    usage="Usage: movinet data shard DATA... --out FOLDER [OPTIONS]",
-    help_epilogue=examples(
-        "movinet data shard clips/ --out shards/",
-        "movinet data shard train.csv val.csv --videos /data/videos --out shards/ --short-side 256",
-        "movinet data shard jester/ --out shards/ --folder-fps 12 --split train",
-    ),
-)
 def shard(
     *paths: Path,
     out_folder: Annotated[Path, Parameter(name="--out")],
@@ -152,10 +120,6 @@ def shard(
     workers: int | None = None,
 ) -> int:
     """Pack a large data set into few files: WebDataset shards, which train as the clips themselves do.
-
-    Thousands of small files are slow on network disks, and slow to copy. Videos are packed as they are; with
-    --short-side, larger ones are shrunk and cut to what is listed of them, which is faster to read.
-    Run again after an interruption, it goes on where it stopped.
 
     Args:
         paths: a folder or a list, as for `movinet data check`; several are the splits of one set.

@@ -9,24 +9,15 @@ from rich.text import Text
 
 from movinet.arch.serialize import find_spec
 from movinet.arch.step import Past
-from movinet.cli.app import app, at_least_one, examples, use_threads
+from movinet.cli.app import at_least_one
 from movinet.cli.console import err, out, print_json, progress_bar
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, needs_extra
 from movinet.export.written import Format, Precision
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 from movinet.words import counted
 
 
-@app.command(
-    help_epilogue=examples(
-        "movinet export movinet_t0_stream.gestures --to onnx",
-        "movinet export movinet_a2_stream.k600 --to openvino --streams 8",
-        "movinet export runs/mine/model.safetensors --to browser --out web",
-        "movinet export a0.safetensors --to coreml --precision float16 --size 128 128",
-        "movinet export found.yaml --to litert --untrained",
-    )
-)
 def export(
     model: str,
     *,
@@ -46,9 +37,6 @@ def export(
 ) -> int:
     """Write a network for another runtime, with a manifest of all that is needed to use it.
 
-    Before it says done, the file has run in its own runtime on 20 frames of video and answered as the network does.
-    (Core ML runs on Apple's machines only: what is run is its program, by PyTorch.)
-
     Args:
         model: a name of `movinet models`, or a weights file.
         to: the format.
@@ -63,12 +51,13 @@ def export(
             a device what it would cost there before anybody trains it.
         force: replace an earlier export.
         offline: never download.
-        threads: of the processor; all by default.
+        threads: of the processor, for what PyTorch converts (executorch, coreml); all by default.
         json: one JSON object a folder, for programs.
     """
     from movinet.export.export import export as write
 
-    use_threads(threads)
+    if threads is not None:
+        at_least_one("--threads", threads)
     at_least_one("--size", min(size) if size else 1)
     at_least_one("--frames", 1 if frames is None else frames)
     at_least_one("--streams", streams)
@@ -80,6 +69,10 @@ def export(
         with progress_bar("downloading") as progress:
             weights = load_weights(model, labels=labels, offline=offline, progress=progress)
     folder = out_folder or Path(f"{_file_name(weights.info.name)}-{to}")
+    if to in ("executorch", "coreml"):
+        with needs_extra(to):
+            import torch
+        torch.set_num_threads(threads or torch.get_num_threads())
     if err.is_terminal:
         err.print(f"converting {weights.info.name} and running it")
     exported = write(

@@ -1,84 +1,27 @@
-"""Commands about networks and weights: models, profile, convert."""
+"""Commands about networks and weights: profile, convert."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
-from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import Spec
-from movinet.arch.zoo import network_names, network_spec
-from movinet.cli.app import app, at_least_one, examples, use_threads
+from movinet.cli.app import at_least_one
 from movinet.cli.console import out, print_json, progress_bar
-from movinet.errors import MovinetError, WeightsError
+from movinet.errors import MovinetError
 from movinet.profiling import profile as measure
 from movinet.reading import parse_yaml
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
-from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
-from movinet.weights.registry import Entry, entries
+from movinet.weights.registry import entries
 from movinet.weights.safetensors_file import read_info, save_weights
 from movinet.words import counted
 
-_UNVERIFIED = "*"
 
-
-@app.command(
-    help_epilogue=examples(
-        "movinet models",
-        "movinet models --json",
-    )
-)
-def models(*, json: bool = False) -> int:
-    """List the weights that can be loaded by name, and the networks that can be trained.
-
-    Args:
-        json: one JSON object a line, for programs.
-    """
-    rows = [row for name in network_names() for row in _rows(name)]
-    if json:
-        for spec, info, where in rows:
-            counts = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
-            weights = {k: v for k, v in info.to_dict().items() if k not in ("spec", "labels")} if info else None
-            verified = not where.endswith(_UNVERIFIED)
-            row = {"weights": weights, "where": where.removesuffix(_UNVERIFIED), "verified": verified if info else None}
-            print_json({"architecture": spec.name, **counts, **row})
-        return 0
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("weights", no_wrap=True)
-    for heading in ("params", "MACs/frame", "frame", "fps", "top-1"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("where")
-    for spec, info, where in rows:
-        table.add_row(
-            info.name if info else spec.name,
-            f"{parameters(spec) / 1e6:.2f} M",
-            f"{macs_per_frame(spec) / 1e6:.1f} M",
-            f"{spec.size[0]}×{spec.size[1]}",
-            f"{spec.fps:g}",
-            f"{info.accuracy['top-1']:.2f}" if info and "top-1" in info.accuracy else "",
-            where,
-            style="" if info else "dim",
-        )
-    out.print(table)
-    if any(where.endswith(_UNVERIFIED) for _, _, where in rows):
-        out.print(f"{_UNVERIFIED} never verified by us: nobody who made this package has had the file", style="dim")
-    return 0
-
-
-@app.command(
-    help_epilogue=examples(
-        "movinet profile movinet_a0_stream",
-        "movinet profile movinet_a2_base --size 224 224 --threads 1",
-        "movinet profile movinet_a0_stream --engine openvino --precision bfloat16 --threads 1",
-        "movinet profile found.yaml --json",
-    )
-)
 def profile(
     model: str,
     *,
@@ -102,9 +45,9 @@ def profile(
         threads: of the processor; all by default.
         json: one JSON object, for programs.
     """
-    use_threads(threads)
-    at_least_one("--repeats", repeats)
-    for name, value in (("--size", min(size) if size else 1), ("--frames", 1 if frames is None else frames)):
+    sides, length = min(size) if size else 1, 1 if frames is None else frames
+    given = {"--repeats": repeats, "--size": sides, "--frames": length, "--threads": 1 if threads is None else threads}
+    for name, value in given.items():
         at_least_one(name, value)
     with progress_bar("measuring") as progress:
         result = measure(
@@ -129,7 +72,7 @@ def profile(
         ("temporal receptive field", counted(result.receptive_field, "frame")),
         ("delay", counted(result.delay, "frame")),
         ("one frame, measured", f"{result.step_ms:.2f} ms" if result.step_ms else "not a stream network"),
-        ("the clip, measured", f"{result.clip_ms:.0f} ms"),
+        ("the clip, measured", f"{result.clip_ms:.0f} ms" if result.clip_ms else "frame by frame"),
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
     threads_used = counted(result.threads, "thread")
@@ -140,13 +83,6 @@ def profile(
     return 0
 
 
-@app.command(
-    help_epilogue=examples(
-        "movinet convert movinet_a0_stream.tar.gz a0.safetensors --labels kinetics_600_labels.txt",
-        "movinet convert modelA2_stream_statedict_v3 a2.safetensors --half",
-        "movinet convert mine.tar.gz mine.safetensors --option gate=hard_sigmoid_garden",
-    )
-)
 def convert(
     src: str,
     dst: Path,
@@ -159,9 +95,6 @@ def convert(
     offline: bool = False,
 ) -> int:
     """Turn weights of any kind we know into one of our own files, with all that is needed to use them.
-
-    Reads TensorFlow checkpoints and SavedModels (also as .tar.gz), .tflite files of stream networks, state dicts of
-    MoViNet-pytorch, our own files, and names of `movinet models`.
 
     Args:
         src: the weights to read.
@@ -195,20 +128,6 @@ def convert(
     return 0
 
 
-def _rows(name: str) -> Iterator[tuple[Spec, WeightsInfo | None, str]]:
-    """What there is to list of a network: each of its weights, or itself where none have its published form."""
-    found = [entry for entry in entries() if entry.architecture == name]
-    for entry in found:
-        try:
-            info = describe(entry)
-        except WeightsError:
-            yield network_spec(name), None, "damaged"
-        else:
-            yield info.spec, info, _where(entry)
-    if all(entry.bundled for entry in found):
-        yield network_spec(name), None, "none"
-
-
 def _spec_of(model: str) -> Spec:
     """What a name of weights, a weights file, a network's name or a YAML file describes."""
     if entry := next((entry for entry in entries() if entry.name == model), None):
@@ -220,9 +139,3 @@ def _spec_of(model: str) -> Spec:
             f"{model}: neither a specification in YAML nor weights of ours; `movinet convert` makes such"
         )
     return find_spec(model)
-
-
-def _where(entry: Entry) -> str:
-    if entry.bundled:
-        return "bundled"
-    return ("A4 + A5" if entry.members else "download") + ("" if entry.verified else _UNVERIFIED)

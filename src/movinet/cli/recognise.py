@@ -5,15 +5,13 @@ from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
-import torch
 from cyclopts import Parameter
 from rich.live import Live
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model, app, at_least_one, examples, seconds, use_threads
+from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
 from movinet.cli.console import (
     as_dict,
     bar,
@@ -25,17 +23,16 @@ from movinet.cli.console import (
     report_events,
     warn,
 )
-from movinet.data.encode import encode_video
-from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.cores import limit_torch
 from movinet.errors import MovinetError, printable
 from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
-from movinet.runtime.pool import StreamPool
 from movinet.video.container import Track, is_address
 from movinet.video.live import LiveSource, camera_number
+from movinet.video.sample import LABEL, sample_clip
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.wall import Wall, watch_many
 from movinet.watching import View
@@ -43,14 +40,6 @@ from movinet.watching import watch as look
 from movinet.words import counted
 
 
-@app.command(
-    usage="Usage: movinet classify VIDEO... [OPTIONS]",
-    help_epilogue=examples(
-        "movinet classify clip.mp4",
-        "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
-        "movinet classify talk.mkv --model weights.tflite --labels labels.txt --frames --json",
-    ),
-)
 def classify(
     *videos: str,
     model: Model = DEFAULT_MODEL,
@@ -83,7 +72,7 @@ def classify(
             one that moves.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
-        engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
+        engine: what runs a stream network: auto takes the quickest that is installed.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
@@ -109,17 +98,6 @@ def classify(
     return 2 if failed else 0
 
 
-@app.command(
-    usage="Usage: movinet watch SOURCE... [OPTIONS]",
-    help_epilogue=examples(
-        "movinet watch 0",
-        "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
-        "movinet watch 0 1 rtsp://camera.local/stream",
-        "movinet watch clip.mp4 --loop",
-        "movinet watch 0 --engine openvino --precision bfloat16",
-        "movinet watch 0 --json | jq 'select(.type == \"event\")'",
-    ),
-)
 def watch(
     *sources: str,
     model: Model = DEFAULT_MODEL,
@@ -146,9 +124,6 @@ def watch(
 ) -> int:
     """Watch cameras, network streams or files as they play.
 
-    The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
-    again, with growing pauses. Several sources share one engine, and none holds up the others. Ctrl-C ends it.
-
     Args:
         sources: cameras' numbers, rtsp:// or http:// addresses, or files, which are played in real time.
         model: a name of `movinet models`, or a weights file; a stream network.
@@ -168,7 +143,7 @@ def watch(
         retries: failed attempts in a row after which a lost source is given up; never by default.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
-        engine: what runs a stream network: auto takes the quickest that is installed; torch needs nothing else.
+        engine: what runs a stream network: auto takes the quickest that is installed.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
@@ -228,6 +203,8 @@ def _watch_many(
     *,
     as_json: bool,
 ) -> int:
+    from movinet.runtime.pool import StreamPool
+
     failed = 0
     wall = Wall(list(sources), recognizer.info.name)
     with (
@@ -248,34 +225,20 @@ def _watch_many(
     return 2 if failed else 0
 
 
-@app.command(
-    help_epilogue=examples(
-        "movinet demo",
-        "movinet demo --gesture circle_ccw --seed 7",
-    )
-)
-def demo(*, gesture: str = "star", seed: int = 1, json: bool = False) -> int:
-    """Render an air gesture, write it to a video file, read it back and recognise it frame by frame. Needs no network.
+def demo(*, json: bool = False) -> int:
+    """Recognise what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 
     Args:
-        gesture: what to draw.
-        seed: another seed, another hand, place and background.
         json: one JSON object a line, for programs.
     """
-    if gesture not in GESTURES:
-        raise MovinetError(f"--gesture {gesture}: choose one of {', '.join(GESTURES)}")
     recognizer = _load(DEFAULT_MODEL, None, True, "auto", "float32", "cpu", None, memory=None)
-    spec = recognizer.info.spec
-    clip = render_gesture(gesture, seed, size=(192, 256), frames=spec.frames, fps=spec.fps)
-    with TemporaryDirectory() as folder:
-        video = Path(folder) / f"{gesture}.mp4"
-        encode_video(video, clip.frames, spec.fps)
-        prediction = _classify_one(recognizer, str(video), None, 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
-    if prediction.label != gesture:
-        complain(MovinetError(f"the hand drew {gesture}, but the network says {prediction.label}"))
+    clip = str(sample_clip())
+    prediction = _classify_one(recognizer, clip, None, 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
+    if prediction.label != LABEL:
+        complain(MovinetError(f"the hand drew {LABEL}, but the network says {prediction.label}"))
         return 1
     if not json:
-        out.print(Text.assemble("\nThe hand drew ", (gesture, "bold green"), ", and the network says so."))
+        out.print(Text.assemble("\nThe hand drew ", (LABEL, "bold green"), ", and the network says so."))
         out.print("Now yours: `movinet watch 0` looks through your camera, `movinet classify VIDEO` at a file.")
     return 0
 
@@ -298,11 +261,8 @@ def _load(
     threads: int | None,
     memory: float | None,
 ) -> Recognizer:
-    use_threads(threads)
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        raise MovinetError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
+    if threads is not None:
+        at_least_one("--threads", threads)
     with progress_bar("downloading") as progress:
         recognizer = Recognizer.load(
             model,
@@ -318,8 +278,8 @@ def _load(
         )
     if recognizer.info.labels is None:
         warn(f"{recognizer.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
-    if threads is None and recognizer.info.spec.causal:
-        use_threads(1)
+    if threads is not None or recognizer.info.spec.causal:
+        limit_torch(threads or 1)
     return recognizer
 
 

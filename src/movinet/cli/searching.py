@@ -13,7 +13,7 @@ import torch
 from cyclopts import Parameter
 from rich.text import Text
 
-from movinet.cli.app import app, at_least_one, examples
+from movinet.cli.app import at_least_one
 from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
 from movinet.cli.training import Machine, shares
 from movinet.data.dataset import batches_of
@@ -34,16 +34,6 @@ _HERE = Machine()
 _UNDECIDED = 0.9  # of the entropy of even odds
 
 
-@app.command(
-    usage="Usage: movinet search RECIPE [OPTIONS]",
-    help_epilogue=examples(
-        "movinet search search_gestures",
-        "movinet search search_gestures --target 2e6 --out runs/larger --dry-run",
-        "movinet search mine.yaml --data clips/ --device cuda",
-        "movinet search --resume runs/search_gestures",
-        "movinet train runs/search_gestures/training.yaml --out runs/found --epochs 13",
-    ),
-)
 def search(
     recipe: Path | None = None,
     *,
@@ -59,9 +49,6 @@ def search(
     json: bool = False,
 ) -> int:
     """Find a network for your data and your budget. Ctrl-C saves first; `--resume` goes on to the same end.
-
-    The folder gets found.yaml, a specification that `movinet train --arch` takes, training.yaml, a recipe to train it
-    with, and tables and pictures of how it was found.
 
     Args:
         recipe: a YAML file (budget, space, and how the super-network is trained), or the name of one that comes with

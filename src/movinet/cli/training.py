@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 from cyclopts import Parameter
 
-from movinet.cli.app import app, at_least_one, examples
+from movinet.cli.app import at_least_one
 from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
 from movinet.cores import usable_cores
@@ -52,15 +52,6 @@ class Machine:
     threads: int | None = None
 
 
-@app.command(
-    usage="Usage: movinet train RECIPE [OPTIONS]",
-    help_epilogue=examples(
-        "movinet train gestures",
-        "movinet train movinet_a0_stream.k600 --data /data/kinetics600 --processes 8",
-        "movinet train gestures --arch mine.yaml --out runs/mine --dry-run",
-        "movinet train --resume runs/gestures",
-    ),
-)
 def train(
     recipe: Path | None = None,
     *,
@@ -79,8 +70,6 @@ def train(
     json: bool = False,
 ) -> int:
     """Train a network as a recipe says. Ctrl-C saves first; `--resume` goes on to the same end.
-
-    The folder of the run gets model.safetensors (what `classify` and `watch` take), tables, pictures and a README.
 
     Args:
         recipe: a YAML file, or the name of one that comes with movinet, such as gestures or movinet_a0_stream.k600.
@@ -133,15 +122,6 @@ def train(
     return carry_out(what, folder)
 
 
-@app.command(
-    usage="Usage: movinet finetune DATA... --model NAME [OPTIONS]",
-    help_epilogue=examples(
-        "movinet finetune clips/ --model movinet_a0_stream.k600",
-        "movinet finetune clips.csv --model a0.tflite --test 3 --out runs/fold3",
-        "movinet finetune clips/ --model movinet_a2_stream.k600 --freeze stem --freeze blocks.0 --epochs 10",
-        "movinet finetune swipes/ --model movinet_a0_stream.k600 --flip 0.5 --swap swipe_left swipe_right",
-    ),
-)
 def finetune(
     *data: str,
     model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None,
@@ -171,10 +151,7 @@ def finetune(
     offline: bool = False,
     json: bool = False,
 ) -> int:
-    """Teach a trained network your own classes: a folder of clips in, one file out that `classify` and `watch` take.
-
-    One class a clip, or any number of them (labels written a|b in a list); two classes or many.
-    Ctrl-C saves first, and `movinet train --resume` goes on to the same end.
+    """Teach a trained network your own classes: a folder of clips in, one file for `classify` and `watch` out.
 
     Args:
         data: a folder with a folder of clips per class, or lists: whatever `movinet data check` reads.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from movinet.cores import usable_cores
 from movinet.deploy.litert import STEP
 from movinet.deploy.litert_quiet import litert_quiet
-from movinet.errors import WeightsError, needs_extra
+from movinet.errors import WeightsError, needs_extra, needs_litert
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -27,7 +27,7 @@ def run_litert(path: Path, signature: str = STEP, threads: int | None = None) ->
         MovinetError: LiteRT is not installed.
         WeightsError: it cannot load the file.
     """
-    with needs_extra("litert"):
+    with needs_litert():
         from ai_edge_litert.interpreter import Interpreter
     try:
         with litert_quiet():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.errors import needs_extra
+from movinet.errors import needs_litert
 
 Shape = tuple[int, ...]
 
@@ -111,7 +111,7 @@ def write_tflite(graphs: dict[str, Graph], description: str = "") -> bytes:
     Raises:
         MovinetError: LiteRT is not installed.
     """
-    with needs_extra("litert"):
+    with needs_litert():
         import flatbuffers
         from ai_edge_litert import schema_py_generated as schema
 

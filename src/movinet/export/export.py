@@ -13,7 +13,7 @@ from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step
 from movinet.deploy.manifest import MANIFEST
 from movinet.deploy.network import folded_network
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, needs_extra
 from movinet.export.check import Checked, check
 from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.export.manifest import describe, transform_for
@@ -173,11 +173,13 @@ def _write(lowered: Lowered, how: _How, folder: Path) -> Written:
 
             return write_litert(lowered, how.streams, folder, how.precision)
         case "executorch" if isinstance(lowered, Step):
-            from movinet.export.executorch import write_executorch
+            with needs_extra("executorch"):
+                from movinet.export.executorch import write_executorch
 
             return write_executorch(lowered, how.streams, folder)
         case "coreml" if isinstance(lowered, Step):
-            from movinet.export.coreml import write_coreml
+            with needs_extra("coreml"):
+                from movinet.export.coreml import write_coreml
 
             return write_coreml(lowered, how.streams, folder, how.precision)
         case _:

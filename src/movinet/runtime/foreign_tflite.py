@@ -9,7 +9,7 @@ from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import FRAMES, LOGITS, Port, StepSignature
 from movinet.arch.zoo import network_names, network_spec
 from movinet.deploy.litert_quiet import litert_quiet
-from movinet.errors import WeightsError, needs_extra
+from movinet.errors import WeightsError, needs_litert
 from movinet.runtime.litert_engine import LiteRTFile
 from movinet.weights.info import WeightsInfo, default_transform
 
@@ -68,7 +68,7 @@ def read_foreign(path: Path) -> ForeignFile:
         MovinetError: LiteRT is not installed.
         WeightsError: the file is no stream network with a signature.
     """
-    with needs_extra("litert"):
+    with needs_litert():
         from ai_edge_litert.interpreter import Interpreter
     try:
         with litert_quiet():

@@ -21,7 +21,7 @@ from movinet.deploy.litert_graph import Arithmetic, WeightType
 from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
 from movinet.deploy.network import folded_network
 from movinet.deploy.tflite_writer import Shape
-from movinet.errors import MovinetError, needs_extra
+from movinet.errors import MovinetError, needs_litert
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
 from movinet.weights.weights import Weights
 
@@ -207,7 +207,7 @@ def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature
 
 
 def _compile(model: Path | bytes, threads: int) -> "CompiledModel":
-    with needs_extra("litert"):
+    with needs_litert():
         from ai_edge_litert.compiled_model import CompiledModel
         from ai_edge_litert.options import CpuOptions, Options
     options = Options(cpu_options=CpuOptions(num_threads=threads))

@@ -1,1 +1,6 @@
 """Finding a network for given data and a given budget: TuNAS on the video search space."""
+
+from movinet.errors import needs_extra
+
+with needs_extra("train"):
+    import torch  # noqa: F401  (of all that this room needs, what is not there most often)

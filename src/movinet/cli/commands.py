@@ -1,0 +1,185 @@
+"""Every command: where its function is, which is imported when it is called, and what help says of it.
+
+The functions' docstrings say what their options mean, and in their first line what this says in its first.
+"""
+
+from cyclopts import App
+
+from movinet.cli.app import app
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's --help."""
+    return "**Examples**\n\n```\n" + "\n".join(lines) + "\n```"
+
+
+app.command(
+    "movinet.cli.recognise:classify",
+    help="Say what videos show.",
+    usage="Usage: movinet classify VIDEO... [OPTIONS]",
+    help_epilogue=examples(
+        "movinet classify clip.mp4",
+        "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
+        "movinet classify talk.mkv --model weights.tflite --labels labels.txt --frames --json",
+    ),
+)
+app.command(
+    "movinet.cli.recognise:watch",
+    help="""Watch cameras, network streams or files as they play.
+
+The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
+again, with growing pauses. Several sources share one engine, and none holds up the others. Ctrl-C ends it.
+""",
+    usage="Usage: movinet watch SOURCE... [OPTIONS]",
+    help_epilogue=examples(
+        "movinet watch 0",
+        "movinet watch rtsp://camera.local/stream --model movinet_a1_stream.k600 --memory 5",
+        "movinet watch 0 1 rtsp://camera.local/stream",
+        "movinet watch clip.mp4 --loop",
+        "movinet watch 0 --engine openvino --precision bfloat16",
+        "movinet watch 0 --json | jq 'select(.type == \"event\")'",
+    ),
+)
+app.command(
+    "movinet.cli.recognise:demo",
+    help="""Recognise what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
+
+`movinet data synthesize` renders more such clips.
+""",
+    help_epilogue=examples("movinet demo", "movinet demo --json"),
+)
+app.command(
+    "movinet.cli.models:models",
+    help="List the weights that can be loaded by name, and the networks that can be trained.",
+    help_epilogue=examples(
+        "movinet models",
+        "movinet models --json",
+    ),
+)
+app.command(
+    "movinet.cli.networks:profile",
+    help="Count what a network costs, and measure it on this machine.",
+    help_epilogue=examples(
+        "movinet profile movinet_a0_stream",
+        "movinet profile movinet_a2_base --size 224 224 --threads 1",
+        "movinet profile movinet_a0_stream --engine openvino --precision bfloat16 --threads 1",
+        "movinet profile found.yaml --json",
+    ),
+)
+app.command(
+    "movinet.cli.networks:convert",
+    help="""Turn weights of any kind we know into one of our own files, with all that is needed to use them.
+
+Reads TensorFlow checkpoints and SavedModels (also as .tar.gz), .tflite files of stream networks, state dicts of
+MoViNet-pytorch, our own files, and names of `movinet models`.
+""",
+    help_epilogue=examples(
+        "movinet convert movinet_a0_stream.tar.gz a0.safetensors --labels kinetics_600_labels.txt",
+        "movinet convert modelA2_stream_statedict_v3 a2.safetensors --half",
+        "movinet convert mine.tar.gz mine.safetensors --option gate=hard_sigmoid_garden",
+    ),
+)
+app.command(
+    "movinet.cli.exporting:export",
+    help="""Write a network for another runtime, with a manifest of all that is needed to use it.
+
+Before it says done, the file has run in its own runtime on 20 frames of video and answered as the network does.
+(Core ML runs on Apple's machines only: what is run is its program, by PyTorch.)
+""",
+    help_epilogue=examples(
+        "movinet export movinet_t0_stream.gestures --to onnx",
+        "movinet export movinet_a2_stream.k600 --to openvino --streams 8",
+        "movinet export runs/mine/model.safetensors --to browser --out web",
+        "movinet export a0.safetensors --to coreml --precision float16 --size 128 128",
+        "movinet export found.yaml --to litert --untrained",
+    ),
+)
+app.command(
+    "movinet.cli.training:train",
+    help="""Train a network as a recipe says. Ctrl-C saves first; `--resume` goes on to the same end.
+
+The folder of the run gets model.safetensors (what `classify` and `watch` take), tables, pictures and a README.
+""",
+    usage="Usage: movinet train RECIPE [OPTIONS]",
+    help_epilogue=examples(
+        "movinet train gestures",
+        "movinet train movinet_a0_stream.k600 --data /data/kinetics600 --processes 8",
+        "movinet train gestures --arch mine.yaml --out runs/mine --dry-run",
+        "movinet train --resume runs/gestures",
+    ),
+)
+app.command(
+    "movinet.cli.training:finetune",
+    help="""Teach a trained network your own classes: a folder of clips in, one file for `classify` and `watch` out.
+
+One class a clip, or any number of them (labels written a|b in a list); two classes or many.
+Ctrl-C saves first, and `movinet train --resume` goes on to the same end.
+""",
+    usage="Usage: movinet finetune DATA... --model NAME [OPTIONS]",
+    help_epilogue=examples(
+        "movinet finetune clips/ --model movinet_a0_stream.k600",
+        "movinet finetune clips.csv --model a0.tflite --test 3 --out runs/fold3",
+        "movinet finetune clips/ --model movinet_a2_stream.k600 --freeze stem --freeze blocks.0 --epochs 10",
+        "movinet finetune swipes/ --model movinet_a0_stream.k600 --flip 0.5 --swap swipe_left swipe_right",
+    ),
+)
+app.command(
+    "movinet.cli.searching:search",
+    help="""Find a network for your data and your budget. Ctrl-C saves first; `--resume` goes on to the same end.
+
+The folder gets found.yaml, a specification that `movinet train --arch` takes, training.yaml, a recipe to train it
+with, and tables and pictures of how it was found.
+""",
+    usage="Usage: movinet search RECIPE [OPTIONS]",
+    help_epilogue=examples(
+        "movinet search search_gestures",
+        "movinet search search_gestures --target 2e6 --out runs/larger --dry-run",
+        "movinet search mine.yaml --data clips/ --device cuda",
+        "movinet search --resume runs/search_gestures",
+        "movinet train runs/search_gestures/training.yaml --out runs/found --epochs 13",
+    ),
+)
+data = App(name="data", help="Make and check data.")
+app.command(data)
+data.command(
+    "movinet.cli.data:synthesize",
+    help="""Make a labelled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
+
+Deterministic in the seed. Run again after an interruption, it goes on where it stopped.
+""",
+    help_epilogue=examples(
+        "movinet data synthesize gestures --clips 50",
+        "movinet data synthesize test --clips 20 --seed 1 --size 172 172 --gestures star --gestures square",
+    ),
+)
+data.command(
+    "movinet.cli.data:check",
+    help="""Look at every clip of a data set before training on it, and say what is in it and what is wrong.
+
+Reads a folder with a folder of videos per class (also within train, val, test), CSV and JSON lists (file, label,
+and optionally start, end, split), the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51, and
+what `movinet data shard` writes.
+Exit code 2 where training is impossible.
+""",
+    usage="Usage: movinet data check DATA... [OPTIONS]",
+    help_epilogue=examples(
+        "movinet data check clips/",
+        "movinet data check train.csv val.csv --videos /data/videos --sheet sheet.png",
+        "movinet data check clips/ --json | jq .problems",
+    ),
+)
+data.command(
+    "movinet.cli.data:shard",
+    help="""Pack a large data set into few files: WebDataset shards, which train as the clips themselves do.
+
+Thousands of small files are slow on network disks, and slow to copy. Videos are packed as they are; with
+--short-side, larger ones are shrunk and cut to what is listed of them, which is faster to read.
+Run again after an interruption, it goes on where it stopped.
+""",
+    usage="Usage: movinet data shard DATA... --out FOLDER [OPTIONS]",
+    help_epilogue=examples(
+        "movinet data shard clips/ --out shards/",
+        "movinet data shard train.csv val.csv --videos /data/videos --out shards/ --short-side 256",
+        "movinet data shard jester/ --out shards/ --folder-fps 12 --split train",
+    ),
+)
