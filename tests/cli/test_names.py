@@ -136,7 +136,7 @@ def test_what_is_logged_is_text(
         logging.getLogger("movinet.somewhere").warning("%s: odd", NASTY)
         return []
 
-    monkeypatch.setattr("movinet.cli.networks.entries", noisy)
+    monkeypatch.setattr("movinet.cli.models.entries", noisy)
     _, _, complained = run(folder, "models --json", capfd)
     assert "! \\x1b[2J" in complained
     assert not OBEYED.search(complained)
