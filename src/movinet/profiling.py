@@ -12,7 +12,7 @@ from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters,
 from movinet.arch.spec import Spec
 from movinet.cores import limit_torch, usable_cores
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Precision
+from movinet.runtime.engine import Mode
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.weights.weights import Weights
 
@@ -47,7 +47,7 @@ def profile(
     frames: int | None = None,
     repeats: int = 20,
     engine: EngineKind = "auto",
-    precision: Precision = "float32",
+    precision: Mode = "float32",
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Profile:

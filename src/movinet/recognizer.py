@@ -11,7 +11,7 @@ from movinet.arch.step import decays
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.engine import Engine, Mode
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
@@ -38,12 +38,13 @@ class Recognizer:
         network: Weights | ExportedNetwork,
         *,
         engine: EngineKind = "auto",
-        precision: Precision = "float32",
+        precision: Mode = "float32",
         threads: int | None = None,
         device: str = "cpu",
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
+        cache: bool = True,
     ) -> None:
         """Take a network into use; `Recognizer.load` finds it, too.
 
@@ -51,13 +52,14 @@ class Recognizer:
             network: weights (`Weights.of(model)` makes them of a network in PyTorch), or an exported network.
             engine: what runs the network: "auto" takes the quickest that is installed, "torch" needs nothing. Base
                 networks run on "torch" and "openvino".
-            precision: what it computes in; not every engine has every one.
+            precision: what it computes in; not every engine has every one. "fast" takes the quickest the processor has.
             threads: of the processor, where the engine is not torch's; all by default.
             device: where the engines of torch run.
             memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, which is
                 right for clips and wrong for a camera that runs all day.
             on_gap: what `push` does when frames were missing for more than `max_gap` seconds, or time ran backwards.
             max_gap: seconds; three of the network's frames at least.
+            cache: keep what an engine makes of the weights for the next start.
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
@@ -66,7 +68,7 @@ class Recognizer:
         if self.info.spec.causal:
             size = self.info.transform.size
             self._engine = create_engine(
-                network, engine, size=size, precision=precision, threads=threads, device=device
+                network, engine, size=size, precision=precision, threads=threads, device=device, cache=cache
             )
             if self._engine.streams != 1:
                 raise MovinetError(
@@ -90,12 +92,13 @@ class Recognizer:
         options: dict[str, Any] | None = None,
         offline: bool = False,
         engine: EngineKind = "auto",
-        precision: Precision = "float32",
+        precision: Mode = "float32",
         threads: int | None = None,
         device: str = "cpu",
         memory: float | None = None,
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
+        cache: bool = True,
         progress: Progress | None = None,
     ) -> Self:
         """Find a network by name, file or folder (see `open_network`) and take it into use (see `Recognizer`)."""
@@ -109,6 +112,7 @@ class Recognizer:
             memory=memory,
             on_gap=on_gap,
             max_gap=max_gap,
+            cache=cache,
         )
 
     @property

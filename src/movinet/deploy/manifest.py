@@ -1,13 +1,13 @@
 """The manifest of an exported network, as a program reads it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec, spec_from_dict
 from movinet.arch.step import Past
-from movinet.errors import MovinetError, WeightsError
+from movinet.errors import MovinetError, WeightsError, brief, printable
 from movinet.reading import parse_json
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
@@ -75,20 +75,14 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
         raise MovinetError("an ensemble without members")
     past = data["past"]
     if spec.causal and past not in get_args(Past):
-        raise MovinetError(f"the past is held as {past!r}")
+        raise MovinetError(f"the past is held as {brief(past)}")
     streams, frames = data["streams"], data["frames"]
     if type(streams) is not int or type(frames) is not int or min(streams, frames) < 1:
-        raise MovinetError(f"streams and frames are {streams!r} and {frames!r}")
-    info = WeightsInfo(
-        name=_text(weights["name"]),
-        spec=spec,
-        transform=Transform.from_dict(data["transform"]),
-        labels=None if data["labels"] is None else tuple(map(_text, data["labels"])),
-        licence=_text(weights["licence"]),
-        source=_text(weights["source"]),
-        accuracy={_text(name): float(value) for name, value in weights["accuracy"].items()},
-        multi_label=data["answer"].startswith("sigmoid"),
-    )
+        raise MovinetError(f"streams and frames are {brief(streams)} and {brief(frames)}")
+    described = {key: weights[key] for key in ("name", "licence", "source", "accuracy")}
+    described |= {key: data[key] for key in ("spec", "transform", "labels")}
+    multi_label = data["answer"].startswith("sigmoid")
+    info = WeightsInfo.from_dict(described | {"notes": "", "multi_label": multi_label})
     model = folder / _inside(data["model"])
     return Manifest(
         folder, info, _text(weights["sha256"]), data["format"], model, data["precision"], streams, frames, past
@@ -104,15 +98,8 @@ def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
         if (Fraction(entry["rate"]), entry["offset"]) != (member.rate, member.offset):
             raise MovinetError(f"{entry['folder']} is not the member its specification says")
     members = tuple(read_manifest(folder / _inside(entry["folder"])) for entry in entries)
-    first = members[0].info
-    info = WeightsInfo(
-        name=_text(data["name"]),
-        spec=spec,
-        transform=Transform.from_dict(data["transform"]),
-        labels=first.labels,
-        licence=first.licence,
-        source=first.source,
-        multi_label=first.multi_label,
+    info = replace(
+        members[0].info, name=_text(data["name"]), spec=spec, transform=Transform.from_dict(data["transform"])
     )
     return Manifest(folder, info, _text(data["sha256"]), data["format"], folder, members=members)
 
@@ -120,11 +107,11 @@ def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
 def _inside(name: Any) -> str:
     """A plain name of something in the folder."""
     if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
-        raise MovinetError(f"{name!r} is no name of a file in the folder")
+        raise MovinetError(f"{brief(name)} is no name of a file in the folder")
     return name
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise MovinetError(f"{value!r} should be a text")
-    return value
+        raise MovinetError(f"{brief(value)} should be a text")
+    return printable(value)

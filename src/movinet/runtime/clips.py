@@ -5,9 +5,10 @@ from collections.abc import Callable
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.compiled_clips import Clips, onnx_clips, openvino_clips
-from movinet.runtime.engine import Logits, Precision
+from movinet.runtime.engine import Logits, Mode
 from movinet.runtime.exported import ExportedClips, ExportedNetwork
 from movinet.runtime.factory import EngineKind, refuse_other_engines
+from movinet.runtime.fast import fast_modes
 from movinet.weights.weights import Weights
 
 ClipEngine = Callable[[Clips], Logits]  # clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes)
@@ -17,7 +18,7 @@ def create_clip_engine(
     weights: Weights | ExportedNetwork,
     kind: EngineKind = "auto",
     *,
-    precision: Precision = "float32",
+    precision: Mode = "float32",
     threads: int | None = None,
     device: str = "cpu",
 ) -> ClipEngine:
@@ -27,7 +28,7 @@ def create_clip_engine(
         weights: of any network or ensemble; an exported base network takes the clips it was exported for.
         kind: "torch", which "auto" takes, or, for one base network, "openvino" or "onnx", which compile every new
             shape of clip.
-        precision: what is computed in.
+        precision: what is computed in; "fast" is bfloat16 on "openvino" where the processor has it.
         threads: of the processor, for the compiled ones; torch has `torch.set_num_threads`.
         device: for torch.
 
@@ -38,6 +39,9 @@ def create_clip_engine(
     if isinstance(weights, ExportedNetwork):
         refuse_other_engines(weights, kind)
         return ExportedClips(weights, threads)
+    if precision == "fast":
+        has_it = kind == "openvino" and ("openvino", "bfloat16") in fast_modes()
+        precision = "bfloat16" if has_it else "float32"
     if kind in ("openvino", "onnx") and isinstance(spec, NetworkSpec) and not spec.causal:
         return (openvino_clips if kind == "openvino" else onnx_clips)(weights, precision, threads)
     if kind not in ("auto", "torch"):

@@ -1,12 +1,14 @@
 """Which engine runs a network: the fastest that is installed, unless one is asked for."""
 
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.errors import MissingExtra, MovinetError
-from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.ensemble_engine import EnsembleEngine
 from movinet.runtime.exported import ExportedNetwork, exported_engine
+from movinet.runtime.fast import fast_modes
 from movinet.weights.weights import Weights
 
 EngineKind = Literal["auto", "litert", "openvino", "onnx", "torch", "compile"]
@@ -18,7 +20,7 @@ def create_engine(
     *,
     size: Size | None = None,
     streams: int = 1,
-    precision: Precision = "float32",
+    precision: Mode = "float32",
     threads: int | None = None,
     device: str = "cpu",
     cache: bool = True,
@@ -30,7 +32,9 @@ def create_engine(
         kind: "auto" takes the quickest installed for a CPU, and "torch" for other devices.
         size: (height, width) of the frames to come; the specification's own by default.
         streams: rows of a batch.
-        precision: what the engine computes in; not every engine has every one.
+        precision: what the engine computes in; not every engine has every one. "fast" takes the quickest the processor
+            has, and the engine that has it; the answers' agreement with float32 is in `info.agreement` where it was
+            measured.
         threads: of the processor, for engines of their own; those of torch use `torch.set_num_threads`.
         device: for the engines of torch, such as "cuda"; the others run on the CPU.
         cache: keep lowered files for the next start.
@@ -63,6 +67,8 @@ def create_engine(
             for member, part in zip(spec.members, weights.members(), strict=True)
         ]
         return EnsembleEngine(spec, engines, size)
+    if precision == "fast":
+        return _fast(weights, kind, size or spec.size, streams, threads, device, cache)
     missing: list[str] = []
     for candidate in candidates(precision, device) if kind == "auto" else (kind,):
         try:
@@ -70,6 +76,21 @@ def create_engine(
         except MissingExtra as error:
             missing.append(str(error))
     raise MissingExtra("; ".join(missing))
+
+
+def _fast(
+    weights: Weights, kind: EngineKind, size: Size, streams: int, threads: int | None, device: str, cache: bool
+) -> Engine[Any]:
+    modes: list[tuple[EngineKind, Precision]] = [
+        (engine, precision) for engine, precision in fast_modes() if kind in ("auto", engine)
+    ]
+    if device.partition(":")[0] != "cpu":
+        modes = [("torch", "float16")]
+    for engine, precision in modes:
+        # Not installed, or the processor lacks what it said it has: the next one.
+        with suppress(MovinetError):
+            return _create(engine, weights, size, streams, precision, threads, device, cache)
+    return create_engine(weights, kind, size=size, streams=streams, threads=threads, device=device, cache=cache)
 
 
 def refuse_other_engines(network: ExportedNetwork, kind: EngineKind) -> None:

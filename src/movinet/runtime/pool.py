@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from movinet.arch.step import decays
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
-from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.engine import Engine, Mode
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image, prepared
 from movinet.runtime.open_network import open_network
@@ -85,11 +85,12 @@ class StreamPool:
         max_streams: int,
         batch: int = 4,
         engine: EngineKind = "auto",
-        precision: Precision = "float32",
+        precision: Mode = "float32",
         threads: int | None = None,
         device: str = "cpu",
         queue: int = 2,
         max_wait: float = 0.04,
+        cache: bool = True,
     ) -> Self:
         """Find a network by name, file or folder (see `open_network`) and start a pool for them.
 
@@ -97,7 +98,7 @@ class StreamPool:
             source: of the weights.
             max_streams: that can be here at once.
             batch: streams that share a step; at 1 nobody waits for anybody.
-            engine: see `create_engine`, as for precision, threads and device.
+            engine: see `create_engine`, as for precision, threads, device and cache.
             queue: see `StreamPool`, as for max_wait.
 
         Raises:
@@ -115,6 +116,7 @@ class StreamPool:
             precision=precision,
             threads=threads,
             device=device,
+            cache=cache,
         )
         return cls(runner, network.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
 

@@ -1,13 +1,14 @@
 """Pictures of a search: how its decisions settled, the network it found, and what searching is worth."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import NetworkSpec, downsample
+from movinet.arch.spec import NetworkSpec
 from movinet.search.names import amount, choice_name, odds_name
 from movinet.search.space import Decision, Space
 from movinet.train.logs import Log
@@ -72,24 +73,22 @@ def draw_network(spec: NetworkSpec, path: str | Path) -> None:
     Raises:
         MovinetError: The picture cannot be written, or matplotlib is missing.
     """
-    layers = [(b, n, layer) for b, block in enumerate(spec.blocks) for n, layer in enumerate(block.layers)]
-    figure = new_figure(max(6.0, 0.62 * len(layers) + 1), 2.8)
+    places = spec.layers()
+    figure = new_figure(max(6.0, 0.62 * len(places) + 1), 2.8)
     axes = figure.add_axes((0, 0, 1, 1))
     plain_axes(axes, f"{spec.name}, layer by layer")
-    top = max(layer.expansion for _, _, layer in layers)
-    size, start = downsample(spec.size, 2), 0
-    for b, block in enumerate(spec.blocks):
-        size = downsample(size, block.stride)
-        end = start + len(block.layers)
-        axes.hlines(block.channels, start - 0.45, end - 0.55, color=INK, linewidth=2, zorder=3)
+    top = max(place.layer.expansion for place in places)
+    for b, grouped in groupby(places, lambda place: place.block):
+        block = list(grouped)
+        first, last, (height, width) = block[0].depth, block[-1].depth, block[-1].size_after
+        axes.hlines(block[0].outputs, first - 0.45, last + 0.45, color=INK, linewidth=2, zorder=3)
         axes.text(
-            (start + end - 1) / 2, -0.2 * top, f"block {b}\n{block.channels} wide\n{size[0]}×{size[1]}",
+            (first + last) / 2, -0.2 * top, f"block {b}\n{block[0].outputs} wide\n{height}×{width}",
             ha="center", va="top", color=INK, fontsize=8,
         )  # fmt: skip
-        if start:
-            axes.axvline(start - 0.5, color=LINE, linewidth=1)
-        start = end
-    for x, (_, _, layer) in enumerate(layers):
+        if first:
+            axes.axvline(first - 0.5, color=LINE, linewidth=1)
+    for x, layer in enumerate(place.layer for place in places):
         colour = COLOURS[1] if layer.kernel[0] > 1 else COLOURS[0]
         axes.bar(x, layer.expansion, width=0.7, color=colour, alpha=0.9 if layer.squeeze_excitation else 0.4)
         axes.text(x, layer.expansion + 0.02 * top, str(layer.expansion), ha="center", color=FAINT, fontsize=8)

@@ -57,7 +57,7 @@ def fine_tuning(
     options: dict[str, Any] = {"frames": min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
     given = {"frames": frames, "size": list(size) if size else None, "fps": fps}
     options |= {name: value for name, value in given.items() if value is not None}
-    layers = sum(len(block.layers) for block in spec.blocks)
+    layers = len(spec.layers())
     return Recipe(
         AdamW(rate),
         epochs=epochs,

@@ -27,6 +27,9 @@ class WeightsInfo:
     accuracy: Mapping[str, float] = field(default_factory=dict)  # reported, in percent, by what was measured
     notes: str = ""
     multi_label: bool = False  # a clip may show any number of classes: each has a probability of its own
+    agreement: Mapping[str, float] = field(
+        default_factory=dict
+    )  # percent of frames labeled as in float32, by precision
     training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained here: recipe, data, figures
 
     def __post_init__(self) -> None:
@@ -57,6 +60,7 @@ class WeightsInfo:
             "accuracy": dict(self.accuracy),
             "notes": self.notes,
             "multi_label": self.multi_label,
+            "agreement": dict(self.agreement),
             "training": dict(self.training),
         }
 
@@ -81,6 +85,7 @@ class WeightsInfo:
                 accuracy={_text(what, "accuracy"): _number(value) for what, value in data["accuracy"].items()},
                 notes=_text(data["notes"], "notes"),
                 multi_label=bool(data.get("multi_label", False)),
+                agreement={_text(k, "agreement"): _number(v) for k, v in data.get("agreement", {}).items()},
                 training=dict(data.get("training", {})),
             )
         except KeyError as error:
