@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from movinet.arch.step import decays
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Mode
+from movinet.runtime.engine import Engine, Logits, Mode
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
@@ -20,8 +20,10 @@ from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
-from movinet.weights.download import Progress
 from movinet.weights.weights import Weights
+
+if TYPE_CHECKING:
+    from movinet.weights.download import Progress
 
 
 class Recognizer:
@@ -99,7 +101,7 @@ class Recognizer:
         on_gap: Literal["reset", "continue"] = "reset",
         max_gap: float = 2.0,
         cache: bool = True,
-        progress: Progress | None = None,
+        progress: "Progress | None" = None,
     ) -> Self:
         """Find a network by name, file or folder (see `open_network`) and take it into use (see `Recognizer`)."""
         network = open_network(source, labels=labels, options=options, offline=offline, progress=progress)
@@ -144,17 +146,14 @@ class Recognizer:
             ValueError: the frame has another type or shape, or its time is no number.
             MovinetError: the network is a base network, which has no streams.
         """
-        engine = self.engine
+        _ = self.engine
         if time is not None:
             if self.on_gap == "reset" and self._pace.is_gap(time):
                 self.reset()
             if not self._pace.is_due(time):
                 return None
-        if self._seen == 0:
-            self._begin()
-        logits = engine.step(self.info.transform.images(rgb), self._batch)
+        logits = self._see(rgb)
         assert logits is not None
-        self._seen += 1
         when = time if time is not None else (self._seen - 1) * self._period
         return Prediction.of_logits(logits[0], when, self._seen, self.info)
 
@@ -181,22 +180,35 @@ class Recognizer:
             yield Prediction(frame.time, prediction.frames, prediction.probabilities, self.info)
 
     def classify(
-        self, path: Source, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+        self,
+        path: Source,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        progress: "Progress | None" = None,
     ) -> Prediction:
         """What a whole video shows. A stream network keeps memory constant, a base network holds the clip.
 
         Args:
             path, start, end, limits: as in `stream`.
+            progress: called with the frames a stream network has seen, and None.
 
         Raises:
             VideoError: it cannot be read.
         """
         if self.info.spec.causal:
-            prediction = None
-            for prediction in self.stream(path, start, end, limits=limits):  # noqa: B007
-                pass
-            assert prediction is not None
-            return prediction
+            self.reset()
+            frames = read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits)
+            last = next(frames)
+            for frame in frames:
+                self._see(last.rgb, predict=False)  # the head is a third of A0's step
+                last = frame
+                if progress:
+                    progress(self._seen, None)
+            logits = self._see(last.rgb)
+            assert logits is not None
+            return Prediction.of_logits(logits[0], last.time, self._seen, self.info)
         clip = read_clip(path, self.info.transform, start, end)
         logits = self._run_clips(clip[None])
         last = (clip.shape[1] - 1) * self._period
@@ -231,6 +243,14 @@ class Recognizer:
         engine.put(self._batch, 0, arrays)
         self._seen = seen
         self._pace.restart()
+
+    def _see(self, rgb: NDArray[np.uint8], predict: bool = True) -> Logits | None:
+        """Show the network a frame that is due."""
+        if self._seen == 0:
+            self._begin()
+        logits = self.engine.step(self.info.transform.images(rgb), self._batch, predict)
+        self._seen += 1
+        return logits
 
     def _begin(self) -> None:
         stream = [array.copy() for array in self._beginning]

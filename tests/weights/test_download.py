@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from movinet.errors import WeightsError
 from movinet.weights import download
-from movinet.weights.download import cache_path, default_cache_dir
+from movinet.weights.cache_folder import default_cache_dir
+from movinet.weights.download import cache_path
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB: more than a socket buffer
 HASH = hashlib.sha256(CONTENT).hexdigest()

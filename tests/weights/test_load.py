@@ -20,7 +20,7 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError, WeightsError
 from movinet.nn.convert import arrays_of, model_of
 from movinet.nn.ensemble import build
-from movinet.weights import load, registry
+from movinet.weights import download, load, registry
 from movinet.weights.download import cache_path
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels
@@ -165,7 +165,7 @@ def test_ensembles_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(load, "network_spec", lambda name: tiny.get(name) or network_spec(name))
     monkeypatch.setattr(load, "read_any", read_any)
-    monkeypatch.setattr(load, "fetch", lambda address, **_: Path(address))
+    monkeypatch.setattr(download, "fetch", lambda address, **_: Path(address))
     monkeypatch.setattr(load, "read_labels", lambda path: tuple(f"label {n}" for n in range(600)))
     loaded = load_weights("movinet_a6_stream", options={"decay": 0.5})
     spec = loaded.info.spec

@@ -14,6 +14,7 @@ app = App(
     name="movinet",
     help="Recognise what happens in videos and live sources, frame by frame.",
     version=__version__,
+    version_format="plaintext",
     help_format="markdown",
     default_parameter=Parameter(negative=(), json_list=False, json_dict=False),  # `[x] y.mp4` is a file
     result_action="return_value",

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -112,6 +111,7 @@ def log_as_lines() -> Iterator[None]:
 def warnings_as_lines() -> Iterator[None]:
     """What our loggers warn of, in this process and those forked from it, is printed by this one: anything else would
     be lost among progress bars."""
+    from logging.handlers import QueueHandler, QueueListener
     from multiprocessing import Queue
 
     queue: Queue[logging.LogRecord] = Queue()

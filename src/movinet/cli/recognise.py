@@ -5,10 +5,9 @@ from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.live import Live
 from rich.text import Text
 
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
@@ -31,13 +30,12 @@ from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.container import Track, is_address
-from movinet.video.live import LiveSource, camera_number
 from movinet.video.sample import LABEL, sample_clip
 from movinet.video.sources import DEFAULT_LIMITS, Limits
-from movinet.wall import Wall, watch_many
-from movinet.watching import View
-from movinet.watching import watch as look
 from movinet.words import counted
+
+if TYPE_CHECKING:
+    from movinet.video.live import LiveSource
 
 
 def classify(
@@ -163,6 +161,12 @@ def watch(
         raise MovinetError("give a camera's number, an address or a file (`movinet watch --help` shows examples)")
     if len(set(sources)) < len(sources):
         raise MovinetError("a source is given twice; each can be watched once")
+    from rich.live import Live
+
+    from movinet.video.live import LiveSource
+    from movinet.watching import View
+    from movinet.watching import watch as look
+
     recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=memory)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
@@ -196,14 +200,17 @@ def watch(
 
 def _watch_many(
     recognizer: Recognizer,
-    sources: Mapping[str, LiveSource],
-    new_detector: Callable[[], EventDetector],
+    sources: Mapping[str, "LiveSource"],
+    new_detector: Callable[[], "EventDetector"],
     duration: float | None,
     topk: int,
     *,
     as_json: bool,
 ) -> int:
+    from rich.live import Live
+
     from movinet.runtime.pool import StreamPool
+    from movinet.wall import Wall, watch_many
 
     failed = 0
     wall = Wall(list(sources), recognizer.info.name)
@@ -246,6 +253,8 @@ def demo(*, json: bool = False) -> int:
 def _track(source: str, stream: int | None) -> str | Track:
     if stream is None:
         return source
+    from movinet.video.live import camera_number
+
     if camera_number(source) is not None:
         raise MovinetError(f"--stream {stream}: a camera ({source}) has one; the option is for files and addresses")
     return Track(source, stream)
@@ -299,23 +308,20 @@ def _classify_one(
     name = printable(video if is_address(video) else Path(video).name)
     if frames and not as_json:
         out.print(name, style="bold")
-    if recognizer.info.spec.causal:
-        prediction = None
-        with progress_bar(name) as progress:
+    if frames and not recognizer.info.spec.causal:
+        raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
+    with progress_bar(name) as progress:
+        if not frames:
+            prediction = recognizer.classify(source, start, end, limits=limits, progress=progress)
+        else:
             for prediction in recognizer.stream(source, start, end, limits=limits):
                 if progress:
                     progress(prediction.frames, None)
-                if frames and as_json:
+                if as_json:
                     print_json({"video": video, **as_dict(prediction, topk)})
-                elif frames:
+                else:
                     print_prediction(prediction, topk)
-        assert prediction is not None
-        if frames:
             return prediction
-    else:
-        if frames:
-            raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
-        prediction = recognizer.classify(source, start, end, limits=limits)
     if as_json:
         print_json({"video": video, **as_dict(prediction, topk)})
         return prediction

@@ -10,7 +10,7 @@ from typing import Any
 
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
-from movinet.weights.download import default_cache_dir
+from movinet.weights.cache_folder import default_cache_dir
 from movinet.weights.weights import Weights
 
 # Part of every key: raise it whenever the lowerings write something else for the same network.

@@ -131,10 +131,7 @@ def _create(
 ) -> Engine[Any]:
     assert isinstance(weights.spec, NetworkSpec)
     if kind in ("torch", "compile"):
-        from movinet.errors import needs_extra
-
-        with needs_extra("torch"):
-            from movinet.nn.torch_engine import TorchEngine
+        from movinet.nn.torch_engine import TorchEngine
 
         return TorchEngine(
             weights, size=size, streams=streams, precision=precision, compiled=kind == "compile", device=device

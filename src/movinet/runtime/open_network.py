@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from movinet.deploy.manifest import is_exported, read_manifest
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
 from movinet.runtime.foreign_tflite import read_foreign
-from movinet.weights.download import Progress
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.registry import lookup
 from movinet.weights.weights import Weights
+
+if TYPE_CHECKING:
+    from movinet.weights.download import Progress
 
 
 def open_network(
@@ -20,7 +22,7 @@ def open_network(
     labels: str | Path | None = None,
     options: dict[str, Any] | None = None,
     offline: bool = False,
-    progress: Progress | None = None,
+    progress: "Progress | None" = None,
 ) -> Weights | ExportedNetwork:
     """Find what is to be run.
 

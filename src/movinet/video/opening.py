@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import av
 import av.error
@@ -12,10 +12,12 @@ from av.container import InputContainer
 
 from movinet.errors import VideoError
 from movinet.video.hosts import Hosts, split
-from movinet.video.http_io import Opener
-from movinet.video.rtsp import destination
 from movinet.video.sources import FORMATS, STREAMS, Limits, list_in, without_password
 
+if TYPE_CHECKING:
+    from movinet.video.http_io import Opener
+
+# Clients are imported by what needs them: most videos are files.
 _HLS = {"http_persistent": "0", "http_multiple": "0"}  # as FFmpeg would else look inside files that are not its own
 
 
@@ -27,7 +29,7 @@ class Opened:
         opener: What reads addresses for it; None where FFmpeg reads by itself.
     """
 
-    def __init__(self, container: InputContainer, opener: Opener | None = None) -> None:
+    def __init__(self, container: InputContainer, opener: "Opener | None" = None) -> None:
         self.container = container
         self._opener = opener
 
@@ -100,6 +102,8 @@ def open_address(source: str, limits: Limits, timeout: float | None, options: Ma
     protocols, formats = STREAMS[scheme]
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme in ("rtsp", "rtsps"):
+        from movinet.video.rtsp import destination
+
         where = destination(source, limits, timeout)
         allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
         return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
@@ -130,6 +134,8 @@ def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | N
 
 
 def _open_http(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+    from movinet.video.http_io import Opener
+
     opener = Opener(source, limits, timeout)
     allowed = {"protocol_whitelist": "none", "format_whitelist": f"{FORMATS},hls", "pattern_type": "none"}
     try:
@@ -152,7 +158,7 @@ def _av_open(
     timeout: float | None,
     options: Mapping[str, str],
     form: str | None = None,
-    opener: Opener | None = None,
+    opener: "Opener | None" = None,
 ) -> InputContainer:
     options = {**options, **limits.for_ffmpeg()}
     opened = partial(av.open, where, format=form, timeout=timeout, options=options, io_open=opener)
@@ -164,6 +170,8 @@ def _av_open(
 
 
 def _path(address: str) -> str:
+    from urllib.request import url2pathname
+
     parts = urlsplit(address)
     if parts.netloc not in ("", "localhost"):
         raise VideoError(f"{address}: a file of another machine; copy it here, or give it an http address")

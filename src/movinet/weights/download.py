@@ -27,6 +27,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathn
 from movinet.errors import WeightsError
 from movinet.files import write_atomically
 from movinet.video.sources import without_password
+from movinet.weights.cache_folder import default_cache_dir
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes present so far and the bytes expected, None where the server does not say."""
@@ -99,13 +100,6 @@ def cache_path(url: str, cache_dir: Path | None = None) -> Path:
         names[-1] = f"{hashlib.sha256(parts.query.encode()).hexdigest()[:8]}-{names[-1]}"
     host = parts.hostname.replace(":", "_") + (f"_{_port(parts, url)}" if _port(parts, url) else "")
     return (cache_dir or default_cache_dir()).joinpath(host, *names)
-
-
-def default_cache_dir() -> Path:
-    """`$MOVINET_CACHE`, `$XDG_CACHE_HOME/movinet` or `~/.cache/movinet`, the first that is set."""
-    if own := os.environ.get("MOVINET_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "movinet"
 
 
 def _port(parts: SplitResult, url: str) -> int | None:

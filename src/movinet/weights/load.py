@@ -1,28 +1,28 @@
-"""From a name or any file people have to the weights of a network."""
+"""From a name or any file people have to the weights of a network.
+
+Downloads and the formats of others are imported by what needs them: most starts read a file of ours.
+"""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError, needs_extra, printable
-from movinet.weights import registry, tensorflow
-from movinet.weights.download import Progress, fetch
+from movinet.errors import WeightsError, printable
+from movinet.weights import registry
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
-from movinet.weights.tf_bundle import read_checkpoint
-from movinet.weights.tf_objects import find_objects
-from movinet.weights.tflite import read_tflite
-from movinet.weights.tflite_network import extract_movinet
-from movinet.weights.tflite_spec import fit_network
 from movinet.weights.weights import Weights
+
+if TYPE_CHECKING:
+    from movinet.weights.download import Progress
 
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
@@ -38,7 +38,7 @@ def load_weights(
     spec: Spec | None = None,
     options: dict[str, Any] | None = None,
     offline: bool = False,
-    progress: Progress | None = None,
+    progress: "Progress | None" = None,
 ) -> Weights:
     """Load weights by name or from a file of any kind we know.
 
@@ -145,7 +145,7 @@ def describe(entry: registry.Entry) -> WeightsInfo:
 
 
 def _read_entry(
-    entry: registry.Entry, options: dict[str, Any] | None, offline: bool, progress: Progress | None
+    entry: registry.Entry, options: dict[str, Any] | None, offline: bool, progress: "Progress | None"
 ) -> tuple[Arrays, WeightsInfo]:
     if entry.bundled:
         return read_any(registry.bundled_file(entry), options=options)
@@ -159,6 +159,8 @@ def _read_entry(
         arrays = {f"members.{i}.{k}": v for i, (part, _) in enumerate(parts) for k, v in part.items()}
         return arrays, replace(info, spec=whole, labels=parts[0][1].labels)
     assert entry.address is not None
+    from movinet.weights.download import fetch
+
     spec, labels = _with_options(info.spec, options), None
     path = fetch(entry.address, sha256=entry.sha256, offline=offline, progress=progress)
     arrays, found = read_any(path, None, options) if entry.tells_itself else read_any(path, spec)
@@ -198,6 +200,10 @@ def _with_options(spec: AnySpec, options: dict[str, Any] | None) -> AnySpec:
 
 
 def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, NetworkSpec, str]:
+    from movinet.weights import tensorflow
+    from movinet.weights.tf_bundle import read_checkpoint
+    from movinet.weights.tf_objects import find_objects
+
     checkpoint = read_checkpoint(path)
     with _naming(path):
         network = find_objects(checkpoint.tensors, checkpoint.graph)
@@ -214,6 +220,10 @@ def _from_checkpoint(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, Netw
 
 
 def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] | None) -> tuple[Arrays, NetworkSpec]:
+    from movinet.weights.tflite import read_tflite
+    from movinet.weights.tflite_network import extract_movinet
+    from movinet.weights.tflite_spec import fit_network
+
     graph = read_tflite(path)
     with _naming(path):
         found, arrays = extract_movinet(graph)
@@ -222,6 +232,6 @@ def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] |
 
 
 def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, NetworkSpec]:
-    with needs_extra("torch"):
-        from movinet.nn.movinet_pytorch import read_state_dict
+    from movinet.nn.movinet_pytorch import read_state_dict
+
     return read_state_dict(path, spec)

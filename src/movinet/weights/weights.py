@@ -127,10 +127,8 @@ class Weights:
         Raises:
             MovinetError: PyTorch is not installed.
         """
-        from movinet.errors import needs_extra
+        from movinet.nn.convert import model_of
 
-        with needs_extra("torch"):
-            from movinet.nn.convert import model_of
         return model_of(self.spec, self.arrays)
 
 
