@@ -44,8 +44,8 @@ def compare(weights: Weights, paths: list[Path]) -> None:
 
 
 @pytest.mark.slow
-def test_kinetics_clips(shared: Path, tflite: Path) -> None:
-    compare(load_weights(tflite), sorted((shared / "clips").iterdir()))
+def test_kinetics_clips(shared: Path) -> None:
+    compare(load_weights(shared / "weights" / "movinet_a0_stream_int8.tflite"), sorted((shared / "clips").iterdir()))
 
 
 @pytest.mark.slow
