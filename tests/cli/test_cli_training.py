@@ -244,7 +244,7 @@ def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Pa
         ("finetune @/two --model @/tiny_stream.safetensors --processes 9 --batch-size 8", "9 processes cannot share"),
         ("finetune @/two --model @/tiny_stream.safetensors --checkpoint-minutes 0", "--checkpoint-minutes"),
         ("train", "give a recipe, or a run to go on with"),
-        ("train absent.yaml", "absent.yaml: cannot read the recipe"),
+        ("train absent.yaml", "absent.yaml: there is no such file"),
         ("train @/two", "cannot read the recipe"),
         ("train nodata.yaml", "give --data"),
         ("train %/movinet_a0_stream.k600.yaml", "give --data"),

@@ -9,13 +9,13 @@ from shlex import quote
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from cyclopts import Parameter
 from rich.text import Text
 
 from movinet.cli.app import at_least_one
 from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
 from movinet.cli.training import Machine, shares
+from movinet.cores import limit_torch
 from movinet.data.dataset import batches_of
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
@@ -121,7 +121,7 @@ def _run(
         return 0
     fabric = connect(machine.device, machine.processes, machine.nodes, machine.precision)
     settle_process(fabric)
-    torch.set_num_threads(threads)
+    limit_torch(threads)
     with ExitStack() as stack:
         stack.enter_context(warnings_as_lines())
         progress = stack.enter_context(progress_bar("timing layers")) if recipe.budget.cost == "latency" else None

@@ -9,13 +9,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any, Literal
 
-import torch
 from cyclopts import Parameter
 
 from movinet.cli.app import at_least_one
 from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
-from movinet.cores import usable_cores
+from movinet.cores import limit_torch, usable_cores
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
@@ -260,7 +259,7 @@ def _run(
     processes, nodes = (1, 1) if dry_run else (machine.processes, machine.nodes)
     fabric = connect(machine.device, processes, nodes, machine.precision)
     settle_process(fabric)
-    torch.set_num_threads(threads)  # of which connecting has its own idea
+    limit_torch(threads)  # of which connecting has its own idea
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():
             warn(warning)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from movinet.cli.console import out, print_json, warn
 from movinet.errors import MovinetError
-from movinet.nn.movinet import MoViNet
 from movinet.reading import parse_json
 from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
@@ -17,6 +17,9 @@ from movinet.train.run import METRICS, MODEL, Prepared, Result
 from movinet.train.validation import Answers
 from movinet.train.verdict import Verdict, outlook
 from movinet.words import counted
+
+if TYPE_CHECKING:
+    from movinet.nn.movinet import MoViNet
 
 _SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
 
@@ -27,7 +30,7 @@ class JsonLines:
     def step(self, row: Mapping[str, float]) -> None:
         print_json({"type": "step", **row})
 
-    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+    def best(self, model: "MoViNet", row: Mapping[str, float]) -> None:
         """The row of the epoch says it."""
 
     def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
