@@ -35,6 +35,7 @@ class Profile:
     delay: int  # frames
     threads: int
     engine: str  # what ran the steps, or the clip of a base network
+    precision: str  # what it computed in
     step_ms: float | None  # median of one frame, batch 1; None for base networks
     clip_ms: float | None  # median of the whole clip; None where the engine takes one frame at a time
     peak_memory_mb: float | None  # of the whole process, PyTorch included; None where the system does not tell
@@ -59,17 +60,19 @@ def profile(
         frames: of the clip; the specification's own by default.
         repeats: steps timed, after a warm-up; a clip is timed three times.
         engine: what runs the steps, or the clips of a base network.
-        precision: what it computes in.
+        precision: what it computes in; "fast" takes the quickest the processor has.
         threads: of the processor; all by default.
         progress: called with repeats done and in all.
     """
     size, frames = size or spec.size, frames or spec.frames
     weights = Weights.untrained(spec).with_position_limits()
     ran: str = "torch" if engine == "auto" else engine
+    computed: str = "float32" if precision == "fast" else precision
     random = np.random.default_rng(0)
     if spec.causal:
-        runner = create_engine(weights, engine, size=size, precision=precision, threads=threads)
+        runner = create_engine(weights, engine, size=size, precision=precision, threads=threads, cache=False)
         image, state, ran = random.random((1, *size, 3), np.float32), runner.begin(), runner.kind
+        computed = runner.precision
     run_clip = None
     if not spec.causal or ran in ("torch", "compile"):
         run_clip = create_clip_engine(weights, "torch" if spec.causal else engine, precision=precision, threads=threads)
@@ -109,6 +112,7 @@ def profile(
         delay=delay(spec),
         threads=threads or usable_cores(),
         engine=ran,
+        precision=computed,
         step_ms=step_ms,
         clip_ms=clip_ms,
         peak_memory_mb=_peak_memory(),

@@ -258,3 +258,17 @@ movinet.__main__.run()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_fast_says_what_it_came_to_and_what_it_costs(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(folder, "classify @/good.mp4 --fast --no-cache --json", capfd)
+    assert code == 0
+    assert json.loads(out)["top"]
+    assert "fast: " in err
+    assert "% of frames as float32 does" in err or "nothing quicker" in err
+    code, _, err = run(folder, f"classify @/good.mp4 {MODEL} --fast", capfd)
+    assert code == 0
+    assert "was not measured for tiny_stream" in err or "nothing quicker" in err
+    code, _, err = run(folder, "classify @/good.mp4 --fast --precision int8", capfd)
+    assert code == 2
+    assert "--fast chooses" in err

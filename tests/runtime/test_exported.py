@@ -143,6 +143,18 @@ def test_manifests_that_make_no_sense_are_refused(change: Any, words: str, tmp_p
         Recognizer.load(tmp_path / "out")
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_file_is_refused_before_a_runtime_maps_it(cut: bool, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    export(weights_of(STREAM), "litert", tmp_path / "out")
+    model = tmp_path / "out" / "model.tflite"
+    whole = bytearray(model.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    model.write_bytes(whole[: len(whole) // 2] if cut else whole)
+    with pytest.raises(WeightsError, match=r"model\.tflite.*damaged"):
+        Recognizer.load(tmp_path / "out")
+
+
 def test_a_manifest_that_is_no_json(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_bytes(b"\xff{")
     with pytest.raises(WeightsError, match=MANIFEST):

@@ -30,6 +30,7 @@ def profile(
     repeats: int = 20,
     engine: EngineKind = "auto",
     precision: Precision = "float32",
+    fast: bool = False,
     threads: int | None = None,
     json: bool = False,
 ) -> int:
@@ -42,6 +43,7 @@ def profile(
         repeats: steps to time.
         engine: what runs the steps of a stream network, or the clips of a base network.
         precision: what it computes in.
+        fast: take the quickest precision this processor has, and the engine that has it.
         threads: of the processor; all by default.
         json: one JSON object, for programs.
     """
@@ -49,6 +51,8 @@ def profile(
     given = {"--repeats": repeats, "--size": sides, "--frames": length, "--threads": 1 if threads is None else threads}
     for name, value in given.items():
         at_least_one(name, value)
+    if fast and precision != "float32":
+        raise MovinetError(f"--fast chooses the precision by itself: leave --precision {precision} out")
     with progress_bar("measuring") as progress:
         result = measure(
             _spec_of(model),
@@ -56,7 +60,7 @@ def profile(
             frames=frames,
             repeats=repeats,
             engine=engine,
-            precision=precision,
+            precision="fast" if fast else precision,
             threads=threads,
             progress=progress,
         )
@@ -76,7 +80,7 @@ def profile(
         ("peak memory of the process", f"{result.peak_memory_mb:.0f} MB" if result.peak_memory_mb else "not known"),
     ]
     threads_used = counted(result.threads, "thread")
-    how = f"  {height}×{width} at {result.fps:g} frames/s, {threads_used}, {result.engine} {precision}"
+    how = f"  {height}×{width} at {result.fps:g} frames/s, {threads_used}, {result.engine} {result.precision}"
     out.print(Text.assemble((result.name, "bold"), how))
     for name, text in lines:
         out.print(f"  {name:32} {text}")

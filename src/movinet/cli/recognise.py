@@ -15,6 +15,7 @@ from movinet.cli.console import (
     as_dict,
     bar,
     complain,
+    err,
     out,
     print_json,
     print_prediction,
@@ -27,7 +28,7 @@ from movinet.errors import MovinetError, printable
 from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Precision
+from movinet.runtime.engine import Mode, Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.container import Track, is_address
 from movinet.video.sample import LABEL, sample_clip
@@ -51,9 +52,11 @@ def classify(
     insecure: bool = False,
     engine: EngineKind = "auto",
     precision: Precision = "float32",
+    fast: bool = False,
     device: str = "cpu",
     threads: int | None = None,
     offline: bool = False,
+    no_cache: bool = False,
     json: bool = False,
 ) -> int:
     """Say what videos show.
@@ -72,9 +75,12 @@ def classify(
         insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
+        fast: take the quickest precision this processor has, and the engine that has it; how often its labels are
+            those of float32 is said where the weights know.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
+        no_cache: do not keep what the engine makes of the weights, which the next start would be spared.
         json: one JSON object a line, for programs.
     """
     if not videos:
@@ -84,7 +90,8 @@ def classify(
     seconds("--end", end)
     if end is not None and end <= start:
         raise MovinetError(f"--end must come after --start; got {end} and {start}")
-    recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=None)
+    mode = _mode(precision, fast)
+    recognizer = _load(model, labels, offline, engine, mode, device, threads, memory=None, cache=not no_cache)
     limits = Limits(tuple(allow_hosts), verify=not insecure)
     failed = 0
     for video in videos:
@@ -115,9 +122,11 @@ def watch(
     insecure: bool = False,
     engine: EngineKind = "auto",
     precision: Precision = "float32",
+    fast: bool = False,
     device: str = "cpu",
     threads: int | None = None,
     offline: bool = False,
+    no_cache: bool = False,
     json: bool = False,
 ) -> int:
     """Watch cameras, network streams or files as they play.
@@ -143,9 +152,12 @@ def watch(
         insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed.
         precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
+        fast: take the quickest precision this processor has, and the engine that has it; how often its labels are
+            those of float32 is said where the weights know.
         device: where the network runs: cpu, cuda, mps.
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
+        no_cache: do not keep what the engine makes of the weights, which the next start would be spared.
         json: one JSON object a line for every prediction and event, for programs.
     """
     at_least_one("--topk", topk)
@@ -167,7 +179,8 @@ def watch(
     from movinet.watching import View
     from movinet.watching import watch as look
 
-    recognizer = _load(model, labels, offline, engine, precision, device, threads, memory=memory)
+    mode = _mode(precision, fast)
+    recognizer = _load(model, labels, offline, engine, mode, device, threads, memory=memory, cache=not no_cache)
     if memory is None:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
     fps, limits = recognizer.info.transform.fps, Limits(tuple(allow_hosts), verify=not insecure)
@@ -265,10 +278,11 @@ def _load(
     labels: Path | None,
     offline: bool,
     engine: EngineKind,
-    precision: Precision,
+    precision: Mode,
     device: str,
     threads: int | None,
     memory: float | None,
+    cache: bool = True,
 ) -> Recognizer:
     if threads is not None:
         at_least_one("--threads", threads)
@@ -283,13 +297,34 @@ def _load(
             threads=threads or 1,
             device=device,
             memory=memory or None,
+            cache=cache,
             progress=progress,
         )
+    if precision == "fast" and recognizer.info.spec.causal:
+        _tell_mode(recognizer)
     if recognizer.info.labels is None:
         warn(f"{recognizer.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
     if threads is not None or recognizer.info.spec.causal:
         limit_torch(threads or 1)
     return recognizer
+
+
+def _mode(precision: Precision, fast: bool) -> Mode:
+    if fast and precision != "float32":
+        raise MovinetError(f"--fast chooses the precision by itself: leave --precision {precision} out")
+    return "fast" if fast else precision
+
+
+def _tell_mode(recognizer: Recognizer) -> None:
+    """What --fast came to, and what it costs."""
+    engine, agreement = recognizer.engine, recognizer.info.agreement
+    what = f"{engine.kind} in {engine.precision}"
+    if engine.precision == "float32":
+        err.print(f"fast: {what}; this processor has nothing quicker that is installed")
+    elif engine.precision in agreement:
+        err.print(f"fast: {what}, which labels {agreement[engine.precision]:.1f} % of frames as float32 does")
+    else:
+        err.print(f"fast: {what}; how often it agrees with float32 was not measured for {recognizer.info.name}")
 
 
 def _classify_one(

@@ -17,10 +17,14 @@ from movinet.weights.weights import Weights
 WRITER_VERSION = 1
 MAX_BYTES = 2**30
 FOLDER = "lowered"
+_DIGEST = 32  # bytes
 
 
 def cached_file(weights: Weights, suffix: str, make: Callable[[], bytes], how: Mapping[str, Any]) -> Path | bytes:
-    """A lowered network's file, made unless it is there.
+    """A lowered network's file, made unless it is there whole.
+
+    The SHA-256 of its contents follows them in the file: runtimes map files into memory and crash on damaged ones. They
+    pass over what follows a model.
 
     Args:
         weights: what is lowered.
@@ -35,18 +39,31 @@ def cached_file(weights: Weights, suffix: str, make: Callable[[], bytes], how: M
     key = {"weights": weights.hash, "spec": weights.spec.to_dict(), "version": WRITER_VERSION, "how": dict(how)}
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = folder / f"{name}{suffix}"
-    if path.is_file():
+    if _is_whole(path):
         with suppress(OSError):
             os.utime(path)  # the newest used stay longest
         return path
     data = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+        write_atomically(path, data + hashlib.sha256(data).digest())
         _bound(folder, keep=path)
     except (OSError, MovinetError):
         return data
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is there as it was written."""
+    try:
+        with path.open("rb") as file:
+            left, digest = path.stat().st_size - _DIGEST, hashlib.sha256()
+            while left > 0 and (chunk := file.read(min(left, 2**20))):
+                digest.update(chunk)
+                left -= len(chunk)
+            return left == 0 and file.read() == digest.digest()
+    except OSError:
+        return False
 
 
 def _bound(folder: Path, keep: Path) -> None:

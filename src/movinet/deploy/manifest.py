@@ -1,8 +1,9 @@
 """The manifest of an exported network, as a program reads it."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec, spec_from_dict
@@ -62,7 +63,7 @@ def read_manifest(folder: Path) -> Manifest:
             data = parse_json(file.read(_MAX_BYTES))
         return _ensemble(folder, data) if "members" in data else _network(folder, data)
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise WeightsError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
     except KeyError as error:
         raise WeightsError(f"{path}: lacks {error}: export the network again") from error
     except (TypeError, AttributeError, ValueError) as error:  # MovinetErrors are ValueErrors
@@ -84,6 +85,7 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
     multi_label = data["answer"].startswith("sigmoid")
     info = WeightsInfo.from_dict(described | {"notes": "", "multi_label": multi_label})
     model = folder / _inside(data["model"])
+    _check_files(folder, data["files"])
     return Manifest(
         folder, info, _text(weights["sha256"]), data["format"], model, data["precision"], streams, frames, past
     )
@@ -102,6 +104,17 @@ def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
         members[0].info, name=_text(data["name"]), spec=spec, transform=Transform.from_dict(data["transform"])
     )
     return Manifest(folder, info, _text(data["sha256"]), data["format"], folder, members=members)
+
+
+def _check_files(folder: Path, files: dict[str, Any]) -> None:
+    """What a runtime maps into memory must be what was written: runtimes crash on damaged files."""
+    for name, entry in files.items():
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+            raise MovinetError(f"{brief(name)} is no name of a file in the folder")
+        with folder.joinpath(*parts).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+                raise MovinetError(f"{brief(name)} is damaged, or not the file that was exported")
 
 
 def _inside(name: Any) -> str:

@@ -21,7 +21,7 @@ from movinet.deploy.litert_graph import Arithmetic, WeightType
 from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
 from movinet.deploy.network import folded_network
 from movinet.deploy.tflite_writer import Shape
-from movinet.errors import MovinetError, needs_litert
+from movinet.errors import MovinetError, WeightsError, needs_litert
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
 from movinet.weights.weights import Weights
 
@@ -218,7 +218,7 @@ def _compile(model: Path | bytes, threads: int) -> "CompiledModel":
             return CompiledModel.from_file(str(model), environment=_environment(), options=options)
         except RuntimeError as error:
             name = "the lowered network" if isinstance(model, bytes) else model
-            raise MovinetError(f"{name}: LiteRT cannot load it ({error})") from error
+            raise WeightsError(f"{name}: LiteRT cannot load it ({error})") from error
 
 
 @cache

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from movinet.deploy.manifest import is_exported, read_manifest
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
-from movinet.runtime.foreign_tflite import read_foreign
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.registry import lookup
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
+    from movinet.runtime.foreign_tflite import ForeignFile
     from movinet.weights.download import Progress
 
 
@@ -56,14 +56,23 @@ def open_network(
     except WeightsError:
         if known or options or not _is_tflite(path):
             raise
-        try:
-            file = read_foreign(path)
-        except (WeightsError, MissingExtra):
-            file = None
+        file = _foreign(path)
         if file is None:
             raise
         return foreign_network(file, read_labels(labels) if labels is not None else None)
     return weights.with_position_limits()
+
+
+def _foreign(path: Path) -> "ForeignFile | None":
+    """A TFLite file that can run as it is, if this is one."""
+    from movinet.runtime.foreign_tflite import read_foreign
+    from movinet.weights.tflite import read_tflite
+
+    try:
+        read_tflite(path)  # damaged files end here: LiteRT would crash on them
+        return read_foreign(path)
+    except (WeightsError, MissingExtra):
+        return None
 
 
 def _is_tflite(path: Path) -> bool:
