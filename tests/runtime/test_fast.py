@@ -11,16 +11,18 @@ from movinet.weights.weights import Weights
 
 
 @pytest.mark.parametrize(
-    ("abilities", "modes"),
+    ("streams", "abilities", "modes"),
     [
-        ({"avx512_fp16", "amx_bf16"}, [("litert", "float16"), ("openvino", "bfloat16"), ("litert", "int8")]),
-        ({"asimdhp"}, [("litert", "float16"), ("litert", "int8")]),
-        ({"avx512_bf16"}, [("openvino", "bfloat16"), ("litert", "int8")]),
-        ({"avx2", "f16c"}, [("litert", "int8")]),
+        (1, {"avx512_fp16", "amx_bf16"}, [("litert", "float16"), ("litert", "int8")]),
+        (8, {"avx512_fp16", "amx_bf16"}, [("openvino", "bfloat16"), ("litert", "float16"), ("litert", "int8")]),
+        (1, {"asimdhp"}, [("litert", "float16"), ("litert", "int8")]),
+        (1, {"avx512_bf16"}, [("litert", "int8")]),
+        (4, {"avx512_bf16"}, [("openvino", "bfloat16"), ("litert", "int8")]),
+        (4, {"avx2", "f16c"}, [("litert", "int8")]),
     ],
 )
-def test_modes_are_those_of_the_processor(abilities: set[str], modes: list[tuple[str, str]]) -> None:
-    assert fast_modes(frozenset(abilities)) == modes
+def test_modes_are_those_of_the_processor(streams: int, abilities: set[str], modes: list[tuple[str, str]]) -> None:
+    assert fast_modes(streams, frozenset(abilities)) == modes
 
 
 def test_fast_is_the_first_mode_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,11 +30,11 @@ def test_fast_is_the_first_mode_that_can_be_had(monkeypatch: pytest.MonkeyPatch)
     weights = Weights.untrained(tiny_spec())
     engine = create_engine(weights, precision="fast", cache=False)
     assert (engine.kind, engine.precision) in fast_modes()
-    monkeypatch.setattr(factory, "fast_modes", lambda: [("openvino", "int8"), ("litert", "int8")])
+    monkeypatch.setattr(factory, "fast_modes", lambda _: [("openvino", "int8"), ("litert", "int8")])
     engine = create_engine(weights, precision="fast", cache=False)
     assert (engine.kind, engine.precision) == ("litert", "int8")
     assert create_engine(weights, "torch", precision="fast").precision == "float32"
-    monkeypatch.setattr(factory, "fast_modes", lambda: [])
+    monkeypatch.setattr(factory, "fast_modes", lambda _: [])
     assert create_engine(weights, precision="fast", cache=False).precision == "float32"
 
 

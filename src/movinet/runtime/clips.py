@@ -40,7 +40,7 @@ def create_clip_engine(
         refuse_other_engines(weights, kind)
         return ExportedClips(weights, threads)
     if precision == "fast":
-        has_it = kind == "openvino" and ("openvino", "bfloat16") in fast_modes()
+        has_it = kind == "openvino" and ("openvino", "bfloat16") in fast_modes(4)
         precision = "bfloat16" if has_it else "float32"
     if kind in ("openvino", "onnx") and isinstance(spec, NetworkSpec) and not spec.causal:
         return (openvino_clips if kind == "openvino" else onnx_clips)(weights, precision, threads)

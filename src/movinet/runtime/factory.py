@@ -82,7 +82,7 @@ def _fast(
     weights: Weights, kind: EngineKind, size: Size, streams: int, threads: int | None, device: str, cache: bool
 ) -> Engine[Any]:
     modes: list[tuple[EngineKind, Precision]] = [
-        (engine, precision) for engine, precision in fast_modes() if kind in ("auto", engine)
+        (engine, precision) for engine, precision in fast_modes(streams) if kind in ("auto", engine)
     ]
     if device.partition(":")[0] != "cpu":
         modes = [("torch", "float16")]

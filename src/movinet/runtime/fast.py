@@ -7,23 +7,29 @@ from typing import Literal
 
 from movinet.runtime.engine import Precision
 
-# Engine, precision, and what the processor must have for it, by any of its names; the quickest first, as
-# `benchmarks/engines.py` measured them. int8, of the layers with many weights, is quick on any processor.
-_MODES: tuple[tuple[Literal["litert", "openvino"], Precision, frozenset[str]], ...] = (
-    ("litert", "float16", frozenset({"avx512_fp16", "asimdhp"})),
-    ("openvino", "bfloat16", frozenset({"amx_bf16", "avx512_bf16", "bf16"})),
-    ("litert", "int8", frozenset()),
+# Engine, precision, what the processor must have for it, by any of its names, and from how many streams a step it is
+# worth it; the quickest first, as `benchmarks/engines.py` measured them. int8, of the layers with many weights, is quick
+# on any processor.
+_MODES: tuple[tuple[Literal["litert", "openvino"], Precision, frozenset[str], int], ...] = (
+    ("openvino", "bfloat16", frozenset({"amx_bf16", "avx512_bf16", "bf16"}), 4),
+    ("litert", "float16", frozenset({"avx512_fp16", "asimdhp"}), 1),
+    ("litert", "int8", frozenset(), 1),
 )
 
 
-def fast_modes(abilities: frozenset[str] | None = None) -> list[tuple[Literal["litert", "openvino"], Precision]]:
+def fast_modes(
+    streams: int = 1, abilities: frozenset[str] | None = None
+) -> list[tuple[Literal["litert", "openvino"], Precision]]:
     """Engines and precisions worth trying here, the quickest first.
 
     Args:
+        streams: rows of a batch.
         abilities: of the processor, by the names Linux has for them; this one's by default.
     """
     has = processor_abilities() if abilities is None else abilities
-    return [(kind, precision) for kind, precision, wants in _MODES if not wants or wants & has]
+    return [
+        (kind, precision) for kind, precision, wants, least in _MODES if streams >= least and (not wants or wants & has)
+    ]
 
 
 @cache
