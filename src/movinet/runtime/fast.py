@@ -7,9 +7,9 @@ from typing import Literal
 
 from movinet.runtime.engine import Precision
 
-# Engine, precision, what the processor must have for it, by any of its names, and from how many streams a step it is
-# worth it; the quickest first, as `benchmarks/engines.py` measured them. int8, of the layers with many weights, is quick
-# on any processor.
+# Engine, precision, what the processor must have for it, by any of its names, and from how many streams a step on it is
+# worth it; the quickest first, as `benchmarks/engines.py` measured them. int8, of the layers with many weights, is
+# quick on any processor.
 _MODES: tuple[tuple[Literal["litert", "openvino"], Precision, frozenset[str], int], ...] = (
     ("openvino", "bfloat16", frozenset({"amx_bf16", "avx512_bf16", "bf16"}), 4),
     ("litert", "float16", frozenset({"avx512_fp16", "asimdhp"}), 1),
