@@ -30,7 +30,7 @@ from movinet.arch.zoo import network_spec
 from movinet.data.lists import read_set
 from movinet.data.shards import read_shards, write_shards
 from movinet.data.videos import Video, VideoSet
-from movinet.deploy.manifest import MANIFEST
+from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
 from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.recognizer import Recognizer

@@ -12,7 +12,7 @@ from nn.networks import SEEDS, assert_same, folded, random_frames, random_networ
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import Past, step_signature
 from movinet.arch.zoo import network_spec
-from movinet.deploy.state import deployed_state
+from movinet.deploy.deployed_state import deployed_state
 from movinet.errors import SpecError
 from movinet.nn.deploy import DeployedHead, DeployedStep
 from movinet.nn.movinet import MoViNet

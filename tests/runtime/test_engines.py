@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tiny import tiny_spec
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
+from movinet.deploy.deployed_state import deployed_state
 from movinet.deploy.network import folded_network
-from movinet.deploy.state import deployed_state
 from movinet.errors import MissingExtra, MovinetError
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet

@@ -17,8 +17,8 @@ from movinet import Recognizer, StreamPool
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.deploy.graph_step import Step
 from movinet.deploy.litert import to_litert
-from movinet.deploy.manifest import MANIFEST, read_manifest
 from movinet.deploy.network import folded_network
+from movinet.deploy.read_manifest import MANIFEST, read_manifest
 from movinet.errors import MovinetError, WeightsError
 from movinet.export.export import export
 from movinet.runtime.exported import ExportedNetwork

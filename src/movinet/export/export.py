@@ -11,12 +11,12 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.arch.step import Past
 from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step
-from movinet.deploy.manifest import MANIFEST
 from movinet.deploy.network import folded_network
+from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.check import Checked, check
 from movinet.export.exported_folder import file_hashes, new_folder
-from movinet.export.manifest import describe, transform_for
+from movinet.export.write_manifest import describe, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.weights.weights import Weights
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
-from movinet.deploy.manifest import MANIFEST
+from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
 from movinet.export.written import Format
 from movinet.reading import parse_json

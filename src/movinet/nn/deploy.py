@@ -32,7 +32,7 @@ class DeployedStep(nn.Module):
     """One step of B streams: `outputs = step(frames, *state)`, in the order of `signature`.
 
     `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams,
-    `next_state` what the next step wants; `movinet.deploy.state` turns a `MoViNet`'s state into this form.
+    `next_state` what the next step wants; `movinet.deploy.deployed_state` turns a `MoViNet`'s state into this form.
     """
 
     def __init__(

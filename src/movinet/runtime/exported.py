@@ -10,7 +10,7 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.step import DECAY, LOGITS, step_signature
 from movinet.deploy.graph_clip import CLIP
 from movinet.deploy.litert import STEP, file_shape
-from movinet.deploy.manifest import Manifest
+from movinet.deploy.read_manifest import Manifest
 from movinet.deploy.run_file import Run, run_litert, run_onnx, run_openvino
 from movinet.errors import MovinetError
 from movinet.runtime.compiled_clips import Clips

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from movinet.deploy.manifest import is_exported, read_manifest
+from movinet.deploy.read_manifest import is_exported, read_manifest
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
 from movinet.weights.load import load_weights, read_labels

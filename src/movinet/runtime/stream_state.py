@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import FRAME_COUNT, Past, step_signature
+from movinet.deploy.deployed_state import deployed_state
 from movinet.deploy.network import folded_network
-from movinet.deploy.state import deployed_state
 from movinet.errors import MovinetError
 from movinet.runtime.engine import Engine, StreamState
 from movinet.weights.weights import Weights
