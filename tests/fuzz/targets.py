@@ -261,7 +261,7 @@ def run_folder(folder: Path) -> Target:
         "epochs.csv": b"step,epoch,validation_top1\n2,0,0.25\n4,1,\n",
         "sessions.json": json.dumps([{**session, "movinet": "0.1", "torch": "2", "python": "3.11"}]).encode(),
         "metrics.json": b'{"scores": {"validation_top1": 0.5, "test_top1": null}}',
-        "latencies.json": LatencyTable({"8 8 1": 0.5}, {"8 8": 0.1}, 1.5, "x86", 2).to_json().encode(),
+        "latencies.json": LatencyTable({"8 8": 0.5}, {"8 8": 0.1}, "x86", 1, "2.1", 48, 0.1, 0.02).to_json().encode(),
         "labels.txt": "left\nright\nhaut é\n".encode(),
     }
 

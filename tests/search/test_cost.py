@@ -10,10 +10,8 @@ from spaces import SPACE, template
 from movinet.arch.count import macs_per_frame
 from movinet.arch.count import state_bytes as bytes_of
 from movinet.arch.zoo import network_spec
-from movinet.errors import MovinetError
 from movinet.search import cost
 from movinet.search.controller import Controller
-from movinet.search.latency import LatencyTable, measure_latencies, step_milliseconds
 from movinet.search.reward import Budget
 from movinet.search.space import Space
 
@@ -62,26 +60,3 @@ def test_a_budget_takes_and_punishes() -> None:
     costs, states = np.array([100.0, 120.0, 90.0, 102.0]), np.array([5.0, 5.0, 20.0, 10.0])
     np.testing.assert_allclose(budget.distance(costs, states), [0.0, 0.2, 1.1, 0.02])
     assert budget.fits(costs, states).tolist() == [True, False, False, True]
-
-
-def test_latencies_are_sums_over_parts() -> None:
-    space = Space((8, 8, 8), 16, (8,), ((1,), (1, 2)), (2, 1), (1.0,), (2.0,), ((1, 3, 3), (3, 3, 3)))
-    told: list[tuple[int, int | None]] = []
-    table = measure_latencies(space, template(), repeats=1, progress=lambda done, of: told.append((done, of)))
-    assert told[-1] == (len(table.layers) + len(table.ends),) * 2
-    assert min([*table.layers.values(), *table.ends.values()]) > 0
-    points = space.random(20, np.random.default_rng(0))
-    again = LatencyTable.from_json(table.to_json())
-    assert again == table
-    deeper = space.places["blocks.1.layers"]
-    shallow, deep = points.copy(), points.copy()
-    shallow[:, deeper], deep[:, deeper] = 0, 1
-    assert (table.cost(space, template())(deep) > table.cost(space, template())(shallow)).all()
-    assert step_milliseconds(space.to_spec(points[0], template()), repeats=1) > 0
-
-
-def test_latency_needs_a_step() -> None:
-    with pytest.raises(MovinetError, match="base networks have none"):
-        measure_latencies(SPACE, template(causal=False))
-    with pytest.raises(MovinetError, match="remove it to measure again"):
-        LatencyTable.from_json("{}")

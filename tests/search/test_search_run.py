@@ -23,10 +23,11 @@ from movinet.data.dataset import Pick
 from movinet.errors import MovinetError
 from movinet.search import cost
 from movinet.search.choose import Judge
+from movinet.search.latency import measure_latencies
 from movinet.search.learner import Draws, Remembered, SuperLearner
 from movinet.search.recipe import ControllerOptions, SearchRecipe, dump_search, read_search
 from movinet.search.reward import Budget
-from movinet.search.run import CHECKPOINT, FOUND, RECIPE, RESULT, Found, Prepared, search
+from movinet.search.run import CHECKPOINT, FOUND, LATENCIES, RECIPE, RESULT, Found, Prepared, search
 from movinet.search.supernet import SuperNetwork
 from movinet.train.plain import from_plain
 from movinet.train.recipe import Loss, Tracking
@@ -149,14 +150,31 @@ def test_other_methods(method: str, tmp_path: Path) -> None:
     assert abs(found.figures["cost"] / 200_000 - 1) <= 0.1
 
 
-def test_latency_as_cost(tmp_path: Path) -> None:
+def test_latency_as_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     space = replace(SPACE, layers=((1,), (1, 2)), kernels=((1, 3, 3), (3, 3, 3)), expansions=(2.0,), hidden=(8,))
-    found = run(tmp_path / "run", space=space, budget=Budget(1.0, "latency", tolerance=0.99))
+    table = measure_latencies(space, search_recipe(tmp_path).template(3), networks=8, visits=1)
+    monkeypatch.setattr(
+        "movinet.search.run.measure_latencies", lambda *_, **__: replace(table, spread=0.01, error=0.02)
+    )
+    changes = {"space": space, "budget": Budget(1.0, "latency", tolerance=0.99)}
+    found = run(tmp_path / "run", **changes)
     assert found.finished
-    assert (tmp_path / "run" / "latencies.json").exists()
     assert found.figures is not None
     assert 0 < found.figures["cost"] < 1.99
     assert "1 ms a step" in (tmp_path / "run" / FOUND).read_text()
+    readme = (tmp_path / "run" / "README.md").read_text()
+    assert "on LiteRT" in readme
+    assert "busy" not in readme + caplog.text
+
+    (tmp_path / "run" / LATENCIES).write_text(replace(table, spread=0.3).to_json())
+    run(tmp_path / "run", resume=True, **changes)
+    assert "busy" in caplog.text
+    assert "**Careful:** the machine was busy" in (tmp_path / "run" / "README.md").read_text()
+
+    old = {"machine": "x86", "threads": 1, "scale": 1.0, "ends": dict(table.ends), "layers": dict(table.layers)}
+    (tmp_path / "run" / LATENCIES).write_text(json.dumps(old))
+    with pytest.raises(MovinetError, match=r"latencies\.json: .*PyTorch.* remove it to measure again"):
+        run(tmp_path / "run", resume=True, **changes)
 
 
 def test_the_super_network_learns(tmp_path: Path) -> None:

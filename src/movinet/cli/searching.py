@@ -124,7 +124,7 @@ def _run(
     limit_torch(threads)
     with ExitStack() as stack:
         stack.enter_context(warnings_as_lines())
-        progress = stack.enter_context(progress_bar("timing layers")) if recipe.budget.cost == "latency" else None
+        progress = stack.enter_context(progress_bar("timing networks")) if recipe.budget.cost == "latency" else None
         watchers: tuple[Observer, ...] = ()
         if fabric.is_global_zero:
             training = recipe.training

@@ -17,7 +17,7 @@ _FILES = {
     "recipe.yaml": "what was done; `movinet search` takes it",
     "found.png": "the network, layer by layer",
     "decisions.png": "how the decisions settled",
-    "latencies.json": "the milliseconds of every kind of layer on this machine",
+    "latencies.json": "the milliseconds of every kind of layer on this machine, and how far to trust them",
     "steps.csv": "a row for every update: loss, reward, cost, and how open the decisions are (entropy)",
     "epochs.csv": "a row for every epoch, with the odds of every choice",
     SESSIONS: "when, where and by which commands the search was carried out",
@@ -29,6 +29,7 @@ def describe_search(
     folder: Path,
     recipe: SearchRecipe,
     sets: Sets,
+    notes: Sequence[str] = (),
     *,
     command: Sequence[str],
     began: datetime,
@@ -41,6 +42,7 @@ def describe_search(
         folder: Of the search; what is in it by now is explained.
         recipe: What is looked for.
         sets: What it is looked for with.
+        notes: What there is to know of its costs.
         command: With its arguments.
         began: The session; by this it is known again.
         ended: None while it is going on.
@@ -66,5 +68,6 @@ def describe_search(
             f"{figures['quality']:.1%} of the held-out clips with the shared weights. To train it by itself:",
             f"```sh\nmovinet train {shlex.quote(str(folder / 'training.yaml'))}\n```",
         ]
+    about += notes
     about += [f"![{name}]({name})" for name in _FILES if name.endswith(".png") and (folder / name).exists()]
     write_readme(folder, about, files=_FILES, sets=sets, command=command, began=began, ended=ended)

@@ -128,7 +128,7 @@ def search(
         watchers: Told how it goes, in the first process only.
         command: That began this, for the folder's README.
         checkpoint_seconds: Longest time without a checkpoint.
-        progress: Told how many layers of how many are timed, where latency is the cost.
+        progress: Told how many networks of how many are timed, where latency is the cost.
 
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
@@ -141,7 +141,7 @@ def search(
                 write_atomically(folder / RECIPE, dump_search(recipe).encode())
         fabric.barrier()  # nobody reads before the folder is ours
         checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
-        judge = _judge(prepared, folder, fabric, progress)
+        judge, notes = _judge(prepared, folder, fabric, progress)
         judge.random(1, np.random.default_rng(recipe.training.seed))
         torch.manual_seed(recipe.training.seed)
         network = SuperNetwork(recipe.space, template, recipe.training.rezero)
@@ -149,7 +149,7 @@ def search(
         if checkpoint:
             run.restore(checkpoint)
         describe = partial(
-            describe_search, folder, recipe, prepared.sets, command=command, began=datetime.now().astimezone()
+            describe_search, folder, recipe, prepared.sets, notes, command=command, began=datetime.now().astimezone()
         )
         if fabric.is_global_zero:
             describe()
@@ -198,12 +198,13 @@ class Keeper:
 
 def _judge(
     prepared: Prepared, folder: Path, fabric: "Fabric", progress: Callable[[int, int | None], None] | None
-) -> Judge:
-    """The tables of costs; latencies are measured once a folder, by the first process."""
+) -> tuple[Judge, tuple[str, ...]]:
+    """The tables of costs, and what there is to know of them; latencies are measured once a folder, by the first
+    process."""
     recipe, template = prepared.recipe, prepared.template
     state = cost.state_bytes(recipe.space, template)
     if recipe.budget.cost == "macs":
-        return Judge(recipe.budget, cost.macs(recipe.space, template), state)
+        return Judge(recipe.budget, cost.macs(recipe.space, template), state), ()
     path = folder / LATENCIES
     text = ""
     if fabric.is_global_zero:
@@ -211,8 +212,17 @@ def _judge(
             table = measure_latencies(recipe.space, template, progress=progress)
             write_atomically(path, table.to_json().encode())
         text = path.read_text(encoding="utf-8")
-    table = LatencyTable.from_json(fabric.broadcast(text))
-    return Judge(recipe.budget, table.cost(recipe.space, template), state)
+    try:
+        table = LatencyTable.from_json(fabric.broadcast(text))
+        judge = Judge(recipe.budget, table.cost(recipe.space, template), state)
+    except MovinetError as error:
+        raise MovinetError(f"{path}: {error}") from error
+    if table.doubt is None:
+        return judge, (str(table),)
+    again = f"for better ones stop, remove {path} and resume when it is quiet"
+    if fabric.is_global_zero:
+        logger.warning("%s; %s", table.doubt, again)
+    return judge, (str(table), f"**Careful:** {table.doubt}; {again}.")
 
 
 def _chosen(run: Search, judge: Judge) -> Point:
