@@ -131,6 +131,13 @@ def test_what_an_export_cannot_do_is_said(tmp_path: Path) -> None:
         (lambda d: d.update(format="coreml"), "runs elsewhere"),
         (lambda d: d.update(model="missing.tflite"), "missing"),
         (lambda d: d.update(members=[]), "specification"),
+        (lambda d: d.update(format=["litert"]), "should be a text"),
+        (lambda d: d.update(files={}), "not among the files"),
+        (lambda d: d.update(streams=10**9), r"float32 \(1, .*, not float32 \(1000000000"),
+        (lambda d: d.update(past="sums"), "a tensor 'blocks.0.0.past.0'"),
+        (lambda d: d["transform"].update(size=[1, 1]), "not float32"),
+        (lambda d: d["spec"].update(project=4), "'head.pool' is float32"),
+        (lambda d: (d["spec"].update(classes=2), d.update(labels=None)), "'logits' is float32"),
     ],
 )
 def test_manifests_that_make_no_sense_are_refused(change: Any, words: str, tmp_path: Path) -> None:
@@ -141,6 +148,39 @@ def test_manifests_that_make_no_sense_are_refused(change: Any, words: str, tmp_p
     (tmp_path / "out" / MANIFEST).write_text(json.dumps(data))
     with pytest.raises(MovinetError, match=words):
         Recognizer.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("to", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_other_tensors_than_the_manifest_says_are_refused(to: Any, package: str, causal: bool, tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    export(weights_of(STREAM if causal else tiny_spec(causal=False)), to, tmp_path / "out")
+    path = tmp_path / "out" / MANIFEST
+    whole = json.loads(path.read_text())
+    for change in ({"streams": 2}, {"spec": whole["spec"] | {"classes": 4}, "labels": None}):
+        path.write_text(json.dumps(whole | change))
+        with pytest.raises(WeightsError, match="not the file it should be"):
+            Recognizer.load(tmp_path / "out")
+    files = {name: entry for name, entry in whole["files"].items() if not name.endswith(".bin")}
+    if to == "openvino":  # which crashes on damaged ones
+        path.write_text(json.dumps(whole | {"files": files}))
+        with pytest.raises(WeightsError, match=r"model\.bin' is not among the files"):
+            Recognizer.load(tmp_path / "out")
+
+
+def test_the_members_of_an_export_are_those_of_its_specification(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    folder = tmp_path / "out"
+    export(weights_of(PAIR), "litert", folder)
+    path = folder / "member-1" / MANIFEST
+    whole = path.read_text()
+    path.write_text(json.dumps(json.loads(whole) | {"streams": 2}))
+    with pytest.raises(WeightsError, match="member-1 is not the member"):
+        Recognizer.load(folder)
+    shutil.rmtree(folder / "member-1")
+    (folder / "member-1").symlink_to(folder)
+    with pytest.raises(WeightsError, match="a member of an ensemble is no ensemble"):
+        Recognizer.load(folder)
 
 
 @pytest.mark.parametrize("cut", [True, False])

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
@@ -57,11 +56,19 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         WeightsError: it cannot be read, or does not say what it should.
     """
+    return _read(folder, member=False)
+
+
+def _read(folder: Path, member: bool) -> Manifest:
     path = folder / MANIFEST
     try:
         with path.open("rb") as file:
             data = parse_json(file.read(_MAX_BYTES))
-        return _ensemble(folder, data) if "members" in data else _network(folder, data)
+        if "members" not in data:
+            return _network(folder, data)
+        if member:  # by way of links it might be a member of itself
+            raise MovinetError("a member of an ensemble is no ensemble")
+        return _ensemble(folder, data)
     except OSError as error:
         raise WeightsError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
     except KeyError as error:
@@ -84,11 +91,11 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
     described |= {key: data[key] for key in ("spec", "transform", "labels")}
     multi_label = data["answer"].startswith("sigmoid")
     info = WeightsInfo.from_dict(described | {"notes": "", "multi_label": multi_label})
-    model = folder / _inside(data["model"])
-    _check_files(folder, data["files"])
-    return Manifest(
-        folder, info, _text(weights["sha256"]), data["format"], model, data["precision"], streams, frames, past
-    )
+    form, model = _text(data["format"]), _inside(data["model"])
+    needed = (model, str(Path(model).with_suffix(".bin"))) if form == "openvino" else (model,)
+    _check_files(folder, data["files"], needed)
+    precision = _text(data["precision"])
+    return Manifest(folder, info, _text(weights["sha256"]), form, folder / model, precision, streams, frames, past)
 
 
 def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
@@ -97,17 +104,24 @@ def _ensemble(folder: Path, data: dict[str, Any]) -> Manifest:
     if not isinstance(spec, EnsembleSpec) or len(entries) != len(spec.members):
         raise MovinetError("the members are not those of its specification")
     for entry, member in zip(entries, spec.members, strict=True):
-        if (Fraction(entry["rate"]), entry["offset"]) != (member.rate, member.offset):
-            raise MovinetError(f"{entry['folder']} is not the member its specification says")
-    members = tuple(read_manifest(folder / _inside(entry["folder"])) for entry in entries)
+        if (entry["rate"], entry["offset"]) != (str(member.rate), member.offset):
+            raise MovinetError(f"{brief(entry['folder'])} is not the member its specification says")
+    form = _text(data["format"])
+    members = tuple(_read(folder / _inside(entry["folder"]), member=True) for entry in entries)
+    for found, member in zip(members, spec.members, strict=True):
+        if (found.info.spec, found.format, found.streams) != (member.network, form, members[0].streams):
+            raise MovinetError(f"{found.folder.name} is not the member its specification says")
     info = replace(
         members[0].info, name=_text(data["name"]), spec=spec, transform=Transform.from_dict(data["transform"])
     )
-    return Manifest(folder, info, _text(data["sha256"]), data["format"], folder, members=members)
+    return Manifest(folder, info, _text(data["sha256"]), form, folder, members=members)
 
 
-def _check_files(folder: Path, files: dict[str, Any]) -> None:
+def _check_files(folder: Path, files: dict[str, Any], needed: tuple[str, ...]) -> None:
     """What a runtime maps into memory must be what was written: runtimes crash on damaged files."""
+    for name in needed:
+        if name not in files:
+            raise MovinetError(f"{brief(name)} is not among the files that were exported")
     for name, entry in files.items():
         parts = PurePosixPath(name).parts
         if not parts or PurePosixPath(name).is_absolute() or ".." in parts:

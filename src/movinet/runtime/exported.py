@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
-from movinet.arch.step import DECAY, LOGITS, step_signature
+from movinet.arch.step import DECAY, FRAMES, LOGITS, step_signature
 from movinet.deploy.graph_clip import CLIP
-from movinet.deploy.litert import STEP, file_shape
+from movinet.deploy.litert import file_shape
 from movinet.deploy.read_manifest import Manifest
-from movinet.deploy.run_file import Run, run_litert, run_onnx, run_openvino
+from movinet.deploy.run_file import Run, Tensors, run_onnx, run_openvino
 from movinet.errors import MovinetError
 from movinet.runtime.compiled_clips import Clips
 from movinet.runtime.engine import Engine, Logits
@@ -91,8 +91,13 @@ def exported_engine(network: ExportedNetwork, threads: int | None = None) -> Eng
         file = LiteRTFile(source.model, signature, shapes, network.spec.classes, {DECAY: decay})
         return LiteRTEngine(file, threads=threads)
     channels_last = network.kind == "openvino"
+    declared = {
+        port.name: ((streams, *port.shape), str(port.dtype)) for port in (*signature.inputs, *signature.outputs)
+    }
+    if channels_last:
+        declared[FRAMES] = ((streams, *network.info.transform.size, 3), "float32")
     return RunEngine(
-        _run(network, threads),
+        _run(network, threads, declared),
         signature,
         kind=network.kind,
         streams=streams,
@@ -106,8 +111,14 @@ class ExportedClips:
 
     def __init__(self, network: ExportedNetwork, threads: int | None = None) -> None:
         assert isinstance(network.source, Manifest)
-        self._run, self._source = _run(network, threads), network.source
-        self._shape = (network.source.streams, 3, network.source.frames, *network.info.transform.size)
+        source, spec = network.source, network.spec
+        if isinstance(spec, EnsembleSpec):
+            raise MovinetError(
+                f"{source.folder}: exported ensembles of base networks do not run here; take the weights"
+            )
+        self._shape = (source.streams, 3, source.frames, *network.info.transform.size)
+        declared = {CLIP: (self._shape, "float32"), LOGITS: ((source.streams, spec.classes), "float32")}
+        self._run, self._source = _run(network, threads, declared), source
 
     def __call__(self, clips: Clips) -> Logits:
         """Clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes); a longer one is thinned evenly.
@@ -127,12 +138,12 @@ class ExportedClips:
         return logits
 
 
-def _run(network: ExportedNetwork, threads: int | None) -> Run:
+def _run(network: ExportedNetwork, threads: int | None, declared: Tensors) -> Run:
     assert isinstance(network.source, Manifest)
     model = network.source.model
     match network.kind:
-        case "litert":
-            return run_litert(model, STEP, threads)
         case "onnx":
-            return run_onnx(model, threads)
-    return run_openvino(model, threads)
+            return run_onnx(model, threads, declared)
+        case "openvino":
+            return run_openvino(model, threads, declared)
+    raise MovinetError(f"{model}: {network.kind} runs no clips")

@@ -20,6 +20,7 @@ from movinet.deploy.litert import HEAD, STEP, file_dtype, file_shape, to_litert
 from movinet.deploy.litert_graph import Arithmetic, WeightType
 from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
 from movinet.deploy.network import folded_network
+from movinet.deploy.run_file import refuse_other_tensors
 from movinet.deploy.tflite_writer import Shape
 from movinet.errors import MovinetError, WeightsError, needs_litert
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -121,11 +122,12 @@ class LiteRTEngine:
         colors, height, width = file.signature.inputs[0].shape
         self._images = (self.streams, height, width, colors)
         self._model = _compile(file.model, threads or min(4, usable_cores()))
-        tensors = self._model.get_signature_list()[file.step]
+        tensors = self._model.get_signature_list().get(file.step) or {"inputs": [], "outputs": []}
         ports = {there: ours for ours, there in file.inputs.items()}
         self._inputs = [ports.get(name, name) for name in tensors["inputs"]]
         ports = {there: ours for ours, there in file.outputs.items()}
         self._outputs = [ports.get(name, name) for name in tensors["outputs"]]
+        self._refuse_other_tensors()
         self._step = self._model.get_signature_index(file.step)
         self._head = self._model.get_signature_index(file.head) if file.head else None
         self._place = {name: i for i, name in enumerate(self._inputs)}
@@ -139,6 +141,21 @@ class LiteRTEngine:
             if precision != "float16":
                 raise
             raise MovinetError("LiteRT finds no float16 arithmetic in this processor: take float32 or int8") from error
+
+    def _refuse_other_tensors(self) -> None:
+        """The tensors must be those `LiteRTFile` names: LiteRT reads and writes whatever bytes it gets."""
+        if not isinstance(self._file.model, Path):
+            return
+        inputs, outputs = dict(self._file.inputs), dict(self._file.outputs)
+        found = {}
+        for names, there, details in (
+            (self._inputs, inputs, self._model.get_input_tensor_details),
+            (self._outputs, outputs, self._model.get_output_tensor_details),
+        ):
+            if names:
+                known = details(self._file.step)
+                found |= {name: _described(known[there.get(name, name)]) for name in names}
+        refuse_other_tensors(self._file.model, found, self._file.shapes)
 
     def begin(self) -> LiteRTState:
         inputs = self._model.create_input_buffers(self._step)
@@ -204,6 +221,10 @@ def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature
             free.remove(place)
         places.append(place)
     return [names.index(place) for place in places]
+
+
+def _described(details: Mapping[str, Any]) -> tuple[tuple[int, ...], str]:
+    return tuple(int(n) for n in details["shape"]), str(details["dtype"])
 
 
 def _compile(model: Path | bytes, threads: int) -> "CompiledModel":
