@@ -135,6 +135,12 @@ def test_memory_forgets_and_reset_keeps_it() -> None:
     assert gamma ** (2.0 * 5) == pytest.approx(np.exp(-1), rel=1e-4)
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_a_memory_of_no_time_is_refused_before_the_first_frame(weights: Path, seconds: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Recognizer.load(weights, memory=seconds)
+
+
 def test_a_saved_state_goes_on_as_if_nothing_had_happened(weights: Path, tmp_path: Path) -> None:
     images = frames(9)
     one, two = Recognizer.load(weights, engine="torch"), Recognizer.load(weights, engine="torch")

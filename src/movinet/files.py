@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from threading import get_ident
+from time import time
 from typing import Any
 
 from movinet.errors import MovinetError
@@ -41,6 +42,16 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
+def remove_leftovers(folder: Path, suffixes: tuple[str, ...]) -> None:
+    """Remove what writers that were killed left behind in a folder (see `replacing`), an hour after it changed last."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.suffix in suffixes and _LEFTOVER.fullmatch(path.stem):
+                with suppress(OSError):
+                    if path.is_file() and path.stat().st_mtime < time() - 3600:
+                        path.unlink()
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Replace a file's contents with JSON; see `dump_json`.
 
@@ -65,6 +76,8 @@ def dump_json(value: Any, indent: int | None = None) -> str:
 
 # Which terminals obey, and JSON need not escape.
 _CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+_LEFTOVER = re.compile(r"\..*\.\d+\.\d+\.part", re.DOTALL)
 
 
 def _finite(value: Any) -> Any:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.step import decays
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Logits, Mode
+from movinet.runtime.engine import Engine, Logits, Mode, can_forget, forgetting
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
@@ -82,7 +81,8 @@ class Recognizer:
             self._run_clips = create_clip_engine(network, engine, precision=precision, threads=threads, device=device)
         self._period = 1.0 / self.info.transform.fps
         self._pace = Pace(self.info.transform.fps, max_gap)
-        self.memory, self.on_gap, self.max_gap = memory, on_gap, self._pace.max_gap
+        self.on_gap, self.max_gap = on_gap, self._pace.max_gap
+        self.memory = memory
         self._seen = 0  # frames of the stream
 
     @classmethod
@@ -129,6 +129,31 @@ class Recognizer:
                 f"{self.info.name} is a base network: it sees whole clips only; take a stream network to watch frames"
             )
         return self._engine
+
+    @property
+    def memory(self) -> float | None:
+        """Seconds after which a frame hardly counts any more, of streams that begin after it was set.
+
+        Raises:
+            ValueError: when set: the seconds are not positive.
+            MovinetError: when set: a base network has no streams, and somebody else's file never forgets.
+        """
+        return self._memory
+
+    @memory.setter
+    def memory(self, seconds: float | None) -> None:
+        if seconds is not None:
+            forgetting(self.engine, self.info.spec, seconds)
+        self._memory = seconds
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether `memory` can be set.
+
+        Raises:
+            MovinetError: the network is a base network.
+        """
+        return can_forget(self.engine, self.info.spec)
 
     def push(self, rgb: NDArray[np.uint8], time: float | None = None) -> Prediction | None:
         """Show the network the stream's next frame.
@@ -255,7 +280,7 @@ class Recognizer:
     def _begin(self) -> None:
         stream = [array.copy() for array in self._beginning]
         if self.memory is not None:
-            forget = decays(self.info.spec, self.memory)
+            forget = forgetting(self.engine, self.info.spec, self.memory)
             for port, array in zip(self.engine.signature.state, stream, strict=True):
                 if port.name in forget:
                     array[...] = forget[port.name]

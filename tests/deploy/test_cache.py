@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,36 @@ def test_a_damaged_file_is_made_anew(folder: Path) -> None:
         expected = logits if expected is None else expected
         np.testing.assert_array_equal(logits, expected)
         assert path.read_bytes() == whole
+
+
+def test_what_a_killed_process_left_goes_and_what_one_writes_stays(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    left, new = (folder / f".{'0' * 64}.{pid}.1.part.tflite" for pid in (1, 2))
+    left.touch()
+    new.touch()
+    os.utime(left, (1, 1))
+    cached_file(WEIGHTS, ".tflite", lambda: b"file", {})
+    assert not left.exists()
+    assert new.exists()
+
+
+def test_a_folder_that_no_runtime_opens_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOVINET_CACHE", str(tmp_path / "a\udcff"))
+    assert cached_file(WEIGHTS, ".tflite", lambda: b"file", {}) == b"file"
+
+
+def test_a_file_that_somebody_else_removes_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert")
+    from movinet.runtime import litert_engine
+
+    def cached_and_gone(*about: Any) -> Path | bytes:
+        path = cached_file(*about)
+        assert isinstance(path, Path)
+        path.unlink()
+        return path
+
+    monkeypatch.setattr(litert_engine, "cached_file", cached_and_gone)
+    assert create_engine(WEIGHTS, "litert", threads=1).kind == "litert"
 
 
 def test_threads_that_begin_at_once_share_what_is_made(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What `--force` removes is what an earlier export wrote, and nothing else."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,19 @@ def test_everything_comes_back_if_the_new_one_cannot_take_its_place(
         write_export(folder, {"model": "new", "package/data": "new"}, force=True)
     assert contents(folder) == before
     assert beside(folder) == ["out"]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path: Path) -> None:
+    left, new, other = (tmp_path / name for name in (".out.1.part", ".out.2.part", ".out.txt.1.part"))
+    for path in (left, new, other):
+        path.mkdir()
+    for path in (left, other):
+        os.utime(path, (1, 1))
+    with new_folder(tmp_path / "out", force=False):
+        pass
+    assert not left.exists()
+    assert new.exists()
+    assert other.exists()
 
 
 def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:

@@ -109,6 +109,10 @@ def test_what_an_export_cannot_do_is_said(tmp_path: Path) -> None:
     export(weights, "litert", tmp_path / "one")
     with pytest.raises(MovinetError, match="was exported for litert, and openvino cannot"):
         Recognizer.load(tmp_path / "one", engine="openvino")
+    with pytest.raises(MovinetError, match="runs on the CPU, not on cuda:0"):
+        Recognizer.load(tmp_path / "one", device="cuda:0")
+    with pytest.raises(MovinetError, match="was exported in float32"):
+        Recognizer.load(tmp_path / "one", precision="int8")
     with pytest.raises(MovinetError, match="as it was exported"):
         Recognizer.load(tmp_path / "one", options={"decay": 0.5})
     export(weights, "litert", tmp_path / "three", frames=3)
@@ -221,7 +225,8 @@ def test_other_peoples_files_run_as_they_are(shared: Path, tmp_path: Path) -> No
     )
 
 
-def test_a_file_whose_parts_nobody_knows_is_opened_as_it_is(tmp_path: Path) -> None:
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
     """A stream of one layer, its states called alike on both sides, which the importer does not understand."""
     pytest.importorskip("ai_edge_litert")
     from movinet.deploy.tflite_writer import Graph, write_tflite
@@ -236,9 +241,38 @@ def test_a_file_whose_parts_nobody_knows_is_opened_as_it_is(tmp_path: Path) -> N
     graph.output("logits", answer)
     graph.outputs["seen"] = total
     path.write_bytes(write_tflite({"serving_default": graph}))
+    return path
+
+
+def test_somebody_elses_file_says_that_it_cannot_forget(sums: Path) -> None:
+    with pytest.raises(MovinetError, match="never forgets"):
+        Recognizer.load(sums, memory=4.0)
+    recognizer = Recognizer.load(sums)
+    assert not recognizer.can_forget
+    with StreamPool.load(sums, max_streams=1) as pool:
+        with pytest.raises(MovinetError, match="never forgets"):
+            pool.join(memory=4.0)
+        with pool.join() as stream:
+            answer = stream.push(np.zeros((8, 8, 3), np.uint8))
+            assert answer is not None
+            answer.result()
+            saved = stream.save()
+        assert pool.join(saved=saved).frames == 1
+
+
+def test_names_that_no_runtime_opens_are_refused(sums: Path, tmp_path: Path) -> None:
+    odd = sums.rename(tmp_path / "a\udcff.tflite")
+    with pytest.raises(WeightsError, match="UTF-8"):
+        Recognizer.load(odd)
+    export(weights_of(STREAM), "litert", tmp_path / "out")
+    with pytest.raises(WeightsError, match="UTF-8"):
+        Recognizer.load((tmp_path / "out").rename(tmp_path / "a\udcff"))
+
+
+def test_a_file_whose_parts_nobody_knows_is_opened_as_it_is(sums: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("red\ngreen\nblue\n")
-    recognizer = Recognizer.load(path, labels=labels)
+    recognizer = Recognizer.load(sums, labels=labels)
     green = np.zeros((8, 8, 3), np.uint8)
     green[..., 1] = 255
     for n in (1, 2, 3):

@@ -112,7 +112,7 @@ def decays(spec: Spec, seconds: float) -> dict[str, float]:
 
 def decay_from_seconds(seconds: float, fps: float) -> float:
     """The γ with which a frame's weight falls to 1/e after `seconds` at `fps` frames a second."""
-    if seconds <= 0 or fps <= 0:
+    if not (seconds > 0 and fps > 0):  # nor NaN
         raise ValueError(f"a time constant and a rate are positive, got {seconds} s at {fps} frames a second")
     return exp(-1.0 / (seconds * fps))
 

@@ -29,6 +29,7 @@ from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Mode, Precision
+from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
 from movinet.video.container import Track, is_address
 from movinet.video.sample import LABEL, sample_clip
@@ -181,7 +182,7 @@ def watch(
 
     mode = _mode(precision, fast)
     recognizer = _load(model, labels, offline, engine, mode, device, threads, memory=memory, cache=not no_cache)
-    if memory is None:
+    if memory is None and recognizer.can_forget:
         recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
     fps, limits = recognizer.info.transform.fps, Limits(tuple(allow_hosts), verify=not insecure)
     if len(sources) > 1:
@@ -318,6 +319,9 @@ def _mode(precision: Precision, fast: bool) -> Mode:
 def _tell_mode(recognizer: Recognizer) -> None:
     """What --fast came to, and what it costs."""
     engine, agreement = recognizer.engine, recognizer.info.agreement
+    if isinstance(recognizer.network, ExportedNetwork):
+        err.print(f"fast: {recognizer.info.name} runs in what it was exported in; the weights leave a choice")
+        return
     what = f"{engine.kind} in {engine.precision}"
     if engine.precision == "float32":
         err.print(f"fast: {what}; this processor has nothing quicker that is installed")

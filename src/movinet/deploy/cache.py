@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from movinet.errors import MovinetError
-from movinet.files import write_atomically
+from movinet.files import remove_leftovers, write_atomically
+from movinet.reading import encodable
 from movinet.weights.cache_folder import default_cache_dir
 from movinet.weights.weights import Weights
 
@@ -36,6 +37,8 @@ def cached_file(weights: Weights, suffix: str, make: Callable[[], bytes], how: M
         The file's path; where the cache cannot be written, the bytes themselves.
     """
     folder = default_cache_dir() / FOLDER
+    if not encodable(str(folder)):  # runtimes do not open such names
+        return make()
     key = {"weights": weights.hash, "spec": weights.spec.to_dict(), "version": WRITER_VERSION, "how": dict(how)}
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = folder / f"{name}{suffix}"
@@ -69,6 +72,7 @@ def _is_whole(path: Path) -> bool:
 def _bound(folder: Path, keep: Path) -> None:
     """Remove the files that were not used for longest, until the rest fits; those of this module's naming alone."""
     files = []
+    remove_leftovers(folder, (".tflite",))
     for path in folder.iterdir():
         if len(path.stem) == 64 and path.suffix in (".tflite", ".xml", ".bin", ".onnx"):
             with suppress(OSError):

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec, spec_from_dict
 from movinet.arch.step import Past
 from movinet.errors import MovinetError, WeightsError, brief, printable
-from movinet.reading import parse_json
+from movinet.reading import encodable, parse_json
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 
@@ -61,6 +61,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _read(folder: Path, member: bool) -> Manifest:
     path = folder / MANIFEST
+    if not encodable(str(folder)):
+        raise WeightsError(f"{folder}: runtimes only open folders whose names are UTF-8: rename it")
     try:
         with path.open("rb") as file:
             data = parse_json(file.read(_MAX_BYTES))

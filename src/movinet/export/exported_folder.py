@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from time import time
 from typing import Any, get_args
 
 from movinet.deploy.read_manifest import MANIFEST
@@ -42,6 +44,7 @@ def new_folder(folder: Path, force: bool) -> Iterator[Path]:
         part.mkdir(parents=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
+    _remove_leftovers(folder)
     try:
         yield part
         _refuse_collisions(folder, part, listed)
@@ -108,6 +111,15 @@ def _refuse_collisions(folder: Path, part: Path, listed: frozenset[str]) -> None
         there = folder / name
         if os.path.lexists(there) and name not in listed and not (path.is_dir() and there.is_dir()):
             raise MovinetError(f"{there}: is not the earlier export's; move it away, or export to another folder")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What exports to this folder were writing that were killed, an hour after it changed last."""
+    ours = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")
+    with suppress(OSError):
+        for path in folder.parent.iterdir():
+            if ours.fullmatch(path.name) and not path.is_symlink() and path.stat().st_mtime < time() - 3600:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _exchange(folder: Path, part: Path, old: Path, listed: frozenset[str]) -> None:

@@ -37,7 +37,7 @@ def create_clip_engine(
     """
     spec = weights.spec
     if isinstance(weights, ExportedNetwork):
-        refuse_other_engines(weights, kind)
+        refuse_other_engines(weights, kind, precision, device)
         return ExportedClips(weights, threads)
     if precision == "fast":
         has_it = kind == "openvino" and ("openvino", "bfloat16") in fast_modes(4)

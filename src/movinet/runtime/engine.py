@@ -6,7 +6,9 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.step import StepSignature
+from movinet.arch.spec import Spec
+from movinet.arch.step import StepSignature, decays
+from movinet.errors import MovinetError
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Mode = Precision | Literal["fast"]  # "fast" is the quickest precision the processor has
@@ -61,6 +63,24 @@ def step_rows(
     for row, stream in zip(idle, kept, strict=True):
         engine.put(state, row, stream)
     return logits
+
+
+def forgetting(engine: Engine[BatchState], spec: Spec, seconds: float) -> dict[str, float]:
+    """The entries of a stream's state that make it forget what is older than some seconds: γ by name.
+
+    Raises:
+        ValueError: the seconds are not positive.
+        MovinetError: the engine runs a file that cannot forget.
+    """
+    forget = decays(spec, seconds)
+    if not can_forget(engine, spec):
+        raise MovinetError(f"{spec.name} comes from a file that never forgets: leave `memory` out, or reset the stream")
+    return forget
+
+
+def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
+    """Whether the network's memory can be bounded: files of other people's take no γ."""
+    return decays(spec, 1.0).keys() <= {port.name for port in engine.signature.state if port.shape == (1,)}
 
 
 def fresh_stream(signature: StepSignature, decay: float) -> StreamState:

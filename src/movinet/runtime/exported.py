@@ -37,6 +37,13 @@ class ExportedNetwork:
         return self.info.spec
 
     @property
+    def precision(self) -> str:
+        """Of the weights in the file, as far as is known."""
+        if isinstance(self.source, ForeignFile):
+            return "its own"
+        return (self.source.members or (self.source,))[0].precision
+
+    @property
     def kind(self) -> str:
         """The engine that runs it.
 

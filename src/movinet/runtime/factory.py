@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any, Literal, get_args
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
-from movinet.errors import MissingExtra, MovinetError
+from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.ensemble_engine import EnsembleEngine
 from movinet.runtime.exported import ExportedNetwork, exported_engine
@@ -46,7 +46,7 @@ def create_engine(
         raise MovinetError(f"there is no engine {kind!r}; choose one of {', '.join(get_args(EngineKind))}")
     spec = weights.spec
     if isinstance(weights, ExportedNetwork):
-        refuse_other_engines(weights, kind)
+        refuse_other_engines(weights, kind, precision, device)
     if not spec.causal:
         raise MovinetError(f"{spec.name} is a base network and has no streams; take a stream network")
     if isinstance(weights, ExportedNetwork):
@@ -93,14 +93,20 @@ def _fast(
     return create_engine(weights, kind, size=size, streams=streams, threads=threads, device=device, cache=cache)
 
 
-def refuse_other_engines(network: ExportedNetwork, kind: EngineKind) -> None:
-    """Only one engine runs an exported network.
+def refuse_other_engines(network: ExportedNetwork, kind: EngineKind, precision: Mode, device: str) -> None:
+    """Only one engine runs an exported network, on the CPU, in its own precision.
 
     Raises:
         MovinetError: it is not the one asked for, or none here does.
     """
     if kind not in ("auto", network.kind):
         raise MovinetError(f"{network.info.name} was exported for {network.kind}, and {kind} cannot run it")
+    if precision not in ("float32", "fast", network.precision):
+        raise MovinetError(f"{network.info.name} was exported in {network.precision}: leave the precision out")
+    if device.partition(":")[0] != "cpu":
+        raise MovinetError(
+            f"{network.info.name} was exported for {network.kind}, which runs on the CPU, not on {device}"
+        )
 
 
 def candidates(precision: Precision = "float32", device: str = "cpu") -> tuple[EngineKind, ...]:
@@ -141,7 +147,10 @@ def _create(
     if kind == "litert":
         from movinet.runtime.litert_engine import LiteRTEngine, lowered
 
-        return LiteRTEngine(lowered(weights, size, streams, precision, cache), precision, threads)
+        if cache:
+            with suppress(WeightsError):  # another process has removed the file meanwhile
+                return LiteRTEngine(lowered(weights, size, streams, precision), precision, threads)
+        return LiteRTEngine(lowered(weights, size, streams, precision, keep=False), precision, threads)
     if kind == "openvino":
         from movinet.runtime.openvino_engine import OpenVINOEngine
 

@@ -147,7 +147,7 @@ class LiteRTEngine:
         if not isinstance(self._file.model, Path):
             return
         inputs, outputs = dict(self._file.inputs), dict(self._file.outputs)
-        found = {}
+        found: dict[str, tuple[tuple[int, ...], str]] = {}
         for names, there, details in (
             (self._inputs, inputs, self._model.get_input_tensor_details),
             (self._outputs, outputs, self._model.get_output_tensor_details),

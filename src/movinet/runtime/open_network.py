@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from movinet.deploy.read_manifest import is_exported, read_manifest
 from movinet.errors import MissingExtra, MovinetError, WeightsError
+from movinet.reading import encodable
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.registry import lookup
@@ -56,6 +57,8 @@ def open_network(
     except WeightsError:
         if known or options or not _is_tflite(path):
             raise
+        if not encodable(str(path)):
+            raise WeightsError(f"{path}: LiteRT only opens files whose names are UTF-8: rename it") from None
         file = _foreign(path)
         if file is None:
             raise

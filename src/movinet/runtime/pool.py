@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from movinet.arch.step import decays
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
-from movinet.runtime.engine import Engine, Mode
+from movinet.runtime.engine import Engine, Mode, can_forget, forgetting
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image, prepared
 from movinet.runtime.open_network import open_network
@@ -140,13 +140,14 @@ class StreamPool:
             saved: a stream to go on with (see `movinet.runtime.stream_state`).
 
         Raises:
-            MovinetError: the pool is full or closed, or the saved stream is of another network or form.
+            MovinetError: the pool is full or closed, the saved stream is of another network or form, or the network
+                comes from somebody else's file, which never forgets, and `memory` was given.
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         if every < 1:
             raise ValueError(f"every is {every}; 1 answers every frame, 2 every other")
-        forget = {} if memory is None else decays(self.info.spec, memory)
+        forget = {} if memory is None else forgetting(self.engine, self.info.spec, memory)
         state, seen = None, 0
         if saved is not None:
             state, seen, forget = self._restored(saved, forget)
@@ -194,7 +195,8 @@ class StreamPool:
         if [array.shape for array in saved.state] != [port.shape for port in ports]:
             raise MovinetError(f"the saved stream is not one of {self.info.name} on the engine {self.engine.kind!r}")
         state = {port.name: np.array(array) for port, array in zip(ports, saved.state, strict=True)}
-        forget = {name: forget.get(name, float(state[name].flat[0])) for name in decays(self.info.spec, 1.0)}
+        if can_forget(self.engine, self.info.spec):
+            forget = {name: forget.get(name, float(state[name].flat[0])) for name in decays(self.info.spec, 1.0)}
         for name, decay in forget.items():
             state[name][...] = decay
         return list(state.values()), saved.frames, forget

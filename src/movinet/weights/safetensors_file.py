@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError, WeightsError, brief
-from movinet.files import write_atomically
+from movinet.files import remove_leftovers, write_atomically
 from movinet.reading import parse_json
 from movinet.weights.info import WeightsInfo
 
@@ -33,6 +33,7 @@ def save_weights(path: str | Path, arrays: Mapping[str, NDArray[Any]], info: Wei
 
     kept = {key: np.asarray(_halved(value) if half else value, order="C") for key, value in arrays.items()}
     data = save(kept, metadata={_KEY: json.dumps(info.to_dict())})
+    remove_leftovers(Path(path).parent, (".safetensors",))
     try:
         write_atomically(path, data)
     except MovinetError as error:
