@@ -9,13 +9,20 @@ import tarfile
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import tiny_weights
 from weights.test_official_files import OFFICIAL, STREAM
 
 from movinet.arch.serialize import dump_spec
+from movinet.arch.zoo import network_spec
+from movinet.data.encode import encode_video
+from movinet.video.decode import read_frames
 from movinet.video.sample import sample_clip
+from movinet.video.scale import scale_rgb
+from movinet.weights.safetensors_file import save_weights
+from movinet.weights.weights import Weights
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(__file__).with_name("torch_free.py")
@@ -66,11 +73,28 @@ def test_asking_is_cheap(line: str, tmp_path: Path) -> None:
     assert not heavy & loaded
 
 
-@pytest.mark.slow
-def test_an_installation_without_pytorch(inputs: Path, tmp_path: Path) -> None:
-    """The wheel of this checkout, installed as `pip install movinet` would: it is small, and all of it runs."""
+def test_where_nothing_runs_networks_it_is_said_what_does() -> None:
+    code = """
+import sys
+for name in ("torch", "openvino", "ai_edge_litert"):
+    sys.modules[name] = None  # importing it fails
+from movinet.cli import main
+main(["demo"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert "LiteRT is not there" in said
+    assert "pip install 'movinet[openvino]'" in said
+    assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the wheel of this checkout, installed as `pip install movinet` would."""
+    folder = tmp_path_factory.mktemp("light")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    source, wheels, home = tmp_path / "source", tmp_path / "wheels", tmp_path / "venv"
+    source, wheels, home = folder / "source", folder / "wheels", folder / "venv"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__"))
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(source)], check=True)
     (wheel,) = wheels.glob("movinet-*.whl")
@@ -78,13 +102,62 @@ def test_an_installation_without_pytorch(inputs: Path, tmp_path: Path) -> None:
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     subprocess.run([*pip, "--python", str(python), "install", *constraints, str(wheel)], check=True)
-    where = [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+    return python
+
+
+def outside(folder: Path) -> dict[str, str]:
+    """The environment of a program that finds nothing but what is installed, and may keep what it compiles."""
+    without = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in settings(folder).items() if name not in without}
+
+
+@pytest.mark.slow
+def test_an_installation_without_pytorch_is_small_and_runs(light: Path, inputs: Path) -> None:
+    where = [str(light), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
     packages = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
     assert not (packages / "torch").exists()
     size = sum(file.stat().st_size for file in packages.rglob("*") if file.is_file())
     print(f"installed: {size / 1e6:.0f} MB")
     assert size <= LARGEST
-    environment = {name: value for name, value in settings(inputs).items() if name != "PYTHONPATH"}
-    line = [str(python), str(PROGRAM), str(inputs)]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment, cwd=inputs)
+    line = [str(light), str(PROGRAM), str(inputs)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=outside(inputs), cwd=inputs)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# By a small process: to begin with, a new one has as much memory as its parent.
+MEASURE = """
+import os, sys
+child = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, used = os.wait4(child, 0)
+print("", used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not tell what a process took")
+def test_a_start_takes_little(light: Path, tmp_path: Path) -> None:
+    """A 10-second clip and A0, the whole process. Limits of processor time are for a machine with nothing else to do,
+    and half as much again is allowed."""
+    hand = [scale_rgb(frame.rgb, 256, 340) for frame in read_frames(sample_clip(), fps=25)]
+    encode_video(tmp_path / "clip.mp4", np.stack((hand * 3)[:250]), fps=25)
+    weights = Weights.untrained(network_spec("movinet_a0_stream"))
+    save_weights(tmp_path / "a0.safetensors", weights.arrays, weights.info)
+
+    def taken(line: str) -> tuple[float, float]:
+        """Seconds of the processor and, at most, MiB of memory."""
+        program = [sys.executable, "-c", MEASURE, str(light), "-m", "movinet", *line.split()]
+        said = subprocess.run(program, cwd=tmp_path, env=outside(tmp_path), capture_output=True, text=True, check=True)
+        seconds, memory = map(float, said.stdout.split()[-2:])
+        return seconds, memory / (2**20 if sys.platform == "darwin" else 2**10)
+
+    classify = "classify clip.mp4 --model a0.safetensors"
+    figures = {"the first time": taken(classify)}
+    for line in (classify, "models", "--help", "--version"):
+        tries = [taken(line) for _ in range(5)]
+        figures[line] = min(seconds for seconds, _ in tries), max(memory for _, memory in tries)
+    print(figures)
+    assert figures["the first time"][1] < 180
+    assert figures[classify][1] < 150
+    assert figures[classify][0] < 1.5 * 0.7
+    assert all(figures[line][0] < 1.5 * 0.4 for line in ("models", "--help", "--version"))

@@ -40,6 +40,7 @@ COMMANDS = [
     ("classify @/clip.mp4 --engine torch", 2, BRINGS.format("torch")),
     ("classify @/clip.mp4 --device cuda", 2, BRINGS.format("torch")),
     ("classify @/clip.mp4 --model @/tiny_base.safetensors", 2, BRINGS.format("torch")),
+    ("classify @/clip.mp4 --model @/tiny_base.safetensors", 2, "tiny_base sees whole clips"),
     ("classify @/clip.mp4 --model @/pickled.pt", 2, BRINGS.format("torch")),
     ("convert @/pickled.pt @/pickled.safetensors", 2, BRINGS.format("torch")),
     ("profile movinet_t0_base --size 32 32", 2, BRINGS.format("torch")),

@@ -51,8 +51,8 @@ class Recognizer:
 
         Args:
             network: weights (`Weights.of(model)` makes them of a network in PyTorch), or an exported network.
-            engine: what runs the network: "auto" takes the quickest that is installed, "torch" needs nothing. Base
-                networks run on "torch" and "openvino".
+            engine: what runs the network: "auto" takes the quickest that is installed. Base networks run on "torch",
+                which "auto" takes for them, "openvino" and "onnx".
             precision: what it computes in; not every engine has every one. "fast" takes the quickest the processor has.
             threads: of the processor, where the engine is not torch's; all by default.
             device: where the engines of torch run.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from movinet.arch.spec import NetworkSpec
-from movinet.errors import MovinetError
+from movinet.errors import MissingExtra, MovinetError
 from movinet.runtime.compiled_clips import Clips, onnx_clips, openvino_clips
 from movinet.runtime.engine import Logits, Mode
 from movinet.runtime.exported import ExportedClips, ExportedNetwork
@@ -46,6 +46,10 @@ def create_clip_engine(
         return (openvino_clips if kind == "openvino" else onnx_clips)(weights, precision, threads)
     if kind not in ("auto", "torch"):
         raise MovinetError(f"{spec.name} sees whole clips, which 'torch', 'openvino' and 'onnx' run, not {kind!r}")
-    from movinet.nn.torch_engine import torch_clips
-
+    try:
+        from movinet.nn.torch_engine import torch_clips
+    except MissingExtra as error:
+        raise MissingExtra(
+            f"{spec.name} sees whole clips, for which take PyTorch, or the engine 'openvino' or 'onnx': {error}"
+        ) from error
     return torch_clips(weights, precision, device)

@@ -53,7 +53,7 @@ class Weights:
         for name in sorted(self.arrays):
             array = np.asarray(self.arrays[name], order="C")
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(array.tobytes())
+            digest.update(array.data)
         return digest.hexdigest()
 
     def members(self) -> "tuple[Weights, ...]":
