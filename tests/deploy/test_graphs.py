@@ -19,6 +19,7 @@ from movinet.deploy.graph_clip import CLIP, Clip
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import Network, folded_network
 from movinet.deploy.onnx_graph import OnnxOperators, onnx_model
+from movinet.deploy.openvino_core import openvino_core
 from movinet.deploy.openvino_graph import is_variable, openvino_clip, openvino_head, openvino_step
 from movinet.deploy.operators import HARD_GATES, activate, gates
 from movinet.deploy.reference import reference_clip, reference_step
@@ -36,9 +37,8 @@ def in_openvino(lowered: Step | Clip, streams: int) -> Run:
 
 
 def compiled(model: Any) -> Run:
-    import openvino as ov
 
-    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
 
     def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         results = request.infer(dict(inputs))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from movinet.cores import usable_cores
 from movinet.deploy.litert import STEP
 from movinet.deploy.litert_quiet import litert_quiet
+from movinet.deploy.openvino_core import openvino_core
 from movinet.errors import WeightsError, brief, needs_extra, needs_litert
 
 Arrays = dict[str, NDArray[Any]]
@@ -96,11 +97,10 @@ def run_openvino(path: Path, threads: int | None = None, declared: Tensors | Non
         MovinetError: OpenVINO is not installed.
         WeightsError: it cannot load the graph, or the graph has other tensors than declared.
     """
-    with needs_extra("openvino"):
-        import openvino as ov
+    core = openvino_core()
     config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads or usable_cores()}
     try:
-        compiled = ov.Core().compile_model(path, "CPU", config)
+        compiled = core.compile_model(path, "CPU", config)
         ports = (*compiled.inputs, *compiled.outputs)
         found = {port.get_any_name(): (tuple(port.shape), str(port.element_type.to_dtype())) for port in ports}
     except RuntimeError as error:

@@ -11,6 +11,7 @@ from movinet.cores import usable_cores
 from movinet.deploy.graph_clip import CLIP, Clip
 from movinet.deploy.network import folded_network
 from movinet.deploy.onnx_graph import onnx_model
+from movinet.deploy.openvino_core import openvino_core
 from movinet.deploy.openvino_graph import openvino_clip
 from movinet.deploy.run_file import run_onnx
 from movinet.errors import MovinetError, needs_extra
@@ -66,7 +67,7 @@ def openvino_clips(weights: Weights, precision: Precision = "float32", threads: 
         "INFERENCE_NUM_THREADS": threads or usable_cores(),
         "ENABLE_CPU_PINNING": False,
     }
-    core = ov.Core()
+    core = openvino_core()
 
     def compiled(clip: Clip, streams: int) -> Callable[[Clips], Logits]:
         request = core.compile_model(openvino_clip(clip, streams), "CPU", config).create_infer_request()

@@ -11,6 +11,7 @@ from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.cores import usable_cores
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import folded_network
+from movinet.deploy.openvino_core import openvino_core
 from movinet.deploy.openvino_graph import is_variable, openvino_head, openvino_step
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -62,7 +63,7 @@ class OpenVINOEngine:
         """
         hint = hint_of(precision)
         with needs_extra("openvino"):
-            import openvino as ov
+            pass
         self.precision, self.streams = precision, streams
         network = folded_network(weights, size)
         step = Step(network, "sums", predict=False)
@@ -77,7 +78,7 @@ class OpenVINOEngine:
                 "INFERENCE_NUM_THREADS": threads or usable_cores(),
                 "ENABLE_CPU_PINNING": False,  # two processes would sit on the same cores
             }
-        core = ov.Core()
+        core = openvino_core()
         graph = openvino_step(step, streams, channels_last=True, stateful=True, rounded=precision != "float32")
         self._step = core.compile_model(graph, device, config)
         self._head = core.compile_model(openvino_head(network, streams), device, config).create_infer_request()
