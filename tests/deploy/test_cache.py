@@ -91,8 +91,11 @@ def test_what_a_killed_process_left_goes_and_what_one_writes_stays(folder: Path)
     assert new.exists()
 
 
-def test_a_folder_that_no_runtime_opens_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOVINET_CACHE", str(tmp_path / "a\udcff"))
+@pytest.mark.parametrize("name", ["a\udcff", "~nobody at all"])
+def test_a_folder_that_no_runtime_opens_keeps_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOVINET_CACHE", name if name[0] == "~" else str(tmp_path / name))
     assert cached_file(WEIGHTS, ".tflite", lambda: b"file", {}) == b"file"
 
 

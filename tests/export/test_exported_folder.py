@@ -142,6 +142,21 @@ def test_everything_comes_back_if_the_new_one_cannot_take_its_place(
     assert beside(folder) == ["out"]
 
 
+def test_a_folder_that_cannot_be_written_or_opened_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino")
+    weights = load_weights(tiny_weights(tmp_path))
+    with pytest.raises(MovinetError, match="UTF-8"):
+        export(weights, "openvino", tmp_path / "a\udcff")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(openvino, "save_model", full)
+    with pytest.raises(MovinetError, match=r"model\.xml: OpenVINO cannot write"):
+        export(weights, "openvino", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_a_killed_export_left_goes_with_the_next(tmp_path: Path) -> None:
     left, new, other = (tmp_path / name for name in (".out.1.part", ".out.2.part", ".out.txt.1.part"))
     for path in (left, new, other):

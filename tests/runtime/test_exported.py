@@ -227,6 +227,10 @@ def test_other_peoples_files_run_as_they_are(shared: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def sums(tmp_path: Path) -> Path:
+    return write_sums(tmp_path / "sums.tflite")
+
+
+def write_sums(path: Path, answers: int = 3) -> Path:
     """A stream of one layer, its states called alike on both sides, which the importer does not understand."""
     pytest.importorskip("ai_edge_litert")
     from movinet.deploy.tflite_writer import Graph, write_tflite
@@ -235,13 +239,17 @@ def sums(tmp_path: Path) -> Path:
     image, state = graph.input("image", (1, 8, 8, 3)), graph.input("seen", (1, 1, 1, 3))
     mean = graph.apply("MEAN", [image, graph.constant(np.array([1, 2], np.int32))], (1, 1, 1, 3), keepDims=True)
     total = graph.apply("ADD", [mean, state], (1, 1, 1, 3))
-    shape = graph.constant(np.array([1, 3], np.int32))
-    path = tmp_path / "sums.tflite"
+    shape = graph.constant(np.array([1, answers], np.int32))
     answer = graph.apply("RESHAPE", [total, shape], (1, 3), newShape=[1, 3])
     graph.output("logits", answer)
     graph.outputs["seen"] = total
     path.write_bytes(write_tflite({"serving_default": graph}))
     return path
+
+
+def test_a_file_that_cannot_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="LiteRT cannot run it"):
+        Recognizer.load(write_sums(tmp_path / "sums.tflite", answers=4))
 
 
 def test_somebody_elses_file_says_that_it_cannot_forget(sums: Path) -> None:

@@ -36,7 +36,10 @@ def cached_file(weights: Weights, suffix: str, make: Callable[[], bytes], how: M
     Returns:
         The file's path; where the cache cannot be written, the bytes themselves.
     """
-    folder = default_cache_dir() / FOLDER
+    try:
+        folder = default_cache_dir() / FOLDER
+    except MovinetError:
+        return make()
     if not encodable(str(folder)):  # runtimes do not open such names
         return make()
     key = {"weights": weights.hash, "spec": weights.spec.to_dict(), "version": WRITER_VERSION, "how": dict(how)}

@@ -18,6 +18,7 @@ from movinet.export.check import Checked, check
 from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.export.write_manifest import describe, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
+from movinet.reading import encodable
 from movinet.weights.weights import Weights
 
 
@@ -66,6 +67,8 @@ def export(
         MovinetError: the format cannot have this network, its packages are missing, the folder exists or cannot be
             written, or the written file answers otherwise than the network.
     """
+    if not encodable(str(folder)):
+        raise MovinetError(f"{folder}: runtimes only open folders whose names are UTF-8: choose another name")
     weights = weights.with_position_limits()
     with new_folder(Path(folder), force) as part:
         how = _How(to, size, past, frames, streams, precision)

@@ -139,7 +139,8 @@ class LiteRTEngine:
                 self.step(np.zeros(self._images, np.float32), self.begin())
         except RuntimeError as error:
             if precision != "float16":
-                raise
+                name = file.model if isinstance(file.model, Path) else "the lowered network"
+                raise WeightsError(f"{name}: LiteRT cannot run it ({error})") from error
             raise MovinetError("LiteRT finds no float16 arithmetic in this processor: take float32 or int8") from error
 
     def _refuse_other_tensors(self) -> None:
@@ -153,7 +154,11 @@ class LiteRTEngine:
             (self._outputs, outputs, self._model.get_output_tensor_details),
         ):
             if names:
-                known = details(self._file.step)
+                try:
+                    with litert_quiet():
+                        known = details(self._file.step)
+                except RuntimeError as error:  # it lays the tensors out for this
+                    raise WeightsError(f"{self._file.model}: LiteRT cannot run it ({error})") from error
                 found |= {name: _described(known[there.get(name, name)]) for name in names}
         refuse_other_tensors(self._file.model, found, self._file.shapes)
 
