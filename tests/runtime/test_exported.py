@@ -1,5 +1,6 @@
 """Exported networks and other people's files are models like any other."""
 
+import hashlib
 import json
 import shutil
 from fractions import Fraction
@@ -196,6 +197,20 @@ def test_a_damaged_file_is_refused_before_a_runtime_maps_it(cut: bool, tmp_path:
     whole[len(whole) // 2] ^= 1
     model.write_bytes(whole[: len(whole) // 2] if cut else whole)
     with pytest.raises(WeightsError, match=r"model\.tflite.*damaged"):
+        Recognizer.load(tmp_path / "out")
+
+
+def test_a_file_that_crashes_litert_is_refused_whatever_its_hash(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    export(weights_of(STREAM), "litert", tmp_path / "out")
+    model, manifest = tmp_path / "out" / "model.tflite", tmp_path / "out" / MANIFEST
+    data = model.read_bytes()
+    data = b"\xf0\xff\xff\xff" + data[4:]  # where the file's root lies
+    model.write_bytes(data)
+    whole = json.loads(manifest.read_text())
+    whole["files"]["model.tflite"]["sha256"] = hashlib.sha256(data).hexdigest()
+    manifest.write_text(json.dumps(whole))
+    with pytest.raises(WeightsError, match="damaged TFLite file"):
         Recognizer.load(tmp_path / "out")
 
 

@@ -20,6 +20,7 @@ from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.litert_engine import LiteRTEngine, LiteRTFile
 from movinet.runtime.run_engine import RunEngine
 from movinet.weights.info import WeightsInfo
+from movinet.weights.tflite import read_tflite
 
 _RUNTIMES = {"litert": "litert", "onnx": "onnx", "browser": "onnx", "openvino": "openvino"}
 
@@ -93,6 +94,7 @@ def exported_engine(network: ExportedNetwork, threads: int | None = None) -> Eng
     signature = step_signature(network.spec, network.info.transform.size, source.past)
     streams, decay = source.streams, network.spec.decay
     if network.kind == "litert":
+        read_tflite(source.model)  # LiteRT crashes on files that point outside themselves; hashes may be anybody's
         ports = (*signature.inputs, *signature.outputs)
         shapes = {port.name: (file_shape(port, streams), port.dtype) for port in ports}
         file = LiteRTFile(source.model, signature, shapes, network.spec.classes, {DECAY: decay})
