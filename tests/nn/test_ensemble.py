@@ -33,7 +33,9 @@ def resized(frame: Tensor, spec: EnsembleSpec, network: NetworkSpec) -> Tensor:
     ]
     if size == list(frame.shape[3:]):
         return frame
-    return F.interpolate(frame[:, :, 0], size, mode="bilinear", antialias=True)[:, :, None]
+    # PyTorch 2.13 makes zeros of images one pixel wide that are channels first.
+    image = frame[:, :, 0].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    return F.interpolate(image, size, mode="bilinear", antialias=True)[:, :, None]
 
 
 def frame_by_frame(ensemble: Ensemble, clip: Tensor) -> Tensor:
