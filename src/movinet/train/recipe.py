@@ -222,7 +222,7 @@ class Recipe:
         epochs: Over the training set.
         batch_size: Over all processes.
         optimizer: And its rate.
-        warmup_epochs: While the rate rises evenly from 0; then it falls along a cosine.
+        warmup_epochs: While the rate rises evenly from one step above 0; then it falls along a cosine.
         final_rate: Where it ends, as a share of the rate.
         layer_decay: The rate of each layer is this times that of the one above.
         freeze: Parts that keep their weights and statistics, such as `stem` or `blocks.0`.
