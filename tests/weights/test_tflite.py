@@ -133,6 +133,14 @@ def test_other_networks_are_refused() -> None:
         other = (replace(op, **{change: value}) if op is one else op for op in graph.operators)
         with pytest.raises(WeightsError, match=message):
             extract_movinet(replace(graph, operators=tuple(other)))
+    for shape in ((), (1,)):  # a bias of one number, whose channels cannot be counted
+        biases = {op.inputs[2] for op in graph.operators if op.kind == "CONV_2D"}
+        tensors = (
+            replace(tensor, shape=shape, data=bytes(tensor.data)[:4]) if i in biases else tensor
+            for i, tensor in enumerate(graph.tensors)
+        )
+        with pytest.raises(WeightsError, match="has a bias of shape"):
+            extract_movinet(replace(graph, tensors=tuple(tensors)))
     without_adds = tuple(op for op in graph.operators if op.kind != "ADD")
     with pytest.raises(WeightsError, match=r"expected a ADD before head\.hidden"):
         extract_movinet(replace(graph, operators=without_adds))

@@ -287,9 +287,13 @@ class _Walk:
         weight = self.curves.constant(operator.inputs[1])
         if weight.ndim != 4:
             raise WeightsError(f"{name} has a kernel of shape {weight.shape}: {WHAT}")
+        channels = weight.shape[3 if operator.kind == "DEPTHWISE_CONV_2D" else 0]
         if len(operator.inputs) < 3 or operator.inputs[2] < 0:
-            return weight, np.zeros(weight.shape[3 if operator.kind == "DEPTHWISE_CONV_2D" else 0], np.float32)
-        return weight, self.curves.constant(operator.inputs[2])
+            return weight, np.zeros(channels, np.float32)
+        bias = self.curves.constant(operator.inputs[2])
+        if bias.shape != (channels,):
+            raise WeightsError(f"{name} has a bias of shape {bias.shape} for {channels} channels: {WHAT}")
+        return weight, bias
 
     def convolution(self, name: str, operator: TFLiteOperator) -> dict[str, Array]:
         """(O, H, W, I) → (O, I, H, W)."""
