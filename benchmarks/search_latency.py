@@ -20,6 +20,7 @@ from rich.console import Console
 from movinet.arch.count import macs_per_frame
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
+from movinet.cores import usable_cores
 from movinet.recipes import find_recipe
 from movinet.search.latency import PROMISED, measure_latencies
 from movinet.search.published import published_space
@@ -98,7 +99,7 @@ def main() -> None:
             f"of multiply-adds {found['rank_correlation_of_macs']:.2f}"
         )
         console.print(
-            f"{'busy' if busy else 'quiet'}: load {load[0]:.1f} to {load[1]:.1f} on {os.cpu_count()} cores; "
+            f"{'busy' if busy else 'quiet'}: load {load[0]:.1f} to {load[1]:.1f} on {usable_cores()} cores; "
             f"one network took up to {noise:.0%} longer than at its quickest"
         )
     sys.exit(int(not busy and wrong > PROMISED))

@@ -74,7 +74,7 @@ def test_a_base_network_takes_clips_of_its_length(to: Any, package: str, tmp_pat
     clip = np.random.default_rng(0).random((1, 3, 4, 24, 32), np.float32)
     run = create_clip_engine(network, threads=1)
     np.testing.assert_allclose(run(clip), create_clip_engine(weights, "torch")(clip), rtol=1e-4, atol=1e-4)
-    with pytest.raises(MovinetError, match="1 clips of 4 frames, not for 1 of 3"):
+    with pytest.raises(MovinetError, match="1 clip of 4 frames, not for 1 of 3"):
         run(clip[:, :, :3])
 
 

@@ -21,6 +21,7 @@ from movinet.runtime.litert_engine import LiteRTEngine, LiteRTFile
 from movinet.runtime.run_engine import RunEngine
 from movinet.weights.info import WeightsInfo
 from movinet.weights.tflite import read_tflite
+from movinet.words import counted
 
 _RUNTIMES = {"litert": "litert", "onnx": "onnx", "browser": "onnx", "openvino": "openvino"}
 
@@ -140,7 +141,7 @@ class ExportedClips:
             clips = clips[:, :, np.linspace(0, frames - 1, wanted).round().astype(int)]
         if clips.shape != self._shape:
             raise MovinetError(
-                f"{self._source.folder}: was exported for {self._shape[0]} clips of {wanted} frames, not for "
+                f"{self._source.folder}: was exported for {counted(self._shape[0], 'clip')} of {wanted} frames, not for "
                 f"{clips.shape[0]} of {frames}"
             )
         logits: Logits = self._run({CLIP: np.ascontiguousarray(clips)})[LOGITS]
