@@ -141,8 +141,8 @@ class ExportedClips:
             clips = clips[:, :, np.linspace(0, frames - 1, wanted).round().astype(int)]
         if clips.shape != self._shape:
             raise MovinetError(
-                f"{self._source.folder}: was exported for {counted(self._shape[0], 'clip')} of {wanted} frames, not for "
-                f"{clips.shape[0]} of {frames}"
+                f"{self._source.folder}: was exported for {counted(self._shape[0], 'clip')} of {wanted} frames, "
+                f"not for {clips.shape[0]} of {frames}"
             )
         logits: Logits = self._run({CLIP: np.ascontiguousarray(clips)})[LOGITS]
         return logits
