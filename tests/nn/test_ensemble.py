@@ -33,8 +33,10 @@ def resized(frame: Tensor, spec: EnsembleSpec, network: NetworkSpec) -> Tensor:
     ]
     if size == list(frame.shape[3:]):
         return frame
-    # PyTorch 2.13 makes zeros of images one pixel wide that are channels first.
-    image = frame[:, :, 0].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    image = frame[:, :, 0]
+    if size[1] == 1:  # PyTorch 2.13 makes zeros of results one pixel wide, not of those one pixel high
+        turned = F.interpolate(image.mT, (1, size[0]), mode="bilinear", antialias=True)
+        return turned.mT[:, :, None]
     return F.interpolate(image, size, mode="bilinear", antialias=True)[:, :, None]
 
 

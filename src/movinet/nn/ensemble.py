@@ -5,13 +5,13 @@ section 3.3): the pair sees every frame for the cost of one network.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.arch.step import FRAME_COUNT
 from movinet.nn.movinet import MoViNet, check_frames
 from movinet.nn.state import State, join_states, select_streams
+from movinet.runtime.resample import triangle_weights
 
 
 class Ensemble(nn.Module):
@@ -129,11 +129,12 @@ class Ensemble(nn.Module):
         batch, channels, count = frames.shape[:3]
         if batch * count == 0:
             return frames.new_zeros(batch, channels, count, *size)
-        images = frames.transpose(1, 2).flatten(0, 1).float()  # PyTorch has no half-precision antialias on the CPU
-        # Channels last: PyTorch 2.13 makes zeros of images one pixel wide that are channels first.
-        images = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-        images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-        return images.to(frames.dtype).unflatten(0, (batch, count)).transpose(1, 2)
+        # By matrices, as `movinet.runtime.resample` does: PyTorch 2.13 makes zeros of results one pixel wide.
+        rows, columns = (
+            torch.from_numpy(triangle_weights(before, after)).to(frames.device)
+            for before, after in zip(frames.shape[3:], size, strict=True)
+        )
+        return (rows @ frames.float() @ columns.T).to(frames.dtype)
 
 
 def build(spec: Spec) -> MoViNet | Ensemble:

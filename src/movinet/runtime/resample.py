@@ -22,14 +22,14 @@ def resampled(frames: Frames, size: Size) -> Frames:
     batch, height, width, colors = frames.shape
     if (height, width) == size:
         return frames
-    rows, columns = _weights(height, size[0]), _weights(width, size[1])
+    rows, columns = triangle_weights(height, size[0]), triangle_weights(width, size[1])
     narrow = np.matmul(columns, frames)  # (B, H, width, 3)
     tall = np.matmul(rows, narrow.reshape(batch, height, size[1] * colors))
     return tall.reshape(batch, *size, colors)
 
 
 @lru_cache(16)
-def _weights(before: int, after: int) -> NDArray[np.float32]:
+def triangle_weights(before: int, after: int) -> NDArray[np.float32]:
     """(after, before): what each sample weighs in each new one; a triangle that widens as the picture shrinks."""
     scale = before / after
     centers = (np.arange(after)[:, None] + 0.5) * scale
