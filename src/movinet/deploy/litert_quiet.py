@@ -13,8 +13,9 @@ from tempfile import TemporaryFile
 from threading import Lock
 from typing import BinaryIO
 
+# Anywhere in a line, for another thread may be in the middle of one: `print` writes the end of a line by itself.
 _ITS_LINES = re.compile(
-    rb"^(?:(?:VERBOSE|DEBUG|INFO|WARNING|ERROR): (?:\[\w+\.cc:\d+\]|Created TensorFlow Lite )|\xe2\x94\x94 ).*\n?",
+    rb"(?:(?:VERBOSE|DEBUG|INFO|WARNING|ERROR): (?:\[\w+\.cc:\d+\]|Created TensorFlow Lite )|^\xe2\x94\x94 ).*\n?",
     re.MULTILINE,
 )
 
