@@ -1,13 +1,11 @@
 """Base networks on whole clips in OpenVINO or ONNX Runtime, compiled anew for every shape of clip that comes."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.step import LOGITS
-from movinet.cores import usable_cores
 from movinet.deploy.graph_clip import CLIP, Clip
 from movinet.deploy.network import folded_network
 from movinet.deploy.onnx_graph import onnx_model
@@ -16,7 +14,7 @@ from movinet.deploy.openvino_graph import openvino_clip
 from movinet.deploy.run_file import run_onnx
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.engine import Logits, Precision
-from movinet.runtime.openvino_engine import hint_of
+from movinet.runtime.openvino_engine import compile_options
 from movinet.weights.weights import Weights
 
 Clips = NDArray[np.float32]  # (B, 3, T, H, W) in [0, 1]
@@ -60,13 +58,7 @@ def openvino_clips(weights: Weights, precision: Precision = "float32", threads: 
     """
     with needs_extra("openvino"):
         import openvino as ov
-    config: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": hint_of(precision),
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads or usable_cores(),
-        "ENABLE_CPU_PINNING": False,
-    }
+    config = compile_options(precision, threads)
     core = openvino_core()
 
     def compiled(clip: Clip, streams: int) -> Callable[[Clips], Logits]:

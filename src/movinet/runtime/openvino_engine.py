@@ -61,23 +61,13 @@ class OpenVINOEngine:
         Raises:
             MovinetError: OpenVINO is not installed, or the network cannot stream or is an ensemble.
         """
-        hint = hint_of(precision)
+        config = compile_options(precision, threads, device)
         with needs_extra("openvino"):
             pass
         self.precision, self.streams = precision, streams
         network = folded_network(weights, size)
         step = Step(network, "sums", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
-        config = {
-            "INFERENCE_PRECISION_HINT": hint,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-        }
-        if device == "CPU":
-            config |= {
-                "INFERENCE_NUM_THREADS": threads or usable_cores(),
-                "ENABLE_CPU_PINNING": False,  # two processes would sit on the same cores
-            }
         core = openvino_core()
         graph = openvino_step(step, streams, channels_last=True, stateful=True, rounded=precision != "float32")
         self._step = core.compile_model(graph, device, config)
@@ -130,7 +120,22 @@ class OpenVINOEngine:
             variable.state = ov.Tensor(whole)
 
 
-def hint_of(precision: Precision) -> str:
+def compile_options(precision: Precision, threads: int | None, device: str = "CPU") -> dict[str, Any]:
+    """For one batch at a time, on so many threads of the processor; all by default."""
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": _hint_of(precision),
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+    if device == "CPU":
+        options |= {
+            "INFERENCE_NUM_THREADS": threads or usable_cores(),
+            "ENABLE_CPU_PINNING": False,  # two processes would sit on the same cores
+        }
+    return options
+
+
+def _hint_of(precision: Precision) -> str:
     """OpenVINO's name for a precision.
 
     Raises:
