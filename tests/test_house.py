@@ -115,7 +115,7 @@ def light_modules() -> list[str]:
 
 def test_below_the_line_nothing_imports_torch() -> None:
     modules = light_modules()
-    assert {"movinet", "movinet.video.transform", "movinet.runtime.pool", "movinet.cli.recognise"} <= set(modules)
+    assert {"movinet", "movinet.video.transform", "movinet.runtime.pool", "movinet.cli.classify"} <= set(modules)
     code = """
 import sys
 from importlib import import_module

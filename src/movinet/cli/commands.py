@@ -14,7 +14,7 @@ def examples(*lines: str) -> str:
 
 
 app.command(
-    "movinet.cli.recognise:classify",
+    "movinet.cli.classify:classify",
     help="Say what videos show.",
     usage="Usage: movinet classify VIDEO... [OPTIONS]",
     help_epilogue=examples(
@@ -24,7 +24,7 @@ app.command(
     ),
 )
 app.command(
-    "movinet.cli.recognise:watch",
+    "movinet.cli.watch:watch",
     help="""Watch cameras, network streams or files as they play.
 
 The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
@@ -41,7 +41,7 @@ again, with growing pauses. Several sources share one engine, and none holds up 
     ),
 )
 app.command(
-    "movinet.cli.recognise:demo",
+    "movinet.cli.demo:demo",
     help="""Recognise what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 
 `movinet data synthesize` renders more such clips.

@@ -1,0 +1,122 @@
+"""The command classify."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
+from movinet.cli.recognizing import load_recognizer, mode_of, track_of
+from movinet.errors import MovinetError, printable
+from movinet.prediction import Prediction
+from movinet.recognizer import Recognizer
+from movinet.runtime.engine import Precision
+from movinet.runtime.factory import EngineKind
+from movinet.video.container import is_address
+from movinet.video.sources import Limits
+from movinet.words import counted
+
+
+def classify(
+    *videos: str,
+    model: Model = DEFAULT_MODEL,
+    labels: Path | None = None,
+    topk: int = 5,
+    frames: bool = False,
+    start: float = 0.0,
+    end: float | None = None,
+    stream: int | None = None,
+    allow_hosts: Sequence[str] = (),
+    insecure: bool = False,
+    engine: EngineKind = "auto",
+    precision: Precision = "float32",
+    fast: bool = False,
+    device: str = "cpu",
+    threads: int | None = None,
+    offline: bool = False,
+    no_cache: bool = False,
+    json: bool = False,
+) -> int:
+    """Say what videos show.
+
+    Args:
+        videos: video files, folders of images, or addresses.
+        model: a name of `movinet models`, or a weights file.
+        labels: a file with one label a line, for weights that bring none.
+        topk: how many labels to show.
+        frames: show the answer after every frame, not only the last (stream networks).
+        start: begin at this second.
+        end: stop at this second.
+        stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
+            one that moves.
+        allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
+        insecure: take any certificate of an https server.
+        engine: what runs a stream network: auto takes the quickest that is installed.
+        precision: what the engine computes in; bfloat16 and float16 are quicker where the processor has them.
+        fast: take the quickest precision this processor has, and the engine that has it; how often its labels are
+            those of float32 is said where the weights know.
+        device: where the network runs: cpu, cuda, mps.
+        threads: of the processor; one for stream networks, all for base networks by default.
+        offline: never download.
+        no_cache: do not keep what the engine makes of the weights, which the next start would be spared.
+        json: one JSON object a line, for programs.
+    """
+    if not videos:
+        raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
+    at_least_one("--topk", topk)
+    seconds("--start", start)
+    seconds("--end", end)
+    if end is not None and end <= start:
+        raise MovinetError(f"--end must come after --start; got {end} and {start}")
+    mode = mode_of(precision, fast)
+    recognizer = load_recognizer(model, labels, offline, engine, mode, device, threads, memory=None, cache=not no_cache)
+    limits = Limits(tuple(allow_hosts), verify=not insecure)
+    failed = 0
+    for video in videos:
+        try:
+            classify_one(recognizer, video, stream, topk, frames, (start, end), limits, as_json=json)
+        except MovinetError as error:
+            failed += 1
+            complain(error)
+    return 2 if failed else 0
+
+
+def classify_one(
+    recognizer: Recognizer,
+    video: str,
+    stream: int | None,
+    topk: int,
+    frames: bool,
+    span: tuple[float, float | None],
+    limits: Limits,
+    *,
+    as_json: bool,
+) -> Prediction:
+    start, end = span
+    source = track_of(video, stream)
+    name = printable(video if is_address(video) else Path(video).name)
+    if frames and not as_json:
+        out.print(name, style="bold")
+    if frames and not recognizer.info.spec.causal:
+        raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
+    with progress_bar(name) as progress:
+        if not frames:
+            prediction = recognizer.classify(source, start, end, limits=limits, progress=progress)
+        else:
+            for prediction in recognizer.stream(source, start, end, limits=limits):
+                if progress:
+                    progress(prediction.frames, None)
+                if as_json:
+                    print_json({"video": video, **as_dict(prediction, topk)})
+                else:
+                    print_prediction(prediction, topk)
+            return prediction
+    if as_json:
+        print_json({"video": video, **as_dict(prediction, topk)})
+        return prediction
+    read = f"  {counted(prediction.frames, 'frame')} at {recognizer.info.transform.fps:g} a second"
+    out.print(Text.assemble((name, "bold"), read))
+    for label, probability in prediction.top(topk):
+        out.print(f"  {probability:6.1%}  {bar(probability)}  {label}")
+    return prediction

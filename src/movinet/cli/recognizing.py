@@ -1,0 +1,80 @@
+"""What commands that recognize share: the network as the options say, and the source."""
+
+from pathlib import Path
+
+from movinet.cli.app import at_least_one
+from movinet.cli.console import err, progress_bar, warn
+from movinet.cores import limit_torch
+from movinet.errors import MovinetError
+from movinet.recognizer import Recognizer
+from movinet.runtime.engine import Mode, Precision
+from movinet.runtime.exported import ExportedNetwork
+from movinet.runtime.factory import EngineKind
+from movinet.video.container import Track
+
+
+def track_of(source: str, stream: int | None) -> str | Track:
+    if stream is None:
+        return source
+    from movinet.video.live import camera_number
+
+    if camera_number(source) is not None:
+        raise MovinetError(f"--stream {stream}: a camera ({source}) has one; the option is for files and addresses")
+    return Track(source, stream)
+
+
+def load_recognizer(
+    model: str,
+    labels: Path | None,
+    offline: bool,
+    engine: EngineKind,
+    precision: Mode,
+    device: str,
+    threads: int | None,
+    memory: float | None,
+    cache: bool = True,
+) -> Recognizer:
+    if threads is not None:
+        at_least_one("--threads", threads)
+    with progress_bar("downloading") as progress:
+        recognizer = Recognizer.load(
+            model,
+            labels=labels,
+            offline=offline,
+            engine=engine,
+            precision=precision,
+            # On a small frame a second thread gains a tenth at best, and on a busy machine threads wait for each other.
+            threads=threads or 1,
+            device=device,
+            memory=memory or None,
+            cache=cache,
+            progress=progress,
+        )
+    if precision == "fast" and recognizer.info.spec.causal:
+        _tell_mode(recognizer)
+    if recognizer.info.labels is None:
+        warn(f"{recognizer.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
+    if threads is not None or recognizer.info.spec.causal:
+        limit_torch(threads or 1)
+    return recognizer
+
+
+def mode_of(precision: Precision, fast: bool) -> Mode:
+    if fast and precision != "float32":
+        raise MovinetError(f"--fast chooses the precision by itself: leave --precision {precision} out")
+    return "fast" if fast else precision
+
+
+def _tell_mode(recognizer: Recognizer) -> None:
+    """What --fast came to, and what it costs."""
+    engine, agreement = recognizer.engine, recognizer.info.agreement
+    if isinstance(recognizer.network, ExportedNetwork):
+        err.print(f"fast: {recognizer.info.name} runs in what it was exported in; the weights leave a choice")
+        return
+    what = f"{engine.kind} in {engine.precision}"
+    if engine.precision == "float32":
+        err.print(f"fast: {what}; this processor has nothing quicker that is installed")
+    elif engine.precision in agreement:
+        err.print(f"fast: {what}, which labels {agreement[engine.precision]:.1f} % of frames as float32 does")
+    else:
+        err.print(f"fast: {what}; how often it agrees with float32 was not measured for {recognizer.info.name}")
