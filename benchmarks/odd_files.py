@@ -37,7 +37,8 @@ from movinet.data.inspection import inspect_video
 from movinet.data.videos import Video as Clip
 from movinet.errors import MovinetError
 from movinet.video.container import Video
-from movinet.video.decode import Frame, duration, probe, read_frames
+from movinet.video.decode import duration, probe, read_frames
+from movinet.video.frame import Frame
 
 SIDE = 32  # pixels of the pictures that are compared
 ALIKE = 4.0  # levels of 255, mean of a picture
@@ -205,8 +206,8 @@ def read(path: Path) -> Seen:
             seen.size = seen.size or (frame.rgb.shape[0], frame.rgb.shape[1])
             pictures.append(small(frame))
         seen.pictures = np.stack(pictures)
-        for _ in read_frames(path, 5.0, end=2.0):
-            pass
+        for frame in read_frames(path, 5.0, end=2.0):
+            _ = frame.rgb
         if info.size != seen.size:
             seen.fault = f"probe says {info.size}, frames have {seen.size}"
     except MovinetError as error:

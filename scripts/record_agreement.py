@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from movinet.errors import MovinetError
 from movinet.runtime.engine import Engine, Precision
 from movinet.runtime.factory import EngineKind, create_engine
-from movinet.video.decode import read_frames
+from movinet.video.decode import read_clip
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import save_weights
 
@@ -48,7 +48,7 @@ def main() -> None:
     transform = weights.info.transform
     with (options.real / "clips.csv").open(encoding="utf-8") as file:
         paths = [options.real / row["file"] for row in csv.DictReader(file)]
-    clips = [np.concatenate([transform.images(f.rgb) for f in read_frames(path, transform.fps)]) for path in paths]
+    clips = [np.ascontiguousarray(np.moveaxis(read_clip(path, transform), 0, -1)) for path in paths]
     exact = labels_of(create_engine(weights, size=transform.size, threads=1), clips)
     agreement = dict(weights.info.agreement)
     for kind, precision in MODES:

@@ -16,7 +16,7 @@ from movinet.errors import VideoError
 from movinet.events import EventDetector
 from movinet.recognizer import Recognizer
 from movinet.runtime.pool import StreamPool
-from movinet.video.decode import Frame
+from movinet.video.frame import Frame
 from movinet.wall import Report, Wall, watch_many
 from movinet.watching import Glance
 
@@ -28,7 +28,7 @@ class Played:
 
     def __init__(self, count: int = 0, seed: int = 0, lost: bool = False, pause: float = 0.0) -> None:
         images = np.random.default_rng(seed).integers(0, 256, (count, 24, 32, 3), dtype=np.uint8)
-        self.frames = [Frame(image, n / 5) for n, image in enumerate(images)]
+        self.frames = [Frame.of_rgb(image, n / 5) for n, image in enumerate(images)]
         self.lost, self.pause, self.closed = lost, pause, False
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from tiny import tiny_weights
 
 from movinet.events import EventDetector
 from movinet.recognizer import Recognizer
-from movinet.video.decode import Frame
+from movinet.video.frame import Frame
 from movinet.watching import View, watch
 
 
@@ -21,7 +21,7 @@ class Played:
 
     def __init__(self, count: int, fps: float) -> None:
         images = np.random.default_rng(0).integers(0, 256, (count, 24, 32, 3), dtype=np.uint8)
-        self.frames = [Frame(image, n / fps) for n, image in enumerate(images)]
+        self.frames = [Frame.of_rgb(image, n / fps) for n, image in enumerate(images)]
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self.frames)

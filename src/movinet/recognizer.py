@@ -17,8 +17,10 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.state_file import read_state, write_state
 from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
+from movinet.video.frame import Frame
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import Pace
+from movinet.video.transform import scale_levels
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
@@ -177,7 +179,7 @@ class Recognizer:
                 self.reset()
             if not self._pace.is_due(time):
                 return None
-        logits = self._see(rgb)
+        logits = self._step(self.info.transform.images(rgb))
         assert logits is not None
         when = time if time is not None else (self._seen - 1) * self._period
         return Prediction.of_logits(logits[0], when, self._seen, self.info)
@@ -200,9 +202,9 @@ class Recognizer:
         _ = self.engine  # a base network is refused before the file is looked for
         self.reset()
         for frame in read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits):
-            prediction = self.push(frame.rgb)
-            assert prediction is not None
-            yield Prediction(frame.time, prediction.frames, prediction.probabilities, self.info)
+            logits = self._see(frame)
+            assert logits is not None
+            yield Prediction.of_logits(logits[0], frame.time, self._seen, self.info)
 
     def classify(
         self,
@@ -227,11 +229,11 @@ class Recognizer:
             frames = read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits)
             last = next(frames)
             for frame in frames:
-                self._see(last.rgb, predict=False)  # the head is a third of A0's step
+                self._see(last, predict=False)  # the head is a third of A0's step
                 last = frame
                 if progress:
                     progress(self._seen, None)
-            logits = self._see(last.rgb)
+            logits = self._see(last)
             assert logits is not None
             return Prediction.of_logits(logits[0], last.time, self._seen, self.info)
         clip = read_clip(path, self.info.transform, start, end)
@@ -269,11 +271,15 @@ class Recognizer:
         self._seen = seen
         self._pace.restart()
 
-    def _see(self, rgb: NDArray[np.uint8], predict: bool = True) -> Logits | None:
+    def _see(self, frame: Frame, predict: bool = True) -> Logits | None:
         """Show the network a frame that is due."""
+        transform = self.info.transform
+        return self._step(scale_levels(frame.levels(transform)[None], transform.scale), predict)
+
+    def _step(self, images: NDArray[np.float32], predict: bool = True) -> Logits | None:
         if self._seen == 0:
             self._begin()
-        logits = self.engine.step(self.info.transform.images(rgb), self._batch, predict)
+        logits = self.engine.step(images, self._batch, predict)
         self._seen += 1
         return logits
 

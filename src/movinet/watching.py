@@ -14,7 +14,7 @@ from rich.text import Text
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
-from movinet.video.decode import Frame
+from movinet.video.frame import Frame
 from movinet.words import counted
 
 

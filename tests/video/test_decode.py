@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from video_clips import number_of, numbered, write, write_planes, write_sound
 
 from movinet.errors import VideoError
-from movinet.video import pixels
 from movinet.video.container import Video, open_at
 from movinet.video.decode import duration, probe, read_at, read_clip, read_frames
 from movinet.video.timing import LATE
@@ -323,17 +322,6 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - before < 2_000_000
-
-
-def test_only_frames_shown_are_converted(long_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    convert = pixels.ToRGB.__call__
-    monkeypatch.setattr(pixels.ToRGB, "__call__", lambda self, frame: calls.append(1) or convert(self, frame))
-    assert len(list(read_frames(long_clip, 5))) == 40
-    assert len(calls) == 40
-    calls.clear()
-    assert len(list(read_frames(long_clip, 100, end=1.0))) == 100
-    assert len(calls) == 25
 
 
 def test_clip_is_frames_transformed(long_clip: Path) -> None:

@@ -19,7 +19,8 @@ from video_clips import number_of, numbered, write, write_with_sound
 from movinet.errors import VideoError
 from movinet.video import live
 from movinet.video.container import Video
-from movinet.video.decode import Frame, probe
+from movinet.video.decode import probe
+from movinet.video.frame import Frame
 from movinet.video.live import Latest, LiveSource, back_off, camera_number
 
 BUSY = 0.6  # seconds a busy machine may take over what takes none
@@ -94,7 +95,7 @@ def send_slowly(connection: socket.socket, data: bytes, seconds: float) -> None:
 
 
 def frame(number: int) -> Frame:
-    return Frame(np.full((1, 1, 3), number, np.uint8), float(number))
+    return Frame.of_rgb(np.full((1, 1, 3), number, np.uint8), float(number))
 
 
 def test_latest_gives_the_newest_and_counts_the_others() -> None:

@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol, cast
 import numpy as np
 import torch
 from av.error import FFmpegError
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
@@ -23,6 +22,7 @@ from movinet.data.sampling import Sampling
 from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError, VideoError
 from movinet.video.decode import duration, read_at
+from movinet.video.frame import Frame
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
 from movinet.words import counted
@@ -184,14 +184,13 @@ class ClipDataset(Dataset[Example]):
         order = np.argsort(instants, axis=None, kind="stable")  # a decoder reads forwards
         # One decoding thread: the workers are as many as there are cores.
         read = read_at(video.path, instants.ravel()[order].tolist(), folder_fps=self.folder_fps, threads=1)
-        frames = (frame.rgb for frame in read)
         labels = video.labels
         if self.augmentation is None:
             clip = torch.empty(3, instants.size, *self.transform.size, dtype=torch.uint8)  # long ones are here once
-            for place, rgb in enumerate(frames):
-                clip[:, place] = torch.from_numpy(self.transform.levels(rgb)[0]).permute(2, 0, 1)
+            for place, frame in enumerate(read):
+                clip[:, place] = torch.from_numpy(frame.levels(self.transform)).permute(2, 0, 1)
         else:
-            pixels = _shrunk(frames, self.transform, self.augmentation, rng)
+            pixels = _shrunk(read, self.transform, self.augmentation, rng)
             pixels, mirrored = augment(pixels, self.augmentation, rng)
             labels = self.augmentation.mirrored(labels) if mirrored else labels
             clip = pixels.permute(3, 0, 1, 2).contiguous()
@@ -370,13 +369,13 @@ def _stretch(video: Video, folder_fps: float) -> tuple[float, float]:
 
 
 def _shrunk(
-    frames: Iterator[NDArray[np.uint8]], transform: Transform, augmentation: Augmentation, rng: np.random.Generator
+    frames: Iterator[Frame], transform: Transform, augmentation: Augmentation, rng: np.random.Generator
 ) -> Tensor:
     """(T, h, w, 3) uint8 at the network's size, each frame shrunk as it comes: a long clip is never in memory whole."""
     if augmentation.crop is None:
-        return torch.from_numpy(np.concatenate([transform.levels(rgb) for rgb in frames]))
+        return torch.from_numpy(np.stack([frame.levels(transform) for frame in frames]))
     first = next(frames)
-    box = draw_box(augmentation.crop, first.shape[:2], transform.size, rng)
+    box = draw_box(augmentation.crop, first.rgb.shape[:2], transform.size, rng)
     return torch.cat(
-        [crop_and_resize(torch.from_numpy(rgb)[None], box, transform.size) for rgb in chain([first], frames)]
+        [crop_and_resize(torch.from_numpy(frame.rgb)[None], box, transform.size) for frame in chain([first], frames)]
     )

@@ -103,8 +103,8 @@ def _files(path: Path | Member) -> Iterator[tuple[Path, int, int]]:
 def _inspect_images(video: Video) -> Inspection:
     info = probe(video.path)
     count = info.frames or 0
-    for _ in read_at(video.path, sorted({0, count // 2, count - 1})):
-        pass
+    for frame in read_at(video.path, sorted({0, count // 2, count - 1})):
+        _ = frame.rgb  # or VideoError
     return Inspection(info.size, frames=count)
 
 

@@ -40,11 +40,11 @@ def shrink_video(video: Video, path: Path, short_side: int | None = None, folder
         fps = folder_fps
     else:
         fps = probe(video.path).fps or _ASSUMED_RATE
-    frames = (frame.rgb for frame in read_frames(video.path, fps, video.start, video.end, folder_fps=folder_fps))
+    frames = read_frames(video.path, fps, video.start, video.end, folder_fps=folder_fps)
     first = next(frames)
-    height, width = first.shape[:2]
+    height, width = first.rgb.shape[:2]
     if short_side is not None and short_side < min(height, width):
         factor = short_side / min(height, width)
         height, width = (max(2, 2 * round(side * factor / 2)) for side in (height, width))
     resize = Transform((height, width), min(height, width), fps)
-    encode_video(path, (resize.levels(rgb)[0] for rgb in chain([first], frames)), fps)
+    encode_video(path, (frame.levels(resize) for frame in chain([first], frames)), fps)

@@ -15,7 +15,7 @@ from movinet.errors import MovinetError
 from movinet.export.written import Precision
 from movinet.video.decode import read_frames
 from movinet.video.sample import sample_clip
-from movinet.video.transform import Transform
+from movinet.video.transform import Transform, scale_levels
 from movinet.weights.weights import Weights
 
 TOLERANCES: dict[Precision, float] = {"float32": 1e-4, "float16": 0.05, "int8": 0.2}  # of the largest logit
@@ -89,7 +89,8 @@ def follow(manifest: Mapping[str, Any], run: Run, steps: list[NDArray[np.float32
 def example_clips(transform: Transform, streams: int, frames: int) -> NDArray[np.float32]:
     """Real motion for each stream, (B, 3, T, H, W), prepared as the network wants it: the bundled clip, beginning at
     another frame in every stream, forwards and backwards without an end."""
-    images = np.stack([transform.images(frame.rgb)[0] for frame in read_frames(sample_clip())])
+    levels = np.stack([frame.levels(transform) for frame in read_frames(sample_clip())])
+    images = scale_levels(levels, transform.scale)
     back_and_forth = np.concatenate([images, images[-2:0:-1]])
     clips = [back_and_forth[(7 * stream + np.arange(frames)) % len(back_and_forth)] for stream in range(streams)]
     return np.ascontiguousarray(np.stack(clips).transpose(0, 4, 1, 2, 3))

@@ -9,11 +9,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TypeGuard, TypeVar
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import VideoError
 from movinet.video.container import Member, Source, Track, Video, is_address, open_at
+from movinet.video.frame import Frame
 from movinet.video.orientation import Matrices, rotation
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.timing import FILLED, at_rate, at_times
@@ -24,19 +26,6 @@ logger = logging.getLogger(__name__)
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """Endings of the files an image folder is made of."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame as a player would show it. Repeated frames share their pixels: copy before writing into them.
-
-    Args:
-        rgb: (H, W, 3) uint8. The size may change within a video.
-        time: Seconds since the first frame of the video; for live sources, since the first frame received.
-    """
-
-    rgb: NDArray[np.uint8]
-    time: float
 
 
 @dataclass(frozen=True)
@@ -189,13 +178,11 @@ def read_at(
         raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
     _check_exists(path)
     if _is_folder(path):
-        yield from _converted(
-            at_times(_timed_images(Path(path), folder_fps), times), partial(_read_image, limits=limits)
-        )
+        yield from _frames(at_times(_timed_images(Path(path), folder_fps), times), partial(_read_image, limits=limits))
         return
     with open_at(path, times[0], timeout if is_address(path) else None, threads, limits) as video:
         found = False
-        for frame in _converted(at_times(video, times), video.to_rgb()):
+        for frame in _frames(at_times(video, times), _decoded_by(video)):
             found = True
             yield frame
         if not found:
@@ -224,18 +211,21 @@ def read_clip(
         raise ValueError(f"max_frames must be at least 1, not {max_frames}")
     frames = read_frames(path, transform.fps, start, end, folder_fps=folder_fps, limits=limits)
     # Made small one by one, so that a long video never lies in memory at its full size.
-    levels = np.concatenate([transform.levels(frame.rgb) for frame in islice(frames, max_frames)])
+    levels = np.stack([frame.levels(transform) for frame in islice(frames, max_frames)])
     return scale_levels(levels.transpose(3, 0, 1, 2), transform.scale)
 
 
-def _converted(timed: Iterator[tuple[float, T]], to_rgb: Callable[[T], NDArray[np.uint8]]) -> Iterator[Frame]:
-    """Sampled frames as RGB; those that repeat are converted once."""
-    last: list[T] = []  # at most one
-    rgb = np.empty((0, 0, 3), np.uint8)
-    for time, frame in timed:
-        if not last or frame is not last[0]:
-            last, rgb = [frame], to_rgb(frame)
-        yield Frame(rgb, time)
+def _frames(timed: Iterator[tuple[float, T]], show: Callable[[T, float], Frame]) -> Iterator[Frame]:
+    """Sampled pictures as frames; those that repeat share their pixels."""
+    last: tuple[T, Frame] | None = None
+    for time, picture in timed:
+        if last is None or picture is not last[0]:
+            last = (picture, show(picture, time))
+        yield last[1].at(time)
+
+
+def _decoded_by(video: Video) -> Callable[[av.VideoFrame, float], Frame]:
+    return partial(Frame.of_decoded, to_rgb=video.to_rgb())
 
 
 def _read_video(
@@ -244,7 +234,7 @@ def _read_video(
     with open_at(path, start, timeout, limits=limits) as video:
         count = 0
         try:
-            for frame in _converted(at_rate(video, fps, start, end, partial(_tell_hole, video.name)), video.to_rgb()):
+            for frame in _frames(at_rate(video, fps, start, end, partial(_tell_hole, video.name)), _decoded_by(video)):
                 count += 1
                 yield frame
         finally:
@@ -269,7 +259,7 @@ def _read_folder(
 ) -> Iterator[Frame]:
     images = _timed_images(folder, rate)
     found = False
-    for frame in _converted(at_rate(images, fps, start, end), partial(_read_image, limits=limits)):
+    for frame in _frames(at_rate(images, fps, start, end), partial(_read_image, limits=limits)):
         found = True
         yield frame
     if not found:
@@ -280,8 +270,8 @@ def _timed_images(folder: Path, rate: float) -> list[tuple[float, float, Path]]:
     return [(index / rate, 1 / rate, image) for index, image in enumerate(_images(folder))]
 
 
-def _read_image(path: Path, limits: Limits) -> NDArray[np.uint8]:
-    return next(_read_video(path, None, 0.0, None, None, limits)).rgb
+def _read_image(path: Path, time: float, limits: Limits) -> Frame:
+    return next(_read_video(path, None, 0.0, None, None, limits)).at(time)
 
 
 def _images(folder: Path) -> list[Path]:

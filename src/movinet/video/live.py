@@ -14,7 +14,8 @@ import av.error
 
 from movinet.errors import VideoError
 from movinet.video.container import Source, Video, is_address
-from movinet.video.decode import Frame, read_frames
+from movinet.video.decode import read_frames
+from movinet.video.frame import Frame
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.timing import Ticks
 
@@ -168,7 +169,7 @@ class LiveSource:
                         now = time.monotonic()
                         began = now if began is None else began
                         if ticks.due(now):
-                            self._latest.put(Frame(to_rgb(frame), now - began))
+                            self._latest.put(Frame.of_decoded(frame, now - began, to_rgb))
             except VideoError as error:
                 why = str(error)
             self._lost(why)
@@ -193,7 +194,7 @@ class LiveSource:
                     self._found()
                     if self._closed.wait(max(0.0, began + rounds + frame.time - time.monotonic())):
                         return
-                    self._latest.put(Frame(frame.rgb, rounds + frame.time))
+                    self._latest.put(frame.at(rounds + frame.time))
                     position = frame.time + period
             except VideoError as error:
                 if not remote:

@@ -1,5 +1,6 @@
 """RGB as a player would show it, from a decoded frame."""
 
+import threading
 from fractions import Fraction
 from typing import cast
 
@@ -15,8 +16,15 @@ _UNTAGGED, _LIMITED = 2, 1  # AVCOL_SPC_UNSPECIFIED, AVCOL_RANGE_MPEG
 _VIDEO_LEVELS = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 
 
+class _Tools(threading.local):
+    """What a thread keeps between frames of a video: setting up a scaler costs more than converting a small frame."""
+
+    def __init__(self) -> None:
+        self.matrices, self.reformatter = Matrices(), VideoReformatter()
+
+
 class ToRGB:
-    """Turns decoded frames into uint8 (H, W, 3).
+    """Turns decoded frames into uint8 (H, W, 3), in any thread.
 
     Colour matrix and range as the frame is tagged; untagged, BT.601 below 720 lines and BT.709 from there, as players
     do. Rotation and mirroring of the display matrix (phones, EXIF) are applied, pixels that are not square made
@@ -37,8 +45,7 @@ class ToRGB:
         self.aspect = aspect if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
         self._gray_is_limited = gray_is_limited
         self._name = name
-        self._matrices = Matrices()
-        self._reformatter = VideoReformatter()  # one for all: setting one up costs more than a small frame
+        self._tools = _Tools()
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         try:
@@ -50,7 +57,7 @@ class ToRGB:
             raise VideoError(f"{self._name}: a frame of {size} cannot be converted to RGB: {error}") from error
         if is_gray and (frame.color_range == _LIMITED or (not frame.color_range and self._gray_is_limited)):
             rgb[..., :3] = _VIDEO_LEVELS[rgb[..., :3]]  # FFmpeg takes all that is gray for full range
-        return np.ascontiguousarray(oriented(_over_black(rgb) if has_alpha else rgb, self._matrices.of(frame)))
+        return np.ascontiguousarray(oriented(_over_black(rgb) if has_alpha else rgb, self._tools.matrices.of(frame)))
 
     def _converted(self, frame: av.VideoFrame) -> tuple[NDArray[np.uint8], bool, bool]:
         """RGB or, where there is transparency, RGBA; whether there is; whether there are no colors."""
@@ -58,7 +65,7 @@ class ToRGB:
         has_alpha = frame.format.has_palette or any(part.is_alpha for part in parts)
         is_gray = sum(not part.is_alpha for part in parts) == 1 and not frame.format.has_palette
         untagged_hd = frame.colorspace == _UNTAGGED and not frame.format.is_rgb and frame.height >= 720
-        converted = self._reformatter.reformat(
+        converted = self._tools.reformatter.reformat(
             frame,
             width=max(1, round(frame.width * self.aspect)),
             format="rgba" if has_alpha else "rgb24",
