@@ -5,19 +5,23 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import av.device
 import av.error
 
 from movinet.errors import VideoError
+from movinet.video.changes import Change, SourceFigures
 from movinet.video.container import Source, Video, is_address
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
-from movinet.video.timing import Ticks
+from movinet.video.timing import Pace, Ticks
+
+Transport = Literal["tcp", "udp", "http"]
+"""How an RTSP server sends its pictures: within the connection, beside it, or through http."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +47,17 @@ class LiveSource:
 
     Args:
         source: What to play.
-        fps: Frames a second wanted.
+        pacer: Chooses the frames that are wanted, or how many a second are.
         loop: Begin again at the end of a file. Time goes on.
         timeout: Seconds an address may take to open, or stay silent, before it counts as lost.
         retries: Failed attempts in a row after which a lost source is given up; None never gives up.
         pause: First and longest pause before opening again, seconds.
+        max_lag: Seconds that a camera or stream may lag before pictures are left out to catch up.
+        transport: How an RTSP server is asked to send.
         limits: What the source may make this process do.
+        hardware: What decodes: False for the processor; the name of a kind of hardware (`cuda`, `vaapi`, …), or "auto"
+            or True for whichever there is. Where that fails, the processor does, and a warning is logged.
+        on_change: Called with every change of the source's state, within `with` and `next`, by their thread.
 
     Raises:
         VideoError: On entering, where the source cannot be opened; while iterating, where it was lost for good.
@@ -57,14 +66,19 @@ class LiveSource:
     def __init__(
         self,
         source: Source | int,
-        fps: float,
+        pacer: Pace | float,
         *,
         loop: bool = False,
         timeout: float = 10.0,
         retries: int | None = None,
         pause: tuple[float, float] = (0.5, 10.0),
+        max_lag: float = 1.0,
+        transport: Transport = "tcp",
         limits: Limits = DEFAULT_LIMITS,
+        hardware: bool | str = False,
+        on_change: Callable[[Change], None] | None = None,
     ) -> None:
+        fps = pacer if isinstance(pacer, float | int) else pacer.fps
         if not 0 < fps < float("inf"):
             raise ValueError(f"fps must be positive, not {fps}")
         if not timeout > 0:
@@ -75,6 +89,10 @@ class LiveSource:
         self.timeout = timeout
         self.retries = retries
         self.pause = pause
+        self.max_lag = max_lag
+        self.transport = transport
+        self.hardware = hardware
+        self.on_change = on_change
         self.limits = limits
         self.reconnects = 0
         """Times the source was lost and found again."""
@@ -89,6 +107,10 @@ class LiveSource:
     def dropped(self) -> int:
         """Frames that were due and that the consumer missed."""
         return self._latest.dropped
+
+    def figures(self) -> SourceFigures:
+        """What has come of the source so far."""
+        return SourceFigures(dropped=self.dropped, reconnects=self.reconnects)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -241,6 +241,7 @@ class Pace:
     """
 
     def __init__(self, fps: float, max_gap: float) -> None:
+        self.fps = fps
         self._period = 1.0 / fps
         self.max_gap = max(max_gap, 3 * self._period)
         self._last: float | None = None  # time of the last frame that came
