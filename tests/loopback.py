@@ -55,8 +55,10 @@ def site(
     pages: Callable[[Request], Answer] | Mapping[str, Answer | bytes],
     host: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
+    port: int = 0,
 ) -> Iterator[Site]:
-    """A web server with some pages, at one of this machine's addresses, over http or (`tls`) https."""
+    """A web server with some pages, at one of this machine's addresses (`port` 0: any that is free), over http or
+    (`tls`) https."""
     asked: list[Request] = []
 
     def page(request: Request) -> Answer:
@@ -104,7 +106,7 @@ def site(
         def handle_error(self, request: object, client_address: object) -> None:
             pass
 
-    with Server((host, 0), Handler) as server:
+    with Server((host, port), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
