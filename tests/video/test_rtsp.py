@@ -13,6 +13,7 @@ import pytest
 from movinet.errors import VideoError
 from movinet.video.decode import probe
 from movinet.video.live import LiveSource
+from movinet.video.login import Address, Login
 from movinet.video.rtsp import destination
 from movinet.video.sources import Limits
 
@@ -109,14 +110,14 @@ def test_a_redirect_to_another_host_is_refused(other: Server, when: str) -> None
             assert "s3cret" not in str(caught.value)
         assert other.connections == 0
         found = destination(address, Limits(hosts=("127.0.0.2",)), 2)
-    assert found == there
+    assert found == Address(there)
     assert other.asked == ["OPTIONS", "DESCRIBE"]
 
 
 def test_a_redirect_within_the_host_is_asked_again() -> None:
     with rtsp("127.0.0.1", moving("DESCRIBE", "/moved")) as one:
         address = f"rtsp://user:s3cret@127.0.0.1:{one.port}"
-        assert destination(f"{address}/x", Limits(), 2) == f"{address}/moved"
+        assert destination(f"{address}/x", Limits(), 2) == Address.of(f"{address}/moved")
         assert one.asked == ["OPTIONS", "DESCRIBE"] * 2
 
 
@@ -164,9 +165,10 @@ def test_where_private_networks_are_closed_ffmpeg_gets_the_number_that_was_check
         with pytest.raises(VideoError, match=r"cam\.test is in a private network"):
             destination(address, closed, 2)
         assert one.connections == 0
-        assert destination(address, Limits(), 2) == address
+        assert destination(address, Limits(), 2) == Address.of(address)
         allowed = Limits(private_networks=False, hosts=("cam.test",))
-        assert destination(address, allowed, 2) == f"rtsp://user:pass@127.0.0.1:{one.port}/x"
+        there = Address(f"rtsp://127.0.0.1:{one.port}/x", Login("user", "pass"))
+        assert destination(address, allowed, 2) == there
 
 
 @pytest.mark.parametrize("body", [b"a", b"RTSP/1.0 200 OK\r\nX: "])

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
 from movinet.video.joined import Extent, Seams, extent, may_be_joined
+from movinet.video.login import Address
 from movinet.video.opening import Opened, open_address, open_device, open_file, refusal
 from movinet.video.pixels import ToRGB
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
@@ -67,14 +68,17 @@ class Track:
         number: As `ffprobe` counts streams, sound and text included, from 0.
     """
 
-    source: str | Path | Member
+    source: str | Path | Member | Address
     number: int
 
     def __str__(self) -> str:
         return str(self.source)
 
+    def __repr__(self) -> str:
+        return f"Track({without_password(self.source)!r}, {self.number})"
 
-Source = str | Path | Member | Track
+
+Source = str | Path | Member | Address | Track
 """Where a video is: a path, an address, or inside another file; of several tracks the one that moves, or as told."""
 
 
@@ -119,7 +123,8 @@ class Video:
             self._opened.close()
             if isinstance(error, VideoError):
                 raise
-            raise VideoError(f"{self.name}: cannot be opened: {_reason(error)}") from error  # PyAV's tables have gaps
+            # PyAV's tables have gaps. Its errors name the source, password and all: they are not passed on.
+            raise VideoError(f"{self.name}: cannot be opened: {_reason(error)}") from None
         self._timed = self._decode()
 
     def _prepare(self, source: Source, live: bool, threads: int, limits: Limits) -> None:
@@ -309,7 +314,7 @@ def is_address(source: Source) -> bool:
     """Whether this names something on a network rather than a file."""
     if isinstance(source, Track):
         source = source.source
-    return isinstance(source, str) and "://" in source
+    return isinstance(source, Address) or (isinstance(source, str) and "://" in source)
 
 
 def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str], limits: Limits) -> Opened:
@@ -320,7 +325,7 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
     try:
         if device:
             return open_device(str(source), device, limits, timeout, options)
-        if isinstance(source, str) and is_address(source):
+        if isinstance(source, Address) or (isinstance(source, str) and is_address(source)):
             return open_address(source, limits, timeout, options)
         # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
         where = _inside(source) if isinstance(source, Member) else f"file:{source}"
@@ -346,16 +351,21 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
     except VideoError:
         raise
     except Exception as error:  # what the file has and PyAV does not know
-        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+        if not is_address(source):
+            raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+        # Whatever it is of may hold the password.
+        raise VideoError(f"{name}: cannot be opened: {type(error).__name__}") from None
 
 
-def _is_animated_webp(source: str | Path | Member) -> bool:
-    head = b"" if is_address(source) else _head(source)
+def _is_animated_webp(source: str | Path | Member | Address) -> bool:
+    head = _head(source)
     return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 0x02)
 
 
-def _head(source: str | Path | Member) -> bytes:
-    """How a file, or one inside another, begins."""
+def _head(source: str | Path | Member | Address) -> bytes:
+    """How a file, or one inside another, begins; nothing of what is elsewhere."""
+    if isinstance(source, Address) or is_address(source):
+        return b""
     offset, size = (source.offset, source.size) if isinstance(source, Member) else (0, _HEAD)
     path = Path(source.archive if isinstance(source, Member) else source)
     try:

@@ -17,7 +17,7 @@ from movinet.errors import VideoError
 from movinet.video.container import Member, Source, Track, Video, is_address, open_at
 from movinet.video.frame import Frame
 from movinet.video.orientation import Matrices, rotation
-from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.timing import FILLED, at_rate, at_times
 from movinet.video.transform import Transform, scale_levels
 
@@ -293,9 +293,9 @@ def _check_exists(path: Source) -> None:
     try:
         missing = not is_address(path) and not _local(path).exists()
     except OSError as error:
-        raise VideoError(f"{path}: cannot be reached: {error.strerror or error}") from error
+        raise VideoError(f"{without_password(path)}: cannot be reached: {error.strerror or error}") from error
     if missing:
-        raise VideoError(f"{path}: no such file or folder")
+        raise VideoError(f"{without_password(path)}: no such file or folder")
 
 
 def _is_folder(path: Source) -> TypeGuard[str | Path]:
@@ -305,4 +305,4 @@ def _is_folder(path: Source) -> TypeGuard[str | Path]:
 def _local(path: Source) -> Path | Member:
     if isinstance(path, Track):
         path = path.source
-    return path if isinstance(path, Member) else Path(path)
+    return path if isinstance(path, Member) else Path(str(path))

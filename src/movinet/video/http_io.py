@@ -17,7 +17,7 @@ from movinet.errors import VideoError
 from movinet.video.aes import Decrypting
 from movinet.video.connect import Deadline, Patient, connect
 from movinet.video.hosts import Hosts, join, printable, split
-from movinet.video.login import Login
+from movinet.video.login import Address, refused_login
 from movinet.video.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
 from movinet.video.sources import Limits, without_password
 
@@ -48,18 +48,19 @@ class Opener:
         VideoError: The address cannot be opened, or leads where it may not.
     """
 
-    def __init__(self, source: str, limits: Limits, timeout: float | None) -> None:
+    def __init__(self, source: str | Address, limits: Limits, timeout: float | None) -> None:
         self.limits = limits
         self.timeout = timeout
-        self.hosts = Hosts(source, limits)
+        address = source if isinstance(source, Address) else Address.of(source)
+        self.hosts = Hosts(address.url, limits)
         self.name = self.hosts.name
         self.deadline = Deadline()
         self.error: BaseException | None = None
         """What made `watch` stop FFmpeg."""
         self.fault: str | None = None
         """What went wrong with the address read last: it ended early, or was not there."""
-        parts = split(source, self.name)
-        self._login = Login.of(parts)
+        parts = split(address.url, self.name)
+        self._login = address.login
         self._origin = _origin(parts)
         self._files: list[HttpFile] = []
         self._first: Readable | None = None
@@ -176,11 +177,9 @@ class Opener:
             raise VideoError(f"{self.name}: redirects more than {self.limits.max_redirects} times: refused")
         if answer.status not in (200, 206):
             answer.close()
-            login = "; it wants a user and password (http://user:password@host)" if self._login is None else ""
-            raise _Failed(
-                f"the server answers {answer.status} {printable(answer.reason)}".rstrip()
-                + (login if answer.status == 401 else "")
-            )
+            said = printable(answer.reason)
+            said = f"the server answers {answer.status} {self._login.hide(said) if self._login else said}".rstrip()
+            raise _Failed(said + (refused_login(self._login is not None) if answer.status == 401 else ""))
         return answer, parts
 
     def _check(self, to: SplitResult, since: SplitResult) -> None:

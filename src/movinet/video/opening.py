@@ -12,7 +12,8 @@ from av.container import InputContainer
 
 from movinet.errors import VideoError
 from movinet.video.hosts import Hosts, split
-from movinet.video.sources import FORMATS, STREAMS, Limits, list_in, without_password
+from movinet.video.login import Address
+from movinet.video.sources import FORMATS, STREAMS, Limits, list_in
 
 if TYPE_CHECKING:
     from movinet.video.http_io import Opener
@@ -83,19 +84,20 @@ def open_device(name: str, kind: str, limits: Limits, timeout: float | None, opt
     return Opened(_av_open(name, limits, timeout, options, kind))
 
 
-def open_address(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+def open_address(source: str | Address, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
     """Open an address.
 
     Raises:
         VideoError: It is of no kind that is read, cannot be reached, or leads where it may not.
         av.error.FFmpegError: It cannot be opened.
     """
-    name = without_password(source)
-    scheme = source.partition("://")[0].lower()
+    address = source if isinstance(source, Address) else Address.of(source)
+    name = str(address)
+    scheme = address.url.partition("://")[0].lower()
     if scheme == "file":
-        return open_file(f"file:{_path(source)}", limits, timeout, options)
+        return open_file(f"file:{_path(address)}", limits, timeout, options)
     if scheme in ("http", "https"):
-        return _open_http(source, limits, timeout, options)
+        return _open_http(address, limits, timeout, options)
     if scheme not in STREAMS:
         known = ", ".join(f"{known}://" for known in ("http", "https", *STREAMS))
         raise VideoError(f"{name}: cannot be opened: an address begins with one of {known}")
@@ -104,13 +106,15 @@ def open_address(source: str, limits: Limits, timeout: float | None, options: Ma
     if scheme in ("rtsp", "rtsps"):
         from movinet.video.rtsp import destination
 
-        where = destination(source, limits, timeout)
+        where = destination(address, limits, timeout).for_ffmpeg()
         allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
         return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
     if not limits.private_networks:
         raise VideoError(f"{name}: where a {scheme} address leads cannot be checked: refused")
-    Hosts(source, limits).resolve(split(source, name))
-    return Opened(_av_open(source, limits, timeout, {**options, **allowed}))
+    Hosts(address.url, limits).resolve(split(address.url, name))
+    # The others know no logins, and FFmpeg would write one into its log as part of the host.
+    where = address.for_ffmpeg() if scheme in ("rtmp", "rtmps") else address.url
+    return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
 
 
 def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | None:
@@ -133,7 +137,7 @@ def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | N
     return None
 
 
-def _open_http(source: str, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+def _open_http(source: Address, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
     from movinet.video.http_io import Opener
 
     opener = Opener(source, limits, timeout)
@@ -164,15 +168,19 @@ def _av_open(
     opened = partial(av.open, where, format=form, timeout=timeout, options=options, io_open=opener)
     # Titles and names of old files are in whatever encoding their maker used. Nobody reads them here.
     try:
-        return opened(metadata_errors="replace")
-    except TypeError:  # PyAV 19 takes any tag and has no such option
-        return opened()
+        try:
+            return opened(metadata_errors="replace")
+        except TypeError:  # PyAV 19 takes any tag and has no such option
+            return opened()
+    except av.error.FFmpegError as error:  # which names what was opened, password and all
+        failed = type(error)(error.errno or 0, error.strerror or "")
+    raise failed
 
 
-def _path(address: str) -> str:
+def _path(address: Address) -> str:
     from urllib.request import url2pathname
 
-    parts = urlsplit(address)
+    parts = urlsplit(address.url)
     if parts.netloc not in ("", "localhost"):
         raise VideoError(f"{address}: a file of another machine; copy it here, or give it an http address")
     return url2pathname(parts.path)

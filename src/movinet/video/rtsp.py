@@ -7,7 +7,7 @@ import av
 from movinet.errors import VideoError
 from movinet.video.connect import Deadline, connect
 from movinet.video.hosts import Hosts, join, printable, split
-from movinet.video.login import Login
+from movinet.video.login import Address, Login, refused_login
 from movinet.video.sources import Limits, without_password
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
@@ -15,7 +15,7 @@ _HEAD_BYTES = 1 << 16
 _BODY_BYTES = 1 << 20
 
 
-def destination(source: str, limits: Limits, timeout: float | None) -> str:
+def destination(source: str | Address, limits: Limits, timeout: float | None) -> Address:
     """The address that FFmpeg may open for this one: it answers OPTIONS and DESCRIBE with no further redirect.
 
     FFmpeg connects anew and resolves the host's name again; where private networks are refused, the address that is
@@ -24,32 +24,27 @@ def destination(source: str, limits: Limits, timeout: float | None) -> str:
     Raises:
         VideoError: It leads where it may not, or cannot be reached in time.
     """
-    hosts = Hosts(source, limits)
+    address = source if isinstance(source, Address) else Address.of(source)
+    hosts = Hosts(address.url, limits)
     deadline = Deadline()
     deadline.begin(timeout)
-    parts = split(source, hosts.name)
-    login = Login.of(parts)
+    parts, login = split(address.url, hosts.name), address.login
     for _ in range(limits.max_redirects + 1):
         addresses = hosts.resolve(parts)
         location = _Conversation(hosts, parts, login, deadline, timeout).location()
         if location is None:
-            if limits.private_networks:
-                return parts.geturl()
-            number = addresses[0][1]
-            user, at, _ = parts.netloc.rpartition("@")
-            host = f"[{number}]" if ":" in number else number
-            port = f":{parts.port}" if parts.port else ""
-            return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
+            if not limits.private_networks:
+                number = addresses[0][1]
+                host = f"[{number}]" if ":" in number else number
+                parts = parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host)
+            return Address(parts.geturl(), login)
         to = join(parts, location, hosts.name)
         if to.scheme not in _PORTS or (parts.scheme == "rtsps" and to.scheme != "rtsps"):
             raise VideoError(f"{hosts.name}: leads to {without_password(to.geturl())}: refused")
         hosts.resolve(to)
-        if to.hostname == parts.hostname and to.username is None:
-            user, at, _ = parts.netloc.rpartition("@")
-            to = to._replace(netloc=f"{user}{at}{to.netloc}")
-        elif to.hostname != parts.hostname:
+        if to.username is not None or to.hostname != parts.hostname:
             login = Login.of(to)
-        parts = to
+        parts = to._replace(netloc=to.netloc.rpartition("@")[2])
     raise VideoError(f"{hosts.name}: redirects more than {limits.max_redirects} times: refused")
 
 
@@ -60,7 +55,7 @@ class _Conversation:
         self, hosts: Hosts, parts: SplitResult, login: Login | None, deadline: Deadline, timeout: float | None
     ) -> None:
         self.hosts, self.parts, self.login, self.deadline, self.timeout = hosts, parts, login, deadline, timeout
-        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+        self.url = parts._replace(fragment="").geturl()
         self._challenges: list[str] = []
         self._count = 0
         self._got = b""
@@ -81,8 +76,8 @@ class _Conversation:
                     if 300 <= status < 400:
                         return next((value for name, value in headers if name == "location"), "")
                 if status >= 400:
-                    login = "" if self.login or status != 401 else "; it wants a user and password (rtsp://user:…@host)"
-                    raise VideoError(f"{self.hosts.name}: cannot be opened: the server answers {status} {words}{login}")
+                    hint = refused_login(self.login is not None) if status == 401 else ""
+                    raise VideoError(f"{self.hosts.name}: cannot be opened: the server answers {status} {words}{hint}")
         except TimeoutError:
             raise VideoError(
                 f"{self.hosts.name}: no answer within {self.timeout} s; is the address right and the source running?"
@@ -122,7 +117,8 @@ class _Conversation:
         while len(self._got) < length:
             self._more(length)
         self._got = self._got[length:]
-        return int(words[1]), printable("".join(words[2:])), headers
+        said = printable("".join(words[2:]))
+        return int(words[1]), self.login.hide(said) if self.login else said, headers
 
     def _more(self, most: int) -> None:
         self._socket.settimeout(self.deadline.left())

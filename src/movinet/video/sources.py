@@ -102,20 +102,53 @@ def list_in(head: bytes) -> str | None:
     return next((what for begins, what in _LISTS if re.match(begins, text)), None)
 
 
+# In queries, and in the paths of cameras that have their logins there: `user=admin_password=x_channel=1`.
+_SECRET = re.compile(
+    r"(?i)([\w.-]*(?:user|usr|login|account|pas|pwd|psw|pw|token|secret|key|auth|sig|cred|session|jwt)[\w.-]*=).*"
+)
+# What may stand behind a secret and tells one camera of a recorder from another.
+_HARMLESS = re.compile(
+    r"(?i)[&;_](?:ch|chn|channel|channelid|cam|camera|id|stream|streamtype|subtype|type|profile|track|format|codec|fps|"
+    r"res|resolution|size|width|height|quality)=[A-Za-z0-9.]*"
+)
+
+
 def without_password(source: object) -> str:
     """The source as it may be shown: of `rtsp://user:password@host/x?token=1` neither the user nor the token, and no
-    character that a terminal would obey."""
+    character that a terminal would obey.
+
+    Passwords are hidden with whatever people put into them unescaped (`/ @ : ? #`): where one may reach further than an
+    address's own rules say, everything up to the last `@` is left out.
+    """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(source))
     scheme, found, rest = shown.partition("://")
     if not found:
-        return shown
-    end = re.search(r"[/?#]", rest)
-    authority = rest[: end.start()] if end else rest
-    if "@" not in authority and "@" in rest and re.search(r":(?!\d*$)", authority.rpartition("]")[2]):
-        authority = rest[: rest.rindex("@") + 1]  # what stands for a port is none: a password with a slash in it
-    host = authority.rpartition("@")[2]
+        return _without_scheme(shown)
+    if "@" in scheme:
+        scheme = f"***@{scheme.rpartition('@')[2]}"
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    login, at, behind = rest.rpartition("@")
+    numbered = re.fullmatch(r"\[[^\]@]*\](?::\d{0,5})?", authority)  # [::1]:80
+    if at and not numbered and ("@" in authority or ":" in authority or (":" in login and not _SECRET.search(login))):
+        # Either may be meant: a login of all that, or an `@` in the path behind a host.
+        either = "@" in rest[len(authority) :] and ("@" in authority or not re.search(r":(?!\d{0,5}$)", authority))
+        if either and (secret := _SECRET.search(rest, len(authority))) and "@" in secret[0]:
+            return f"{scheme}://***{''.join(_HARMLESS.findall(secret[0]))}"
+        rest = f"***@{behind}" if either else behind
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    behind = rest[len(host) :]
     # Of half an address, what stands for a port may be a password.
-    host = re.sub(r"(^\[[^\]]*\]|^[^:\[]*):(?!\d*$).*", r"\1:***", host)
-    rest = host + rest[len(authority) :]
-    secret = re.compile(r"(?i)([\w.-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w.-]*=)[^&/;#\s]+")
-    return f"{scheme}://" + secret.sub(r"\g<1>***", rest)
+    host = re.sub(r"(^\[[^\]]*\]|^[^:\[]*):(?!\d{0,5}$).*", r"\1:***", host)
+    return f"{scheme}://{host}{_without_secrets(behind)}"
+
+
+def _without_scheme(shown: str) -> str:
+    """A file, or an address of which the beginning was forgotten."""
+    if re.match(r"(?![A-Za-z]:[/\\])[^/\\@]*:.*@", shown):
+        shown = f"***@{shown.rpartition('@')[2]}"
+    path, query, asked = shown.partition("?")
+    return path + query + _without_secrets(asked)
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET.sub(lambda found: f"{found[1]}***{''.join(_HARMLESS.findall(found[0]))}", text)
