@@ -18,8 +18,8 @@ from movinet.runtime.state_file import read_state, write_state
 from movinet.video.container import Source
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.frame import Frame
+from movinet.video.pacer import LivePacer
 from movinet.video.sources import DEFAULT_LIMITS, Limits
-from movinet.video.timing import Pace
 from movinet.video.transform import scale_levels
 from movinet.weights.weights import Weights
 
@@ -82,8 +82,8 @@ class Recognizer:
         else:
             self._run_clips = create_clip_engine(network, engine, precision=precision, threads=threads, device=device)
         self._period = 1.0 / self.info.transform.fps
-        self._pace = Pace(self.info.transform.fps, max_gap)
-        self.on_gap, self.max_gap = on_gap, self._pace.max_gap
+        self._pacer = LivePacer(self.info.transform.fps, max_gap)
+        self.on_gap, self.max_gap = on_gap, self._pacer.max_gap
         self.memory = memory
         self._seen = 0  # frames of the stream
 
@@ -175,9 +175,9 @@ class Recognizer:
         """
         _ = self.engine
         if time is not None:
-            if self.on_gap == "reset" and self._pace.is_gap(time):
+            if self.on_gap == "reset" and self._pacer.is_gap(time):
                 self.reset()
-            if not self._pace.is_due(time):
+            if not self._pacer.is_due(time):
                 return None
         logits = self._step(self.info.transform.images(rgb))
         assert logits is not None
@@ -244,7 +244,7 @@ class Recognizer:
     def reset(self) -> None:
         """Forget the stream: the next frame is its first."""
         self._seen = 0
-        self._pace.restart()
+        self._pacer.restart()
 
     def save_state(self, path: str | Path) -> None:
         """Write the stream's state to a file, whole or not at all; `restore_state` goes on from it.
@@ -269,7 +269,7 @@ class Recognizer:
         arrays, seen = read_state(path, engine.signature.state, self.network.hash, engine.kind)
         engine.put(self._batch, 0, arrays)
         self._seen = seen
-        self._pace.restart()
+        self._pacer.restart()
 
     def _see(self, frame: Frame, predict: bool = True) -> Logits | None:
         """Show the network a frame that is due."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movinet.data.sampling import dense, random_clip, uniform, windows
-from movinet.video.timing import at_rate
+from movinet.video.pacer import FilePacer
 
 durations = st.floats(0.01, 100)
 rates = st.floats(0.5, 60)
@@ -69,7 +69,7 @@ def test_uniform_sees_each_part_of_the_video_once(duration: float, frames: int, 
 
 @given(st.integers(1, 60), rates)
 def test_dense_is_what_decoding_at_the_rate_shows(frames: int, fps: float) -> None:
-    shown = [time for time, _ in at_rate([(k / 25, 1 / 25, k) for k in range(frames)], fps)]
+    shown = [time for time, _ in FilePacer(fps).shown([(k / 25, 1 / 25, k) for k in range(frames)])]
     assert np.allclose(dense(frames / 25, fps=fps), shown)
 
 

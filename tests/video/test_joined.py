@@ -14,7 +14,7 @@ from movinet.data.inspection import inspect_video
 from movinet.data.videos import Video as Clip
 from movinet.video.container import Video, open_at
 from movinet.video.decode import duration, probe, read_at, read_frames
-from movinet.video.timing import FILLED
+from movinet.video.pacer import FILLED
 
 HOUR = 3600
 

@@ -21,7 +21,7 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
-from movinet.video.timing import Pace
+from movinet.video.pacer import LivePacer
 from movinet.weights.info import WeightsInfo
 from movinet.words import counted
 
@@ -159,7 +159,7 @@ class StreamPool:
                     f"the pool is full with {counted(limit, 'stream')}: one has to leave, or make it larger"
                 )
             slot = self._scheduler.join(forget, state, seen)
-        return PoolStream(self, slot, Pace(self.info.transform.fps, max_gap), every, on_gap == "reset")
+        return PoolStream(self, slot, LivePacer(self.info.transform.fps, max_gap), every, on_gap == "reset")
 
     def statistics(self) -> PoolStatistics:
         """How it goes."""
@@ -277,8 +277,8 @@ class PoolStream:
     Push its frames from one thread at a time; different streams may have threads of their own.
     """
 
-    def __init__(self, pool: StreamPool, slot: Slot[Any], pace: Pace, every: int, resets: bool) -> None:
-        self._pool, self._slot, self._pace, self._every, self._resets = pool, slot, pace, every, resets
+    def __init__(self, pool: StreamPool, slot: Slot[Any], pacer: LivePacer, every: int, resets: bool) -> None:
+        self._pool, self._slot, self._pacer, self._every, self._resets = pool, slot, pacer, every, resets
         self._begins = False  # anew, with the next frame
         self._unanswered = 0  # frames since one was to be answered
         self._left = False
@@ -341,7 +341,7 @@ class PoolStream:
     def reset(self) -> None:
         """Forget the past: the next frame is the stream's first. Frames in the queue still belong to the past."""
         self._begins = True
-        self._pace.restart()
+        self._pacer.restart()
 
     def save(self) -> SavedStream:
         """The stream after the last frame the network saw, for `StreamPool.join` to go on with.
@@ -380,9 +380,9 @@ class PoolStream:
         self._pool._check_open()
 
     def _is_due(self, time: float) -> bool:
-        if self._resets and self._pace.is_gap(time):
+        if self._resets and self._pacer.is_gap(time):
             self.reset()
-        return self._pace.is_due(time)
+        return self._pacer.is_due(time)
 
 
 def _cancel(frame: QueuedFrame) -> None:

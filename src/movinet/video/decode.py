@@ -17,8 +17,8 @@ from movinet.errors import VideoError
 from movinet.video.container import Member, Source, Track, Video, is_address, open_at
 from movinet.video.frame import Frame
 from movinet.video.orientation import Matrices, rotation
+from movinet.video.pacer import FILLED, FilePacer
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
-from movinet.video.timing import FILLED, at_rate, at_times
 from movinet.video.transform import Transform, scale_levels
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def read_frames(
     frame stays for its duration. So frames repeat where the source is slower. Without fps, every frame in
     start ≤ time < end comes once, at its own time. Time counts from the first frame. Memory does not grow.
 
-    Nothing is repeated for more than a minute (`movinet.video.timing.FILLED`): the instants from there to the next
+    Nothing is repeated for more than a minute (`movinet.video.pacer.FILLED`): the instants from there to the next
     frame are left out, and a warning logged that says how many seconds. Where recordings were joined whose clocks
     differ, the second goes on where the first ended.
 
@@ -177,12 +177,14 @@ def read_at(
     if not times or times[0] < 0 or any(later < earlier for earlier, later in pairwise(times)):
         raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
     _check_exists(path)
+    pacer = FilePacer(times=times)
     if _is_folder(path):
-        yield from _frames(at_times(_timed_images(Path(path), folder_fps), times), partial(_read_image, limits=limits))
+        images = _timed_images(Path(path), folder_fps)
+        yield from _frames(pacer.shown(images), partial(_read_image, limits=limits))
         return
     with open_at(path, times[0], timeout if is_address(path) else None, threads, limits) as video:
         found = False
-        for frame in _frames(at_times(video, times), _decoded_by(video)):
+        for frame in _frames(pacer.shown(video), _decoded_by(video)):
             found = True
             yield frame
         if not found:
@@ -231,10 +233,11 @@ def _decoded_by(video: Video) -> Callable[[av.VideoFrame, float], Frame]:
 def _read_video(
     path: Source, fps: float | None, start: float, end: float | None, timeout: float | None, limits: Limits
 ) -> Iterator[Frame]:
+    pacer = FilePacer(fps, start, end)
     with open_at(path, start, timeout, limits=limits) as video:
         count = 0
         try:
-            for frame in _frames(at_rate(video, fps, start, end, partial(_tell_hole, video.name)), _decoded_by(video)):
+            for frame in _frames(pacer.shown(video, partial(_tell_hole, video.name)), _decoded_by(video)):
                 count += 1
                 yield frame
         finally:
@@ -259,7 +262,7 @@ def _read_folder(
 ) -> Iterator[Frame]:
     images = _timed_images(folder, rate)
     found = False
-    for frame in _frames(at_rate(images, fps, start, end), partial(_read_image, limits=limits)):
+    for frame in _frames(FilePacer(fps, start, end).shown(images), partial(_read_image, limits=limits)):
         found = True
         yield frame
     if not found:

@@ -17,8 +17,8 @@ from movinet.video.changes import Change, SourceFigures
 from movinet.video.container import Source, Video, is_address
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
+from movinet.video.pacer import LivePacer
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
-from movinet.video.timing import Pace, Ticks
 
 Transport = Literal["tcp", "udp", "http"]
 """How an RTSP server sends its pictures: within the connection, beside it, or through http."""
@@ -66,7 +66,7 @@ class LiveSource:
     def __init__(
         self,
         source: Source | int,
-        pacer: Pace | float,
+        pacer: LivePacer | float,
         *,
         loop: bool = False,
         timeout: float = 10.0,
@@ -177,7 +177,7 @@ class LiveSource:
     def _follow(self, video: Video | None) -> None:
         """A camera or stream, as it comes."""
         began: float | None = None
-        ticks = Ticks(self.fps)
+        pacer = LivePacer(self.fps)
         while not self._closed.is_set():
             why = "the stream ended"
             try:
@@ -190,7 +190,7 @@ class LiveSource:
                         self._found()
                         now = time.monotonic()
                         began = now if began is None else began
-                        if ticks.due(now):
+                        if pacer.is_due(now):
                             self._latest.put(Frame.of_decoded(frame, now - began, to_rgb))
             except VideoError as error:
                 why = str(error)
