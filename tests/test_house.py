@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "src" / "movinet"
 FLOORS = [
     {"errors", "words"},
     {"yaml_loader"},
-    {"reading"},
+    {"reading", "dataclass_io"},
     {"files", "cores", "arch", "recipes"},
     {"video"},
     {"weights"},

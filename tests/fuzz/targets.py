@@ -30,6 +30,7 @@ from movinet.arch.zoo import network_spec
 from movinet.data.lists import read_set
 from movinet.data.shards import read_shards, write_shards
 from movinet.data.videos import Video, VideoSet
+from movinet.dataclass_io import from_plain
 from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
 from movinet.export.exported_folder import file_hashes, new_folder
@@ -40,7 +41,6 @@ from movinet.search.recipe import dump_search, read_search
 from movinet.train.checkpoint import load_checkpoint, save_checkpoint
 from movinet.train.logs import read_log
 from movinet.train.loop import Place
-from movinet.train.plain import from_plain
 from movinet.train.recipe import dump_recipe, read_recipe, recipe_from_dict, recipe_to_dict
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels

@@ -20,6 +20,7 @@ from movinet.arch.count import macs_per_frame
 from movinet.arch.serialize import read_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.data.dataset import Pick
+from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
 from movinet.search import cost
 from movinet.search.choose import Judge
@@ -29,7 +30,6 @@ from movinet.search.recipe import ControllerOptions, SearchRecipe, dump_search, 
 from movinet.search.reward import Budget
 from movinet.search.run import CHECKPOINT, FOUND, LATENCIES, RECIPE, RESULT, Found, Prepared, search
 from movinet.search.supernet import SuperNetwork
-from movinet.train.plain import from_plain
 from movinet.train.recipe import Loss, Tracking
 from movinet.train.sets import Sets
 

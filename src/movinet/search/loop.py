@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from movinet.data.dataset import EpochOrder, Example, Pick, batches_of, load_batches, scaled
+from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, WeightsError
 from movinet.metrics import mean_average_precision
 from movinet.search.choose import Judge
@@ -28,7 +29,6 @@ from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.train.learner import seed_of
 from movinet.train.loop import new_optimizer
 from movinet.train.optimizer import parameter_groups, set_rate
-from movinet.train.plain import from_plain
 from movinet.train.recipe import AdamW, Gestures
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec
+from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
 from movinet.recipes import find_recipe
 from movinet.search.reward import Budget
 from movinet.search.space import Space
-from movinet.train.plain import from_plain, to_plain
 from movinet.train.recipe import Recipe, with_absolute_paths
 from movinet.train.starting import single_network
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from movinet import __version__
 from movinet.data.dataset import EpochOrder, Example, WorkerLost, batches_of, load_batches
+from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -25,7 +26,6 @@ from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
-from movinet.train.plain import from_plain
 from movinet.train.processes import align_gradients, shared_batch
 from movinet.train.recipe import AdamW, Recipe
 from movinet.train.schedule import rate_factor

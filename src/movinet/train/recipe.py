@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from movinet.arch.limits import LARGEST_SIDE, MOST_FRAMES
 from movinet.data.augment import Augmentation
+from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
 from movinet.recipes import find_recipe
-from movinet.train.plain import from_plain, to_plain
 from movinet.weights import registry
 
 _MOST = 1 << 31  # of clips, epochs and whatever else is counted

@@ -5,6 +5,7 @@ name in small letters.
 """
 
 from dataclasses import MISSING, Field, fields, is_dataclass
+from difflib import get_close_matches
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -49,7 +50,9 @@ def from_plain(cls: type[T], data: Any, where: str) -> T:
         raise MovinetError(f"{where}: want a mapping of entries, got {brief(data)}")
     hints = get_type_hints(cls)
     if unknown := [str(key) for key in data if key not in hints]:
-        raise MovinetError(f"{where}: there is no entry {brief(unknown[0])}; there are {', '.join(hints)}")
+        near = get_close_matches(unknown[0], hints, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise MovinetError(f"{where}: there is no entry {brief(unknown[0])}{meant}; there are {', '.join(hints)}")
     given = {key: _read(hints[key], value, f"{where}.{key}") for key, value in data.items()}
     if missing := [f.name for f in fields(cls) if _default(f) is MISSING and f.name not in given]:  # type: ignore[arg-type]
         raise MovinetError(f"{where}: {missing[0]!r} is missing")

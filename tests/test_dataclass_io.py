@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
-from movinet.train.plain import from_plain, to_plain
 
 
 @dataclass(frozen=True)
