@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cameras.footage import Footage, Unit
+from camera_rig.footage import Footage, Unit
 
 _TICK = 0.01  # seconds between looks at what the test wants
 _ASLEEP = 2.0  # seconds late after which units are passed over: a camera's clock goes on

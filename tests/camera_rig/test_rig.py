@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import av
 import av.error
 import pytest
-from cameras.filming import counter, film
-from cameras.footage import Footage
-from cameras.http_cameras import HlsCamera, MjpegCamera, served
-from cameras.rtsp_server import RtspCamera
+from camera_rig.filming import counter, film
+from camera_rig.footage import Footage
+from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
+from camera_rig.rtsp_server import RtspCamera
 
 FPS = 30
 

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Protocol
 
 import av
-from cameras.camera import Camera
-from cameras.footage import Footage, Unit
+from camera_rig.camera import Camera
+from camera_rig.footage import Footage, Unit
 from loopback import Answer, Request, site
 
 _JPEG_HEAD = 700  # bytes that damage spares: what says the size and the tables

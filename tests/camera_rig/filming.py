@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from cameras.footage import Codec, Footage, Unit
+from camera_rig.footage import Codec, Footage, Unit
 from numpy.typing import NDArray
 
 BITS = 12

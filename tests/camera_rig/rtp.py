@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterable
 from functools import lru_cache
 
-from cameras.footage import Footage, Unit, nal_type, nal_units
+from camera_rig.footage import Footage, Unit, nal_type, nal_units
 
 PICTURE_CLOCK = 90_000  # ticks a second
 SOUND_CLOCK = 8_000

@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from cameras.camera import Camera
-from cameras.footage import Footage
-from cameras.rtp import PICTURE_CLOCK, PICTURES, SOUND, SOUND_CLOCK, Track, description, picture_payloads
+from camera_rig.camera import Camera
+from camera_rig.footage import Footage
+from camera_rig.rtp import PICTURE_CLOCK, PICTURES, SOUND, SOUND_CLOCK, Track, description, picture_payloads
 
 _REALM, _NONCE = "camera", "5f1e0c"
 _REPORT_EVERY = 5.0  # seconds
