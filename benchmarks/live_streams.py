@@ -104,7 +104,7 @@ def trial(source: Path, mode: Mode, kind: str, batch: int, streams: int, seconds
                 time.sleep(pause)
             if when > seconds / 2 and not settled:  # all are there, and have found their places
                 settled, spent = time.perf_counter(), thread_seconds(pool._thread)
-            answer = joined[n].push(frames[n % len(frames)])
+            answer = joined[n].submit(frames[n % len(frames)])
             assert answer is not None
             if settled:
                 answer.add_done_callback(partial(note, begin + when))

@@ -57,11 +57,10 @@ class Setup:
         assert isinstance(model, MoViNet)
         return model.eval()
 
-    def create(self, streams: int) -> tuple[Engine[Any], WeightsInfo]:
+    def create(self, streams: int) -> tuple[Weights, Engine[Any]]:
         model = self.network()
-        info = WeightsInfo(model.spec.name, model.spec, default_transform(model.spec))
-        engine = create_engine(Weights.of(model), self.engine, streams=streams, precision=self.precision, threads=1)
-        return engine, info
+        weights = Weights.of(model, WeightsInfo(model.spec.name, model.spec, default_transform(model.spec)))
+        return weights, create_engine(weights, self.engine, streams=streams, precision=self.precision, threads=1)
 
 
 def prepared_frames(info: WeightsInfo, count: int = 8) -> list[NDArray[np.float32]]:
@@ -76,13 +75,13 @@ def camera_frames(height: int, width: int, count: int = 8) -> list[NDArray[np.ui
 
 def pooled(setup: Setup, streams: int, batch: int, seconds: float) -> float:
     """Frames a second of streams that push whenever they have an answer."""
-    engine, info = setup.create(min(batch, streams))
-    frames, ready = prepared_frames(info), queue.SimpleQueue[int]()
-    with StreamPool(engine, info, max_streams=streams) as pool:
+    weights, engine = setup.create(min(batch, streams))
+    frames, ready = prepared_frames(weights.info), queue.SimpleQueue[int]()
+    with StreamPool(weights, engine, max_streams=streams) as pool:
         joined = [pool.join() for _ in range(streams)]
 
         def push(n: int) -> Future[Prediction]:
-            answer = joined[n].push(frames[n % len(frames)])
+            answer = joined[n].submit(frames[n % len(frames)])
             assert answer is not None
             answer.add_done_callback(lambda _: ready.put(n))
             return answer
@@ -115,8 +114,8 @@ def a_process_each(setup: Setup, streams: int, seconds: float) -> float:
 
 
 def step_alone(setup: Setup, seconds: float, start: Any, counts: Any, n: int) -> None:
-    engine, info = setup.create(1)
-    frames = [frame[None] for frame in prepared_frames(info)]
+    weights, engine = setup.create(1)
+    frames = [frame[None] for frame in prepared_frames(weights.info)]
     state = engine.begin()
     for frame in frames:
         engine.step(frame, state)
@@ -140,10 +139,10 @@ class Live:
     fill: float  # of the rows stepped, the share that held a frame
 
 
-def live(engine: Engine[Any], info: WeightsInfo, streams: int, options: argparse.Namespace) -> Live:
+def live(weights: Weights, engine: Engine[Any], streams: int, options: argparse.Namespace) -> Live:
     """Streams that push at a fixed rate, whatever comes of it."""
     generator = np.random.default_rng(streams)
-    frames: Sequence[Image] = camera_frames(*options.camera) if options.camera else prepared_frames(info)
+    frames: Sequence[Image] = camera_frames(*options.camera) if options.camera else prepared_frames(weights.info)
     period, ramp = 1.0 / options.rate, options.seconds / 3  # within which they join
     begins = ramp * np.arange(streams) / streams + period * generator.random(streams)
     due = [
@@ -157,13 +156,13 @@ def live(engine: Engine[Any], info: WeightsInfo, streams: int, options: argparse
     def note(due: float, answer: Future[Prediction]) -> None:
         waits.append(math.inf if answer.cancelled() else time.perf_counter() - due)
 
-    with StreamPool(engine, info, max_streams=streams, max_wait=options.max_wait / 1e3) as pool:
+    with StreamPool(weights, engine, max_streams=streams, max_wait=options.max_wait / 1e3) as pool:
         joined = [pool.join() for _ in range(streams)]
         begin = time.perf_counter()
         for when, n in events:
             if (pause := begin + when - time.perf_counter()) > 0:
                 time.sleep(pause)
-            answer = joined[n].push(frames[n % len(frames)])
+            answer = joined[n].submit(frames[n % len(frames)])
             assert answer is not None
             if when > options.seconds / 2:  # all are there, and have found their places
                 answer.add_done_callback(partial(note, begin + when))
@@ -176,12 +175,12 @@ def live(engine: Engine[Any], info: WeightsInfo, streams: int, options: argparse
 
 def most_live(setup: Setup, batch: int, options: argparse.Namespace) -> Live | None:
     """The most streams that keep within the limit, to within one in twenty."""
-    engine, info = setup.create(batch)
-    state, frames = engine.begin(), np.stack([prepared_frames(info)[0]] * batch)
+    weights, engine = setup.create(batch)
+    state, frames = engine.begin(), np.stack([prepared_frames(weights.info)[0]] * batch)
     timing = interleaved({"step": lambda: engine.step(frames, state)}, 3, 10, 3)["step"]
     few, many, best = 0, round(1.4 * batch / timing.median / options.rate), None
     while many - few > max(1, many // 20):
-        trial = live(engine, info, (few + many) // 2, options)
+        trial = live(weights, engine, (few + many) // 2, options)
         print(f"    {trial}", file=sys.stderr, flush=True)
         if trial.dropped == 0 and trial.p99 < options.limit:
             few, best = trial.streams, trial
@@ -218,7 +217,7 @@ def main() -> None:
     for model in options.models.split(","):
         core = None if options.core < 0 else options.core
         setup = Setup(model, options.engine, options.precision, core)
-        kind = setup.create(1)[0].kind
+        kind = setup.create(1)[1].kind
         what = {"model": model, "engine": kind, "precision": options.precision}
         title = f"{model} {kind} {options.precision}"
         if "throughput" in options.what:

@@ -28,7 +28,8 @@ from movinet.arch.step import decays
 from movinet.prediction import Prediction
 from movinet.runtime.engine import Engine, Precision
 from movinet.runtime.factory import EngineKind, create_engine
-from movinet.runtime.pool import PoolStream, StreamPool
+from movinet.runtime.pool import StreamPool
+from movinet.runtime.session import Session
 from movinet.weights.info import WeightsInfo
 from movinet.weights.weights import Weights
 
@@ -110,7 +111,7 @@ class Crowd:
             self.failure = traceback.format_exc()
             self.over.set()
 
-    def push_some(self, stream: PoolStream, chance: random.Random) -> list[list[Pushed]]:
+    def push_some(self, stream: Session, chance: random.Random) -> list[list[Pushed]]:
         """The frames pushed, a list for every new beginning."""
         self.counts["joined"] += 1
         lives: dict[int, list[Pushed]] = defaultdict(list)
@@ -136,7 +137,7 @@ class Crowd:
                 stream.reset()
                 beginning += 1
             picture, now = chance.randrange(len(PICTURES)), now + 1.0 / self.referee.info.transform.fps
-            answer = stream.push(PICTURES[picture], now)
+            answer = stream.submit(PICTURES[picture], now)
             assert answer is not None
             lives[beginning].append((picture, answer))
             if pace == 0.0 and chance.random() < 0.7:
@@ -175,7 +176,7 @@ def main() -> None:
 
     sizes: list[float] = []
     referee = Referee(engine(1), loaded.info)
-    with StreamPool(engine(options.batch), loaded.info, max_streams=options.streams) as pool:
+    with StreamPool(loaded, engine(options.batch), max_streams=options.streams) as pool:
         crowd = Crowd(pool, referee, options.streams * 5 // 4)
         begin = time.monotonic()
         try:

@@ -20,9 +20,10 @@ FLOORS = [
     {"weights"},
     {"deploy"},
     {"prediction"},
+    {"events"},
     {"runtime"},
     {"recognizer", "profiling", "metrics"},
-    {"events", "__init__"},
+    {"live", "__init__"},
     {"watching"},
     {"wall"},
     # The torch line: what is below runs networks and imports no PyTorch, what is above builds and trains them.

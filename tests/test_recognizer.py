@@ -131,7 +131,7 @@ def test_memory_forgets_and_reset_keeps_it() -> None:
     recognizer.push(image)
     recognizer.reset()
     recognizer.push(image)
-    gamma = recognizer.engine.take(recognizer._batch, 0)[0].item()
+    gamma = recognizer._own.snapshot().state[0].item()
     assert gamma ** (2.0 * 5) == pytest.approx(np.exp(-1), rel=1e-4)
 
 

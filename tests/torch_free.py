@@ -108,7 +108,7 @@ def pool(folder: str) -> str:
     with movinet.StreamPool.load("movinet_t0_stream.gestures", max_streams=2) as streams:
         pair = streams.join(), streams.join()
         for frame in read_frames(f"{folder}/clip.mp4", fps=5.0):
-            answers = [stream.push(frame.rgb, frame.time) for stream in pair]
+            answers = [stream.submit(frame.rgb, frame.time) for stream in pair]
             labels = {answer.result().label for answer in answers if answer is not None}
         (label,) = labels
     return label

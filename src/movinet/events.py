@@ -31,7 +31,10 @@ class EventDetector:
         if not 0 < off < on <= 1:
             raise ValueError(f"want 0 < off < on <= 1, got on={on} and off={off}")
         self.on, self.off, self.shortest, self.ignore = on, off, shortest, ignore
+        self.begun: list[Event] = []
+        """Events told as begun with the last `push` or `finish`; they have lasted `shortest`."""
         self._running: dict[int, Event] = {}
+        self._told: set[int] = set()  # of those running, which were told as begun
         self._last_time = 0.0
 
     @property
@@ -40,30 +43,41 @@ class EventDetector:
         return list(self._running.values())
 
     def push(self, prediction: Prediction) -> list[Event]:
-        """Take the next prediction of a stream; returns the events that ended with it."""
-        ended = []
-        probabilities = prediction.probabilities.astype(
-            float
-        )  # thresholds compare alike whichever way they are crossed
-        for index in {*self._running, *(probabilities >= self.on).nonzero()[0].tolist()}:
+        """Take the next prediction of a stream; returns the events that ended with it, and sets `begun`."""
+        ended, self.begun = [], []
+        # Thresholds compare alike whichever way they are crossed.
+        probabilities = prediction.probabilities.astype(float)
+        for index in sorted({*self._running, *(probabilities >= self.on).nonzero()[0].tolist()}):
             probability, event = float(probabilities[index]), self._running.get(index)
             label = prediction.info.label(index)
             if event is None:
-                if label not in self.ignore:
-                    self._running[index] = Event(label, prediction.time, None, probability)
+                if label in self.ignore:
+                    continue
+                event = self._running[index] = Event(label, prediction.time, None, probability)
             elif probability < self.off:
-                del self._running[index]
-                ended.append(Event(label, event.start, prediction.time, event.confidence))
+                ended += self._end(index, prediction.time)
+                continue
             else:
-                self._running[index] = Event(label, event.start, None, max(event.confidence, probability))
+                event = Event(label, event.start, None, max(event.confidence, probability))
+                self._running[index] = event
+            if index not in self._told and prediction.time - event.start >= self.shortest:
+                self._told.add(index)
+                self.begun.append(event)
         self._last_time = prediction.time
-        return [event for event in ended if self._long_enough(event)]
+        return ended
 
     def finish(self) -> list[Event]:
-        """The stream is over: ends what is still running."""
-        ended = [Event(e.label, e.start, self._last_time, e.confidence) for e in self._running.values()]
-        self._running.clear()
-        return [event for event in ended if self._long_enough(event)]
+        """The stream is over, or broken off: ends what is still running with the last prediction."""
+        self.begun = []
+        return [event for index in list(self._running) for event in self._end(index, self._last_time)]
 
-    def _long_enough(self, event: Event) -> bool:
-        return event.end is not None and event.end - event.start >= self.shortest
+    def _end(self, index: int, time: float) -> list[Event]:
+        """The event as it is told; nothing of one too brief."""
+        event = self._running.pop(index)
+        told = index in self._told
+        self._told.discard(index)
+        if not told and time - event.start < self.shortest:
+            return []
+        if not told:
+            self.begun.append(event)
+        return [Event(event.label, event.start, time, event.confidence)]

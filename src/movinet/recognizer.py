@@ -1,26 +1,30 @@
-"""Frames in, labels out: a network with its weights, its preprocessing and the state of one stream."""
+"""Frames in, labels out: a network with its weights, its preprocessing, and streams that share its engine."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
+from movinet.events import EventDetector
 from movinet.prediction import Prediction
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Logits, Mode, can_forget, forgetting
+from movinet.runtime.engine import Engine, Mode, can_forget
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
+from movinet.runtime.images import Image
 from movinet.runtime.open_network import open_network
-from movinet.runtime.state_file import read_state, write_state
-from movinet.video.container import Source
-from movinet.video.decode import read_clip, read_frames
+from movinet.runtime.session import OnGap, Session
+from movinet.runtime.solo import Solo
+from movinet.video.container import Member, Source, Track
+from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
-from movinet.video.pacer import LivePacer
+from movinet.video.login import Address
 from movinet.video.sources import DEFAULT_LIMITS, Limits
-from movinet.video.transform import scale_levels
+from movinet.video.transform import HasArray, as_frames, scale_levels
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
@@ -28,12 +32,15 @@ if TYPE_CHECKING:
 
 
 class Recognizer:
-    """Recognises what happens in one stream of frames.
+    """Recognizes what happens in videos, and in streams of frames.
 
     >>> recognizer = Recognizer.load("movinet_t0_stream.gestures")
+    >>> print(recognizer("clip.mp4").label)
     >>> for prediction in recognizer.stream("clip.mp4"): print(prediction.time, prediction.label)
 
-    Streams of a base network do not exist; it only answers for whole clips (`classify`).
+    Every video is a stream of its own, and so is everything that is pushed (`push`); `session` gives more. They share
+    one engine, and calls from several threads wait for each other. Streams of a base network do not exist; it only
+    answers for whole clips.
     """
 
     def __init__(
@@ -45,7 +52,7 @@ class Recognizer:
         threads: int | None = None,
         device: str = "cpu",
         memory: float | None = None,
-        on_gap: Literal["reset", "continue"] = "reset",
+        on_gap: OnGap = "reset",
         max_gap: float = 2.0,
         cache: bool = True,
     ) -> None:
@@ -60,32 +67,32 @@ class Recognizer:
             device: where the engines of torch run.
             memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, which is
                 right for clips and wrong for a camera that runs all day.
-            on_gap: what `push` does when frames were missing for more than `max_gap` seconds, or time ran backwards.
+            on_gap: what a stream does when frames were missing for more than `max_gap` seconds, or time ran backwards.
             max_gap: seconds; three of the network's frames at least.
             cache: keep what an engine makes of the weights for the next start.
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         self.network, self.info = network, network.info
-        self._engine: Engine[Any] | None = None
+        self.on_gap, self.max_gap, self._memory = on_gap, max_gap, memory
+        self._solo: Solo | None = None
+        self._session: Session | None = None
+        transform = self.info.transform
         if self.info.spec.causal:
-            size = self.info.transform.size
-            self._engine = create_engine(
-                network, engine, size=size, precision=precision, threads=threads, device=device, cache=cache
+            runner = create_engine(
+                network, engine, size=transform.size, precision=precision, threads=threads, device=device, cache=cache
             )
-            if self._engine.streams != 1:
+            if runner.streams != 1:
                 raise MovinetError(
-                    f"{self.info.name} was exported for {self._engine.streams} streams at once: take a StreamPool"
+                    f"{self.info.name} was exported for {runner.streams} streams at once: take a StreamPool"
                 )
-            self._batch = self._engine.begin()
-            self._beginning = self._engine.take(self._batch, 0)
+            self._solo = Solo(runner, transform.scale)
+            self._session = self.session()
         else:
+            if memory is not None:
+                self._streams()
             self._run_clips = create_clip_engine(network, engine, precision=precision, threads=threads, device=device)
-        self._period = 1.0 / self.info.transform.fps
-        self._pacer = LivePacer(self.info.transform.fps, max_gap)
-        self.on_gap, self.max_gap = on_gap, self._pacer.max_gap
-        self.memory = memory
-        self._seen = 0  # frames of the stream
+        self._lock = threading.Lock()  # of what runs clips
 
     @classmethod
     def load(
@@ -100,7 +107,7 @@ class Recognizer:
         threads: int | None = None,
         device: str = "cpu",
         memory: float | None = None,
-        on_gap: Literal["reset", "continue"] = "reset",
+        on_gap: OnGap = "reset",
         max_gap: float = 2.0,
         cache: bool = True,
         progress: "Progress | None" = None,
@@ -121,20 +128,17 @@ class Recognizer:
 
     @property
     def engine(self) -> Engine[Any]:
-        """What runs the stream.
+        """What runs streams.
 
         Raises:
             MovinetError: the network is a base network, which has no streams.
         """
-        if self._engine is None:
-            raise MovinetError(
-                f"{self.info.name} is a base network: it sees whole clips only; take a stream network to watch frames"
-            )
-        return self._engine
+        return self._streams().engine
 
     @property
     def memory(self) -> float | None:
-        """Seconds after which a frame hardly counts any more, of streams that begin after it was set.
+        """Seconds after which a frame hardly counts any more: at once for the stream of `push`, and for streams that
+        begin later.
 
         Raises:
             ValueError: when set: the seconds are not positive.
@@ -144,8 +148,7 @@ class Recognizer:
 
     @memory.setter
     def memory(self, seconds: float | None) -> None:
-        if seconds is not None:
-            forgetting(self.engine, self.info.spec, seconds)
+        self._own.memory = seconds
         self._memory = seconds
 
     @property
@@ -157,37 +160,70 @@ class Recognizer:
         """
         return can_forget(self.engine, self.info.spec)
 
-    def push(self, rgb: NDArray[np.uint8], time: float | None = None) -> Prediction | None:
-        """Show the network the stream's next frame.
+    def session(self, *, detector: EventDetector | None = None) -> Session:
+        """A stream of its own, beside that of `push`, with the recognizer's memory and gaps.
 
         Args:
-            rgb: (H, W, 3) uint8, in RGB order (OpenCV gives BGR: pass `frame[..., ::-1]`); any size, the same for the
-                whole stream or not.
-            time: seconds, of this frame. Frames may come at any rate: the network takes those due at its own. Without
-                times every frame is taken.
+            detector: turns its answers into events (see `Session.events`).
 
-        Returns:
-            What the network thinks now, or None if this frame was not due yet.
+        Raises:
+            MovinetError: the network is a base network, which has no streams.
+        """
+        return Session(
+            self._streams().seat(),
+            self.network,
+            memory=self._memory,
+            on_gap=self.on_gap,
+            max_gap=self.max_gap,
+            detector=detector,
+        )
+
+    def push(self, rgb: Image | Frame, time: float | None = None) -> Prediction | None:
+        """Show the network the next frame of the recognizer's own stream; as `Session.push`.
 
         Raises:
             ValueError: the frame has another type or shape, or its time is no number.
             MovinetError: the network is a base network, which has no streams.
         """
-        _ = self.engine
-        if time is not None:
-            if self.on_gap == "reset" and self._pacer.is_gap(time):
-                self.reset()
-            if not self._pacer.is_due(time):
-                return None
-        logits = self._step(self.info.transform.images(rgb))
-        assert logits is not None
-        when = time if time is not None else (self._seen - 1) * self._period
-        return Prediction.of_logits(logits[0], when, self._seen, self.info)
+        return self._own.push(rgb, time)
+
+    @overload
+    def __call__(self, video: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
+    @overload
+    def __call__(self, video: Source | NDArray[np.uint8] | HasArray) -> Prediction: ...
+    def __call__(
+        self, video: Source | NDArray[np.uint8] | HasArray | list[Any] | tuple[Any, ...]
+    ) -> Prediction | list[Prediction]:
+        """What a video shows, or each of several.
+
+        Args:
+            video: a path or address; or frames at the network's own rate, uint8 RGB (T, H, W, 3) or one (H, W, 3), as
+                an array or a tensor on the CPU; or a list of any of these.
+
+        Returns:
+            The answer after its last frame; a list of them for a list.
+
+        Raises:
+            VideoError: it cannot be read.
+            ValueError: the frames have another type or shape.
+        """
+        if isinstance(video, list | tuple):
+            return [self(one) for one in video]
+        if isinstance(video, str | Path | Member | Track | Address):
+            return self.classify(video)
+        frames = as_frames(video)
+        period = 1.0 / self.info.transform.fps
+        return self._last_of(Frame.of_rgb(rgb, n * period) for n, rgb in enumerate(frames))
 
     def stream(
-        self, path: Source, start: float = 0.0, end: float | None = None, *, limits: Limits = DEFAULT_LIMITS
+        self,
+        path: Source,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Iterator[Prediction]:
-        """Recognise a video file or image folder frame by frame, from its beginning, in constant memory.
+        """Recognize a video file or image folder frame by frame, in constant memory, as a stream of its own.
 
         Args:
             path: a video, one of its tracks, an image folder, or an address.
@@ -199,12 +235,9 @@ class Recognizer:
             VideoError: it cannot be read.
             MovinetError: the network is a base network.
         """
-        _ = self.engine  # a base network is refused before the file is looked for
-        self.reset()
-        for frame in read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits):
-            logits = self._see(frame)
-            assert logits is not None
-            yield Prediction.of_logits(logits[0], frame.time, self._seen, self.info)
+        session = self.session()  # a base network is refused before the file is looked for
+        frames = read_frames(path, self.info.transform.fps, start, end, limits=limits)
+        return self._answers(session, frames)
 
     def classify(
         self,
@@ -224,70 +257,70 @@ class Recognizer:
         Raises:
             VideoError: it cannot be read.
         """
-        if self.info.spec.causal:
-            self.reset()
-            frames = read_frames(path, fps=self.info.transform.fps, start=start, end=end, limits=limits)
-            last = next(frames)
-            for frame in frames:
-                self._see(last, predict=False)  # the head is a third of A0's step
-                last = frame
-                if progress:
-                    progress(self._seen, None)
-            logits = self._see(last)
-            assert logits is not None
-            return Prediction.of_logits(logits[0], last.time, self._seen, self.info)
-        clip = read_clip(path, self.info.transform, start, end)
-        logits = self._run_clips(clip[None])
-        last = (clip.shape[1] - 1) * self._period
-        return Prediction.of_logits(logits[0], last, clip.shape[1], self.info)
+        return self._last_of(read_frames(path, self.info.transform.fps, start, end, limits=limits), progress)
 
     def reset(self) -> None:
-        """Forget the stream: the next frame is its first."""
-        self._seen = 0
-        self._pacer.restart()
+        """Forget the stream of `push`: the next frame is its first."""
+        self._own.reset()
 
     def save_state(self, path: str | Path) -> None:
-        """Write the stream's state to a file, whole or not at all; `restore_state` goes on from it.
+        """Write the state of `push`'s stream to a file, whole or not at all; `restore_state` goes on from it.
 
         Raises:
             MovinetError: no frame was seen yet, or the file cannot be written.
         """
-        if self._seen == 0:
-            raise MovinetError("there is no state to save: the stream has not begun")
-        names = [port.name for port in self.engine.signature.state]
-        arrays = dict(zip(names, self.engine.take(self._batch, 0), strict=True))
-        write_state(path, arrays, self._seen, self.network.hash)
+        self._own.save(path)
 
     def restore_state(self, path: str | Path) -> None:
-        """Go on with a stream saved by `save_state` with the same weights.
+        """Go on with a stream saved by `save_state` with the same weights; see `Session.restore`.
 
         Raises:
             WeightsError: the file cannot be read, belongs to other weights, was saved by an engine that holds its past
                 in another form, or holds what no stream can.
         """
-        engine = self.engine
-        arrays, seen = read_state(path, engine.signature.state, self.network.hash, engine.kind)
-        engine.put(self._batch, 0, arrays)
-        self._seen = seen
-        self._pacer.restart()
+        self._own.restore(path)
 
-    def _see(self, frame: Frame, predict: bool = True) -> Logits | None:
-        """Show the network a frame that is due."""
+    @property
+    def _own(self) -> Session:
+        self._streams()
+        assert self._session is not None
+        return self._session
+
+    def _streams(self) -> Solo:
+        if self._solo is None:
+            raise MovinetError(
+                f"{self.info.name} is a base network: it sees whole clips only; take a stream network to watch frames"
+            )
+        return self._solo
+
+    def _answers(self, session: Session, frames: Iterable[Frame]) -> Iterator[Prediction]:
+        for frame in frames:
+            prediction = session.see(frame)
+            assert prediction is not None
+            yield prediction
+
+    def _last_of(self, frames: Iterable[Frame], progress: "Progress | None" = None) -> Prediction:
+        """The answer after the last of some frames, at least one, at the network's rate."""
         transform = self.info.transform
-        return self._step(scale_levels(frame.levels(transform)[None], transform.scale), predict)
-
-    def _step(self, images: NDArray[np.float32], predict: bool = True) -> Logits | None:
-        if self._seen == 0:
-            self._begin()
-        logits = self.engine.step(images, self._batch, predict)
-        self._seen += 1
-        return logits
-
-    def _begin(self) -> None:
-        stream = [array.copy() for array in self._beginning]
-        if self.memory is not None:
-            forget = forgetting(self.engine, self.info.spec, self.memory)
-            for port, array in zip(self.engine.signature.state, stream, strict=True):
-                if port.name in forget:
-                    array[...] = forget[port.name]
-        self.engine.put(self._batch, 0, stream)
+        if self._solo is None:
+            # Made small one by one, so that a long video never lies in memory at its full size.
+            levels, last = [], 0.0
+            for frame in frames:
+                levels.append(frame.levels(transform))
+                last = frame.time
+            clip = scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)
+            with self._lock:
+                logits = self._run_clips(clip[None])
+            return Prediction.of_logits(logits[0], last, len(levels), self.info)
+        session = self.session()
+        shown: Frame | None = None
+        for frame in frames:
+            if shown is not None:
+                session.see(shown, answer=False)  # the head is a third of A0's step
+                if progress:
+                    progress(session.frames, None)
+            shown = frame
+        assert shown is not None
+        prediction = session.see(shown)
+        assert prediction is not None
+        return prediction

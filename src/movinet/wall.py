@@ -72,7 +72,7 @@ def watch_many(
             with source, pool.join(memory=memory) as stream:
                 for frame in source:
                     began = time.perf_counter()
-                    answer = stream.push(frame.rgb, frame.time)
+                    answer = stream.submit(frame, frame.time)
                     if answer is not None:
                         glance = observer.glance(answer.result(), began)
                         tell(Report(name, glance, ended=tuple(glance.ended)))

@@ -69,7 +69,7 @@ def watch(
     observer = Observer(source, detector)
     for frame in source:
         begin = time.perf_counter()
-        prediction = recognizer.push(frame.rgb, frame.time)
+        prediction = recognizer.push(frame, frame.time)
         if prediction is not None:
             yield observer.glance(prediction, begin)
         if seconds is not None and frame.time >= seconds:

@@ -95,7 +95,7 @@ def test_an_export_of_several_streams_serves_a_pool(tmp_path: Path) -> None:
     export(weights, "litert", tmp_path / "out", streams=2)
     frame = pictures(1)[0]
     with StreamPool.load(tmp_path / "out", max_streams=3) as pool, pool.join() as stream:
-        answer = stream.push(frame)
+        answer = stream.submit(frame)
         assert answer is not None
         np.testing.assert_allclose(
             answer.result(30).probabilities, answers(Recognizer(weights, engine="torch"), [frame])[0], atol=2e-5
@@ -276,10 +276,10 @@ def test_somebody_elses_file_says_that_it_cannot_forget(sums: Path) -> None:
         with pytest.raises(MovinetError, match="never forgets"):
             pool.join(memory=4.0)
         with pool.join() as stream:
-            answer = stream.push(np.zeros((8, 8, 3), np.uint8))
+            answer = stream.submit(np.zeros((8, 8, 3), np.uint8))
             assert answer is not None
             answer.result()
-            saved = stream.save()
+            saved = stream.snapshot()
         assert pool.join(saved=saved).frames == 1
 
 

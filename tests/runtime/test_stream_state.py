@@ -24,24 +24,24 @@ def test_a_saved_stream_goes_on_as_if_nothing_had_happened(make: Callable[[], An
     frames = pictures(6)
     with pool_of(make()) as pool, pool.join(memory=1.0) as stream:
         for frame in frames[:3]:
-            answer_of(stream.push(frame))
-        saved = stream.save()
-        expected = [answer_of(stream.push(frame)) for frame in frames[3:]]
+            answer_of(stream.submit(frame))
+        saved = stream.snapshot()
+        expected = [answer_of(stream.submit(frame)) for frame in frames[3:]]
     with pool_of(make()) as pool, pool.join(saved=saved) as stream:
         for frame, answer in zip(frames[3:], expected, strict=True):
-            assert_same(answer_of(stream.push(frame)), answer)
+            assert_same(answer_of(stream.submit(frame)), answer)
         stream.reset()
-        again = [answer_of(stream.push(frame)) for frame in frames[:3]]
+        again = [answer_of(stream.submit(frame)) for frame in frames[:3]]
     with pool_of(make()) as pool, pool.join(memory=1.0) as stream:
         for frame, answer in zip(frames[:3], again, strict=True):
-            assert_same(answer_of(stream.push(frame)), answer)
+            assert_same(answer_of(stream.submit(frame)), answer)
 
 
 def test_a_stream_that_has_seen_nothing_can_be_saved() -> None:
     with pool_of() as pool:
-        saved = pool.join(memory=1.0).save()
+        saved = pool.join(memory=1.0).snapshot()
         assert saved.frames == 0
-        assert answer_of(pool.join(saved=saved).push(pictures(1)[0])).frames == 1
+        assert answer_of(pool.join(saved=saved).submit(pictures(1)[0])).frames == 1
 
 
 @pytest.mark.parametrize("make", [TestEngine, lambda: create_engine(Weights.of(tiny_model()), "litert")])
@@ -54,8 +54,8 @@ def test_a_plain_state_is_handed_over(make: Callable[[], Any]) -> None:
     saved = saved_streams(Weights.of(model), state, engine)
     assert [stream.frames for stream in saved] == [4, 4]
     with pool_of(engine) as pool, pool.join(saved=saved[0]) as stream:
-        answer_of(stream.push(frames[4]))
-        answer = answer_of(stream.push(frames[5]))
+        answer_of(stream.submit(frames[4]))
+        answer = answer_of(stream.submit(frames[5]))
     assert answer.frames == 6
     np.testing.assert_allclose(answer.probabilities, expected.softmax(-1)[0].numpy(), atol=1e-5)
 
@@ -69,4 +69,4 @@ def test_states_of_other_networks_are_refused() -> None:
     with pytest.raises(MovinetError, match="no state of pair"):
         saved_streams(Weights.untrained(temporal_ensemble("pair", tiny_spec(), tiny_spec())), {}, other)
     with pytest.raises(MovinetError, match="32, 32"):
-        StreamPool(other, INFO, max_streams=1)
+        StreamPool(Weights.of(tiny_model(), INFO), other, max_streams=1)

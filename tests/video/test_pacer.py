@@ -202,3 +202,12 @@ def test_times_that_are_no_numbers_are_refused_and_change_nothing(time: float) -
     assert [pacer.is_due(0.1), pacer.is_due(0.2)] == [False, True]
     with pytest.raises(ValueError, match="want seconds"):
         LivePacer(5.0).is_due(time)
+
+
+def test_a_stream_that_begins_anew_wants_its_first_frame_whatever_its_time() -> None:
+    pacer = LivePacer(5.0)
+    for n in range(40):
+        pacer.is_due(n / 25)
+    pacer.restart()
+    assert pacer.wants(0.0)
+    assert pacer.is_due(0.0)

@@ -150,7 +150,7 @@ def _watch_many(
     failed = 0
     wall = Wall(list(sources), recognizer.info.name)
     with (
-        StreamPool(recognizer.engine, recognizer.info, max_streams=len(sources)) as pool,
+        StreamPool(recognizer.network, recognizer.engine, max_streams=len(sources)) as pool,
         Live(console=out, auto_refresh=False) if out.is_terminal and not as_json else nullcontext() as screen,
     ):
         for report in watch_many(pool, sources, new_detector, recognizer.memory, duration):

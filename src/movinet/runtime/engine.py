@@ -1,6 +1,6 @@
 """What every engine offers: batches of streams stepped together, their state in its own memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol, TypeVar
 
 import numpy as np
@@ -81,6 +81,14 @@ def forgetting(engine: Engine[BatchState], spec: Spec, seconds: float) -> dict[s
 def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
     """Whether the network's memory can be bounded: files of other people's take no γ."""
     return decays(spec, 1.0).keys() <= {port.name for port in engine.signature.state if port.shape == (1,)}
+
+
+def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping[str, float]) -> StreamState:
+    """A stream's state that forgets by these γ, by name; arrays are shared where nothing differs."""
+    return [
+        np.full_like(array, decays[port.name]) if port.name in decays else array
+        for port, array in zip(engine.signature.state, stream, strict=True)
+    ]
 
 
 def fresh_stream(signature: StepSignature, decay: float) -> StreamState:

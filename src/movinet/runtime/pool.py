@@ -4,25 +4,24 @@ import math
 import threading
 import time as clock
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from movinet.arch.step import decays
 from movinet.errors import MovinetError
-from movinet.prediction import Prediction
-from movinet.runtime.engine import Engine, Mode, can_forget, forgetting
+from movinet.events import EventDetector
+from movinet.runtime.engine import Engine, Mode, StreamState
+from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
-from movinet.runtime.images import Image, prepared
 from movinet.runtime.open_network import open_network
 from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
+from movinet.runtime.session import OnGap, Session
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
-from movinet.video.pacer import LivePacer
-from movinet.weights.info import WeightsInfo
+from movinet.weights.weights import Weights
 from movinet.words import counted
 
 _CLOSE_WITHIN = 5.0  # seconds
@@ -33,7 +32,7 @@ class StreamPool:
 
         with StreamPool.load("movinet_t0_stream.gestures", max_streams=64) as pool:
             stream = pool.join()
-            answer = stream.push(frame, time)
+            answer = stream.submit(frame, time)
             if answer is not None:
                 print(answer.result().label)
 
@@ -44,13 +43,19 @@ class StreamPool:
     """
 
     def __init__(
-        self, engine: Engine[Any], info: WeightsInfo, *, max_streams: int, queue: int = 2, max_wait: float = 0.04
+        self,
+        network: Weights | ExportedNetwork,
+        engine: Engine[Any],
+        *,
+        max_streams: int,
+        queue: int = 2,
+        max_wait: float = 0.04,
     ) -> None:
         """Take memory for all streams to come, and start; `StreamPool.load` makes the engine, too.
 
         Args:
+            network: what the engine runs.
             engine: of a stream network; from now on the pool's alone. Up to `engine.streams` streams share a step.
-            info: what is known of its weights.
             max_streams: that can be here at once.
             queue: frames of a stream that may wait; where one more comes, the oldest is dropped.
             max_wait: seconds a frame waits for those of other streams to share its step.
@@ -60,7 +65,8 @@ class StreamPool:
         """
         if max_streams < 1 or queue < 1 or not 0 <= max_wait < math.inf:
             raise ValueError(f"no pool has {max_streams} streams, queues of {queue} frames and waits for {max_wait} s")
-        self.engine, self.info = engine, info
+        self.network, self.engine = network, engine
+        info = self.info = network.info
         size, wanted = engine.signature.inputs[0].shape[1:], info.transform.size
         if size != wanted:
             raise MovinetError(
@@ -118,39 +124,24 @@ class StreamPool:
             device=device,
             cache=cache,
         )
-        return cls(runner, network.info, max_streams=max_streams, queue=queue, max_wait=max_wait)
+        return cls(network, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
 
     def join(
         self,
         *,
         memory: float | None = None,
         every: int = 1,
-        on_gap: Literal["reset", "continue"] = "reset",
+        on_gap: OnGap = "reset",
         max_gap: float = 2.0,
         saved: SavedStream | None = None,
-    ) -> "PoolStream":
-        """A place for a new stream, which is to `leave` it.
-
-        Args:
-            memory: seconds after which a frame's weight in the answer has fallen to 1/e; None: that of the
-                saved stream, or of the network, which as a rule never forgets.
-            every: of how many frames one gets an answer; the others cost less.
-            on_gap: what to do when frames were missing for more than `max_gap` seconds, or time ran backwards.
-            max_gap: seconds; three of the network's frames at least.
-            saved: a stream to go on with (see `movinet.runtime.stream_state`).
+        detector: EventDetector | None = None,
+    ) -> Session:
+        """A place for a new stream, which is to `leave` it; the arguments are those of `Session`.
 
         Raises:
-            MovinetError: the pool is full or closed, the saved stream is of another network or form, or the network
-                comes from somebody else's file, which never forgets, and `memory` was given.
+            ValueError: as `Session`.
+            MovinetError: the pool is full or closed, or as `Session`.
         """
-        if on_gap not in ("reset", "continue"):
-            raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
-        if every < 1:
-            raise ValueError(f"every is {every}; 1 answers every frame, 2 every other")
-        forget = {} if memory is None else forgetting(self.engine, self.info.spec, memory)
-        state, seen = None, 0
-        if saved is not None:
-            state, seen, forget = self._restored(saved, forget)
         with self._changed:
             self._check_open()
             limit = self._scheduler.max_streams
@@ -158,8 +149,21 @@ class StreamPool:
                 raise MovinetError(
                     f"the pool is full with {counted(limit, 'stream')}: one has to leave, or make it larger"
                 )
-            slot = self._scheduler.join(forget, state, seen)
-        return PoolStream(self, slot, LivePacer(self.info.transform.fps, max_gap), every, on_gap == "reset")
+            seat = PoolSeat(self, self._scheduler.join({}))
+        try:
+            return Session(
+                seat,
+                self.network,
+                memory=memory,
+                every=every,
+                on_gap=on_gap,
+                max_gap=max_gap,
+                saved=saved,
+                detector=detector,
+            )
+        except BaseException:
+            seat.leave()
+            raise
 
     def statistics(self) -> PoolStatistics:
         """How it goes."""
@@ -186,20 +190,6 @@ class StreamPool:
             raise MovinetError(f"the pool broke down: {self._fault!r}") from self._fault
         if self._closed:
             raise MovinetError("the pool is closed")
-
-    def _restored(
-        self, saved: SavedStream, forget: dict[str, float]
-    ) -> tuple[list[NDArray[np.generic]], int, dict[str, float]]:
-        """State, frames seen and decays of a saved stream, the decays replaced by those given."""
-        ports = self.engine.signature.state
-        if [array.shape for array in saved.state] != [port.shape for port in ports]:
-            raise MovinetError(f"the saved stream is not one of {self.info.name} on the engine {self.engine.kind!r}")
-        state = {port.name: np.array(array) for port, array in zip(ports, saved.state, strict=True)}
-        if can_forget(self.engine, self.info.spec):
-            forget = {name: forget.get(name, float(state[name].flat[0])) for name in decays(self.info.spec, 1.0)}
-        for name, decay in forget.items():
-            state[name][...] = decay
-        return list(state.values()), saved.frames, forget
 
     def _run(self) -> None:
         """The thread: everything that touches the engine."""
@@ -239,15 +229,9 @@ class StreamPool:
             else:
                 self._counters.errors += 1
         for slot, row, frame in work.shown:
-            if frame.answer is None or not frame.answer.set_running_or_notify_cancel():
-                continue
-            if work.logits is None:
-                error = MovinetError(f"the engine failed ({work.error}), and the stream begins anew")
-                error.__cause__ = work.error
-                frame.answer.set_exception(error)
-            else:
-                time = (slot.seen - 1) / self.info.transform.fps if frame.time is None else frame.time
-                frame.answer.set_result(Prediction.of_logits(work.logits[row], time, slot.seen, self.info))
+            assert frame.owner is not None
+            logits = None if work.logits is None else work.logits[row]
+            frame.owner.answered(frame, slot.seen, logits, work.error)
 
     def _save(self, slot: Slot[Any], answer: Future[SavedStream]) -> None:
         try:
@@ -271,87 +255,46 @@ class StreamPool:
                 frame.answer.set_exception(MovinetError(f"the pool broke down: {self._fault!r}"))
 
 
-class PoolStream:
-    """One stream of a pool, from `StreamPool.join`. A context manager that leaves the pool.
+class PoolSeat:
+    """See `movinet.runtime.session.Seat`. A stream's state stays in a row of one of the pool's batches."""
 
-    Push its frames from one thread at a time; different streams may have threads of their own.
-    """
-
-    def __init__(self, pool: StreamPool, slot: Slot[Any], pacer: LivePacer, every: int, resets: bool) -> None:
-        self._pool, self._slot, self._pacer, self._every, self._resets = pool, slot, pacer, every, resets
-        self._begins = False  # anew, with the next frame
-        self._unanswered = 0  # frames since one was to be answered
-        self._left = False
-        self.dropped = 0
-        """Frames that newer ones pushed out of the queue."""
+    def __init__(self, pool: StreamPool, slot: Slot[Any]) -> None:
+        self._pool, self._slot, self._left = pool, slot, False
 
     @property
-    def frames(self) -> int:
-        """Frames the network has seen since the stream began."""
+    def engine(self) -> Engine[Any]:
+        return self._pool.engine
+
+    @property
+    def beginning(self) -> StreamState:
+        return self._pool._scheduler.beginning
+
+    @property
+    def seen(self) -> int:
         return self._slot.seen
 
     @property
     def waiting(self) -> int:
-        """Frames in the queue."""
         return len(self._slot.queue)
 
-    def push(self, frame: Image, time: float | None = None) -> Future[Prediction] | None:
-        """Hand over the next frame; never waits for the engine.
+    def check(self) -> None:
+        if self._left:
+            raise MovinetError("the stream has left the pool")
+        self._pool._check_open()
 
-        The answer comes as a future: `result()` waits for it, `asyncio.wrap_future` makes it awaitable, and
-        `add_done_callback` calls from the pool's thread, which should not be kept. It is cancelled where a newer frame
-        pushes this one out of the queue, and where the stream leaves or the pool closes before its turn.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB of any size, or one that has been prepared: float32 of the network's size and
-                range. It is copied.
-            time: seconds, of this frame. Frames may come at any rate: the network takes those due at its own. Without
-                times every frame is taken.
-
-        Returns:
-            The answer to come; None if there will be none, as the frame is not due, or not one `every` asks for.
-
-        Raises:
-            ValueError: the frame has another type or shape, or the time is no number. The stream goes on without it.
-            MovinetError: the stream has left, or the pool is closed. The future's: the engine failed.
-        """
-        arrived, pool = clock.monotonic(), self._pool
-        if time is not None and not math.isfinite(time):
-            raise ValueError(f"the time of a frame is {time}")
-        self._check()
-        if time is not None and not self._is_due(time):
-            return None
-        image = prepared(frame, pool.info.transform)
+    def show(self, frame: QueuedFrame) -> QueuedFrame | None:
+        pool = self._pool
         with pool._changed:
-            self._check()  # of what happened meanwhile
-            queued = QueuedFrame(image, arrived, time, fresh=self._begins)
-            self._begins = False
-            dropped = pool._scheduler.push(self._slot, queued)
-            if dropped is not None:
-                self.dropped += 1
-                pool._counters.dropped += 1
-            self._unanswered += 1
-            if self._unanswered >= self._every or (dropped is not None and dropped.answer is not None):
-                queued.answer, self._unanswered = Future(), 0
+            self.check()  # of what happened meanwhile
+            dropped = pool._scheduler.push(self._slot, frame)
+            pool._counters.dropped += dropped is not None
             pool._changed.notify()
-        if dropped is not None:
-            _cancel(dropped)
-        return queued.answer
+        return dropped
 
-    def reset(self) -> None:
-        """Forget the past: the next frame is the stream's first. Frames in the queue still belong to the past."""
-        self._begins = True
-        self._pacer.restart()
-
-    def save(self) -> SavedStream:
-        """The stream after the last frame the network saw, for `StreamPool.join` to go on with.
-
-        Raises:
-            MovinetError: it has left, or the pool is closed.
-        """
+    def snapshot(self) -> SavedStream:
         pool, answer = self._pool, Future[SavedStream]()
         with pool._changed:
-            self._check()
+            self.check()
             if threading.current_thread() is not pool._thread:
                 pool._saves.append((self._slot, answer))
                 pool._changed.notify()
@@ -359,30 +302,22 @@ class PoolStream:
             pool._save(self._slot, answer)
         return answer.result()
 
+    def restore(self, saved: SavedStream, decays: Mapping[str, float]) -> None:
+        with self._pool._changed:
+            self.check()
+            frames = self._pool._scheduler.leave(self._slot)
+            state = [np.array(array) for array in saved.state]
+            self._slot = self._pool._scheduler.join(decays, state, saved.frames)
+        for frame in frames:
+            _cancel(frame)
+
     def leave(self) -> None:
-        """Give the place back. Answers to frames still in the queue are cancelled; a second time does nothing."""
         with self._pool._changed:
             self._left = True
             frames = self._pool._scheduler.leave(self._slot)
             self._pool._changed.notify()
         for frame in frames:
             _cancel(frame)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.leave()
-
-    def _check(self) -> None:
-        if self._left:
-            raise MovinetError("the stream has left the pool")
-        self._pool._check_open()
-
-    def _is_due(self, time: float) -> bool:
-        if self._resets and self._pacer.is_gap(time):
-            self.reset()
-        return self._pacer.is_due(time)
 
 
 def _cancel(frame: QueuedFrame) -> None:

@@ -10,13 +10,19 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, Protocol
 
 import numpy as np
 
 from movinet.prediction import Prediction
-from movinet.runtime.engine import BatchState, Engine, Logits, StreamState
+from movinet.runtime.engine import BatchState, Engine, Logits, StreamState, with_decays
 from movinet.runtime.images import Image, write_scaled
+
+
+class Owner(Protocol):
+    """Who is told what came of a frame."""
+
+    def answered(self, frame: "QueuedFrame", seen: int, logits: Logits | None, error: Exception | None) -> None: ...
 
 
 @dataclass(eq=False)
@@ -28,6 +34,15 @@ class QueuedFrame:
     time: float | None = None  # seconds, by the stream's
     fresh: bool = False  # the stream begins anew with it
     answer: Future[Prediction] | None = None  # None: the network sees it, and nobody asks what it thinks
+    ends: bool = False  # what went on before it has ended
+    decays: Mapping[str, float] | None = None  # by which the stream forgets from this frame on
+    owner: Owner | None = None
+
+    def follows(self, dropped: "QueuedFrame") -> None:
+        """Take over what a frame before it would have done, which the network will not see."""
+        self.fresh |= dropped.fresh
+        self.ends |= dropped.ends
+        self.decays = dropped.decays if self.decays is None else self.decays
 
 
 @dataclass(eq=False)
@@ -111,7 +126,8 @@ class Scheduler(Generic[BatchState]):
         self._groups = [Group(engine.begin(), [None] * engine.streams) for _ in range(batches)]
         first = self._groups[0].state
         assert first is not None
-        self._beginning = engine.take(first, 0)
+        self.beginning = engine.take(first, 0)
+        """The state of a stream that has seen nothing."""
         self._line: dict[Slot[BatchState], None] = {}  # those with frames; who has waited longest is first
         self._scale = scale
         shape = engine.signature.inputs[0].shape
@@ -138,7 +154,9 @@ class Scheduler(Generic[BatchState]):
         if len(slot.queue) == self.queue:
             dropped = slot.queue.popleft()
             heir = slot.queue[0] if slot.queue else frame
-            heir.fresh |= dropped.fresh
+            heir.follows(dropped)
+            if dropped.answer is not None and frame.answer is None:
+                frame.answer = Future()
         slot.queue.append(frame)
         if slot not in self._line:  # who drops a frame keeps its place: else it might never be first
             slot.since = frame.arrived
@@ -172,8 +190,12 @@ class Scheduler(Generic[BatchState]):
                 engine.put(state, row, slot.parked or self._beginning_of(slot))
                 slot.parked = None
             for slot, row, frame in work.shown:
+                if frame.decays is not None:
+                    slot.decays = frame.decays
                 if frame.fresh:
                     engine.put(state, row, self._beginning_of(slot))
+                elif frame.decays is not None:
+                    engine.put(state, row, with_decays(engine, engine.take(state, row), frame.decays))
                 write_scaled(frame.image, self._scale, self._frames[row])
             predict = any(frame.answer is not None for _, _, frame in work.shown)
             work.logits = engine.step(self._frames, state, predict)
@@ -200,11 +222,7 @@ class Scheduler(Generic[BatchState]):
         return [array.copy() for array in slot.parked or self._beginning_of(slot)]
 
     def _beginning_of(self, slot: Slot[BatchState]) -> StreamState:
-        ports = self.engine.signature.state
-        return [
-            np.full_like(array, slot.decays[port.name]) if port.name in slot.decays else array
-            for port, array in zip(ports, self._beginning, strict=True)
-        ]
+        return with_decays(self.engine, self.beginning, slot.decays)
 
     def _host(self) -> Group[BatchState]:
         """The best group for streams without a row: few to drive out, much room."""

@@ -160,7 +160,7 @@ class LivePacer:
         Raises:
             ValueError: As `is_gap`.
         """
-        if self.is_gap(time) or self._intervals < _REMEMBERED:
+        if self.is_gap(time) or self._last is None or self._intervals < _REMEMBERED:
             return True
         early, unsure = self._early(), self._usual / 5  # what is usual may change before frames come out
         tick = self._next

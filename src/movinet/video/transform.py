@@ -72,7 +72,7 @@ class Transform:
         # FFmpeg is loaded for pixels, not to read what weights say of themselves.
         from movinet.video.scale import scale_rgb
 
-        frames = _checked(rgb)
+        frames = as_frames(rgb)
         out = np.empty((len(frames), *self.size, 3), np.uint8)
         rows, columns = (
             _seen(*axis) for axis in zip(frames.shape[1:3], self.resized(*frames.shape[1:3]), self.size, strict=True)
@@ -160,8 +160,12 @@ def _off(number: int, divisor: int) -> int:
     return min(number % divisor, -number % divisor)
 
 
-def _checked(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
-    """The frames as (T, H, W, 3), or ValueError."""
+def as_frames(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
+    """One RGB frame (H, W, 3) or several (T, H, W, 3), arrays or tensors on the CPU, as a uint8 array (T, H, W, 3).
+
+    Raises:
+        ValueError: Another dtype, shape or channel order; the message says what to do.
+    """
     if not hasattr(rgb, "__array__") or not hasattr(rgb, "dtype"):
         raise ValueError(f"frames must be a numpy array or a torch tensor, not {type(rgb).__name__}")
     if str(rgb.dtype) not in ("uint8", "torch.uint8"):
