@@ -16,6 +16,8 @@ class Request:
     path: str
     headers: Mapping[str, str]
     host: str
+    body: bytes = b""
+    """Of a POST."""
 
 
 @dataclass
@@ -70,8 +72,11 @@ def site(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            request = Request(self.path, dict(self.headers), self.headers.get("Host", ""))
+        def do_POST(self) -> None:
+            self.do_GET(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+        def do_GET(self, body: bytes = b"") -> None:
+            request = Request(self.path, dict(self.headers), self.headers.get("Host", ""), body)
             asked.append(request)
             answer = page(request)
             body, status = answer.body, answer.status

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import LABELS, tiny_spec
 
-from movinet.events import Event, EventDetector
+from movinet.events import Event, EventDetector, Thresholds
 from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo, default_transform
 
@@ -61,3 +61,19 @@ def test_events_follow_from_the_thresholds_alone(curve: list[float]) -> None:
 def test_thresholds_must_make_sense() -> None:
     with pytest.raises(ValueError, match="off < on"):
         EventDetector(0.3, 0.5)
+
+
+@given(st.lists(st.floats(0, 1), max_size=40), st.sampled_from([0.55, 0.7, 0.9]), st.sampled_from([0.0, 1.0, 2.5]))
+def test_a_label_may_have_thresholds_of_its_own(curve: list[float], on: float, shortest: float) -> None:
+    """Above and below those of the others, which stay as they are."""
+    own = EventDetector(0.8, 0.2, 1.0, by_label={"left": Thresholds(on, 0.5, shortest), "right": Thresholds()})
+    mine = [e for e in run(own, curve) if e.label == "left"]
+    assert mine == [e for e in run(EventDetector(on, 0.5, shortest), curve) if e.label == "left"]
+    others = [e for e in run(own, curve) if e.label != "left"]
+    assert others == [e for e in run(EventDetector(0.8, 0.2, 1.0), curve) if e.label != "left"]
+
+
+@pytest.mark.parametrize("own", [Thresholds(on=0.2), Thresholds(off=0.6), Thresholds(shortest=-1.0)])
+def test_thresholds_of_a_label_must_make_sense_with_those_of_all(own: Thresholds) -> None:
+    with pytest.raises(ValueError, match=r"^left: "):
+        EventDetector(0.5, 0.3, by_label={"left": own})

@@ -15,6 +15,7 @@ from movinet.reading import read_yaml
 from movinet.video.login import Address, Login
 
 _USER, _PASSWORD = "MOVINET_USER", "MOVINET_PASSWORD"
+_SECRET = (_USER, _PASSWORD, "MOVINET_WEBHOOK_HEADER")
 _WITH_LOGINS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}  # usual ports
 
 
@@ -149,7 +150,7 @@ def login_in_environment(name: str | None, environment: Mapping[str, str] = os.e
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for programs that need no camera's login."""
-    return {key: value for key, value in environment.items() if not key.upper().startswith((_USER, _PASSWORD))}
+    return {key: value for key, value in environment.items() if not key.upper().startswith(_SECRET)}
 
 
 def with_login(

@@ -1,0 +1,136 @@
+"""A command that is run with every event."""
+
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from movinet.errors import MovinetError, printable
+from movinet.files import dump_json
+from movinet.live.actions import Failed
+from movinet.live.report import Begun, Ended, Report
+from movinet.video.credentials import without_secrets
+
+_SAID = 300  # characters of a complaint that are told
+_IN_ENVIRONMENT = ("type", "source", "wall", "time", "label", "start", "end", "confidence")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that is run when an event begins and when it ends, without a shell.
+
+    It gets the event as JSON on its standard input, and its particulars in the environment: MOVINET_TYPE (`begun` or
+    `ended`), MOVINET_SOURCE, MOVINET_LABEL, MOVINET_START, MOVINET_END, MOVINET_CONFIDENCE, MOVINET_WALL and
+    MOVINET_TIME. Variables that hold passwords are not handed on. What it prints is thrown away, but for the beginning
+    of a complaint.
+
+    Args:
+        words: The program and its arguments.
+        timeout: Seconds after which it is ended.
+        at_once: How many may run at the same time.
+        secrets: Variables of the environment that it does not get, beside those movinet reads passwords from.
+    """
+
+    words: tuple[str, ...]
+    timeout: float = 30.0
+    at_once: int = 4
+    secrets: frozenset[str] = field(default=frozenset())
+
+    @staticmethod
+    def of(text: str, secrets: frozenset[str] = frozenset()) -> "Command":
+        """A command as it is typed: split into words as a shell would, and run without one.
+
+        Raises:
+            MovinetError: It is none, or there is no such program.
+        """
+        try:
+            words = tuple(shlex.split(text))
+        except ValueError as error:
+            raise MovinetError(f"--on-event: {error}: {text!r}") from None
+        if not words:
+            raise MovinetError("--on-event: want a command")
+        if shutil.which(words[0]) is None:
+            raise MovinetError(f"--on-event: there is no program {words[0]!r} that can be run")
+        return Command(words, secrets=secrets)
+
+    @property
+    def name(self) -> str:
+        """As it is shown: arguments may hold what is nobody's business."""
+        return f"--on-event {self.words[0]}"
+
+    def wants(self, report: Report) -> bool:
+        """Events alone."""
+        return isinstance(report.what, Begun | Ended)
+
+    def do(self, about: dict[str, Any], closing: threading.Event) -> None:
+        """Run it and wait for its end."""
+        try:
+            process = subprocess.Popen(
+                self.words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=self.environment(about),
+                start_new_session=True,  # Ctrl-C is for us: what is told last is told whole
+            )
+        except OSError as error:
+            raise Failed(error.strerror or str(error)) from None
+        assert process.stdin is not None
+        assert process.stderr is not None
+        with suppress(OSError), process.stdin:  # it may not care
+            process.stdin.write(dump_json(about).encode() + b"\n")  # less than a pipe holds: nothing waits here
+        said, ended = bytearray(), threading.Event()
+        listening = threading.Thread(target=_listen, args=(process.stderr, said, ended), daemon=True)
+        listening.start()
+        try:
+            code = process.wait(self.timeout)
+            if code:
+                listening.join(0.5)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise Failed(f"still running after {self.timeout:g} s, ended") from None
+        finally:
+            ended.set()  # also where something it left behind holds on to its output
+        if code:
+            complaint = printable(said.decode(errors="replace").strip())
+            raise Failed(f"exit code {code}{f': {complaint}' if complaint else ''}")
+
+    def environment(self, about: dict[str, Any], own: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What it finds in its environment."""
+        kept = without_secrets(os.environ if own is None else own)
+        told = {
+            f"MOVINET_{key.upper()}": str(about[key]).replace("\0", "")
+            for key in _IN_ENVIRONMENT
+            if about.get(key) is not None
+        }
+        return {key: value for key, value in kept.items() if key not in self.secrets} | told
+
+
+def _listen(pipe: IO[bytes], said: bytearray, ended: threading.Event) -> None:
+    """Read all that comes and keep how it begins."""
+    with suppress(OSError, ValueError), pipe, selectors.DefaultSelector() as ready:
+        if os.name == "posix":
+            ready.register(pipe, selectors.EVENT_READ)
+        while not ended.is_set():
+            if os.name == "posix" and not ready.select(0.2):
+                continue
+            data = os.read(pipe.fileno(), 4096)
+            if not data:
+                return
+            said += data[: _SAID - len(said)]
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
+        else:
+            process.kill()
+    process.wait()
