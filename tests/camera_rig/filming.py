@@ -55,6 +55,7 @@ def film(
     key_every: float = 1.0,
     b_frames: int = 0,
     kilobits: int = 600,
+    first: int = 0,
     pictures: Callable[[int, int], Iterator[NDArray[np.uint8]]] = moving_square,
 ) -> Footage:
     """Encode footage.
@@ -67,6 +68,7 @@ def film(
         key_every: Seconds between key frames.
         b_frames: Between others; pictures then come out of order.
         kilobits: A second.
+        first: Number of the first picture: cameras with pictures of their own can be told apart.
         pictures: What is seen, of a width and height.
     """
     width, height = size
@@ -82,11 +84,11 @@ def film(
         encoder.bit_rate = 1000 * kilobits
     packets = []
     for number, picture in enumerate(itertools.islice(pictures(width, height), round(seconds * fps))):
-        frame = av.VideoFrame.from_ndarray(burn(np.ascontiguousarray(picture), number), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(burn(np.array(picture), first + number), format="rgb24")
         frame.pts, frame.time_base = number, encoder.time_base
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    units = tuple(Unit(bytes(p), codec == "mjpeg" or p.is_keyframe, p.pts / fps, p.pts) for p in packets)
+    units = tuple(Unit(bytes(p), codec == "mjpeg" or p.is_keyframe, p.pts / fps, first + p.pts) for p in packets)
     return Footage(codec, fps, width, height, units)
 
 

@@ -48,11 +48,13 @@ class GstCamera(GstRtspServer.RTSPMediaFactory):
         return Gst.parse_launch(f"( {pictures} {_SOUND if self.sound else ''} )")
 
     def do_configure(self, media):
-        media.connect("unprepared", self._unprepared)
-        self.source = media.get_element().get_by_name("source")
+        source = media.get_element().get_by_name("source")
+        media.connect("unprepared", lambda media: self._gone(source))
+        self.source = source
 
-    def _unprepared(self, media) -> None:
-        self.source = None
+    def _gone(self, source) -> None:
+        if self.source is source:  # the next one may be there already
+            self.source = None
 
     def _pump(self) -> None:
         period, index = 1 / self.footage.fps, 0
