@@ -51,17 +51,17 @@ def network(model: str, form: str) -> Weights:
     return Weights.untrained(network_spec(f"movinet_{model}_{form}")).with_position_limits()
 
 
-def our_steps(model: str, threads: int, streams: int = 1, heads: bool = True) -> dict[str, Call]:
+def our_steps(model: str, threads: int) -> dict[str, Call]:
     """A call for every engine and precision that is to be had."""
     trained = network(model, "stream")
     calls: dict[str, Call] = {}
-    frames = np.random.default_rng(0).random((streams, *trained.spec.size, 3), dtype=np.float32)
+    frames = np.random.default_rng(0).random((1, *trained.spec.size, 3), dtype=np.float32)
     for kind, precision in ENGINES:
         with skipping(kind):
-            engine = create_engine(trained, kind, streams=streams, precision=precision, threads=threads)
+            engine = create_engine(trained, kind, precision=precision, threads=threads)
             state = engine.begin()
             calls[f"{kind} {precision}"] = partial(engine.step, frames, state)
-            if heads and kind in ("openvino", "litert"):
+            if kind in ("openvino", "litert"):
                 calls[f"{kind} {precision}, no head"] = partial(engine.step, frames, state, predict=False)
     return calls
 
@@ -161,6 +161,27 @@ def report(title: str, calls: dict[str, Call], frames: int, rounds: tuple[int, i
     sys.stdout.flush()
 
 
+def report_batches(model: str, threads: int, rows: list[Any]) -> None:
+    """Milliseconds a frame, of batches of every size; those of an engine run in turns."""
+    print(f"\nbatches: {model}, {threads} thread(s)\n{'ms a frame':20}" + "".join(f"{n:>8}" for n in BATCHES))
+    weights = network(model, "stream")
+    for kind, precision in ENGINES:
+        if kind in ("torch", "onnx"):
+            continue
+        with skipping(kind):
+            calls = {n: step_of_batch(weights, kind, precision, n, threads) for n in BATCHES}
+            timings = interleaved({str(n): call for n, call in calls.items()}, 8, 6, 2)
+            each = {n: 1e3 * timings[str(n)].median / n for n in BATCHES}
+            print(f"{f'{kind} {precision}':20}" + "".join(f"{each[n]:8.2f}" for n in BATCHES), flush=True)
+            rows.append({"model": model, "threads": threads, "name": f"{kind} {precision}", "ms_a_frame": each})
+
+
+def step_of_batch(weights: Weights, kind: EngineKind, precision: Precision, streams: int, threads: int) -> Call:
+    engine = create_engine(weights, kind, streams=streams, precision=precision, threads=threads)
+    frames = np.random.default_rng(0).random((streams, *weights.spec.size, 3), dtype=np.float32)
+    return partial(engine.step, frames, engine.begin())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", default="step", help="of step, batch and clip, with commas")
@@ -183,9 +204,7 @@ def main() -> None:
                 calls |= atze00_step(model)
             report(f"step: {where}", calls | our_steps(model, options.threads), 1, (8, 20, 3), rows)
         if "batch" in options.work:
-            for streams in BATCHES:
-                calls = our_steps(model, options.threads, streams, heads=False)
-                report(f"{streams} streams: {where}", calls, streams, (6, 10, 2), rows)
+            report_batches(model, options.threads, rows)
         if "clip" in options.work:
             calls = clip_calls(model, options.threads, bool(options.atze00))
             report(f"clip: {where}", calls, network(model, "base").spec.frames, (5, 2, 1), rows)

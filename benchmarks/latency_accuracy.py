@@ -37,7 +37,7 @@ STYLE = {
 
 def measure(model: str, threads: int, tflite: Path | None, peer: bool) -> dict[str, float]:
     """Milliseconds a step of every contender, medians."""
-    calls: dict[str, Call] = our_steps(model, threads, heads=False)
+    calls: dict[str, Call] = our_steps(model, threads)
     if tflite:
         calls |= tflite_steps(tflite, threads)
     if peer and model in ATZE00_MODELS:

@@ -92,7 +92,7 @@ def trial(source: Path, mode: Mode, kind: str, batch: int, streams: int, seconds
 
     os.sched_setaffinity(0, {cores[0]})  # of this thread, and of those it starts
     with StreamPool.load(
-        source, max_streams=streams, batch=batch, engine="litert", precision=mode, threads=1, max_wait=0.04
+        source, max_streams=streams, batch=batch, precision=mode, threads=1, max_wait=0.04
     ) as pool:
         os.sched_setaffinity(0, {cores[1]})
         frames = pictures(kind, pool.info.transform.size)
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modes", default=",".join(PROMISES))
     parser.add_argument("--frames", default=",".join(SIZES))
-    parser.add_argument("--batches", default="1,2,4", help="streams that share a step")
+    parser.add_argument("--batches", default="1,4,8", help="streams that share a step")
     parser.add_argument("--most", type=int, default=240, help="streams, where the search begins")
     parser.add_argument("--seconds", type=float, default=12.0, help="of every trial; the second half counts")
     parser.add_argument("--cores", type=int, nargs=2, default=sorted(os.sched_getaffinity(0))[:2])
