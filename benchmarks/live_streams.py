@@ -91,9 +91,7 @@ def trial(source: Path, mode: Mode, kind: str, batch: int, streams: int, seconds
         waits.append(math.inf if answer.cancelled() else time.perf_counter() - due)
 
     os.sched_setaffinity(0, {cores[0]})  # of this thread, and of those it starts
-    with StreamPool.load(
-        source, max_streams=streams, batch=batch, precision=mode, threads=1, max_wait=0.04
-    ) as pool:
+    with StreamPool.load(source, max_streams=streams, batch=batch, precision=mode, threads=1, max_wait=0.04) as pool:
         os.sched_setaffinity(0, {cores[1]})
         frames = pictures(kind, pool.info.transform.size)
         joined = [pool.join() for _ in range(streams)]

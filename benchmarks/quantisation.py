@@ -28,7 +28,8 @@ from rich.table import Table
 
 from movinet.arch.step import FRAMES, StepSignature
 from movinet.deploy.graph_step import Step
-from movinet.deploy.litert import STEP, file_shape, to_litert
+from movinet.deploy.litert import to_litert
+from movinet.deploy.litert_ports import STEP, file_shape
 from movinet.deploy.network import Network, folded_network
 from movinet.deploy.onnx_graph import onnx_model
 from movinet.export.onnx import shrink_weights

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from tiny import tiny_spec
 
 from movinet.arch.spec import Activation, Gate, NetworkSpec
-from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Past
-from movinet.deploy.graph_clip import CLIP, Clip
+from movinet.arch.step import CLIP, DECAY, FEATURES, FRAMES, LOGITS, Past
+from movinet.deploy.graph_clip import Clip
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import Network, folded_network
 from movinet.deploy.onnx_graph import OnnxOperators, onnx_model

@@ -19,8 +19,9 @@ from tiny import tiny_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Past, step_signature
 from movinet.deploy.graph_step import Step
-from movinet.deploy.litert import HEAD, STEP, file_shape, to_litert
+from movinet.deploy.litert import to_litert
 from movinet.deploy.litert_graph import Arithmetic, WeightType, _rounded
+from movinet.deploy.litert_ports import HEAD, STEP, file_shape
 from movinet.deploy.network import Network
 from movinet.nn.movinet import MoViNet
 

@@ -16,7 +16,7 @@ from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.deploy.network import folded_network
 from movinet.deploy.reference import reference_clip, reference_step
 from movinet.runtime.compiled_clips import onnx_clips, openvino_clips
-from movinet.runtime.run_engine import onnx_engine
+from movinet.runtime.onnx_engine import onnx_engine
 from movinet.runtime.openvino_engine import OpenVINOEngine
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.weights import Weights

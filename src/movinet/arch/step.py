@@ -18,7 +18,7 @@ from movinet.errors import SpecError
 #   sums    kt-1 partial sums of outputs to come (the transposed form of an FIR filter): nothing shifts
 Past = Literal["buffer", "frames", "sums"]
 
-FRAMES, LOGITS, FEATURES = "frames", "logits", "features"
+FRAMES, CLIP, LOGITS, FEATURES = "frames", "clip", "logits", "features"
 DECAY, POOL_WEIGHT, FRAME_COUNT = "decay", "pool_weight", "frame_count"
 
 

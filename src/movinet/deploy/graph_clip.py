@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import LOGITS, Port, StepSignature
+from movinet.arch.step import CLIP, LOGITS, Port, StepSignature
 from movinet.deploy.graph_step import Step, write_head
 from movinet.deploy.network import Bottleneck, Network, Temporal
 from movinet.deploy.operators import Operators, T, activate, convolve, gates, halve, same_padding
 from movinet.errors import SpecError
-
-CLIP = "clip"
 
 
 @dataclass(frozen=True, eq=False)

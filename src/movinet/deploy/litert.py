@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from movinet.arch import step as names
-from movinet.arch.step import Past, Port
+from movinet.arch.step import Past
 from movinet.deploy.graph_step import Step
-from movinet.deploy.litert_graph import NONE, RELU6, Arithmetic, NetworkGraph, WeightType, fused_activation, gate_of
+from movinet.deploy.litert_graph import NONE, RELU6, NetworkGraph, fused_activation, gate_of
+from movinet.deploy.litert_ports import HEAD, STEP, Arithmetic, WeightType, file_dtype, file_shape
 from movinet.deploy.network import Array, Bottleneck, Dense, Excitation, Network, Temporal
-from movinet.deploy.tflite_writer import Graph, Shape, write_tflite
-
-STEP, HEAD = "step", "head"  # names of the signatures
+from movinet.deploy.tflite_writer import Graph, write_tflite
 
 
 def to_litert(
@@ -48,23 +47,6 @@ def to_litert(
     if not step.predict:
         graphs[HEAD] = head_graph(step.network, streams, weights, arithmetic)
     return write_tflite(graphs, description=f"{step.spec.name}, {step.frames} frame(s) a step")
-
-
-def file_shape(port: Port, streams: int, frames: int = 1) -> Shape:
-    """The shape in the file of a signature's port."""
-    if port.name == names.FRAMES:
-        streams *= frames
-    if port.name in (names.LOGITS, names.FEATURES):
-        return (streams, *port.shape)
-    if len(port.shape) == 1:
-        return (streams, 1, 1, *port.shape)
-    return (streams, *port.shape[1:], port.shape[0])
-
-
-def file_dtype(port: Port, arithmetic: Arithmetic = "float32") -> str:
-    """The type in the file of a signature's port: that of past frames is what the arithmetic is in."""
-    past = len(port.shape) == 3 and port.name != names.FRAMES
-    return arithmetic if past else port.dtype
 
 
 def head_graph(

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Activation, Gate
+from movinet.deploy.litert_ports import Arithmetic, Shape, WeightType
 from movinet.deploy.network import Array, Convolution, Dense
-from movinet.deploy.tflite_writer import Graph, Quantization, Shape
+from movinet.deploy.tflite_writer import Graph, Quantization
 from movinet.errors import SpecError
-
-WeightType = Literal["float32", "float16", "int8"]
-Arithmetic = Literal["float32", "float16"]
 
 NONE, RELU, RELU6 = 0, 1, 3  # what every operator can do on its way out
 _SAME, _VALID = 0, 1

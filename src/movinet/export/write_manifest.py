@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from movinet.arch.spec import Size
-from movinet.arch.step import DECAY, FRAMES, Port
-from movinet.deploy.graph_clip import CLIP, Lowered
+from movinet.arch.step import CLIP, DECAY, FRAMES, Port
+from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.graph_step import Step
 from movinet.export.written import Format, Precision, Written
 from movinet.video.transform import Transform

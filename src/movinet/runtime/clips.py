@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from movinet.arch.spec import NetworkSpec
 from movinet.errors import MissingExtra, MovinetError
-from movinet.runtime.compiled_clips import Clips, onnx_clips, openvino_clips
-from movinet.runtime.engine import Logits, Mode
+from movinet.runtime.engine import Clips, Logits, Mode
 from movinet.runtime.exported import ExportedClips, ExportedNetwork
 from movinet.runtime.factory import EngineKind, refuse_other_engines
 from movinet.runtime.fast import fast_modes
@@ -43,6 +42,8 @@ def create_clip_engine(
         has_it = kind == "openvino" and ("openvino", "bfloat16") in fast_modes(4)
         precision = "bfloat16" if has_it else "float32"
     if kind in ("openvino", "onnx") and isinstance(spec, NetworkSpec) and not spec.causal:
+        from movinet.runtime.compiled_clips import onnx_clips, openvino_clips
+
         return (openvino_clips if kind == "openvino" else onnx_clips)(weights, precision, threads)
     if kind not in ("auto", "torch"):
         raise MovinetError(f"{spec.name} sees whole clips, which 'torch', 'openvino' and 'onnx' run, not {kind!r}")

@@ -3,21 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from movinet.arch.step import LOGITS
-from movinet.deploy.graph_clip import CLIP, Clip
+from movinet.arch.step import CLIP, LOGITS
+from movinet.deploy.graph_clip import Clip
 from movinet.deploy.network import folded_network
 from movinet.deploy.onnx_graph import onnx_model
 from movinet.deploy.openvino_core import openvino_core
 from movinet.deploy.openvino_graph import openvino_clip
 from movinet.deploy.run_file import run_onnx
 from movinet.errors import MovinetError, needs_extra
-from movinet.runtime.engine import Logits, Precision
+from movinet.runtime.engine import Clips, Logits, Precision
 from movinet.runtime.openvino_engine import compile_options
 from movinet.weights.weights import Weights
 
-Clips = NDArray[np.float32]  # (B, 3, T, H, W) in [0, 1]
 _KEPT = 4  # shapes
 
 

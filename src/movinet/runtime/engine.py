@@ -14,6 +14,7 @@ Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Mode = Precision | Literal["fast"]  # "fast" is the quickest precision the processor has
 Frames = NDArray[np.float32]  # (streams, H, W, 3), RGB in [0, 1]
 Logits = NDArray[np.float32]  # (streams, classes)
+Clips = NDArray[np.float32]  # (B, 3, T, H, W) in [0, 1], of base networks
 StreamState = list[NDArray[np.generic]]  # one stream's, without the stream axis, in the order of the signature's state
 
 BatchState = TypeVar("BatchState")

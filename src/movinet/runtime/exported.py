@@ -7,20 +7,17 @@ from typing import Any
 import numpy as np
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
-from movinet.arch.step import DECAY, FRAMES, LOGITS, step_signature
-from movinet.deploy.graph_clip import CLIP
-from movinet.deploy.litert import file_shape
+from movinet.arch.step import CLIP, DECAY, FRAMES, LOGITS, step_signature
+from movinet.deploy.litert_ports import file_shape
 from movinet.deploy.read_manifest import Manifest
 from movinet.deploy.run_file import Run, Tensors, run_onnx, run_openvino
 from movinet.errors import MovinetError
-from movinet.runtime.compiled_clips import Clips
-from movinet.runtime.engine import Engine, Logits
+from movinet.runtime.engine import Clips, Engine, Logits
 from movinet.runtime.ensemble_engine import EnsembleEngine
 from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.litert_engine import LiteRTEngine, LiteRTFile
 from movinet.runtime.run_engine import RunEngine
 from movinet.weights.info import WeightsInfo
-from movinet.weights.tflite import read_tflite
 from movinet.words import counted
 
 _RUNTIMES = {"litert": "litert", "onnx": "onnx", "browser": "onnx", "openvino": "openvino"}
@@ -95,6 +92,8 @@ def exported_engine(network: ExportedNetwork, threads: int | None = None) -> Eng
     signature = step_signature(network.spec, network.info.transform.size, source.past)
     streams, decay = source.streams, network.spec.decay
     if network.kind == "litert":
+        from movinet.weights.tflite import read_tflite
+
         read_tflite(source.model)  # LiteRT crashes on files that point outside themselves; hashes may be anybody's
         ports = (*signature.inputs, *signature.outputs)
         shapes = {port.name: (file_shape(port, streams), port.dtype) for port in ports}

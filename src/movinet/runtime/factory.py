@@ -155,6 +155,6 @@ def _create(
         from movinet.runtime.openvino_engine import OpenVINOEngine
 
         return OpenVINOEngine(weights, size=size, streams=streams, precision=precision, threads=threads)
-    from movinet.runtime.run_engine import onnx_engine
+    from movinet.runtime.onnx_engine import onnx_engine
 
     return onnx_engine(weights, size=size, streams=streams, precision=precision, threads=threads)

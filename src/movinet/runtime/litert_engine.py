@@ -15,13 +15,9 @@ from movinet.arch.spec import NetworkSpec, Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Port, StepSignature, step_signature
 from movinet.cores import usable_cores
 from movinet.deploy.cache import cached_file
-from movinet.deploy.graph_step import Step
-from movinet.deploy.litert import HEAD, STEP, file_dtype, file_shape, to_litert
-from movinet.deploy.litert_graph import Arithmetic, WeightType
+from movinet.deploy.litert_ports import HEAD, STEP, Arithmetic, Shape, WeightType, file_dtype, file_shape
 from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
-from movinet.deploy.network import folded_network
 from movinet.deploy.run_file import refuse_other_tensors
-from movinet.deploy.tflite_writer import Shape
 from movinet.errors import MovinetError, WeightsError, needs_litert
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
 from movinet.weights.weights import Weights
@@ -78,7 +74,11 @@ def lowered(
     size = size or spec.size
     signature = step_signature(spec, size, "frames", predict=False)
 
-    def make() -> bytes:
+    def make() -> bytes:  # with imports that most starts can do without: the file is in the cache
+        from movinet.deploy.graph_step import Step
+        from movinet.deploy.litert import to_litert
+        from movinet.deploy.network import folded_network
+
         step = Step(folded_network(weights, size), "frames", predict=False)
         return to_litert(step, streams, weights=kind, arithmetic=arithmetic)
 
