@@ -44,7 +44,7 @@ PACKAGES = {
 }
 
 # Fields that are a size or a name: no code asks which one it is.
-PLAIN = {"name", "stem", "blocks", "project", "hidden", "size", "fps", "frames", "classes", "position_limit"}
+PLAIN = {"name", "stem", "blocks", "project", "hidden", "size", "fps", "frames", "num_classes", "position_limit"}
 TRAINING = {"dropout", "stochastic_depth"}  # nothing but training knows of them
 OTHER_CHOICES: dict[str, tuple[Any, ...]] = {
     "causal": (True, False),

@@ -25,7 +25,7 @@ def tiny_spec(causal: bool = True) -> NetworkSpec:
         size=(24, 32),
         fps=5.0,
         frames=20,
-        classes=len(LABELS),
+        num_classes=len(LABELS),
     )
     if causal:
         return spec

@@ -61,7 +61,7 @@ def create_model(name: str, **options: Any) -> "MoViNet | Ensemble":
 
     Args:
         name: one of `list_models()`, or the path of a specification in YAML.
-        options: fields of the specification to change, such as `classes=11` or `decay=0.98`.
+        options: fields of the specification to change, such as `num_classes=11` or `decay=0.98`.
 
     Raises:
         SpecError: there is no such network, or the options contradict it.

@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 def top_k_accuracy(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> float:
     """The share of examples whose class is among the k highest scores.
 
-    Where ties decide, it is what any order of the tied would give on average: equal scores for all are k / classes.
+    Where ties decide, it is what any order of the tied would give on average: equal scores for all are k / num_classes.
 
     Args:
-        scores: (N, classes).
+        scores: (N, num_classes).
         targets: (N,) class numbers.
         k: 1 or more.
     """
@@ -31,14 +31,14 @@ def top_k_accuracy(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> float:
     return float(np.clip((k - higher) / tied, 0.0, 1.0).mean())
 
 
-def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """(classes, classes) counts of examples: the true class by row, the predicted one by column."""
-    counts = np.bincount(np.asarray(targets) * classes + np.asarray(predicted), minlength=classes**2)
-    return counts.reshape(classes, classes).astype(np.int64)
+def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, num_classes: int) -> NDArray[np.int64]:
+    """(num_classes, num_classes) counts of examples: the true class by row, the predicted one by column."""
+    counts = np.bincount(np.asarray(targets) * num_classes + np.asarray(predicted), minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
 def per_class_recall(confusion: ArrayLike) -> Floats:
-    """(classes,): of the examples of each class, the share predicted as such; NaN for a class without any."""
+    """(num_classes,): of the examples of each class, the share predicted as such; NaN for a class without any."""
     confusion = np.asarray(confusion)
     return _share(confusion.diagonal(), confusion.sum(1))
 
@@ -63,8 +63,8 @@ def mean_average_precision(scores: ArrayLike, targets: ArrayLike) -> float:
     """The mean over classes of `average_precision`, leaving out classes that no example shows.
 
     Args:
-        scores: (N, classes).
-        targets: (N, classes) of 0 and 1.
+        scores: (N, num_classes).
+        targets: (N, num_classes) of 0 and 1.
     """
     pairs = zip(np.asarray(scores).T, np.asarray(targets).T, strict=True)
     values = [average_precision(s, t) for s, t in pairs if np.any(t > 0)]

@@ -15,12 +15,12 @@ class Prediction:
 
     time: float  # seconds, of the frame
     frames: int  # frames of the stream the network has seen
-    probabilities: NDArray[np.float32]  # (classes,), summing to 1 unless the network is multi-label
+    probabilities: NDArray[np.float32]  # (num_classes,), summing to 1 unless the network is multi-label
     info: WeightsInfo
 
     @classmethod
     def of_logits(cls, logits: NDArray[np.float32], time: float, frames: int, info: WeightsInfo) -> Self:
-        """From what a network puts out (classes,)."""
+        """From what a network puts out (num_classes,)."""
         if info.multi_label:
             probabilities = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
         else:

@@ -48,7 +48,7 @@ def network_specs(draw: st.DrawFn, **fixed: Any) -> NetworkSpec:
         "blocks": tuple(draw(st.lists(block, min_size=1, max_size=3))),
         "project": draw(st.integers(1, 9)),
         "hidden": draw(st.integers(1, 9)),
-        "classes": draw(st.integers(2, 5)),
+        "num_classes": draw(st.integers(2, 5)),
         "size": draw(SIZES),
         "fps": draw(st.sampled_from([2.5, 5, 12])),
         "frames": draw(st.integers(1, 9)),
@@ -71,7 +71,7 @@ def network_specs(draw: st.DrawFn, **fixed: Any) -> NetworkSpec:
 def ensemble_specs(draw: st.DrawFn, **fixed: Any) -> EnsembleSpec:
     """One to three networks of any size, rate and offset."""
     causal = fixed.pop("causal", draw(st.booleans()))
-    network = network_specs(causal=causal, classes=3, **fixed)
+    network = network_specs(causal=causal, num_classes=3, **fixed)
     rates = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(2, 3), Fraction(1, 3), Fraction(3, 4)])
     member = st.builds(MemberSpec, network=network, rate=rates, offset=st.integers(0, 2))
     members = tuple(draw(st.lists(member, min_size=1, max_size=3)))

@@ -57,7 +57,7 @@ def one_layer(layer: LayerSpec, **block: Any) -> tuple[BlockSpec, ...]:
         ({"blocks": one_layer(LayerSpec(7, (1, 3, 3))), "positional_encoding": True}, "needs it even"),
         ({"blocks": one_layer(LayerSpec(8, (1, 3, 3)), stride=3)}, "stride is 3"),
         ({"blocks": one_layer(LayerSpec(8, (1, 3, 3)), channels=0)}, "channels is 0"),
-        ({"classes": 0}, "classes is 0"),
+        ({"num_classes": 0}, "num_classes is 0"),
         ({"size": (0, 10)}, "want a height and a width"),
         ({"size": (10,)}, "want a height and a width"),
         ({"fps": float("nan")}, "fps is nan"),
@@ -76,7 +76,7 @@ def test_ensemble_contradictions_are_refused() -> None:
     assert isinstance(base, NetworkSpec)
     for members, reason in [
         ((), "needs members"),
-        ((MemberSpec(stream), MemberSpec(stream_spec(classes=3))), "number of classes"),
+        ((MemberSpec(stream), MemberSpec(stream_spec(num_classes=3))), "number of classes"),
         ((MemberSpec(stream), MemberSpec(base)), "all be base or all be stream"),
     ]:
         with pytest.raises(SpecError, match=reason):
@@ -135,10 +135,10 @@ def test_a_specification_is_a_mapping(data: object) -> None:
 
 
 def test_with_options_reaches_every_member() -> None:
-    spec = network_spec("movinet_a6_stream").with_options(classes=7)
+    spec = network_spec("movinet_a6_stream").with_options(num_classes=7)
     assert isinstance(spec, EnsembleSpec)
-    assert spec.classes == 7
-    assert {member.network.classes for member in spec.members} == {7}
+    assert spec.num_classes == 7
+    assert {member.network.num_classes for member in spec.members} == {7}
 
 
 @given(st.fractions(Fraction(1, 7), 1, max_denominator=7), st.integers(0, 3))

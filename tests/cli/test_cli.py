@@ -127,11 +127,11 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         *(
             (f"convert @/tiny_stream.safetensors @/out.safetensors --option {option}", option.partition("=")[0])
             for option in (
-                "classes=abc",
+                "num_classes=abc",
                 "size=5",
                 "dropout=x",
                 "hidden=true",
-                "classes=[600]",
+                "num_classes=[600]",
                 "rezero=maybe",
                 "name=",
             )

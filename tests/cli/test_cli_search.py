@@ -57,7 +57,7 @@ def test_from_a_recipe_to_a_network_that_trains(capfd: Capture) -> None:
     assert "epoch 2/2  expected cost" in err
     assert "this network is chance" in " ".join(err.split()), "eight updates settle nothing"
     spec = read_spec("runs/mine/found.yaml")
-    assert spec.classes == 11
+    assert spec.num_classes == 11
     for picture in ("decisions.png", "found.png"):
         assert Path("runs/mine", picture).stat().st_size > 5000
     code, out, err = run("train runs/mine/training.yaml --out trained --epochs 1 --workers 0 --threads 1", capfd)

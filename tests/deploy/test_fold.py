@@ -39,7 +39,7 @@ def test_a_live_state_goes_over_to_the_folded_network(spec: NetworkSpec, seed: i
 
 
 def test_folding_leaves_the_network_as_it_was_and_folds_only_once() -> None:
-    spec = network_spec("movinet_t0_stream").with_options(classes=3)
+    spec = network_spec("movinet_t0_stream").with_options(num_classes=3)
     network = random_network(spec, 1)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     once = fold(Weights.of(network))

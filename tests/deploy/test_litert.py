@@ -138,7 +138,7 @@ def test_files_need_no_xnnpack(weights: WeightType, tolerance: float) -> None:
 
 
 def test_coarser_weights_make_smaller_files() -> None:
-    _, network = random_step(tiny_spec().with_options(hidden=1024, classes=600), 0)
+    _, network = random_step(tiny_spec().with_options(hidden=1024, num_classes=600), 0)
     sizes = [len(to_litert(Step(network, "frames"), weights=weights)) for weights in get_args(WeightType)]
     assert sizes[1] < 0.55 * sizes[0]
     assert sizes[2] < 0.30 * sizes[0]

@@ -37,7 +37,7 @@ ENSEMBLE = EnsembleSpec(
 
 
 def loaded(spec: Spec, seed: int = 0) -> Weights:
-    info = WeightsInfo(f"{spec.name}.test", spec, default_transform(spec), LABELS, licence="test-licence")
+    info = WeightsInfo(f"{spec.name}.test", spec, default_transform(spec), LABELS, license="test-license")
     return Weights.of(random_network(spec, seed), info)
 
 
@@ -57,7 +57,7 @@ def test_the_manifest_says_what_a_program_needs(exported: Path) -> None:
     manifest = read(exported)
     assert manifest["labels"] == list(LABELS)
     assert manifest["fps"] == 5
-    assert manifest["weights"]["licence"] == "test-licence"
+    assert manifest["weights"]["license"] == "test-license"
     assert manifest["transform"]["size"] == [24, 32]
     assert manifest["input"]["shape"] == [1, 3, 24, 32]
     outputs = {port["name"]: port for port in manifest["outputs"]}

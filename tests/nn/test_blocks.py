@@ -85,7 +85,7 @@ def test_a_base_network_is_its_formula(convolution: str) -> None:
     layers = LayerSpec(6, (3, 3, 3), squeeze_excitation=False), LayerSpec(8, (5, 3, 3), squeeze_excitation=False)
     spec = spec_with(
         blocks=(BlockSpec(5, layers[:1], stride=1), BlockSpec(7, layers[1:], stride=1)),
-        **{"stem": 5, "project": 9, "hidden": 11, "classes": 3, "causal": False, "squeeze_excitation": "none"},
+        **{"stem": 5, "project": 9, "hidden": 11, "num_classes": 3, "causal": False, "squeeze_excitation": "none"},
         **{"convolution": convolution, "activation": "relu6", "head_activation": "relu", "norm": "folded"},
     )
     network = random_network(spec, 0)

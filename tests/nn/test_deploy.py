@@ -100,7 +100,7 @@ def test_sums_may_take_the_old_ones_memory(spec: NetworkSpec, seed: int, at_once
 
 
 def test_the_model_is_left_as_it_is() -> None:
-    network = random_network(network_spec("movinet_t0_stream").with_options(classes=3, size=(16, 16)), 0)
+    network = random_network(network_spec("movinet_t0_stream").with_options(num_classes=3, size=(16, 16)), 0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     assert isinstance(network, MoViNet)
     deployed = DeployedStep(folded(network), overwrite=True)

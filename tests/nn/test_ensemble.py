@@ -51,7 +51,7 @@ def frame_by_frame(ensemble: Ensemble, clip: Tensor) -> Tensor:
                 frame = resized(clip[:, :, t : t + 1], ensemble.spec, member.network)
                 answers[i], states[i] = network.step(frame, states[i])
         standing = [answer for answer in answers if answer is not None]
-        silent = clip.new_zeros(clip.shape[0], ensemble.spec.classes)
+        silent = clip.new_zeros(clip.shape[0], ensemble.spec.num_classes)
         logits.append(torch.stack(standing).mean(0) if standing else silent)
     return torch.stack(logits, dim=1)
 
@@ -177,7 +177,7 @@ def test_wrong_input_is_refused_with_a_reason() -> None:
 def test_reset_classifier() -> None:
     ensemble = Ensemble(small_pair())
     ensemble.reset_classifier(4)
-    assert ensemble.spec == small_pair(classes=4)
+    assert ensemble.spec == small_pair(num_classes=4)
     assert ensemble(torch.rand(1, 3, 2, 32, 32)).shape == (1, 4)
 
 

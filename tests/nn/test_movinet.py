@@ -22,7 +22,7 @@ def small_spec(**options: object) -> NetworkSpec:
     assert isinstance(spec, NetworkSpec)
     layers = LayerSpec(8, (3, 3, 3)), LayerSpec(16, (1, 5, 5)), LayerSpec(8, (5, 3, 3))
     blocks = BlockSpec(6, layers[:2]), BlockSpec(10, layers[2:])
-    return spec.with_options(blocks=blocks, stem=4, project=12, hidden=9, classes=5, **options)
+    return spec.with_options(blocks=blocks, stem=4, project=12, hidden=9, num_classes=5, **options)
 
 
 def small_base_spec(**options: object) -> NetworkSpec:
@@ -39,7 +39,7 @@ def test_any_cut_gives_the_same_logits(
     network, frames = random_network(spec, seed), sum(cuts)
     clip = random_frames(batch, frames, size, seed)
     expected, expected_state = network.step(clip, None, per_frame=True)
-    assert expected.shape == (batch, frames, spec.classes)
+    assert expected.shape == (batch, frames, spec.num_classes)
     state, end = None, 0
     for piece in clip.split(cuts, dim=2):
         before, end = state, end + piece.shape[2]
@@ -208,7 +208,7 @@ def test_features_embedding_and_classifier(spec: NetworkSpec) -> None:
     assert embedding.shape == (2, 9)
     assert_same(network.head.classifier(embedding), network(clip))
     network.bfloat16().reset_classifier(3)
-    assert network.spec == spec.with_options(classes=3)
+    assert network.spec == spec.with_options(num_classes=3)
     assert network(clip.bfloat16()).shape == (2, 3)
     assert network.head.classifier.weight.dtype == torch.bfloat16
     assert count.parameters(network.spec) == sum(p.numel() for p in network.parameters())

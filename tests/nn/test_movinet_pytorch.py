@@ -31,7 +31,7 @@ def spec_of(case: dict[str, Any]) -> NetworkSpec:
     spec = network_spec(f"movinet_{case['model'].lower()}_{'stream' if causal else 'base'}")
     assert isinstance(spec, NetworkSpec)
     return spec.with_options(
-        classes=case["classes"],
+        num_classes=case["classes"],
         convolution=case["convolution"],
         activation="hard_swish" if flat else "swish",
         gate="hard_sigmoid_keras" if flat else "sigmoid",

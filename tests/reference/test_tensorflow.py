@@ -28,7 +28,7 @@ def specification(case: dict[str, Any]) -> NetworkSpec:
     published = network_spec(f"movinet_{case['model_id']}_{'stream' if causal else 'base'}")
     assert isinstance(published, NetworkSpec)
     return published.with_options(
-        classes=case["classes"],
+        num_classes=case["classes"],
         convolution="3d" if case["conv_type"] == "3d" else "2plus1d",
         squeeze_excitation=SQUEEZE_EXCITATION.get((case["se_type"], causal), "none"),
         activation=case["activation"],
@@ -76,7 +76,7 @@ def test_published_cases_are_the_published_networks(name: str) -> None:
     published, tested = network_spec(f"movinet_{name}"), specification(CASES[name])
     assert isinstance(published, NetworkSpec)
     # The gate alone differs, since the official code has changed its own after training.
-    assert tested == published.with_options(classes=tested.classes, gate=tested.gate)
+    assert tested == published.with_options(num_classes=tested.num_classes, gate=tested.gate)
 
 
 def test_names_and_shapes_are_those_of_the_official_checkpoint(setting: Setting) -> None:

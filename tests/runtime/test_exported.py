@@ -33,7 +33,7 @@ PAIR = EnsembleSpec("pair", MEMBERS, STREAM.size, 5.0, 20)
 
 
 def weights_of(spec: Spec) -> Weights:
-    info = WeightsInfo("tiny_stream.test", spec, default_transform(spec), LABELS, licence="mine", multi_label=True)
+    info = WeightsInfo("tiny_stream.test", spec, default_transform(spec), LABELS, license="mine", multi_label=True)
     return Weights.of(random_network(spec, 0), info)
 
 
@@ -54,7 +54,7 @@ def test_a_folder_answers_as_its_weights(to: Any, package: str, spec: Spec, tmp_
     export(weights, to, tmp_path / "out")
     recognizer = Recognizer.load(tmp_path / "out", threads=1)
     assert recognizer.info.labels == LABELS
-    assert recognizer.info.licence == "mine"
+    assert recognizer.info.license == "mine"
     assert recognizer.info.multi_label
     assert recognizer.engine.kind == ("ensemble" if spec is PAIR else to)
     expected = answers(Recognizer(weights, engine="torch"), pictures(9))
@@ -142,7 +142,7 @@ def test_what_an_export_cannot_do_is_said(tmp_path: Path) -> None:
         (lambda d: d.update(past="sums"), "a tensor 'blocks.0.0.past.0'"),
         (lambda d: d["transform"].update(size=[1, 1]), "not float32"),
         (lambda d: d["spec"].update(project=4), "'head.pool' is float32"),
-        (lambda d: (d["spec"].update(classes=2), d.update(labels=None)), "'logits' is float32"),
+        (lambda d: (d["spec"].update(num_classes=2), d.update(labels=None)), "'logits' is float32"),
     ],
 )
 def test_manifests_that_make_no_sense_are_refused(change: Any, words: str, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_other_tensors_than_the_manifest_says_are_refused(to: Any, package: str,
     export(weights_of(STREAM if causal else tiny_spec(causal=False)), to, tmp_path / "out")
     path = tmp_path / "out" / MANIFEST
     whole = json.loads(path.read_text())
-    for change in ({"streams": 2}, {"spec": whole["spec"] | {"classes": 4}, "labels": None}):
+    for change in ({"streams": 2}, {"spec": whole["spec"] | {"num_classes": 4}, "labels": None}):
         path.write_text(json.dumps(whole | change))
         with pytest.raises(WeightsError, match="not the file it should be"):
             Recognizer.load(tmp_path / "out")

@@ -23,7 +23,7 @@ from movinet.weights.weights import Weights
 
 random = np.random.default_rng(0)
 layers = (LayerSpec(expansion=8, kernel=(3, 3, 3)),)
-stream = NetworkSpec("random", 4, (BlockSpec(6, layers),), 8, 8, (16, 24), 5.0, 8, classes=3, norm="folded")
+stream = NetworkSpec("random", 4, (BlockSpec(6, layers),), 8, 8, (16, 24), 5.0, 8, num_classes=3, norm="folded")
 base = stream.with_options(causal=False, convolution="3d", squeeze_excitation="global")
 
 def weights(spec):

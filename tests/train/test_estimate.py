@@ -21,7 +21,7 @@ RECIPE = Recipe(AdamW(1e-3), epochs=4, batch_size=8, network="movinet_t0_stream"
 def zoo(name: str, **options: object) -> NetworkSpec:
     spec = network_spec(name)
     assert isinstance(spec, NetworkSpec)
-    return spec.with_options(classes=5, **options)
+    return spec.with_options(num_classes=5, **options)
 
 
 def kept_by_autograd(model: MoViNet, clip: Tensor) -> int:

@@ -48,7 +48,7 @@ def test_a_new_network_is_as_the_recipe_says(tmp_path: Path) -> None:
     wanted = recipe(as_file(tmp_path, tiny_spec()), fps=10, size=[32, 40], dropout=0.5)
     start = starting_network(replace(wanted, rezero=0.2, clips=Clips(resize_short=33)), NEW)
     assert start.info.spec == start.model.spec
-    assert start.model.spec == tiny_spec().with_options(classes=2, fps=10, size=(32, 40), dropout=0.5)
+    assert start.model.spec == tiny_spec().with_options(num_classes=2, fps=10, size=(32, 40), dropout=0.5)
     assert start.info.labels == NEW
     assert (start.info.transform.size, start.info.transform.fps) == ((32, 40), 10)
     assert start.info.transform.resize_short == 33
@@ -68,7 +68,7 @@ def test_names_of_the_zoo_are_networks() -> None:
     start = starting_network(recipe("movinet_a0_stream"), NEW)
     zoo = network_spec("movinet_a0_stream")
     assert isinstance(zoo, NetworkSpec)
-    assert start.model.spec == zoo.with_options(classes=2)
+    assert start.model.spec == zoo.with_options(num_classes=2)
     assert start.info.transform.resize_short == 192
 
 
@@ -95,7 +95,7 @@ def test_another_label_means_another_classifier_and_nothing_else(tmp_path: Path,
         assert now.shape[:1] == value.shape[:1] if "classifier" not in name else len(now) == len(labels)
         assert "classifier" in name or torch.equal(now, value)
     assert start.model.head.classifier.weight.abs().max() < 0.1
-    assert start.model.spec.classes == len(labels)
+    assert start.model.spec.num_classes == len(labels)
 
 
 def test_size_and_rate_may_change(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_ensembles_unknown_networks_and_classes_are_refused(tmp_path: Path) -> N
     for wanted, message in [
         (recipe("movinet_a6_stream"), "train its members, movinet_a4_stream and movinet_a5_stream"),
         (recipe("movinet_a9_stream"), "no network is called 'movinet_a9_stream'"),
-        (recipe("movinet_a0_stream", classes=5), "`classes` comes from the data"),
+        (recipe("movinet_a0_stream", num_classes=5), "`num_classes` comes from the data"),
         (recipe("movinet_a0_stream", colour=5), "has no option 'colour'"),
         (recipe(start=tmp_path / "none.safetensors"), "no such file"),
     ]:

@@ -56,7 +56,7 @@ def test_the_specification_asked_for_holds(shared: Path) -> None:
     others = {
         "gate is hard_sigmoid_garden, not hard_sigmoid_keras": asked.with_options(gate="hard_sigmoid_keras"),
         "activation is hard_swish, not swish": asked.with_options(activation="swish"),
-        "classes is 600, not 7": asked.with_options(classes=7),
+        "num_classes is 600, not 7": asked.with_options(num_classes=7),
         "number of layers": asked.with_options(blocks=asked.blocks[:4]),
     }
     for message, other in others.items():

@@ -9,7 +9,7 @@ from movinet.weights.info import WeightsInfo, default_transform
 
 @pytest.mark.parametrize("name", network_names())
 def test_round_trip(name: str) -> None:
-    spec = network_spec(name).with_options(classes=2)
+    spec = network_spec(name).with_options(num_classes=2)
     info = WeightsInfo(
         f"{name}.test", spec, default_transform(spec), ("no", "yes"), "MIT", "here", {"top-1": 50.0}, "!"
     )
@@ -33,7 +33,7 @@ def test_a_size_the_official_configurations_lack() -> None:
 
 
 def test_labels() -> None:
-    spec = network_spec("movinet_a0_stream").with_options(classes=2)
+    spec = network_spec("movinet_a0_stream").with_options(num_classes=2)
     info = WeightsInfo("x.y", spec, default_transform(spec))
     assert info.label(1) == "class 1"
     assert info.with_labels(("no", "yes")).label(1) == "yes"

@@ -40,7 +40,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A weights file of ours, for three classes."""
-    spec = network_spec("movinet_a0_stream").with_options(classes=3, hidden=8)
+    spec = network_spec("movinet_a0_stream").with_options(num_classes=3, hidden=8)
     path = tmp_path / "small.safetensors"
     save_weights(path, arrays_of(build(spec)), WeightsInfo("small.test", spec, default_transform(spec)))
     return path
@@ -105,7 +105,7 @@ def test_published_weights_by_name(published: Published, tmp_path: Path) -> None
     assert loaded.info.spec == spec.with_options(gate="hard_sigmoid_keras")
     assert loaded.info.labels == tuple(labels)
     assert loaded.info.accuracy == {"top-1": 72.05, "top-5": 90.63}
-    assert loaded.info.licence == "Apache-2.0"
+    assert loaded.info.license == "Apache-2.0"
     assert loaded.info.transform == default_transform(spec)
     assert not loaded.to_model().training
     state = loaded.to_model().state_dict()
@@ -138,7 +138,7 @@ def test_the_specification_asked_for_holds_or_is_refused(small: Path) -> None:
     asked = load_weights(small).spec.with_options(name="mine", activation="relu")
     assert load_weights(small, spec=asked).spec == asked
     with pytest.raises(WeightsError, match="do not fit"):
-        load_weights(small, spec=asked.with_options(classes=4))
+        load_weights(small, spec=asked.with_options(num_classes=4))
     bundled = load_weights("movinet_t0_stream.gestures").spec
     assert load_weights("movinet_t0_stream.gestures", spec=bundled).spec == bundled
     with pytest.raises(WeightsError, match="the name says which network it is"):
@@ -250,7 +250,7 @@ def test_ensembles_only_from_our_files(tmp_path: Path) -> None:
 
 
 def test_built_networks_hold_the_given_tensors() -> None:
-    spec = network_spec("movinet_a0_base").with_options(hidden=8, classes=2)
+    spec = network_spec("movinet_a0_base").with_options(hidden=8, num_classes=2)
     assert isinstance(spec, NetworkSpec)
     state = build(spec).state_dict()
     model = model_of(spec, in_numpy({k: v for k, v in state.items() if "tracked" not in k}))

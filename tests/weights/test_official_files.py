@@ -34,7 +34,7 @@ STREAM = NetworkSpec(
     size=(32, 32),
     fps=5.0,
     frames=50,
-    classes=5,
+    num_classes=5,
     gate="hard_sigmoid_garden",
 )
 SWISH = STREAM.with_options(activation="swish", gate="sigmoid", squeeze_excitation="cumulative")
@@ -126,7 +126,7 @@ def test_a_backbone_alone_says_that_its_head_is_new() -> None:
     with pytest.raises(WeightsError, match="backbone without its classifier: give the specification"):
         load_weights(OFFICIAL / "backbone")
     with pytest.warns(UserWarning, match="train the new head"):
-        loaded = load_weights(OFFICIAL / "backbone", spec=BASE.with_options(classes=3))
+        loaded = load_weights(OFFICIAL / "backbone", spec=BASE.with_options(num_classes=3))
     assert "the head is new and untrained" in loaded.info.source
     whole = load_weights(OFFICIAL / "hub_layer", spec=BASE)
     for name, value in whole.arrays.items():
@@ -136,7 +136,7 @@ def test_a_backbone_alone_says_that_its_head_is_new() -> None:
 
 def test_another_network_than_asked_for_is_refused() -> None:
     for spec, message in {
-        STREAM.with_options(classes=6): "has shape",
+        STREAM.with_options(num_classes=6): "has shape",
         STREAM.with_options(positional_encoding=True): "_pos_encoding.* is missing",
         STREAM.with_options(rezero=False): "_rezero.* is not part of it",
         CAUSAL_3D: "does not fit tiny",

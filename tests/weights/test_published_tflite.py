@@ -41,7 +41,7 @@ def logits(published: Weights, clips: dict[str, NDArray[np.float32]]) -> dict[st
 def test_it_brings_what_is_needed_to_use_it(published: Weights) -> None:
     info = published.info
     assert info.spec.causal
-    assert info.spec.classes == 600
+    assert info.spec.num_classes == 600
     assert info.transform.size == (172, 172)
     assert info.transform.fps == 5
     assert info.transform.scale == (0, 1)

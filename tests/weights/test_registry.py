@@ -13,7 +13,7 @@ from movinet.weights.registry import Entry, entries, find, lookup, suggestion
 def test_entries_are_well_formed(entry: Entry) -> None:
     assert entry.architecture in network_names()
     assert re.fullmatch(r"[a-z0-9]+", entry.tag)
-    assert entry.licence
+    assert entry.license
     assert entry.source
     assert sum(bool(origin) for origin in (entry.address, entry.bundled, entry.members)) == 1
     for address in (entry.address, entry.labels_address):

@@ -28,7 +28,7 @@ TINY = NetworkSpec(
     size=(32, 24),
     fps=5,
     frames=4,
-    classes=3,
+    num_classes=3,
 )
 PAIR = EnsembleSpec("pair", (MemberSpec(TINY, Fraction(1, 2)), MemberSpec(TINY, Fraction(1, 2), 1)), (32, 24), 10, 8)
 INFO = WeightsInfo(
@@ -36,7 +36,7 @@ INFO = WeightsInfo(
     spec=TINY,
     transform=Transform(size=(32, 24), resize_short=28, fps=5, scale=(-1.0, 1.0)),
     labels=("drawing", "écriture", "书写"),
-    licence="CC-BY-4.0",
+    license="CC-BY-4.0",
     source="this test",
     accuracy={"top-1": 12.5},
     notes="notes",

@@ -107,7 +107,7 @@ def specs(draw: st.DrawFn) -> NetworkSpec:
         size=(32, 32),
         fps=5,
         frames=4,
-        classes=draw(widths),
+        num_classes=draw(widths),
         causal=causal,
         convolution=draw(st.sampled_from(["3d", "2plus1d"])),
         squeeze_excitation=squeeze_excitation,
@@ -124,15 +124,15 @@ def test_there_and_back(spec: NetworkSpec, seed: int, data: st.DataObject) -> No
 
 @pytest.mark.parametrize("name", ["movinet_a0_base", "movinet_a0_stream"])
 def test_published_there_and_back(name: str) -> None:
-    spec = network_spec(name).with_options(classes=3, hidden=16)
+    spec = network_spec(name).with_options(num_classes=3, hidden=16)
     assert isinstance(spec, NetworkSpec)
     for form in forms(spec):
         there_and_back(spec, form)
 
 
-def shapes(name: str, classes: int, form: Form | None = None) -> dict[str, NDArray[np.float32]]:
+def shapes(name: str, num_classes: int, form: Form | None = None) -> dict[str, NDArray[np.float32]]:
     """A checkpoint of nothing but names and shapes."""
-    spec = network_spec(name).with_options(classes=classes)
+    spec = network_spec(name).with_options(num_classes=num_classes)
     assert isinstance(spec, NetworkSpec)
     variables = tensorflow_variables(spec, form or forms(spec)[0]).values()
     return {v.key: np.broadcast_to(np.float32(0), v.shape) for v in variables} | {"save_counter": np.zeros(())}
@@ -140,7 +140,7 @@ def shapes(name: str, classes: int, form: Form | None = None) -> dict[str, NDArr
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_recognised(name: str) -> None:
-    spec = network_spec(name).with_options(classes=7)
+    spec = network_spec(name).with_options(num_classes=7)
     assert isinstance(spec, NetworkSpec)
     for form in forms(spec):
         network = find_objects(shapes(name, 7, form), None)
@@ -149,7 +149,7 @@ def test_every_network_is_recognised(name: str) -> None:
 
 
 def test_positional_encoding_is_recognised() -> None:
-    expected = network_spec("movinet_a0_stream").with_options(classes=7, positional_encoding=True)
+    expected = network_spec("movinet_a0_stream").with_options(num_classes=7, positional_encoding=True)
     assert isinstance(expected, NetworkSpec)
     checkpoint = {v.key: np.zeros(v.shape) for v in tensorflow_variables(expected, "2plus1d").values()}
     assert find_network(find_objects(checkpoint, None)) == expected

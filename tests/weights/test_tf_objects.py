@@ -68,14 +68,14 @@ def saved(spec: NetworkSpec, form: Form, root: str = "model") -> tuple[Tensors, 
 
 
 def published(name: str) -> NetworkSpec:
-    spec = network_spec(name).with_options(classes=7, hidden=8)
+    spec = network_spec(name).with_options(num_classes=7, hidden=8)
     assert isinstance(spec, NetworkSpec)
     return spec
 
 
 @pytest.mark.parametrize("root", ["model", "", "root/_func/deep", "teacher"])
 def test_keys_and_where_it_hangs_do_not_matter(root: str) -> None:
-    spec = network_spec("movinet_a0_stream").with_options(classes=7)
+    spec = network_spec("movinet_a0_stream").with_options(num_classes=7)
     assert isinstance(spec, NetworkSpec)
     tensors, graph = saved(spec, "2plus1d", root)
     tensors["global_step" + VALUE] = np.zeros((), np.int64)

@@ -53,7 +53,7 @@ def test_a_new_classifier_has_no_old_labels_and_can_be_saved(tmp_path: Path) -> 
     assert prediction is not None
     assert {label for label, _ in prediction.top(2)} == {"class 0", "class 1"}
     save_weights(tmp_path / "two.safetensors", mine.arrays, mine.info)
-    assert load_weights(tmp_path / "two.safetensors").spec.classes == 2
+    assert load_weights(tmp_path / "two.safetensors").spec.num_classes == 2
 
 
 def test_arrays_of_another_network_are_refused() -> None:

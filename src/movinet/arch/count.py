@@ -39,11 +39,11 @@ def parts(spec: NetworkSpec, size: Size | None = None) -> list[PartCost]:
     costs = [PartCost("stem", _conv(27, spec.stem, spec), 27 * spec.stem * prod(places[0].size), 0)]
     costs += [_layer(place, spec) for place in places]
     channels, size = places[-1].outputs, places[-1].size_after
-    head_macs = spec.project * spec.hidden + spec.hidden * spec.classes
+    head_macs = spec.project * spec.hidden + spec.hidden * spec.num_classes
     costs.append(
         PartCost(
             "head",
-            parameters=_conv(channels, spec.project, spec) + head_macs + spec.hidden + spec.classes,
+            parameters=_conv(channels, spec.project, spec) + head_macs + spec.hidden + spec.num_classes,
             frame_macs=channels * spec.project * prod(size) + (head_macs if spec.causal else 0),
             clip_macs=0 if spec.causal else head_macs,
         )

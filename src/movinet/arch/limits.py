@@ -34,7 +34,7 @@ def check_network(spec: "NetworkSpec") -> None:
         ("stem", spec.stem, WIDEST),
         ("project", spec.project, WIDEST),
         ("hidden", spec.hidden, WIDEST),
-        ("classes", spec.classes, MOST_CLASSES),
+        ("num_classes", spec.num_classes, MOST_CLASSES),
         ("frames", spec.frames, MOST_FRAMES),
         ("fps", spec.fps, FASTEST),
         ("position_limit", spec.position_limit or 0, MOST_FRAMES),
@@ -88,7 +88,7 @@ def _check_parameters(name: str, networks: "Iterable[NetworkSpec]") -> None:
             total += channels * (place.inputs + place.outputs + frames * rows * columns)
             if spec.has_se(place.layer):
                 total += channels**2 * 3 // 2  # to a half, of two pools, and back
-        total += spec.project * (places[-1].outputs + spec.hidden) + spec.hidden * spec.classes
+        total += spec.project * (places[-1].outputs + spec.hidden) + spec.hidden * spec.num_classes
     if total > MOST_PARAMETERS:
         raise SpecError(
             f"{name}: {total:,} parameters and more; a network can have {MOST_PARAMETERS:,}. Choose fewer channels, "

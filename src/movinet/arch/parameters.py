@@ -41,7 +41,9 @@ def parameter_shapes(spec: Spec) -> dict[str, Shape]:
             shapes |= _convolution(f"{name}.skip.project", (place.outputs, place.inputs, 1, 1), spec)
     shapes |= _convolution("head.project", (spec.project, spec.blocks[-1].channels, 1, 1), spec)
     return (
-        shapes | _dense("head.hidden", spec.project, spec.hidden) | _dense("head.classifier", spec.hidden, spec.classes)
+        shapes
+        | _dense("head.hidden", spec.project, spec.hidden)
+        | _dense("head.classifier", spec.hidden, spec.num_classes)
     )
 
 

@@ -77,7 +77,7 @@ class NetworkSpec:
     size: tuple[int, int]  # height, width it is meant for; any other works
     fps: float  # frames a second it is meant for
     frames: int  # frames of an evaluation clip
-    classes: int = 600
+    num_classes: int = 600
     causal: bool = True
     convolution: Convolution = "2plus1d"
     squeeze_excitation: SqueezeExcitation = "cumulative_frame"
@@ -133,7 +133,7 @@ class NetworkSpec:
                 raise SpecError(f"{self.name}: blocks[{b}].channels is {block.channels}; it must be at least 1")
             if block.stride not in (1, 2):
                 raise SpecError(f"{self.name}: blocks[{b}].stride is {block.stride}; it must be 1 or 2")
-        for field in ("stem", "project", "hidden", "classes", "frames"):
+        for field in ("stem", "project", "hidden", "num_classes", "frames"):
             if getattr(self, field) < 1:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
         if len(self.size) != 2 or min(self.size) < 1:
@@ -250,7 +250,7 @@ class EnsembleSpec:
             )
         if type(self.fps) not in (int, float):
             raise SpecError(f"{self.name}: fps is {brief(self.fps)}; want a number")
-        if len({m.network.classes for m in self.members}) > 1:
+        if len({m.network.num_classes for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members differ in their number of classes")
         if len({m.network.causal for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
@@ -264,8 +264,8 @@ class EnsembleSpec:
         return max(1, round(size[0] * height / whole[0])), max(1, round(size[1] * width / whole[1]))
 
     @property
-    def classes(self) -> int:
-        return self.members[0].network.classes
+    def num_classes(self) -> int:
+        return self.members[0].network.num_classes
 
     @property
     def causal(self) -> bool:
@@ -322,7 +322,7 @@ def make_divisible(value: float, divisor: int = 8) -> int:
 
 
 def _check_types(spec: NetworkSpec) -> None:
-    """A specification may come from anywhere: `classes: "600"` is caught here and not in the depths of torch."""
+    """A specification may come from anywhere: `num_classes: "600"` is caught here and not in the depths of torch."""
 
     def want(kind: str, what: str, value: object) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -336,7 +336,7 @@ def _check_types(spec: NetworkSpec) -> None:
             raise SpecError(f"{spec.name}: {what} is {brief(value)}; want {kind}")
 
     check_name(spec.name)
-    for field in ("stem", "project", "hidden", "classes", "frames"):
+    for field in ("stem", "project", "hidden", "num_classes", "frames"):
         want("a whole number", field, getattr(spec, field))
     for field in ("fps", "dropout", "stochastic_depth", "decay"):
         want("a number", field, getattr(spec, field))

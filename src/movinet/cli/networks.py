@@ -128,7 +128,7 @@ def convert(
     info = replace(weights.info, name=name) if name else weights.info
     save_weights(dst, weights.arrays, info, half=half)
     labelled = counted(len(info.labels), "label") if info.labels else "no labels (--labels gives them)"
-    out.print(f"{dst}: {info.spec.name}, {counted(info.spec.classes, 'class', 'classes')}, {labelled}")
+    out.print(f"{dst}: {info.spec.name}, {counted(info.spec.num_classes, 'class', 'classes')}, {labelled}")
     return 0
 
 

@@ -11,7 +11,7 @@ def mixup(clips: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator
 
     Args:
         clips: (B, 3, T, h, w) float.
-        targets: (B, classes) float: one-hot, multi-hot or soft.
+        targets: (B, num_classes) float: one-hot, multi-hot or soft.
         alpha: Positive; 0.2 mixes little, 1 evenly.
 
     Returns:
@@ -41,7 +41,7 @@ def cutmix(clips: Tensor, targets: Tensor, alpha: float, rng: np.random.Generato
 def _check(clips: Tensor, targets: Tensor, alpha: float) -> None:
     if clips.ndim != 5 or targets.ndim != 2 or len(clips) != len(targets) or not targets.is_floating_point():
         raise ValueError(
-            "mixing takes clips (B, 3, T, h, w) and float targets (B, classes); "
+            "mixing takes clips (B, 3, T, h, w) and float targets (B, num_classes); "
             f"got {tuple(clips.shape)} and {targets.dtype} {tuple(targets.shape)}"
         )
     if not alpha > 0:

@@ -39,9 +39,9 @@ class Clip:
 
     @cached_property
     def signature(self) -> StepSignature:
-        """`clip` (B, 3, T, H, W) in [0, 1] to `logits` (B, classes), without state."""
+        """`clip` (B, 3, T, H, W) in [0, 1] to `logits` (B, num_classes), without state."""
         port = Port(CLIP, (3, self.frames, *self.network.size))
-        return StepSignature((port,), (Port(LOGITS, (self.spec.classes,)),), {})
+        return StepSignature((port,), (Port(LOGITS, (self.spec.num_classes,)),), {})
 
 
 Lowered = Step | Clip
@@ -56,7 +56,7 @@ def write_clip(graph: Operators[T], network: Network, clip: T) -> T:
         clip: (B, 3, T, H, W).
 
     Returns:
-        Logits (B, classes).
+        Logits (B, num_classes).
 
     Raises:
         SpecError: the network has an activation or a gate for which there are no operators.

@@ -99,7 +99,7 @@ def write_step(graph: Operators[T], step: Step, inputs: Mapping[str, T]) -> dict
 
 
 def write_head(graph: Operators[T], network: Network, features: T) -> T:
-    """Features (B, project) to logits (B, classes)."""
+    """Features (B, project) to logits (B, num_classes)."""
     return transform(graph, transform(graph, features, network.hidden), network.classifier)
 
 

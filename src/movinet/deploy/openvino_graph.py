@@ -63,7 +63,7 @@ def openvino_step(
 
 
 def openvino_head(network: Network, streams: int = 1) -> "ov.Model":
-    """From `features` (streams, project) to `logits` (streams, classes).
+    """From `features` (streams, project) to `logits` (streams, num_classes).
 
     Raises:
         MovinetError: OpenVINO is not installed.

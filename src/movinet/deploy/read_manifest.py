@@ -89,7 +89,7 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
     streams, frames = data["streams"], data["frames"]
     if type(streams) is not int or type(frames) is not int or min(streams, frames) < 1:
         raise MovinetError(f"streams and frames are {brief(streams)} and {brief(frames)}")
-    described = {key: weights[key] for key in ("name", "licence", "source", "accuracy")}
+    described = {key: weights[key] for key in ("name", "license", "source", "accuracy")}
     described |= {key: data[key] for key in ("spec", "transform", "labels")}
     multi_label = data["answer"].startswith("sigmoid")
     info = WeightsInfo.from_dict(described | {"notes": "", "multi_label": multi_label})

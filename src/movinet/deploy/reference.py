@@ -29,7 +29,7 @@ def reference_step(network: Network, frames: NDArray[Any], state: State | None =
         state: of the B streams; None begins them. It is left as it is.
 
     Returns:
-        Logits (B, classes) after the last frame, and the new state.
+        Logits (B, num_classes) after the last frame, and the new state.
     """
     state = dict(state) if state is not None else beginning(network, len(frames))
     for t in range(frames.shape[2]):
@@ -43,7 +43,7 @@ def reference_step(network: Network, frames: NDArray[Any], state: State | None =
 
 
 def reference_clip(network: Network, clip: NDArray[Any]) -> Array:
-    """The logits (B, classes) of whole clips (B, 3, T, H, W) in [0, 1], from a base network."""
+    """The logits (B, num_classes) of whole clips (B, 3, T, H, W) in [0, 1], from a base network."""
     batch, _, frames = clip.shape[:3]
     images = clip.transpose(0, 2, 1, 3, 4).reshape(batch * frames, *clip.shape[1:2], *clip.shape[3:])
     x = _convolution(images.astype(np.float64), network.stem)

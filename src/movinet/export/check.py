@@ -66,7 +66,7 @@ def check(manifest: Mapping[str, Any], run: Run, weights: Weights, frames: int =
 
 
 def follow(manifest: Mapping[str, Any], run: Run, steps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The logits (steps, B, classes) of an exported network, its state handed on as the manifest says.
+    """The logits (steps, B, num_classes) of an exported network, its state handed on as the manifest says.
 
     Args:
         manifest, run: the file.

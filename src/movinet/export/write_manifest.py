@@ -59,7 +59,7 @@ def describe(
         "weights": {
             "name": info.name,
             "sha256": weights,
-            "licence": info.licence,
+            "license": info.license,
             "source": info.source,
             "accuracy": dict(info.accuracy),
         },

@@ -214,7 +214,7 @@ class Head(nn.Module):
         self.hidden = nn.Linear(spec.project, spec.hidden)
         self.activation = ACTIVATIONS[spec.head_activation]
         self.dropout = nn.Dropout(spec.dropout)
-        self.classifier = nn.Linear(spec.hidden, spec.classes)
+        self.classifier = nn.Linear(spec.hidden, spec.num_classes)
 
     def pool(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
         """Images (B·T, C, H, W) to means (B, R, project), and the mean after the call."""
@@ -227,7 +227,7 @@ class Head(nn.Module):
         return self.activation(self.hidden(means))
 
     def forward(self, means: Tensor) -> Tensor:
-        """Pooled means (..., project) to logits (..., classes)."""
+        """Pooled means (..., project) to logits (..., num_classes)."""
         return self.classifier(self.dropout(self.embed(means)))
 
 

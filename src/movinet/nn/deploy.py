@@ -132,7 +132,7 @@ class DeployedDense(nn.Module):
 
 
 class DeployedHead(nn.Module):
-    """The two dense layers after the pool: features (B, project) to logits (B, classes)."""
+    """The two dense layers after the pool: features (B, project) to logits (B, num_classes)."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(MoViNet(member.network) for member in spec.members)
 
     def forward(self, clip: Tensor, per_frame: bool = False) -> Tensor:
-        """Classify a clip (B, 3, T, H, W): logits (B, classes), or (B, T, classes) with `per_frame`.
+        """Classify a clip (B, 3, T, H, W): logits (B, num_classes), or (B, T, num_classes) with `per_frame`.
 
         Raises:
             ValueError: as `MoViNet.forward` does.
@@ -59,7 +59,7 @@ class Ensemble(nn.Module):
         if FRAME_COUNT not in state or state[FRAME_COUNT].shape != (batch,):
             raise ValueError(f"the state is not one of {batch} streams of {self.spec.name}")
         ages = state[FRAME_COUNT].tolist()
-        total = frames.new_zeros(batch, count if per_frame else 1, self.spec.classes)
+        total = frames.new_zeros(batch, count if per_frame else 1, self.spec.num_classes)
         votes = frames.new_zeros(batch, total.shape[1], 1)
         new_state = {FRAME_COUNT: state[FRAME_COUNT] + count}
         for i, (member, network) in enumerate(self._pairs()):
@@ -108,11 +108,11 @@ class Ensemble(nn.Module):
             state |= {f"members.{i}.{key}": value for key, value in part.items()}
         return state
 
-    def reset_classifier(self, classes: int) -> None:
-        """Put a new, untrained classifier for `classes` classes on every member."""
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a new, untrained classifier for `num_classes` classes on every member."""
         for _, network in self._pairs():
-            network.reset_classifier(classes)
-        self.spec = self.spec.with_options(classes=classes)
+            network.reset_classifier(num_classes)
+        self.spec = self.spec.with_options(num_classes=num_classes)
 
     def _pairs(self) -> list[tuple[MemberSpec, MoViNet]]:
         networks = [network for network in self.members if isinstance(network, MoViNet)]

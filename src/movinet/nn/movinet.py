@@ -40,7 +40,7 @@ class MoViNet(nn.Module):
             per_frame: the logits after every frame instead of the last; for stream networks.
 
         Returns:
-            Logits (B, classes), or (B, T, classes) with `per_frame`.
+            Logits (B, num_classes), or (B, T, num_classes) with `per_frame`.
 
         Raises:
             ValueError: the clip has another shape or type, or `per_frame` is asked of a base network.
@@ -60,7 +60,7 @@ class MoViNet(nn.Module):
             per_frame: the logits after every frame instead of the last.
 
         Returns:
-            Logits (B, classes), or (B, T, classes) with `per_frame`, and the state after the frames.
+            Logits (B, num_classes), or (B, T, num_classes) with `per_frame`, and the state after the frames.
 
         Raises:
             ValueError: frames or state do not fit the network or each other, or the network is a base network.
@@ -88,11 +88,13 @@ class MoViNet(nn.Module):
         means, _ = self.head.pool(features, clock.last(), None)
         return self.head.embed(means[:, 0])
 
-    def reset_classifier(self, classes: int) -> None:
-        """Put a new, untrained classifier for `classes` classes on top."""
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a new, untrained classifier for `num_classes` classes on top."""
         old = self.head.classifier
-        self.spec = self.spec.with_options(classes=classes)
-        self.head.classifier = nn.Linear(self.spec.hidden, classes, device=old.weight.device, dtype=old.weight.dtype)
+        self.spec = self.spec.with_options(num_classes=num_classes)
+        self.head.classifier = nn.Linear(
+            self.spec.hidden, num_classes, device=old.weight.device, dtype=old.weight.dtype
+        )
         nn.init.normal_(self.head.classifier.weight, std=0.01)
         nn.init.zeros_(self.head.classifier.bias)
 

@@ -114,7 +114,7 @@ def find_network(state_dict: Mapping[str, Tensor]) -> NetworkSpec:
     given = _shortened(state_dict)
     shapes = [tuple(given[name].shape) for name in _TELLING if name in given]
     if len(shapes) == len(_TELLING):
-        (squeezed, *_), (_, reduce_inputs, *_), (classes,) = shapes
+        (squeezed, *_), (_, reduce_inputs, *_), (num_classes,) = shapes
         causal = reduce_inputs == 2 * squeezed  # they see the mean so far beside the frame's
         flat = any(".conv2d." in name for name in state_dict)
         for name in network_names():
@@ -122,7 +122,7 @@ def find_network(state_dict: Mapping[str, Tensor]) -> NetworkSpec:
             if not isinstance(spec, NetworkSpec) or spec.causal != causal:
                 continue
             spec = spec.with_options(
-                classes=classes,
+                num_classes=num_classes,
                 convolution="2plus1d" if flat else "3d",
                 squeeze_excitation="cumulative_frame" if causal else "global",
                 activation="hard_swish" if flat else "swish",

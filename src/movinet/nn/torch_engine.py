@@ -134,7 +134,7 @@ def torch_clips(
     """What runs a network or ensemble on whole clips.
 
     Returns:
-        From clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes).
+        From clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, num_classes).
     """
     place, dtype = usable_device(device), dtype_of(precision)
     folded = fold(weights).to_model().to(device=place, dtype=dtype)

@@ -10,7 +10,7 @@ from movinet.runtime.factory import EngineKind, refuse_other_engines
 from movinet.runtime.fast import fast_modes
 from movinet.weights.weights import Weights
 
-ClipEngine = Callable[[Clips], Logits]  # clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, classes)
+ClipEngine = Callable[[Clips], Logits]  # clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, num_classes)
 
 
 def create_clip_engine(

@@ -20,7 +20,7 @@ _KEPT = 4  # shapes
 
 
 class CompiledClips:
-    """Turns clips into logits (B, classes); what it compiled for the last few shapes is kept."""
+    """Turns clips into logits (B, num_classes); what it compiled for the last few shapes is kept."""
 
     def __init__(self, compiled: Callable[[Clip, int], Callable[[Clips], Logits]], weights: Weights) -> None:
         """

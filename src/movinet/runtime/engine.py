@@ -13,7 +13,7 @@ from movinet.errors import MovinetError
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Mode = Precision | Literal["fast"]  # "fast" is the quickest precision the processor has
 Frames = NDArray[np.float32]  # (streams, H, W, 3), RGB in [0, 1]
-Logits = NDArray[np.float32]  # (streams, classes)
+Logits = NDArray[np.float32]  # (streams, num_classes)
 Clips = NDArray[np.float32]  # (B, 3, T, H, W) in [0, 1], of base networks
 StreamState = list[NDArray[np.generic]]  # one stream's, without the stream axis, in the order of the signature's state
 
@@ -44,7 +44,7 @@ class Engine(Protocol[BatchState]):
             predict: False spares the head; the next answer is the same.
 
         Returns:
-            Logits (streams, classes), the caller's own, or None without `predict`.
+            Logits (streams, num_classes), the caller's own, or None without `predict`.
         """
 
     def take(self, state: BatchState, row: int) -> StreamState:

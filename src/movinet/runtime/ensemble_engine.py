@@ -19,7 +19,7 @@ class EnsembleState:
 
     members: list[Any]
     frames: NDArray[np.int32]  # (streams, 1) seen
-    logits: NDArray[np.float32]  # (members, streams, classes), zeros before a member's first frame
+    logits: NDArray[np.float32]  # (members, streams, num_classes), zeros before a member's first frame
 
 
 class EnsembleEngine:
@@ -44,14 +44,14 @@ class EnsembleEngine:
         for i, engine in enumerate(engines):
             state = engine.signature.state
             ports += [Port(f"members.{i}.{port.name}", port.shape, port.dtype) for port in state]
-            ports.append(Port(f"members.{i}.{LOGITS}", (spec.classes,)))
+            ports.append(Port(f"members.{i}.{LOGITS}", (spec.num_classes,)))
         self.signature = StepSignature((Port(FRAMES, (3, *(size or spec.size))), *ports), (), {})
 
     def begin(self) -> EnsembleState:
         return EnsembleState(
             [engine.begin() for engine in self._engines],
             np.zeros((self.streams, 1), np.int32),
-            np.zeros((len(self._engines), self.streams, self._spec.classes), np.float32),
+            np.zeros((len(self._engines), self.streams, self._spec.num_classes), np.float32),
         )
 
     def step(self, frames: Frames, state: EnsembleState, predict: bool = True) -> Logits | None:

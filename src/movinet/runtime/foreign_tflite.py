@@ -40,10 +40,10 @@ class ForeignFile:
         """For the engine. A state has the shape and type it has in the file, without its first axis."""
         ports = tuple(Port(name, shape[1:], cast(Any, dtype)) for name, shape, dtype in self.states)
         news = tuple(Port(f"new.{port.name}", port.shape, port.dtype) for port in ports)
-        size, classes = self.info.transform.size, self.info.spec.classes
+        size, num_classes = self.info.transform.size, self.info.spec.num_classes
         signature = StepSignature(
             (Port(FRAMES, (3, *size)), *ports),
-            (Port(LOGITS, (classes,)), *news),
+            (Port(LOGITS, (num_classes,)), *news),
             {port.name: new.name for port, new in zip(ports, news, strict=True)},
         )
         shapes = {FRAMES: (self.image[1], "float32"), LOGITS: (self.logits[1], "float32")}
@@ -53,7 +53,7 @@ class ForeignFile:
             self.path,
             signature,
             shapes,
-            classes,
+            num_classes,
             step=self.step,
             inputs={FRAMES: self.image[0]},
             outputs={LOGITS: self.logits[0]} | {f"new.{name}": name for name, _, _ in self.states},
@@ -109,14 +109,14 @@ def _described(path: Path, step: str, inputs: Details, outputs: Details) -> Fore
     return ForeignFile(path, info, step, (image, size), (logits, shape), found)
 
 
-def _nearest(path: Path, size: tuple[int, int], classes: int) -> NetworkSpec:
+def _nearest(path: Path, size: tuple[int, int], num_classes: int) -> NetworkSpec:
     """The published stream network the file calls itself, or the first of its size; what it is inside stays unknown."""
     streams = [network_spec(name) for name in network_names() if name.endswith("_stream")]
     specs = [spec for spec in streams if isinstance(spec, NetworkSpec)]
     named = [spec for spec in specs if spec.name.removesuffix("_stream") in path.stem]
     sized = [spec for spec in specs if spec.size == size]
     best = (named or sized or specs)[0]
-    return best.with_options(name=path.stem, size=size, classes=classes)
+    return best.with_options(name=path.stem, size=size, num_classes=num_classes)
 
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:

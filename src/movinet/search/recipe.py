@@ -95,7 +95,7 @@ class SearchRecipe:
         if self.training.loss.smoothing is not None:
             raise MovinetError("search: a super-network is trained without smoothing; leave it out")
 
-    def template(self, classes: int) -> NetworkSpec:
+    def template(self, num_classes: int) -> NetworkSpec:
         """Everything the space does not decide.
 
         Raises:
@@ -103,7 +103,11 @@ class SearchRecipe:
         """
         name = self.training.network
         assert name is not None
-        return single_network(find_spec(name), name).with_options(**self.training.options).with_options(classes=classes)
+        return (
+            single_network(find_spec(name), name)
+            .with_options(**self.training.options)
+            .with_options(num_classes=num_classes)
+        )
 
 
 def read_search(path: str | Path) -> SearchRecipe:

@@ -130,7 +130,7 @@ class Space:
 
         Args:
             point: The choice of each decision, or `ALL`.
-            template: Has everything that is not decided: size, form, activations, classes.
+            template: Has everything that is not decided: size, form, activations, num_classes.
             name: Of the network.
         """
         chosen = {d.name: d.largest if c == ALL else d.choices[c] for d, c in zip(self.decisions, point, strict=True)}

@@ -53,7 +53,7 @@ class SuperNetwork(nn.Module):
         self._skeleton = lru_cache(_SKELETONS)(self._new_skeleton)
 
     def forward(self, clip: Tensor, point: Point, dropout: bool = False) -> Tensor:
-        """Logits (B, classes) of a clip (B, 3, T, H, W), from the network at a point.
+        """Logits (B, num_classes) of a clip (B, 3, T, H, W), from the network at a point.
 
         Args:
             clip: Floating point in [0, 1].

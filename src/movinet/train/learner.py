@@ -53,7 +53,7 @@ class Learner(nn.Module):
 
         Args:
             clip: (B, 3, T, H, W) float.
-            targets: (B, classes) shares of the classes; None: no loss is wanted.
+            targets: (B, num_classes) shares of the classes; None: no loss is wanted.
             track: (B, T, 2), NaN where unknown.
             state: Of the clips before these frames.
             carry: Go on from the state; otherwise the clip is all there is.
@@ -81,7 +81,7 @@ class Outcome:
 
     Attributes:
         parts: The parts of the loss, means over the batch (and sub-clips); scalars on the device.
-        logits: (B, classes) after the last frame.
+        logits: (B, num_classes) after the last frame.
     """
 
     parts: dict[str, Tensor]

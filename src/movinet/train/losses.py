@@ -18,10 +18,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0, weigh
     """Cross-entropy, for clips that show one class, or a mixture of several.
 
     Args:
-        logits: (B, classes), or (B, T, classes): the mean of the losses after every frame.
-        targets: (B,) int64, or (B, classes) shares of the classes.
+        logits: (B, num_classes), or (B, T, num_classes): the mean of the losses after every frame.
+        targets: (B,) int64, or (B, num_classes) shares of the classes.
         smoothing: The share of each target that is spread evenly over the classes.
-        weights: (classes,) from `class_weights`. They weigh examples: what smoothing gives to others is not theirs.
+        weights: (num_classes,) from `class_weights`. They weigh examples: what smoothing gives to others is not theirs.
 
     Returns:
         A scalar.
@@ -42,10 +42,10 @@ def binary_cross_entropy(
     """Binary cross-entropy, for clips that show any number of classes: the mean over clips and classes.
 
     Args:
-        logits: (B, classes), or (B, T, classes): the mean of the losses after every frame.
-        targets: (B, classes) in [0, 1], or (B,) int64.
+        logits: (B, num_classes), or (B, T, num_classes): the mean of the losses after every frame.
+        targets: (B, num_classes) in [0, 1], or (B,) int64.
         smoothing: The share of each target that becomes 0.5.
-        weights: (classes,) from `class_weights`; only their ratios matter, as every clip counts for every class.
+        weights: (num_classes,) from `class_weights`; only their ratios matter, as every clip counts for every class.
 
     Returns:
         A scalar.
@@ -57,9 +57,9 @@ def binary_cross_entropy(
     return F.binary_cross_entropy_with_logits(logits.float(), smoothed, relative)
 
 
-def class_shares(targets: Tensor, classes: int) -> Tensor:
-    """Targets as float32 (B, classes), as mixing wants them: class numbers (B,) become one-hot."""
-    return F.one_hot(targets, classes).float() if targets.ndim == 1 else targets.float()
+def class_shares(targets: Tensor, num_classes: int) -> Tensor:
+    """Targets as float32 (B, num_classes), as mixing wants them: class numbers (B,) become one-hot."""
+    return F.one_hot(targets, num_classes).float() if targets.ndim == 1 else targets.float()
 
 
 def class_weights(
@@ -78,7 +78,7 @@ def class_weights(
         multi_label: Every clip counts for every class, so that balanced they are by themselves.
 
     Returns:
-        (classes,) float32; None for `even`.
+        (num_classes,) float32; None for `even`.
 
     Raises:
         MovinetError: An unknown name, a weight that is none, or no example that weighs anything.

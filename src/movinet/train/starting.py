@@ -27,7 +27,7 @@ class Start:
 
     Args:
         model: With a classifier for the labels, in training mode, on the CPU.
-        info: Its specification, transform and labels; licence and source of what it starts from.
+        info: Its specification, transform and labels; license and source of what it starts from.
     """
 
     model: MoViNet
@@ -52,15 +52,15 @@ def starting_network(
     Raises:
         MovinetError: There is no such network or weights, they do not fit each other, or are an ensemble.
     """
-    if "classes" in recipe.options:
-        raise MovinetError("recipe.options: `classes` comes from the data; leave it out")
+    if "num_classes" in recipe.options:
+        raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
     if recipe.start is None:
         assert recipe.network is not None
         return _new(recipe, labels, single_network(find_spec(recipe.network), recipe.network))
     weights = load_weights(recipe.start, offline=offline, progress=progress)
     known = single_network(weights.spec, recipe.start)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
-    spec = wanted.with_options(**recipe.options).with_options(classes=known.classes)
+    spec = wanted.with_options(**recipe.options).with_options(num_classes=known.num_classes)
     _refuse_misfits(known, spec, recipe.start, recipe.options)
     model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
     assert isinstance(model, MoViNet)
@@ -70,14 +70,14 @@ def starting_network(
         model.spec,
         _transform(model.spec, recipe, weights.info.transform),
         labels,
-        licence=weights.info.licence,
+        license=weights.info.license,
         source=f"trained further from {weights.info.name} ({weights.info.source})",
     )
     return Start(model.train(), info)
 
 
 def _new(recipe: Recipe, labels: tuple[str, ...], spec: NetworkSpec) -> Start:
-    spec = spec.with_options(**recipe.options).with_options(classes=len(labels))
+    spec = spec.with_options(**recipe.options).with_options(num_classes=len(labels))
     model = MoViNet(spec)
     for part in model.modules():
         if isinstance(part, Layer) and part.scale is not None:

@@ -28,8 +28,8 @@ class Answers:
     """What a network said of the clips of a set.
 
     Attributes:
-        logits: (clips, classes) float32.
-        targets: (clips,) int64; (clips, classes) of 0 and 1 in a multi-label set.
+        logits: (clips, num_classes) float32.
+        targets: (clips,) int64; (clips, num_classes) of 0 and 1 in a multi-label set.
         videos: (clips,) which of the set's videos was shown.
         classes: In the order of the logits.
     """
@@ -54,12 +54,12 @@ class Answers:
         return found | ({"top5": top_k_accuracy(self.logits, self.targets, 5)} if len(self.classes) > 5 else {})
 
     def probabilities(self) -> NDArray[np.float32]:
-        """(clips, classes), each clip's summing to 1; each class by itself in a multi-label set."""
+        """(clips, num_classes), each clip's summing to 1; each class by itself in a multi-label set."""
         logits = torch.from_numpy(self.logits)
         return (logits.sigmoid() if self.multi_label else logits.softmax(-1)).numpy()
 
     def confusion(self) -> NDArray[np.int64] | None:
-        """(classes, classes) counts: true by row, said by column; None for a multi-label set."""
+        """(num_classes, num_classes) counts: true by row, said by column; None for a multi-label set."""
         if self.multi_label:
             return None
         return confusion_matrix(self.logits.argmax(1), self.targets, len(self.classes))

@@ -22,7 +22,7 @@ class WeightsInfo:
     spec: Spec
     transform: Transform
     labels: tuple[str, ...] | None = None  # one a class, in the order of the logits
-    licence: str = "unknown"
+    license: str = "unknown"
     source: str = "unknown"  # where the numbers came from
     accuracy: Mapping[str, float] = field(default_factory=dict)  # reported, in percent, by what was measured
     notes: str = ""
@@ -33,11 +33,11 @@ class WeightsInfo:
     training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained here: recipe, data, figures
 
     def __post_init__(self) -> None:
-        if self.labels is not None and len(self.labels) != self.spec.classes:
+        if self.labels is not None and len(self.labels) != self.spec.num_classes:
             raise WeightsError(
                 f"{self.name}: {counted(len(self.labels), 'label')} for "
-                f"{counted(self.spec.classes, 'class', 'classes')}; give a file with one label a line, in the order of "
-                "the classes"
+                f"{counted(self.spec.num_classes, 'class', 'classes')}; give a file with one label a line, in the "
+                "order of the classes"
             )
 
     def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":
@@ -55,7 +55,7 @@ class WeightsInfo:
             "spec": self.spec.to_dict(),
             "transform": self.transform.to_dict(),
             "labels": list(self.labels) if self.labels is not None else None,
-            "licence": self.licence,
+            "license": self.license,
             "source": self.source,
             "accuracy": dict(self.accuracy),
             "notes": self.notes,
@@ -80,7 +80,7 @@ class WeightsInfo:
                 spec=spec_from_dict(data["spec"]),
                 transform=Transform.from_dict(data["transform"]),
                 labels=None if labels is None else _labels(labels),
-                licence=_text(data["licence"], "licence"),
+                license=_text(data["license"], "license"),
                 source=_text(data["source"], "source"),
                 accuracy={_text(what, "accuracy"): _number(value) for what, value in data["accuracy"].items()},
                 notes=_text(data["notes"], "notes"),

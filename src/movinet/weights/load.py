@@ -140,7 +140,7 @@ def describe(entry: registry.Entry) -> WeightsInfo:
     spec = _with_options(network_spec(entry.architecture), dict(entry.options))
     accuracy = {k: v for k, v in (("top-1", entry.top1), ("top-5", entry.top5)) if v is not None}
     return WeightsInfo(
-        entry.name, spec, default_transform(spec), None, entry.licence, entry.source, accuracy, entry.notes
+        entry.name, spec, default_transform(spec), None, entry.license, entry.source, accuracy, entry.notes
     )
 
 

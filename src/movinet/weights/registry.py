@@ -17,7 +17,7 @@ class Entry:
     """One set of weights. Either `bundled`, or at `address`, or made of `members`."""
 
     name: str
-    licence: str
+    license: str
     source: str
     address: str | None = None
     sha256: str | None = None  # None: nobody has published it; the first download records what it got
@@ -72,7 +72,7 @@ def entries() -> list[Entry]:
     official = [
         Entry(
             name=f"movinet_{network}.k600",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="tensorflow/models, official/projects/movinet",
             address=f"{_BUCKET}/movinet_{network}.tar.gz",
             labels_address=_LABELS,
@@ -87,7 +87,7 @@ def entries() -> list[Entry]:
     lite = [
         Entry(
             name=f"movinet_{network}.k600lite",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="tensorflow/models, official/projects/movinet: TF Lite streaming models",
             address=f"{_BUCKET}/movinet_{network}.tflite",
             labels_address=_LABELS,
@@ -100,7 +100,7 @@ def entries() -> list[Entry]:
     ensembles = [
         Entry(
             name=f"movinet_a6_{kind}.k600",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="tensorflow/models, official/projects/movinet: the mean of A4's and A5's logits",
             members=(f"movinet_a4_{kind}.k600", f"movinet_a5_{kind}.k600"),
         )
@@ -109,7 +109,7 @@ def entries() -> list[Entry]:
     bundled = [
         Entry(
             name="movinet_t0_stream.gestures",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="recipes/gestures.yaml, on synthetic air gestures alone",
             bundled="movinet_t0_stream.gestures.safetensors",
         )

@@ -88,8 +88,8 @@ def find_network(network: TensorFlowNetwork) -> NetworkSpec:
             "the checkpoint holds a backbone without its classifier: give the specification of the network, with the "
             "classes you want, and train its new head"
         )
-    classes = network.variables[classifier].size
-    for spec in _candidates(form, causal, classes, network.variables):
+    num_classes = network.variables[classifier].size
+    for spec in _candidates(form, causal, num_classes, network.variables):
         if _misfit(network.variables, tensorflow_variables(spec, form)) is None:
             return spec
     raise WeightsError(
@@ -97,14 +97,14 @@ def find_network(network: TensorFlowNetwork) -> NetworkSpec:
     )
 
 
-def _candidates(form: Form, causal: bool, classes: int, variables: Arrays) -> Iterator[NetworkSpec]:
+def _candidates(form: Form, causal: bool, num_classes: int, variables: Arrays) -> Iterator[NetworkSpec]:
     with_se = any("/_attention/" in key for key in variables)
     positions = any("/_pos_encoding/" in key for key in variables)
     for name in network_names():
         spec = network_spec(name)
         if not isinstance(spec, NetworkSpec) or spec.causal != causal:
             continue
-        spec = spec.with_options(classes=classes, positional_encoding=False)
+        spec = spec.with_options(num_classes=num_classes, positional_encoding=False)
         if causal and form == "3d":
             spec = spec.with_options(
                 convolution="3d",

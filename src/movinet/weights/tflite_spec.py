@@ -82,7 +82,7 @@ def network_of(
         size=size,
         fps=_FPS,
         frames=_FRAMES,
-        classes=widths["head.classifier"],
+        num_classes=widths["head.classifier"],
         squeeze_excitation=pools.pop() if pools else "none",
         activation=activations.pop(),
         head_activation=head_activation,
@@ -114,7 +114,7 @@ def fit_network(found: NetworkSpec, arrays: dict[str, Array], wanted: NetworkSpe
         )
         for a, b in pairs
     ]
-    told = ["stem", "project", "hidden", "classes", "causal", "convolution", "squeeze_excitation", "activation"]
+    told = ["stem", "project", "hidden", "num_classes", "causal", "convolution", "squeeze_excitation", "activation"]
     told += ["head_activation", "positional_encoding", "rezero"]
     if found.squeeze_excitation != "none":
         told.append("gate")

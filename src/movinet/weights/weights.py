@@ -116,7 +116,7 @@ class Weights:
         from movinet.nn.convert import arrays_of
 
         spec = model.spec
-        if info and info.labels and len(info.labels) != spec.classes:
+        if info and info.labels and len(info.labels) != spec.num_classes:
             info = replace(info, spec=spec, labels=None)
         info = replace(info, spec=spec) if info else WeightsInfo(spec.name, spec, default_transform(spec))
         return cls(info, arrays_of(model))
