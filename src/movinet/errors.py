@@ -33,6 +33,14 @@ class VideoError(MovinetError):
     """A video or live source could not be opened or read."""
 
 
+class BadSource(VideoError):
+    """What was given as a source is none, or leads where it may not: trying again does not help."""
+
+
+class LoginRefused(VideoError):
+    """A server wants a user and password, or others than were given."""
+
+
 class WeightsError(MovinetError):
     """A weights file, checkpoint or download is missing, damaged or does not fit the network."""
 

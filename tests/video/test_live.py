@@ -17,11 +17,15 @@ from loopback import Answer, site
 from video_clips import number_of, numbered, write, write_with_sound
 
 from movinet.errors import VideoError
-from movinet.video import live
-from movinet.video.container import Video
+from movinet.video import following, played
+from movinet.video.changes import Change
 from movinet.video.decode import probe
+from movinet.video.devices import camera_number
 from movinet.video.frame import Frame
-from movinet.video.live import Latest, LiveSource, back_off, camera_number
+from movinet.video.latest import Latest
+from movinet.video.live import LiveSource
+from movinet.video.live_video import LiveVideo
+from movinet.video.reconnect import back_off
 
 BUSY = 0.6  # seconds a busy machine may take over what takes none
 QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
@@ -99,21 +103,35 @@ def frame(number: int) -> Frame:
 
 
 def test_latest_gives_the_newest_and_counts_the_others() -> None:
-    latest = Latest()
-    for number in range(5):
+    latest = Latest(room=3)
+    for number in range(3):
         latest.put(frame(number))
-    assert latest.take().time == 4
-    assert latest.dropped == 4
-    latest.put(frame(5))
-    latest.end(VideoError("lost"))
-    assert latest.take().time == 5
-    with pytest.raises(VideoError, match="lost"):
-        latest.take()
-    assert latest.dropped == 4
+    assert [latest.take().time for _ in range(3)] == [0, 1, 2]  # a little late, and nothing is lost
+    assert latest.take() is None
+    for number in range(8):
+        latest.put(frame(number))
+    assert latest.take().time == 7  # too slow for several to wait
+    assert latest.dropped == 7
+    latest.put(frame(8))
+    latest.put(frame(9))
+    assert latest.take().time == 9
+    assert latest.take() is None  # there was time to wait
+    latest.put(frame(10))
+    latest.put(frame(11))
+    assert latest.take().time == 10
+    latest.clear()
+    assert not latest.waits
 
 
-def test_latest_waits_no_longer_than_told() -> None:
-    assert not Latest().wait(0.0)
+def test_latest_waits_for_room_no_longer_than_told() -> None:
+    latest = Latest(room=1)
+    latest.put(frame(0))
+    threading.Timer(0.1, latest.take).start()
+    latest.put(frame(1), patience=5)
+    assert latest.dropped == 0
+    latest.put(frame(2), patience=0.01)
+    assert latest.dropped == 1
+    assert latest.take().time == 2
 
 
 def test_back_off_doubles_to_a_limit_and_varies() -> None:
@@ -177,7 +195,7 @@ def test_close_is_quick_and_ends_iteration(clip: Path) -> None:
         next(source)
         began = time.monotonic()
     assert time.monotonic() - began < BUSY
-    assert not source._thread.is_alive()
+    assert not source._reader.is_alive
     assert list(source) == []
 
 
@@ -197,12 +215,31 @@ def test_needs_with() -> None:
         (97, "camera 97"),
         ("http://127.0.0.1:9/", "cannot be opened"),
         ("rtsp://user:secret@127.0.0.1:9/", "^rtsp://127.0.0.1:9/: cannot be opened"),
+        ("rtsp://nobody.invalid/", "nobody knows a host nobody.invalid"),
         ("what://ever", "cannot be opened"),
     ],
 )
 def test_what_cannot_be_opened_says_so_at_once(source: str | int, words: str) -> None:
-    with pytest.raises(VideoError, match=words), LiveSource(source, 5, **QUICK):
+    with pytest.raises(VideoError, match=words), LiveSource(source, 5, **QUICK | {"retries": 0}):
         pass
+
+
+@pytest.mark.parametrize(
+    "source", ["nowhere.mp4", "what://ever", "http://no such host/", "file://elsewhere/clip.mp4", "rtsp://a@b:c@d/@"]
+)
+def test_what_can_never_be_opened_is_tried_once(source: str) -> None:
+    with pytest.raises(VideoError), LiveSource(source, 5):
+        pass
+
+
+def test_attempts_at_the_start_are_counted() -> None:
+    changes: list[Change] = []
+    with (
+        pytest.raises(VideoError, match=r"^http://127.0.0.1:9/: not found in 3 attempts: cannot be opened"),
+        LiveSource("http://127.0.0.1:9/", 5, on_change=changes.append, **QUICK) as source,
+    ):
+        next(source)
+    assert [(change.kind, change.time) for change in changes] == [("lost", None)]
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
@@ -212,7 +249,7 @@ def test_server_that_never_answers_is_given_up(scheme: str) -> None:
         began = time.monotonic()
         with (
             pytest.raises(VideoError, match=r"no answer within 0\.5 s"),
-            LiveSource(address.replace("http", scheme), 5, **QUICK),
+            LiveSource(address.replace("http", scheme), 5, **QUICK | {"retries": 0}),
         ):
             pass
         assert time.monotonic() - began < 2
@@ -227,7 +264,7 @@ def test_stream_that_is_not_video_says_so() -> None:
             )
         ) as address,
         pytest.raises(VideoError, match="not a video"),
-        LiveSource(address, 5, **QUICK),
+        LiveSource(address, 5, **QUICK | {"retries": 0}),
     ):
         pass
 
@@ -276,7 +313,7 @@ def test_file_on_a_server_is_paced_and_resumed_where_it_was_cut(
     bars = np.random.default_rng(0).integers(0, 40, (20, 64, 128, 3), dtype=np.uint8)
     frames = [np.clip(numbered(i, 64, 128), 60, 190) + noise for i, noise in enumerate(bars)]
     data = write(tmp_path / "c.mkv", frames, options={"g": "5"}, time_base=Fraction(1, 20)).read_bytes()
-    monkeypatch.setattr(live, "_CUT_OFF", 0.1)
+    monkeypatch.setattr(played, "_CUT_OFF", 0.1)
 
     def answer(connection: socket.socket, count: int, request: str) -> None:
         asked = re.search(r"range: bytes=(\d+)-", request, re.IGNORECASE)
@@ -330,10 +367,10 @@ def test_a_file_without_a_duration_ends_and_keeps_its_pace(tmp_path: Path) -> No
 
 
 def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def synthetic(number: int, timeout: float | None) -> Video:
-        return Video("testsrc=size=64x48:rate=50,realtime", timeout, live=True, device="lavfi")
+    def synthetic(number: int, timeout: float | None) -> LiveVideo:
+        return LiveVideo("testsrc=size=64x48:rate=50,realtime", timeout, device="lavfi")
 
-    monkeypatch.setattr(live, "open_camera", synthetic)
+    monkeypatch.setattr(following, "open_camera", synthetic)
     with LiveSource(0, 10) as source:
         times = [seen.time for seen in itertools.islice(source, 10)]
     assert times[0] == 0.0

@@ -16,7 +16,7 @@ from movinet.video.container import Track
 def track_of(source: str, stream: int | None) -> str | Track:
     if stream is None:
         return source
-    from movinet.video.live import camera_number
+    from movinet.video.devices import camera_number
 
     if camera_number(source) is not None:
         raise MovinetError(f"--stream {stream}: a camera ({source}) has one; the option is for files and addresses")

@@ -22,7 +22,7 @@ from movinet.video.credentials import (
     with_login,
 )
 from movinet.video.crop import Crop
-from movinet.video.live import camera_number
+from movinet.video.devices import camera_number
 from movinet.video.login import Address, Login
 from movinet.video.sources import without_password
 

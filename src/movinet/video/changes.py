@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["lost", "found", "lagging", "caught_up"]
+
 
 @dataclass(frozen=True)
 class Change:
@@ -20,7 +22,7 @@ class Change:
             `lagging`: that it lags. `caught_up`: that it lagged for.
     """
 
-    kind: Literal["lost", "found", "lagging", "caught_up"]
+    kind: Kind
     wall: float
     time: float | None
     why: str

@@ -11,6 +11,7 @@ from typing import Self
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -94,6 +95,7 @@ class Video:
         threads: Decoding threads, 0 for as many as FFmpeg likes. One takes the least work altogether (half, for small
             videos), which counts where several videos are read at once.
         limits: What the source may make this process do.
+        hardware: What decodes an address instead of the processor, where it can.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -108,13 +110,14 @@ class Video:
         options: dict[str, str] | None = None,
         threads: int = 0,
         limits: Limits = DEFAULT_LIMITS,
+        hardware: HWAccel | None = None,
     ) -> None:
         self.name = without_password(source)
         self._measured: tuple[Extent | None] | None = None
         self.damaged = 0
         """Packets and frames that could not be decoded, or only in part."""
         self._source = source.source if isinstance(source, Track) else source
-        self._open = partial(_open, source, timeout, device, options or {}, limits)
+        self._open = partial(_open, source, timeout, device, options or {}, limits, hardware)
         self._local = not (live or device or is_address(source))
         self._opened = self._open()
         try:
@@ -124,7 +127,7 @@ class Video:
             if isinstance(error, VideoError):
                 raise
             # PyAV's tables have gaps. Its errors name the source, password and all: they are not passed on.
-            raise VideoError(f"{self.name}: cannot be opened: {_reason(error)}") from None
+            raise VideoError(f"{self.name}: cannot be opened: {reason(error)}") from None
         self._timed = self._decode()
 
     def _prepare(self, source: Source, live: bool, threads: int, limits: Limits) -> None:
@@ -269,7 +272,7 @@ class Video:
                 if isinstance(error, av.error.InvalidDataError):
                     self.damaged += 1
                 elif self.duration is not None or not isinstance(error, av.error.OSError):
-                    stopped = VideoError(f"{self.name}: reading stopped: {_reason(error)}")
+                    stopped = VideoError(f"{self.name}: reading stopped: {reason(error)}")
                 if self._opened.fault:
                     stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
             if seams is not None and packet is not None and seams.ahead(packet):
@@ -317,7 +320,14 @@ def is_address(source: Source) -> bool:
     return isinstance(source, Address) or (isinstance(source, str) and "://" in source)
 
 
-def _open(source: Source, timeout: float | None, device: str | None, options: dict[str, str], limits: Limits) -> Opened:
+def _open(
+    source: Source,
+    timeout: float | None,
+    device: str | None,
+    options: dict[str, str],
+    limits: Limits,
+    hardware: HWAccel | None,
+) -> Opened:
     name = without_password(source)
     began = monotonic()
     if isinstance(source, Track):
@@ -326,7 +336,7 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
         if device:
             return open_device(str(source), device, limits, timeout, options)
         if isinstance(source, Address) or (isinstance(source, str) and is_address(source)):
-            return open_address(source, limits, timeout, options)
+            return open_address(source, limits, timeout, options, hardware)
         # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
         where = _inside(source) if isinstance(source, Member) else f"file:{source}"
         return open_file(where, limits, timeout, options)
@@ -347,12 +357,12 @@ def _open(source: Source, timeout: float | None, device: str | None, options: di
                     f"{name}: a piece of a stream (DASH, HLS); put it behind its init segment, in one file"
                 ) from None
             raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
-        raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from None
+        raise VideoError(f"{name}: cannot be opened: {reason(error)}") from None
     except VideoError:
         raise
     except Exception as error:  # what the file has and PyAV does not know
         if not is_address(source):
-            raise VideoError(f"{name}: cannot be opened: {_reason(error)}") from error
+            raise VideoError(f"{name}: cannot be opened: {reason(error)}") from error
         # Whatever it is of may hold the password.
         raise VideoError(f"{name}: cannot be opened: {type(error).__name__}") from None
 
@@ -390,7 +400,8 @@ def _inside(member: Member) -> str:
     return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an error of FFmpeg or PyAV says, without what it names."""
     if isinstance(error, av.error.FFmpegError):
         return str(error.strerror or error)
     return f"{type(error).__name__}: {error}"

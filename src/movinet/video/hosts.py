@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from movinet.errors import VideoError
+from movinet.errors import BadSource, VideoError
 from movinet.video.sources import Limits, without_password
 
 Address = tuple[int, str]
@@ -23,9 +23,9 @@ def split(url: str, name: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:  # whose text has what may be a password
-        raise VideoError(f"{name}: {without_password(url)!r} is no address") from None
+        raise BadSource(f"{name}: {without_password(url)!r} is no address") from None
     if not parts.hostname or " " in url or not url.isprintable():
-        raise VideoError(f"{name}: {without_password(url)!r} is no address")
+        raise BadSource(f"{name}: {without_password(url)!r} is no address")
     return parts
 
 
@@ -73,7 +73,7 @@ class Hosts:
         host = _plain(parts.hostname)
         own = host == self.own
         if not own and not self.limits.leads_to(host):
-            raise VideoError(
+            raise BadSource(
                 f"{self.name}: leads to another host, {host}: refused; where that is meant, allow it with "
                 f"--allow-hosts {host} or Limits(hosts=({host!r},))"
             )
@@ -94,9 +94,9 @@ class Hosts:
         if not is_private(number):
             return
         if not self.limits.private_networks and not self.limits.names(host):
-            raise VideoError(f"{self.name}: {host} is in a private network ({number}): refused")
+            raise BadSource(f"{self.name}: {host} is in a private network ({number}): refused")
         if not own and not self.limits.names(host) and not any(is_private(n) for _, n in self._found.get(self.own, ())):
-            raise VideoError(f"{self.name}: leads into a private network, to {host} ({number}): refused")
+            raise BadSource(f"{self.name}: leads into a private network, to {host} ({number}): refused")
 
 
 def is_private(number: str) -> bool:

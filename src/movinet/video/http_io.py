@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 from urllib.parse import SplitResult, quote
 
-from movinet.errors import VideoError
+from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.aes import Decrypting
 from movinet.video.connect import Deadline, Patient, connect
 from movinet.video.hosts import Hosts, join, printable, split
@@ -69,6 +69,8 @@ class Opener:
                 file = self._open(_without_user(parts), 0, None)
         except BaseException as error:
             self.close()
+            if isinstance(error, _LoginFailed):
+                raise LoginRefused(f"{self.name}: cannot be opened: {error}") from None
             if isinstance(error, _Failed):
                 raise VideoError(f"{self.name}: cannot be opened: {error}") from None
             raise
@@ -117,7 +119,7 @@ class Opener:
             self.fault = None
             readable = file.whole or file
             if encrypted and "key" not in options:  # not FFmpeg's word for an encrypted segment, but the playlist's
-                raise VideoError(f"{self.name}: leads to {without_password(url)}: refused")
+                raise BadSource(f"{self.name}: leads to {without_password(url)}: refused")
             if encrypted:
                 return Decrypting(readable, bytes.fromhex(options["key"]), bytes.fromhex(options["iv"]))
             return readable
@@ -179,15 +181,17 @@ class Opener:
             answer.close()
             said = printable(answer.reason)
             said = f"the server answers {answer.status} {self._login.hide(said) if self._login else said}".rstrip()
-            raise _Failed(said + (refused_login(self._login is not None) if answer.status == 401 else ""))
+            if answer.status == 401:
+                raise _LoginFailed(said + refused_login(self._login is not None))
+            raise _Failed(said)
         return answer, parts
 
     def _check(self, to: SplitResult, since: SplitResult) -> None:
         if to.scheme not in ("http", "https"):
             shown = without_password(to.geturl())
-            raise VideoError(f"{self.name}: leads to {shown}, which is neither http nor https: refused")
+            raise BadSource(f"{self.name}: leads to {shown}, which is neither http nor https: refused")
         if since.scheme == "https" and to.scheme != "https":
-            raise VideoError(f"{self.name}: leads from https to {without_password(to.geturl())}: refused")
+            raise BadSource(f"{self.name}: leads from https to {without_password(to.geturl())}: refused")
 
     def _ask(self, parts: SplitResult, start: int, end: int | None) -> http.client.HTTPResponse:
         self._check(parts, parts)
@@ -381,6 +385,10 @@ class HttpFile:
 
 class _Failed(Exception):
     """There is nothing, or nothing more, to read; its text says why."""
+
+
+class _LoginFailed(_Failed):
+    """Nor will there be with this user and password."""
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from movinet.errors import VideoError
+from movinet.errors import BadSource
 from movinet.video.sources import without_password
 
 _DIGESTS = {"MD5": "md5", "SHA-256": "sha256"}
@@ -115,12 +115,12 @@ class Address:
         where nothing else can be meant; `%` stands for itself as `%25`.
 
         Raises:
-            VideoError: It may be read in two ways.
+            BadSource: It may be read in two ways.
         """
         rest = text.partition("://")[2]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         if "@" in authority and "@" in rest[len(authority) :]:
-            raise VideoError(
+            raise BadSource(
                 f"{without_password(text)}: may be read in two ways: write @ in a password as %40, / as %2F, ? as %3F "
                 "and # as %23 (or give the login in a file for --credentials), and @ behind the host as %40"
             )

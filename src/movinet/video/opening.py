@@ -10,12 +10,14 @@ import av
 import av.error
 from av.container import InputContainer
 
-from movinet.errors import VideoError
+from movinet.errors import BadSource, VideoError
 from movinet.video.hosts import Hosts, split
 from movinet.video.login import Address
 from movinet.video.sources import FORMATS, STREAMS, Limits, list_in
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+
     from movinet.video.http_io import Opener
 
 # Clients are imported by what needs them: most videos are files.
@@ -84,8 +86,19 @@ def open_device(name: str, kind: str, limits: Limits, timeout: float | None, opt
     return Opened(_av_open(name, limits, timeout, options, kind))
 
 
-def open_address(source: str | Address, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+def open_address(
+    source: str | Address,
+    limits: Limits,
+    timeout: float | None,
+    options: Mapping[str, str],
+    hardware: "HWAccel | None" = None,
+) -> Opened:
     """Open an address.
+
+    Args:
+        source: What is written, or what was read from it.
+        limits, timeout, options: As in `movinet.video.container.Video`.
+        hardware: What decodes; the processor by default.
 
     Raises:
         VideoError: It is of no kind that is read, cannot be reached, or leads where it may not.
@@ -97,10 +110,10 @@ def open_address(source: str | Address, limits: Limits, timeout: float | None, o
     if scheme == "file":
         return open_file(f"file:{_path(address)}", limits, timeout, options)
     if scheme in ("http", "https"):
-        return _open_http(address, limits, timeout, options)
+        return _open_http(address, limits, timeout, options, hardware)
     if scheme not in STREAMS:
         known = ", ".join(f"{known}://" for known in ("http", "https", *STREAMS))
-        raise VideoError(f"{name}: cannot be opened: an address begins with one of {known}")
+        raise BadSource(f"{name}: cannot be opened: an address begins with one of {known}")
     protocols, formats = STREAMS[scheme]
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme in ("rtsp", "rtsps"):
@@ -108,13 +121,13 @@ def open_address(source: str | Address, limits: Limits, timeout: float | None, o
 
         where = destination(address, limits, timeout).for_ffmpeg()
         allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
-        return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
+        return Opened(_av_open(where, limits, timeout, {**options, **allowed}, hardware=hardware))
     if not limits.private_networks:
-        raise VideoError(f"{name}: where a {scheme} address leads cannot be checked: refused")
+        raise BadSource(f"{name}: where a {scheme} address leads cannot be checked: refused")
     Hosts(address.url, limits).resolve(split(address.url, name))
     # The others know no logins, and FFmpeg would write one into its log as part of the host.
     where = address.for_ffmpeg() if scheme in ("rtmp", "rtmps") else address.url
-    return Opened(_av_open(where, limits, timeout, {**options, **allowed}))
+    return Opened(_av_open(where, limits, timeout, {**options, **allowed}, hardware=hardware))
 
 
 def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | None:
@@ -137,14 +150,17 @@ def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | N
     return None
 
 
-def _open_http(source: Address, limits: Limits, timeout: float | None, options: Mapping[str, str]) -> Opened:
+def _open_http(
+    source: Address, limits: Limits, timeout: float | None, options: Mapping[str, str], hardware: "HWAccel | None"
+) -> Opened:
     from movinet.video.http_io import Opener
 
     opener = Opener(source, limits, timeout)
     allowed = {"protocol_whitelist": "none", "format_whitelist": f"{FORMATS},hls", "pattern_type": "none"}
     try:
         with opener.watch(times=2):  # opening, and finding out what is in it
-            container = _av_open(opener.url, limits, timeout, {**options, **allowed, **_HLS}, opener.format, opener)
+            options = {**options, **allowed, **_HLS}
+            container = _av_open(opener.url, limits, timeout, options, opener.format, opener, hardware)
     except av.error.FFmpegError as error:
         opener.close()
         if why := opener.fault or refusal(error, opener.head, limits):
@@ -163,9 +179,10 @@ def _av_open(
     options: Mapping[str, str],
     form: str | None = None,
     opener: "Opener | None" = None,
+    hardware: "HWAccel | None" = None,
 ) -> InputContainer:
     options = {**options, **limits.for_ffmpeg()}
-    opened = partial(av.open, where, format=form, timeout=timeout, options=options, io_open=opener)
+    opened = partial(av.open, where, format=form, timeout=timeout, options=options, io_open=opener, hwaccel=hardware)
     # Titles and names of old files are in whatever encoding their maker used. Nobody reads them here.
     try:
         try:
@@ -182,5 +199,5 @@ def _path(address: Address) -> str:
 
     parts = urlsplit(address.url)
     if parts.netloc not in ("", "localhost"):
-        raise VideoError(f"{address}: a file of another machine; copy it here, or give it an http address")
+        raise BadSource(f"{address}: a file of another machine; copy it here, or give it an http address")
     return url2pathname(parts.path)

@@ -4,7 +4,7 @@ from urllib.parse import SplitResult
 
 import av
 
-from movinet.errors import VideoError
+from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.connect import Deadline, connect
 from movinet.video.hosts import Hosts, join, printable, split
 from movinet.video.login import Address, Login, refused_login
@@ -40,7 +40,7 @@ def destination(source: str | Address, limits: Limits, timeout: float | None) ->
             return Address(parts.geturl(), login)
         to = join(parts, location, hosts.name)
         if to.scheme not in _PORTS or (parts.scheme == "rtsps" and to.scheme != "rtsps"):
-            raise VideoError(f"{hosts.name}: leads to {without_password(to.geturl())}: refused")
+            raise BadSource(f"{hosts.name}: leads to {without_password(to.geturl())}: refused")
         hosts.resolve(to)
         if to.username is not None or to.hostname != parts.hostname:
             login = Login.of(to)
@@ -76,8 +76,10 @@ class _Conversation:
                     if 300 <= status < 400:
                         return next((value for name, value in headers if name == "location"), "")
                 if status >= 400:
-                    hint = refused_login(self.login is not None) if status == 401 else ""
-                    raise VideoError(f"{self.hosts.name}: cannot be opened: the server answers {status} {words}{hint}")
+                    said = f"{self.hosts.name}: cannot be opened: the server answers {status} {words}"
+                    if status == 401:
+                        raise LoginRefused(said + refused_login(self.login is not None))
+                    raise VideoError(said)
         except TimeoutError:
             raise VideoError(
                 f"{self.hosts.name}: no answer within {self.timeout} s; is the address right and the source running?"

@@ -1,0 +1,101 @@
+"""A video that is running while it is read: packets as they come, and what is made of each."""
+
+from collections.abc import Iterator
+from typing import Literal, cast
+
+import av
+import av.error
+from av.video.stream import VideoStream
+
+from movinet.errors import VideoError
+from movinet.video.container import Source, Video, reason
+from movinet.video.hardware import accelerator, tell_used
+from movinet.video.sources import DEFAULT_LIMITS, Limits
+
+_FAULTS = 50  # packets in a row that cannot be told from each other
+
+
+class LiveVideo(Video):
+    """An open camera or stream.
+
+    Args:
+        source, timeout, device, options, limits: As in `movinet.video.container.Video`.
+        hardware: What decodes an address, as in `movinet.video.live.LiveSource`.
+
+    Raises:
+        VideoError: It cannot be opened, or has no video.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        timeout: float | None = None,
+        device: str | None = None,
+        options: dict[str, str] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        hardware: bool | str = False,
+    ) -> None:
+        accelerated = accelerator(hardware, source)
+        super().__init__(source, timeout, True, device, options, threads=1, limits=limits, hardware=accelerated)
+        tell_used(self.stream.codec_context, accelerated, self.name)
+
+    @property
+    def format(self) -> str:
+        """FFmpeg's names of the container's format, with commas between them."""
+        return self._container.format.name
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a single picture on a server."""
+        return self._opened.finite and (self.format.endswith("_pipe") or self.format == "image2")
+
+    @property
+    def intra_only(self) -> bool:
+        """Whether every picture can be decoded without others."""
+        return bool(self.stream.codec_context.codec.intra_only)
+
+    def arrivals(self) -> Iterator["av.Packet[VideoStream] | None"]:
+        """Packets of a stream that is running, as they come, for `decode`; None whenever one of another track came.
+
+        Raises:
+            VideoError: Nothing more can be read.
+        """
+        packets, faults = self._container.demux(), 0
+        while True:
+            try:
+                with self._opened.watch():
+                    packet = next(packets, None)
+            except VideoError:
+                raise
+            except av.error.InvalidDataError as error:
+                faults += 1
+                self.damaged += 1
+                if faults > _FAULTS:
+                    raise VideoError(f"{self.name}: reading stopped: {reason(error)}") from None
+                packets = self._container.demux()
+                continue
+            except Exception as error:  # which may name the source, password and all
+                raise VideoError(f"{self.name}: reading stopped: {self._opened.fault or reason(error)}") from None
+            if packet is None or not packet.size:  # empty ones have decoders give up what they hold back
+                if self._opened.fault:
+                    raise VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
+                return
+            faults = 0
+            yield cast("av.Packet[VideoStream]", packet) if packet.stream.index == self.stream.index else None
+
+    def decode(self, packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
+        """The pictures that come out of the decoder for a packet, in order of display; none where it is damaged."""
+        try:
+            frames = self._decoder.decode(packet)
+        except Exception:  # FFmpeg's error, or that of PyAV about something it does not know
+            self.damaged += 1
+            return []
+        self.damaged += sum(frame.is_corrupt for frame in frames)
+        return frames
+
+    def skip(self, least: Literal["DEFAULT", "NONREF", "NONKEY"]) -> None:
+        """What the decoder leaves out from the next packet on: nothing, what no other picture refers to, or all but
+        key frames."""
+        context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
+        if context.skip_frame != least:
+            context.skip_frame = least

@@ -1,0 +1,49 @@
+"""A thread that reads a live source, and can be left behind where it hangs."""
+
+import threading
+
+from movinet.errors import VideoError
+from movinet.video.following import Known, Wanted, follow
+from movinet.video.line import LocalLine
+from movinet.video.pacer import LivePacer
+from movinet.video.sources import without_password
+
+
+class ThreadReader:
+    """Follows a source in a thread of this process.
+
+    Args:
+        wanted: The source.
+        line: What comes goes here.
+        pacer: Chooses frames.
+        known: Of the source.
+    """
+
+    def __init__(self, wanted: Wanted, line: LocalLine, pacer: LivePacer, known: Known) -> None:
+        self.line = line
+        self._work = (wanted, line, pacer, known)
+        self._thread = threading.Thread(target=self._run, name="movinet-live", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still holds anything."""
+        return self._thread.is_alive()
+
+    def leave(self) -> None:
+        """Nothing it says counts any more; it ends by itself as soon as it can. Does not wait."""
+        self.line.cut()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, at most so long."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        wanted, line, pacer, known = self._work
+        try:
+            follow(wanted, line, pacer, known)
+            line.end(None)
+        except VideoError as error:
+            line.end(error)
+        except Exception as error:  # never leave the consumer waiting for a thread that has died
+            line.end(VideoError(f"{without_password(wanted.source)}: {type(error).__name__}"))
