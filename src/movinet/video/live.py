@@ -144,6 +144,8 @@ class LiveSource:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+        if self._reader is not None:
+            self._reader.join(_CLOSE_WITHIN)
 
     def __iter__(self) -> Iterator[Frame]:
         return self
@@ -162,14 +164,14 @@ class LiveSource:
         raise StopIteration
 
     def close(self) -> None:
-        """Stop within a second, from any thread. A thread that hangs is left to itself."""
+        """Stop at once, from any thread. What reads is left to end by itself; leaving `with` waits a second for that
+        at most."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._latest.clear()
         if self._reader is not None:
             self._reader.leave()
-            self._reader.join(_CLOSE_WITHIN)
 
     def _start(self) -> None:
         """Have somebody read."""
