@@ -7,6 +7,7 @@ Throughput: streams of different age push their next frame as soon as they have 
 that step a stream each, on the same core. Live: streams push `--rate` frames a second each, at phases of their own,
 with jitter; the most for which no frame is lost and 99 % of the answers come within `--limit` ms, once all have joined.
 All of it, cameras, resizing and engine, is held to one core. Networks have fresh weights: it makes no difference.
+Seating: what the pool's own work costs a frame, with an engine that costs nothing and a thousand streams.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -29,10 +30,13 @@ from interleave import interleaved
 from numpy.typing import NDArray
 
 from movinet import MoViNet, create_model
+from movinet.arch.step import Port, StepSignature
 from movinet.prediction import Prediction
-from movinet.runtime.engine import Engine, Precision
+from movinet.runtime.engine import Engine, Frames, Logits, Precision, StreamState
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.pool import StreamPool
+from movinet.runtime.queued_frame import QueuedFrame
+from movinet.runtime.scheduler import Scheduler
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.weights import Weights
 
@@ -189,13 +193,56 @@ def most_live(setup: Setup, batch: int, options: argparse.Namespace) -> Live | N
     return best
 
 
+class Nothing:
+    """An engine that costs nothing."""
+
+    kind, precision = "nothing", "float32"
+    signature = StepSignature((Port("frames", (3, 8, 8)), Port("past", (4,))), (Port("logits", (4,)),), {})
+
+    def __init__(self, streams: int) -> None:
+        self.streams = streams
+        self.logits = np.zeros((streams, 4), np.float32)
+
+    def begin(self) -> list[StreamState]:
+        return [[np.zeros(4, np.float32)] for _ in range(self.streams)]
+
+    def step(self, frames: Frames, state: list[StreamState], predict: bool = True) -> Logits:
+        return self.logits
+
+    def take(self, state: list[StreamState], row: int) -> StreamState:
+        return state[row]
+
+    def put(self, state: list[StreamState], row: int, stream: StreamState) -> None:
+        state[row] = stream
+
+
+def seating(streams: int, batch: int, rate: float, seconds: float = 4.0) -> tuple[float, float]:
+    """Microseconds of processor time a frame of scheduling alone, and the longest call in ms: phases of their own, some
+    jitter, and a round asked for after every push."""
+    generator, engine = np.random.default_rng(0), cast(Engine[Any], Nothing(batch))
+    scheduler = Scheduler(engine, max_streams=streams, queue=2, max_wait=0.04)
+    slots, image = [scheduler.join({}) for _ in range(streams)], np.zeros((8, 8, 3), np.uint8)
+    due = [(n, (generator.random() + k) / rate) for n in range(streams) for k in range(int(seconds * rate))]
+    arrivals = sorted((when + abs(generator.normal(0, 0.005)), n) for n, when in due)
+    longest, frames, begin = 0.0, 0, time.process_time()
+    for now, n in arrivals:
+        called = time.process_time()
+        scheduler.push(slots[n], QueuedFrame(image, now))
+        while (work := scheduler.next_round(now)) is not None:
+            scheduler.run(work)
+            scheduler.finish(work)
+            frames += len(work.shown)
+        longest = max(longest, time.process_time() - called)
+    return 1e6 * (time.process_time() - begin) / frames, 1e3 * longest
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="a0,a1,a2")
     parser.add_argument("--engine", default="auto", choices=get_args(EngineKind))
     parser.add_argument("--precision", default="float32", choices=get_args(Precision))
     parser.add_argument("--batches", default="1,4,8", help="streams that share a step")
-    parser.add_argument("--what", default="throughput,live")
+    parser.add_argument("--what", default="throughput,live,seating")
     parser.add_argument("--streams", default="1,4,16,64", help="for the throughput")
     parser.add_argument("--processes", type=int, default=16, help="at most, as each holds a network of its own")
     parser.add_argument("--rate", type=float, default=5.0, help="frames a second of a live stream")
@@ -214,7 +261,14 @@ def main() -> None:
         if not options.json:
             print(text, flush=True)
 
-    for model in options.models.split(","):
+    if "seating" in options.what:
+        for batch in map(int, options.batches.split(",")):
+            cost, longest = seating(1000, batch, options.rate)
+            title = (
+                f"1000 streams, batch {batch}: {cost:.1f} µs a frame for scheduling, at most {longest:.2f} ms at once"
+            )
+            tell(title, {"what": "seating", "streams": 1000, "batch": batch, "us": cost, "longest_ms": longest})
+    for model in options.models.split(",") if options.what != "seating" else ():
         core = None if options.core < 0 else options.core
         setup = Setup(model, options.engine, options.precision, core)
         kind = setup.create(1)[1].kind

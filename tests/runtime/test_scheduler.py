@@ -17,7 +17,9 @@ from movinet.arch.step import Port, StepSignature
 from movinet.nn.state import set_decay
 from movinet.nn.torch_engine import TorchState
 from movinet.runtime.engine import Frames, Logits
-from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
+from movinet.runtime.queued_frame import QueuedFrame
+from movinet.runtime.scheduler import Round, Scheduler
+from movinet.runtime.seating import Slot
 
 PICTURES = pictures(6)
 

@@ -17,7 +17,9 @@ from movinet.runtime.engine import Engine, Mode, StreamState
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
-from movinet.runtime.scheduler import QueuedFrame, Round, Scheduler, Slot
+from movinet.runtime.queued_frame import QueuedFrame
+from movinet.runtime.scheduler import Round, Scheduler
+from movinet.runtime.seating import Slot
 from movinet.runtime.session import OnGap, Session
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream

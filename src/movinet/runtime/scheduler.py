@@ -6,79 +6,17 @@ is copied out, once, and they are seated again beside streams whose frames come 
 each other find together, and one that stalls is waited for only once.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Generic, Protocol
+from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 
-from movinet.prediction import Prediction
 from movinet.runtime.engine import BatchState, Engine, Logits, StreamState, with_decays
-from movinet.runtime.images import Image, write_scaled
-
-
-class Owner(Protocol):
-    """Who is told what came of a frame."""
-
-    def answered(self, frame: "QueuedFrame", seen: int, logits: Logits | None, error: Exception | None) -> None: ...
-
-
-@dataclass(eq=False)
-class QueuedFrame:
-    """A frame on its way to the network."""
-
-    image: Image  # prepared
-    arrived: float  # seconds, by the caller's clock
-    time: float | None = None  # seconds, by the stream's
-    fresh: bool = False  # the stream begins anew with it
-    answer: Future[Prediction] | None = None  # None: the network sees it, and nobody asks what it thinks
-    ends: bool = False  # what went on before it has ended
-    decays: Mapping[str, float] | None = None  # by which the stream forgets from this frame on
-    owner: Owner | None = None
-
-    def follows(self, dropped: "QueuedFrame") -> None:
-        """Take over what a frame before it would have done, which the network will not see."""
-        self.fresh |= dropped.fresh
-        self.ends |= dropped.ends
-        self.decays = dropped.decays if self.decays is None else self.decays
-
-
-@dataclass(eq=False)
-class Slot(Generic[BatchState]):
-    """A stream: its queue, and where its state is."""
-
-    decays: Mapping[str, float]  # entries of the state that differ from the network's own
-    parked: StreamState | None = None  # the state of a stream without a row; None: it is at its beginning
-    seen: int = 0  # frames since its beginning
-    group: "Group[BatchState] | None" = None
-    row: int = 0
-    queue: deque[QueuedFrame] = field(default_factory=deque)
-    since: float = 0.0  # when it got into the line it waits in
-
-
-@dataclass(eq=False)
-class Group(Generic[BatchState]):
-    """The streams of a batch."""
-
-    state: BatchState | None  # None: lost with an error
-    rows: list[Slot[BatchState] | None]
-
-    @property
-    def size(self) -> int:
-        """Streams that live here."""
-        return sum(slot is not None for slot in self.rows)
-
-    @property
-    def absent(self) -> int:
-        """Streams without a frame."""
-        return sum(slot is not None and not slot.queue for slot in self.rows)
-
-    @property
-    def places(self) -> int:
-        """Rows whose stream, if any, has no frame."""
-        return sum(slot is None or not slot.queue for slot in self.rows)
+from movinet.runtime.images import write_scaled
+from movinet.runtime.queued_frame import QueuedFrame
+from movinet.runtime.seating import Group, Seating, Slot
 
 
 @dataclass(eq=False)
@@ -123,12 +61,12 @@ class Scheduler(Generic[BatchState]):
         batches = -(-max_streams // engine.streams)
         if engine.streams > 1:
             batches += 1  # so that who lost a row finds another without driving anyone out
-        self._groups = [Group(engine.begin(), [None] * engine.streams) for _ in range(batches)]
-        first = self._groups[0].state
+        groups = [Group(engine.begin(), [None] * engine.streams) for _ in range(batches)]
+        self._seating = Seating(groups)
+        first = groups[0].state
         assert first is not None
         self.beginning = engine.take(first, 0)
         """The state of a stream that has seen nothing."""
-        self._line: dict[Slot[BatchState], None] = {}  # those with frames; who has waited longest is first
         self._scale = scale
         shape = engine.signature.inputs[0].shape
         self._frames = np.zeros((engine.streams, *shape[1:], 3), dtype=np.float32)
@@ -142,8 +80,8 @@ class Scheduler(Generic[BatchState]):
     def leave(self, slot: Slot[BatchState]) -> list[QueuedFrame]:
         """Give the slot back; the frames that still waited."""
         self.slots.discard(slot)
-        self._line.pop(slot, None)
-        self._unseat(slot)
+        self._seating.leave_line(slot)
+        self._seating.unseat(slot)
         left = list(slot.queue)
         slot.queue.clear()
         return left
@@ -158,24 +96,26 @@ class Scheduler(Generic[BatchState]):
             if dropped.answer is not None and frame.answer is None:
                 frame.answer = Future()
         slot.queue.append(frame)
-        if slot not in self._line:  # who drops a frame keeps its place: else it might never be first
-            slot.since = frame.arrived
-            self._line[slot] = None
+        self._seating.enter(slot, frame.arrived)  # who drops a frame keeps its place: else it might never be first
         return dropped
 
     def next_round(self, now: float) -> Round[BatchState] | None:
         """The frames to step now; None where none should, before `wake_at` at least."""
-        unseated = sum(slot.group is None for slot in self._line)
-        for slot in self._line:
-            group = slot.group
-            others_ready = unseated >= self.engine.streams if group is None else not group.absent
-            if others_ready or now >= slot.since + self.max_wait:
-                return self._assemble(group or self._host(), now)
+        seating = self._seating
+        first = seating.first
+        if first is None:
+            return None
+        if now >= first.since + self.max_wait:
+            return self._assemble(first.group or seating.host(), now)
+        if seating.complete is not None:
+            return self._assemble(seating.complete, now)
+        if seating.standing >= self.engine.streams:
+            return self._assemble(seating.host(), now)
         return None
 
     def wake_at(self) -> float | None:
         """When the wait of a frame will be over; None where none waits."""
-        first = next(iter(self._line), None)
+        first = self._seating.first
         return None if first is None else first.since + self.max_wait
 
     def run(self, work: Round[BatchState]) -> None:
@@ -209,7 +149,7 @@ class Scheduler(Generic[BatchState]):
         if work.error is not None:
             for slot, _, _ in work.shown:
                 slot.seen, slot.parked = 0, None
-                self._unseat(slot)
+                self._seating.unseat(slot)
             for slot, _, _ in work.taken:
                 if slot.parked is None:  # the error came before its turn
                     slot.seen = 0
@@ -224,44 +164,27 @@ class Scheduler(Generic[BatchState]):
     def _beginning_of(self, slot: Slot[BatchState]) -> StreamState:
         return with_decays(self.engine, self.beginning, slot.decays)
 
-    def _host(self) -> Group[BatchState]:
-        """The best group for streams without a row: few to drive out, much room."""
-        groups = (group for group in self._groups if group.places)
-        return min(groups, key=lambda group: (group.absent, -group.places))
-
     def _assemble(self, group: Group[BatchState], now: float) -> Round[BatchState]:
-        work = Round(group, [], [], [])
+        work, seating = Round(group, [], [], []), self._seating
         for slot in group.rows:
             if slot is not None and not slot.queue:
                 self._take_out(slot, work)
         free = [row for row, slot in enumerate(group.rows) if slot is None]
-        for row, slot in zip(free, self._joiners(group) if free else (), strict=False):
+        for row, slot in zip(free, seating.joiners(group, len(free)), strict=False):
             if slot.group is not None:
                 self._take_out(slot, work)
-            group.rows[row], slot.group, slot.row = slot, group, row
+            seating.seat(slot, group, row)
             work.seated.append((slot, row))
         for row, slot in enumerate(group.rows):
             if slot is None:
                 continue
-            frame = slot.queue.popleft()
-            work.shown.append((slot, row, frame))
-            del self._line[slot]
+            work.shown.append((slot, row, slot.queue.popleft()))
+            seating.leave_line(slot)
             if slot.queue:  # to the end of the line
-                slot.since = now
-                self._line[slot] = None
+                seating.enter(slot, now)
         return work
-
-    def _joiners(self, group: Group[BatchState]) -> list[Slot[BatchState]]:
-        """Who has a frame and may fill the group up: those without a row first, then those of groups no larger."""
-        size = group.size
-        slots = [s for s in self._line if s.group is None or (s.group is not group and s.group.size <= size)]
-        return sorted(slots, key=lambda slot: 0 if slot.group is None else slot.group.size)
 
     def _take_out(self, slot: Slot[BatchState], work: Round[BatchState]) -> None:
         assert slot.group is not None
         work.taken.append((slot, slot.group, slot.row))
-        self._unseat(slot)
-
-    def _unseat(self, slot: Slot[BatchState]) -> None:
-        if slot.group is not None:
-            slot.group.rows[slot.row], slot.group = None, None
+        self._seating.unseat(slot)

@@ -18,7 +18,7 @@ from movinet.prediction import Prediction
 from movinet.runtime.engine import Engine, Logits, StreamState, can_forget, forgetting
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.images import Image, prepared
-from movinet.runtime.scheduler import QueuedFrame
+from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.state_file import read_state, write_state
 from movinet.runtime.stream_state import SavedStream
 from movinet.video.frame import Frame

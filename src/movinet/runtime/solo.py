@@ -9,7 +9,7 @@ import numpy as np
 from movinet.errors import MovinetError
 from movinet.runtime.engine import Engine, StreamState, with_decays
 from movinet.runtime.images import write_scaled
-from movinet.runtime.scheduler import QueuedFrame
+from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.stream_state import SavedStream
 
 
