@@ -13,10 +13,12 @@ from rich.console import Console
 
 from movinet.data.encode import encode_video
 from movinet.data.synthetic import GESTURES, render_gesture
-from movinet.events import EventDetector
-from movinet.recognizer import Recognizer
-from movinet.video.live import LiveSource
-from movinet.watching import View, watch
+from movinet.live.cameras import Camera
+from movinet.live.feeds import feed_of
+from movinet.live.loop import watch
+from movinet.live.report import Seen
+from movinet.live.view import View
+from movinet.runtime.pool import StreamPool
 
 MODEL = "movinet_t0_stream.gestures"
 
@@ -28,17 +30,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    recognizer = Recognizer.load(MODEL, memory=5.0)
-    spec, name = recognizer.info.spec, f"{args.gesture}.mp4"
-    view = View(name, MODEL)
-    with TemporaryDirectory() as folder:
+    name = f"{args.gesture}.mp4"
+    view = View([name], MODEL)
+    with TemporaryDirectory() as folder, StreamPool.load(MODEL, max_streams=1) as pool:
+        path, spec = Path(folder) / name, pool.info.spec
         clip = render_gesture(args.gesture, args.seed, (192, 256), spec.frames, spec.fps)
-        encode_video(Path(folder) / name, clip.frames, spec.fps)
-        with LiveSource(Path(folder) / name, spec.fps) as source:
-            for glance in watch(recognizer, source, EventDetector(on=0.75, off=0.5, ignore=frozenset({"other"}))):
-                picture = view.render(glance)
+        encode_video(path, clip.frames, spec.fps)
+        camera = Camera(address=str(path), name=name, memory=5.0, on=0.75, off=0.5, ignore=("other",))
+        reports = list(watch([feed_of(camera, path, pool)]))
+        last = max(n for n, report in enumerate(reports) if isinstance(report.what, Seen))
+        for report in reports[: last + 1]:  # before what runs is told as ended
+            view.take(report)
     console = Console(record=True, width=76, file=StringIO(), force_terminal=True)
-    console.print(picture)
+    console.print(view)
     console.save_svg(args.out, title=f"movinet watch {name}")
 
 

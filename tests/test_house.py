@@ -24,8 +24,6 @@ FLOORS = [
     {"runtime"},
     {"recognizer", "profiling", "metrics"},
     {"live", "__init__"},
-    {"watching"},
-    {"wall"},
     # The torch line: what is below runs networks and imports no PyTorch, what is above builds and trains them.
     {"nn"},
     {"data"},

@@ -191,16 +191,6 @@ def test_brackets_in_names_and_labels_are_shown_as_they_are(folder: Path, capfd:
     assert "[gone].mp4: no such file" in err
 
 
-def test_watching_a_file_prints_predictions_and_events_as_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(folder, f"watch @/good.mp4 {MODEL} --json --seconds 1 --on 0.4 --off 0.01", capfd)
-    lines = [json.loads(line) for line in out.splitlines()]
-    assert code == 0
-    predictions = [line for line in lines if line["type"] == "prediction"]
-    assert 1 <= len(predictions) <= 6
-    assert {"time", "frames", "top", "fps", "dropped", "reconnects"} <= predictions[0].keys()
-    assert all(line["start"] <= line["end"] for line in lines if line["type"] == "event")
-
-
 def test_converting_keeps_answers_and_everything_needed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run(folder, "convert @/tiny_base.safetensors @/copy.safetensors", capfd)
     run(folder, "convert @/tiny_stream.safetensors @/copy.safetensors --name tiny.copy --force", capfd)

@@ -18,7 +18,7 @@ from movinet.data.encode import encode_video
 from movinet.data.synthetic import render_gesture
 from movinet.errors import MovinetError, printable
 from movinet.files import dump_json
-from movinet.wall import Wall
+from movinet.live.view import View
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_weights, save_weights
@@ -99,11 +99,12 @@ def test_consoles_keep_their_own_colours(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_many_sources_and_their_names_are_text() -> None:
-    wall = Wall([f"/x/{MARKUP}.mp4"], MARKUP)
+    view = View([f"/x/{MARKUP}.mp4", "b"], MARKUP)
     console = Console(width=200)  # one of somebody else's, which knows markup
     with console.capture() as captured:
-        console.print(wall.render())
-    assert captured.get().count("[red]x[/red] :apple:") == 2
+        console.print(view)
+    assert captured.get().count("[red]x[/red] :apple:") == 1, "of a path the last part is shown"
+    assert "example.org]" in captured.get()
 
 
 def test_labels_are_clean_where_programs_print_them(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Cameras in a file: what is read, what is refused and how, whose login is taken."""
 
 import os
+import re
 import traceback
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,14 @@ def test_passwords_that_lie_open_are_told(tmp_path: Path, camera: str, told: boo
     assert bool(warnings_about(path, read_cameras(path))) is told
     path.chmod(0o600)
     assert not warnings_about(path, read_cameras(path))
+
+
+def test_the_example_of_the_document_is_read_and_its_table_has_every_entry(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "watching.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("cameras:"))
+    door, yard, _ = read_cameras(written(tmp_path, example))
+    assert door.by_label["star"] == Thresholds(0.8, 0.5, 0.4)
+    assert yard.login == "viewers"
+    table = text.partition("| entry | |\n")[2].partition("\n\n")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == {field.name for field in fields(Camera)}

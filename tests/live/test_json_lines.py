@@ -1,12 +1,17 @@
 """What programs read: the fields of every kind of line, as the documents say."""
 
 import json
+import re
+from pathlib import Path
 
+import pytest
 from reports import ENDED, EVENT, ONE_OF_EACH, report
 
 from movinet.files import dump_json
 from movinet.live.json_lines import as_json, iso
 from movinet.live.report import Over, Seen
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "watching.md"
 
 
 def told(kind: str) -> dict[str, object]:
@@ -44,3 +49,22 @@ def test_lines_say_what_there_is_to_say() -> None:
 def test_times_are_universal_with_milliseconds() -> None:
     assert iso(0) == "1970-01-01T00:00:00.000Z"
     assert iso(1_790_000_000.9996) == "2026-09-21T14:13:20.999Z"
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """Of a table below a heading of the document: its first column's names, and those in backticks in the second."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^\| `([\w, `]+)` \| (.*?) \|", text, re.MULTILINE)
+    return {name: re.findall(r"`(\w+)`", row) for names, row in found for name in re.findall(r"\w+", names)}
+
+
+@pytest.mark.parametrize("kind", ONE_OF_EACH)
+def test_the_document_has_every_field(kind: str) -> None:
+    line = told(kind)
+    everywhere, particular = rows("What a program reads"), rows("Kinds of lines")
+    assert set(line) - set(everywhere) == set(particular[kind])
+    assert set(rows("Figures")) == set(line["figures"])  # type: ignore[call-overload]
+
+
+def test_the_document_has_no_kind_of_line_that_there_is_not() -> None:
+    assert set(rows("Kinds of lines")) == set(ONE_OF_EACH)

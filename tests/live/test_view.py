@@ -63,7 +63,7 @@ def test_a_lost_source_looks_lost_at_once_and_until_it_is_found() -> None:
         text = seen(shown)
         # Since the last picture, ten seconds before it was noticed.
         assert f"yard lost 22 s, since {clock(WALL - 10)}: no picture for 10 s" in text
-        assert "90% █" not in text, "nothing old looks like news"
+        assert "90% ━" not in text, "nothing old looks like news"
         assert "frames/s" not in text
         assert "strike" in styled(shown, "yard")
         assert "red" in styled(shown, "lost 22 s")

@@ -14,7 +14,7 @@ from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.container import is_address
-from movinet.video.sources import Limits
+from movinet.video.sources import Limits, without_password
 from movinet.words import counted
 
 
@@ -95,7 +95,8 @@ def classify_one(
 ) -> Prediction:
     start, end = span
     source = track_of(video, stream)
-    name = printable(video if is_address(video) else Path(video).name)
+    told = without_password(video) if is_address(video) else video
+    name = printable(told if is_address(video) else Path(video).name)
     if frames and not as_json:
         out.print(name, style="bold")
     if frames and not recognizer.info.spec.causal:
@@ -108,12 +109,12 @@ def classify_one(
                 if progress:
                     progress(prediction.frames, None)
                 if as_json:
-                    print_json({"video": video, **as_dict(prediction, topk)})
+                    print_json({"video": told, **as_dict(prediction, topk)})
                 else:
                     print_prediction(prediction, topk)
             return prediction
     if as_json:
-        print_json({"video": video, **as_dict(prediction, topk)})
+        print_json({"video": told, **as_dict(prediction, topk)})
         return prediction
     read = f"  {counted(prediction.frames, 'frame')} at {recognizer.info.transform.fps:g} a second"
     out.print(Text.assemble((name, "bold"), read))

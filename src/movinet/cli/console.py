@@ -1,7 +1,7 @@
 """What the command line prints: answers on stdout, complaints and progress on stderr."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from movinet.errors import MovinetError, printable
 from movinet.files import dump_json
 
 if TYPE_CHECKING:
-    from movinet.events import Event
     from movinet.prediction import Prediction
 
 
@@ -45,19 +44,6 @@ def print_prediction(prediction: "Prediction", topk: int) -> None:
 def as_dict(prediction: "Prediction", topk: int) -> dict[str, Any]:
     top = [{"label": label, "probability": round(p, 6)} for label, p in prediction.top(topk)]
     return {"time": round(prediction.time, 3), "frames": prediction.frames, "top": top}
-
-
-def report_events(events: "Sequence[Event]", as_json: bool, source: str | None = None) -> None:
-    """Events that have ended, of one source or, by name, of one among several."""
-    for event in events:
-        if as_json:
-            assert event.end is not None
-            about = {"type": "event"} if source is None else {"type": "event", "source": source}
-            times = {"start": round(event.start, 3), "end": round(event.end, 3)}
-            print_json({**about, "label": event.label, **times, "confidence": round(event.confidence, 6)})
-        elif not out.is_terminal:
-            where = "" if source is None else f"{source}  "
-            out.print(f"{where}{event.start:.1f}–{event.end:.1f} s  {event.label}  {event.confidence:.0%}")
 
 
 def bar(probability: float, width: int = 20) -> str:

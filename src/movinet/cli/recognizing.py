@@ -1,16 +1,22 @@
 """What commands that recognize share: the network as the options say, and the source."""
 
 from pathlib import Path
+from typing import Any
 
 from movinet.cli.app import at_least_one
 from movinet.cli.console import err, progress_bar, warn
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Mode, Precision
+from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.exported import ExportedNetwork
-from movinet.runtime.factory import EngineKind
+from movinet.runtime.factory import EngineKind, create_engine
+from movinet.runtime.open_network import open_network
+from movinet.runtime.pool import StreamPool
 from movinet.video.container import Track
+from movinet.weights.weights import Weights
+
+_BATCH = 4  # streams that share a step
 
 
 def track_of(source: str, stream: int | None) -> str | Track:
@@ -51,12 +57,51 @@ def load_recognizer(
             progress=progress,
         )
     if precision == "fast" and recognizer.info.spec.causal:
-        _tell_mode(recognizer)
-    if recognizer.info.labels is None:
-        warn(f"{recognizer.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
+        _tell_mode(recognizer.network, recognizer.engine)
+    _tell_labels(recognizer.network)
     if threads is not None or recognizer.info.spec.causal:
         limit_torch(threads or 1)
     return recognizer
+
+
+def load_pool(
+    model: str,
+    labels: str | Path | None,
+    offline: bool,
+    engine: EngineKind,
+    precision: Mode,
+    device: str,
+    threads: int | None,
+    cache: bool,
+    streams: int,
+) -> StreamPool:
+    """A pool for so many live streams of one network, all of which are there from the beginning."""
+    if threads is not None:
+        at_least_one("--threads", threads)
+    with progress_bar("downloading") as progress:
+        network = open_network(model, labels=labels, offline=offline, progress=progress)
+        if not network.spec.causal:
+            raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
+        runner = create_engine(
+            network,
+            engine,
+            size=network.info.transform.size,
+            streams=min(_BATCH, streams),
+            precision=precision,
+            threads=threads or 1,
+            device=device,
+            cache=cache,
+        )
+    if precision == "fast":
+        _tell_mode(network, runner)
+    _tell_labels(network)
+    limit_torch(threads or 1)
+    return StreamPool(network, runner, max_streams=streams)
+
+
+def _tell_labels(network: Weights | ExportedNetwork) -> None:
+    if network.info.labels is None:
+        warn(f"{network.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
 
 
 def mode_of(precision: Precision, fast: bool) -> Mode:
@@ -65,16 +110,16 @@ def mode_of(precision: Precision, fast: bool) -> Mode:
     return "fast" if fast else precision
 
 
-def _tell_mode(recognizer: Recognizer) -> None:
+def _tell_mode(network: Weights | ExportedNetwork, engine: Engine[Any]) -> None:
     """What --fast came to, and what it costs."""
-    engine, agreement = recognizer.engine, recognizer.info.agreement
-    if isinstance(recognizer.network, ExportedNetwork):
-        err.print(f"fast: {recognizer.info.name} runs in what it was exported in; the weights leave a choice")
+    info = network.info
+    if isinstance(network, ExportedNetwork):
+        err.print(f"fast: {info.name} runs in what it was exported in; the weights leave a choice")
         return
     what = f"{engine.kind} in {engine.precision}"
     if engine.precision == "float32":
         err.print(f"fast: {what}; this processor has nothing quicker that is installed")
-    elif engine.precision in agreement:
-        err.print(f"fast: {what}, which labels {agreement[engine.precision]:.1f} % of frames as float32 does")
+    elif engine.precision in info.agreement:
+        err.print(f"fast: {what}, which labels {info.agreement[engine.precision]:.1f} % of frames as float32 does")
     else:
-        err.print(f"fast: {what}; how often it agrees with float32 was not measured for {recognizer.info.name}")
+        err.print(f"fast: {what}; how often it agrees with float32 was not measured for {info.name}")

@@ -1,26 +1,41 @@
 """The command watch."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
-from movinet.cli.console import as_dict, complain, out, print_json, report_events
-from movinet.cli.recognizing import load_recognizer, mode_of, track_of
+from movinet.cli.check_cameras import show_cameras
+from movinet.cli.console import complain, err, out, print_json, warn
+from movinet.cli.recognizing import load_pool, mode_of
 from movinet.errors import MovinetError
-from movinet.events import EventDetector
-from movinet.recognizer import Recognizer
+from movinet.live.actions import Action, Actions
+from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
+from movinet.live.command import Command
+from movinet.live.feeds import feed_of
+from movinet.live.json_lines import as_json
+from movinet.live.loop import Feed
+from movinet.live.loop import watch as recognize
+from movinet.live.report import Over
+from movinet.live.view import View, as_line
+from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
+from movinet.runtime.pool import StreamPool
+from movinet.video.container import Source
+from movinet.video.credentials import Credentials, open_to_others, read_credentials
+from movinet.video.live import Transport
+from movinet.video.login import Address
 from movinet.video.sources import Limits
 
-if TYPE_CHECKING:
-    from movinet.video.live import LiveSource
+_REFRESHED = 8  # times a second, on a terminal
 
 
 def watch(
@@ -32,12 +47,18 @@ def watch(
     off: float = 0.3,
     shortest: float = 0.0,
     ignore: Sequence[str] = (),
+    on_event: str | None = None,
+    webhook: str | None = None,
     topk: int = 5,
     duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
     stream: int | None = None,
+    credentials: Path | None = None,
+    transport: Transport = "tcp",
     timeout: float = 10.0,
     retries: int | None = None,
+    max_lag: float = 1.0,
+    hardware: str | None = None,
     allow_hosts: Sequence[str] = (),
     insecure: bool = False,
     engine: EngineKind = "auto",
@@ -47,12 +68,14 @@ def watch(
     threads: int | None = None,
     offline: bool = False,
     no_cache: bool = False,
+    check: bool = False,
     json: bool = False,
 ) -> int:
     """Watch cameras, network streams or files as they play.
 
     Args:
-        sources: cameras' numbers, rtsp:// or http:// addresses, or files, which are played in real time.
+        sources: cameras' numbers, rtsp:// or http:// addresses, files, which are played in real time, or a .yaml file
+            that lists cameras; what a camera in it leaves open is as these options say.
         model: a name of `movinet models`, or a weights file; a stream network.
         labels: a file with one label a line, for weights that bring none.
         memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
@@ -61,13 +84,20 @@ def watch(
         off: probability below which it ends.
         shortest: seconds; briefer events are not reported.
         ignore: labels that are no events.
+        on_event: a command that is run when an event begins and when it ends, without a shell: the event is JSON on its
+            standard input, and in MOVINET_TYPE, MOVINET_SOURCE, MOVINET_LABEL and others of its environment.
+        webhook: an address that events, and what becomes of the sources, are posted to as JSON.
         topk: how many labels to show.
-        duration: stop after so many seconds of the source.
+        duration: stop after so many seconds of the source, or of the clock where it shows nothing.
         loop: begin again at the end of a file.
         stream: of sources with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
-        timeout: seconds an address may stay silent before it counts as lost.
+        credentials: a YAML file with users and passwords, by the names or hosts of cameras.
+        transport: how an RTSP server is asked to send: tcp, udp, or http.
+        timeout: seconds an address may show no picture before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
+        max_lag: seconds a source may lag behind before pictures are left out to catch up.
+        hardware: decode on it: auto takes what there is; or the name of one kind, such as cuda or vaapi.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed.
@@ -78,90 +108,186 @@ def watch(
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
         no_cache: do not keep what the engine makes of the weights, which the next start would be spared.
-        json: one JSON object a line for every prediction and event, for programs.
+        check: only say what would be watched and how.
+        json: one JSON object a line for everything that happens, for programs.
     """
     at_least_one("--topk", topk)
     if not 0 < off < on <= 1:
         raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
     for name, value in (("--memory", memory), ("--shortest", shortest), ("--seconds", duration)):
         seconds(name, value)
-    if not 0 < timeout < inf:
-        raise MovinetError(f"--timeout must be positive, got {timeout}")
+    for name, value in (("--timeout", timeout), ("--max-lag", max_lag)):
+        if not 0 < value < inf:
+            raise MovinetError(f"{name} must be positive, got {value}")
     if retries is not None and retries < 0:
         raise MovinetError(f"--retries must be at least 0, got {retries}")
+    mode, limits = mode_of(precision, fast), Limits(tuple(allow_hosts), verify=not insecure)
+    defaults = {
+        "model": model,
+        "labels": None if labels is None else str(labels),
+        "memory": memory,
+        "on": on,
+        "off": off,
+        "shortest": shortest,
+        "ignore": tuple(ignore),
+        "on_event": on_event,
+        "webhook": webhook,
+        "loop": loop,
+        "stream": stream,
+        "transport": transport,
+        "timeout": timeout,
+        "retries": retries,
+        "max_lag": max_lag,
+        "hardware": hardware,
+    }
+    cameras = _cameras(sources, defaults)
+    origins = _origins(cameras, credentials)
+    actions = _actions(cameras, limits)
+    if check:
+        show_cameras(cameras, origins, json)
+        return 0
+    counts: dict[tuple[str, str | None], int] = {}
+    for camera in cameras:
+        counts[_model(camera)] = counts.get(_model(camera), 0) + 1
+    with ExitStack() as kept:
+        pools: dict[tuple[str, str | None], StreamPool] = {}
+        for wanted, count in counts.items():
+            pool = load_pool(*wanted, offline, engine, mode, device, threads, not no_cache, count)
+            pools[wanted] = kept.enter_context(pool)
+        feeds = [
+            feed_of(camera, origin, pools[_model(camera)], limits)
+            for camera, origin in zip(cameras, origins, strict=True)
+        ]
+        names = ", ".join(pool.info.name for pool in pools.values())
+        # Last in, first out: sources and their pools go when everything has been told.
+        told = kept.enter_context(Actions(actions))
+        return _watch(feeds, duration, told, View([feed.name for feed in feeds], names, topk), topk, as_json_lines=json)
+
+
+def _cameras(sources: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Camera, ...]:
+    """Those of the command line and of files, each with a name of its own and nothing left open."""
     if not sources:
-        raise MovinetError("give a camera's number, an address or a file (`movinet watch --help` shows examples)")
+        raise MovinetError(
+            "give a camera's number, an address, a file, or a .yaml file of cameras (`movinet watch --help` shows "
+            "examples)"
+        )
     if len(set(sources)) < len(sources):
         raise MovinetError("a source is given twice; each can be watched once")
-    from rich.live import Live
-
-    from movinet.video.live import LiveSource
-    from movinet.watching import View
-    from movinet.watching import watch as look
-
-    mode = mode_of(precision, fast)
-    recognizer = load_recognizer(
-        model, labels, offline, engine, mode, device, threads, memory=memory, cache=not no_cache
-    )
-    if memory is None and recognizer.can_forget:
-        recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
-    fps, limits = recognizer.info.transform.fps, Limits(tuple(allow_hosts), verify=not insecure)
-    if len(sources) > 1:
-        lives = {
-            s: LiveSource(track_of(s, stream), fps, loop=loop, timeout=timeout, retries=retries, limits=limits)
-            for s in sources
-        }
-        new_detector = partial(EventDetector, on, off, shortest, frozenset(ignore))
-        return _watch_many(recognizer, lives, new_detector, duration, topk, as_json=json)
-    source, detector = sources[0], EventDetector(on, off, shortest, frozenset(ignore))
-    view = View(source, recognizer.info.name, topk)
-    try:
-        track = track_of(source, stream)
-        with LiveSource(track, fps, loop=loop, timeout=timeout, retries=retries, limits=limits) as live:
-            glances = look(recognizer, live, detector, duration)
-            if json or not out.is_terminal:
-                for glance in glances:
-                    if json:
-                        print_json({"type": "prediction", **as_dict(glance.prediction, topk), **glance.figures()})
-                    report_events(glance.ended, json)
-            else:
-                with Live(console=out, refresh_per_second=10) as screen:
-                    for glance in glances:
-                        screen.update(view.render(glance))
-    finally:  # also after Ctrl-C: an event that has begun is not lost
-        report_events(detector.finish(), json)
-    return 0
+    cameras: list[Camera] = []
+    with_login = False
+    for source in sources:
+        if "://" not in source and Path(source).suffix in (".yaml", ".yml"):
+            listed = read_cameras(source)
+            for words in warnings_about(source, listed):
+                warn(words)
+            cameras += listed
+        else:
+            cameras.append(Camera(address=source))
+            with_login |= "://" in source and Address.of(source).login is not None
+    if with_login:
+        warn(
+            "a password in an address is seen by whoever lists this machine's processes; --credentials FILE and "
+            "MOVINET_PASSWORD in the environment are not"
+        )
+    filled = []
+    for camera in cameras:
+        own_model = camera.model is not None and camera.model != defaults["model"]
+        # A file of labels belongs to its model.
+        filled.append(camera.filled({**defaults, "labels": None} if own_model else defaults))
+    named = told_apart(filled)
+    if len({camera.name for camera in named}) < len(named):
+        raise MovinetError("two cameras of different files have one name; give each a name of its own")
+    return named
 
 
-def _watch_many(
-    recognizer: Recognizer,
-    sources: Mapping[str, "LiveSource"],
-    new_detector: Callable[[], "EventDetector"],
-    duration: float | None,
-    topk: int,
-    *,
-    as_json: bool,
+def _origins(cameras: Sequence[Camera], path: Path | None) -> list[Source]:
+    """What is opened, logins and all."""
+    logins = Credentials()
+    if path is not None:
+        logins = read_credentials(path)
+        if words := open_to_others(path):
+            warn(words)
+    return [camera.source(logins) for camera in cameras]
+
+
+def _actions(cameras: Sequence[Camera], limits: Limits) -> dict[str, list[Action]]:
+    """What is done with the reports of each camera."""
+    secrets = frozenset(camera.password_env for camera in cameras if camera.password_env is not None)
+    actions: dict[str, list[Action]] = {}
+    for camera in cameras:
+        mine = actions[camera.shown] = []
+        if camera.on_event is not None:
+            mine.append(Command.of(camera.on_event, secrets))
+        if camera.webhook is not None:
+            mine.append(Webhook.of(camera.webhook, limits))
+    return actions
+
+
+def _model(camera: Camera) -> tuple[str, str | None]:
+    assert camera.model is not None
+    return camera.model, camera.labels
+
+
+def _watch(
+    feeds: Sequence[Feed], duration: float | None, actions: Actions, view: View, topk: int, *, as_json_lines: bool
 ) -> int:
-    from rich.live import Live
-
-    from movinet.runtime.pool import StreamPool
-    from movinet.wall import Wall, watch_many
-
+    """Recognize, and tell whoever wants to know, to the end."""
     failed = 0
-    wall = Wall(list(sources), recognizer.info.name)
-    with (
-        StreamPool(recognizer.network, recognizer.engine, max_streams=len(sources)) as pool,
-        Live(console=out, auto_refresh=False) if out.is_terminal and not as_json else nullcontext() as screen,
-    ):
-        for report in watch_many(pool, sources, new_detector, recognizer.memory, duration):
-            if report.error is not None:
+    with ExitStack() as kept:
+        stopping = kept.enter_context(until_stopped())
+        # The view is on stderr, where warnings are: they appear above it.
+        on_terminal = out.is_terminal and err.is_terminal and not as_json_lines
+        if on_terminal:
+            from rich.live import Live
+
+            kept.enter_context(Live(view, console=err, refresh_per_second=_REFRESHED))
+        for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
+            if as_json_lines:
+                print_json(as_json(report, topk))
+            elif on_terminal:
+                view.take(report)
+            elif (line := as_line(report)) is not None:
+                out.print(line)
+            actions.tell(report)
+            if isinstance(report.what, Over) and report.what.error is not None:
                 failed += 1
-                complain(report.error)
-            if as_json and report.glance is not None:
-                about = {"type": "prediction", "source": report.source}
-                print_json({**about, **as_dict(report.glance.prediction, topk), **report.glance.figures()})
-            report_events(report.ended, as_json, report.source)
-            if screen is not None:
-                wall.take(report)
-                screen.update(wall.render(), refresh=True)
+                complain(report.what.error)
+    stopping.leave()
     return 2 if failed else 0
+
+
+class Stopping:
+    """Whether somebody has asked to stop, and by which signal."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._number: int | None = None
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Called by the signal. A second one does not wait for anything."""
+        if self._number is not None:
+            self._number = number
+            self.leave()
+        self._number = number
+        self.event.set()
+
+    def leave(self) -> None:
+        """Raise what the signal would have raised, if there was one."""
+        if self._number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._number is not None:
+            raise SystemExit(128 + self._number)
+
+
+@contextmanager
+def until_stopped() -> Iterator[Stopping]:
+    """Ctrl-C and SIGTERM ask to stop, so that what runs can be told as ended, instead of breaking off."""
+    stopping, before = Stopping(), {}
+    with suppress(ValueError):  # not in the main thread, as in a test
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stopping.ask)
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -156,7 +156,7 @@ class Worker:
                 last = not failed.again or attempt + 1 == self._attempts
                 with self._changed:
                     self._failed += last
-                    self._warn(str(failed), f"{failed}{'' if last else '; trying again'}")
+                    self._warn(f"{failed} {last}", f"{failed}{', given up' if last else '; trying again'}")
                 if last:
                     return
             except Exception as error:  # a fault of ours: the next report may fare better
@@ -190,7 +190,9 @@ class Actions:
         by_source: the actions of each source by its name; one that several share is done by the same threads.
     """
 
-    def __init__(self, by_source: dict[str, Sequence[Action]], new_worker: Callable[[Action], Worker] = Worker) -> None:
+    def __init__(
+        self, by_source: Mapping[str, Sequence[Action]], new_worker: Callable[[Action], Worker] = Worker
+    ) -> None:
         workers: dict[Action, Worker] = {}
         for actions in by_source.values():
             for action in actions:

@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -64,7 +64,9 @@ class Feed:
     max_gap: float = 2.0
 
 
-def watch(feeds: Sequence[Feed], seconds: float | None = None) -> Iterator[Report]:
+def watch(
+    feeds: Sequence[Feed], seconds: float | None = None, stop: threading.Event | None = None
+) -> Generator[Report, None, None]:
     """Recognize what live sources show, each at its own pace, until all are over.
 
     A source that is slow, silent or lost holds up none of the others. Whatever ends a source, its running events are
@@ -73,6 +75,7 @@ def watch(feeds: Sequence[Feed], seconds: float | None = None) -> Iterator[Repor
     Args:
         feeds: at least one.
         seconds: of every source to watch: by its own time, and by the clock where it shows nothing; None for all.
+        stop: once it is set, all sources are ended; what runs is still told as ended.
 
     Yields:
         Reports, those of one source in order.
@@ -85,11 +88,15 @@ def watch(feeds: Sequence[Feed], seconds: float | None = None) -> Iterator[Repor
         raise ValueError(f"want feeds, each with a name of its own; got {names}")
     reports: queue.Queue[Report] = queue.Queue(_WAITING * len(feeds))
     followers = [Follower(feed, seconds, reports) for feed in feeds]
-    left = len(followers)
+    left, until = len(followers), None
     try:
         for follower in followers:
             follower.start()
-        while left:
+        while left and (until is None or time.monotonic() < until):
+            if until is None and stop is not None and stop.is_set():
+                until = time.monotonic() + _LEAVE_WITHIN
+                for follower in followers:
+                    follower.end()
             try:
                 report = reports.get(timeout=_next_deadline(followers))
             except queue.Empty:
@@ -101,9 +108,9 @@ def watch(feeds: Sequence[Feed], seconds: float | None = None) -> Iterator[Repor
     finally:
         for follower in followers:
             follower.stop()
-        until = time.monotonic() + _LEAVE_WITHIN
+        leave = time.monotonic() + _LEAVE_WITHIN
         for follower in followers:
-            follower.join(max(0.0, until - time.monotonic()))
+            follower.join(max(0.0, leave - time.monotonic()))
 
 
 def _next_deadline(followers: Sequence["Follower"]) -> float:
@@ -138,21 +145,22 @@ class Follower:
     def close_if_late(self) -> None:
         """End a source that has had its seconds and does not say so."""
         if time.monotonic() >= self.deadline and not self.closing:
-            self._close()
+            self.end()
+
+    def end(self) -> None:
+        """End the source, and tell what ends with it."""
+        self.closing = True
+        if self._source is not None:
+            self._source.close()
 
     def stop(self) -> None:
         """End it; nothing more is told."""
         self._stopped.set()
-        self._close()
+        self.end()
 
     def join(self, seconds: float) -> None:
         if self._thread.ident is not None:
             self._thread.join(seconds)
-
-    def _close(self) -> None:
-        self.closing = True
-        if self._source is not None:
-            self._source.close()
 
     def _run(self) -> None:
         feed, error = self.feed, None

@@ -170,11 +170,8 @@ class View:
             labels = min(28, max(12, width // 3))
             for n, (label, probability) in enumerate(row.seen.top(self.topk)):
                 style = ("bold green" if n == 0 else "default") if row.over is None else "dim"
-                bar = _bar(probability, max(0, min(40, width - labels - 7)))
-                yield Text.assemble(
-                    (f"{set_cell_size(printable(label), labels)} {probability:4.0%} ", style),
-                    (bar, "green" if n == 0 else "blue"),
-                )
+                line = Text(f"{set_cell_size(printable(label), labels)} {probability:4.0%} ", style)
+                yield line.append(_bar(probability, max(0, min(40, width - labels - 7)), "green" if n == 0 else "blue"))
         if (figures := row.figures) is None:
             return
         if row.seen is not None and row.over is None:
@@ -208,7 +205,7 @@ class View:
         if row.seen is None:
             return line.append(" found, no answer yet", "dim")
         if width >= _WIDE:
-            line.append(" ").append(_bar(row.seen.confidence, 12), "green")
+            line.append(" ").append(_bar(row.seen.confidence, 12, "green"))
         labels = 16 if width >= _NARROW else max(6, width - names - 7)
         line.append(f" {row.seen.confidence:4.0%} {set_cell_size(_fitted(printable(row.seen.label), labels), labels)}")
         if width >= _NARROW:
@@ -280,9 +277,9 @@ def _ago(seconds: float) -> str:
     return f"{whole // 60} min" if whole < 6000 else f"{whole // 3600} h"
 
 
-def _bar(share: float, width: int) -> str:
+def _bar(share: float, width: int, style: str) -> Text:
     full = round(share * width)
-    return "█" * full + "░" * (width - full)
+    return Text.assemble(("━" * full, style), ("─" * (width - full), "dim"))
 
 
 def _fitted(text: str, width: int) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.errors import VideoError
+from movinet.video.crop import Crop
 from movinet.video.transform import Transform
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ class Frame:
     def at(self, time: float) -> Self:
         """The same pixels at another time, in seconds."""
         return type(self)(time, self._picture)
+
+    def cropped(self, crop: Crop) -> Self:
+        """A part of the picture, cut out when somebody looks at it: VideoError where it has no such part."""
+        return type(self)(self.time, Part(self._picture, crop))
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
@@ -105,4 +111,20 @@ class Picture:
             assert self._decoded is not None
             assert self._to_rgb is not None
             self._rgb = self._to_rgb(self._decoded)
+        return self._rgb
+
+
+class Part(Picture):
+    """A part of a picture."""
+
+    def __init__(self, whole: Picture, crop: Crop) -> None:
+        super().__init__()
+        self._whole, self._crop = whole, crop
+
+    def _full_size(self) -> NDArray[np.uint8]:
+        if self._rgb is None:
+            try:
+                self._rgb = self._crop(self._whole.rgb())
+            except ValueError as error:
+                raise VideoError(str(error)) from None
         return self._rgb
