@@ -31,7 +31,7 @@ from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
 from movinet.video.container import Source
 from movinet.video.credentials import Credentials, open_to_others, read_credentials
-from movinet.video.live import Transport
+from movinet.video.following import Transport
 from movinet.video.login import Address
 from movinet.video.sources import Limits
 
