@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from camera_crowd import crowd, soak
+from camera_faults import FAULTS, TIMEOUT, undergo
 from camera_rates import Rate, measure
 from rig import gstreamer_python
 
@@ -34,6 +35,20 @@ BEFORE = {
     "mjpeg 480p15": (5.00, 4, 9, 3, 320),
     "esp32 480p15": (5.00, 4, 9, 3, 320),
     "hls 480p15": (0.46, None, None, 3, 323),
+}
+WAS = {
+    "killed for 3 s": "back 5 s after; events run on",
+    "killed for 20 s": "back 5 s after; events run on",
+    "hangs for 10 s": "told after twice the time-out, an old picture taken for new",
+    "frozen for 10 s": "told after twice the time-out, an old picture taken for new",
+    "no pictures but sound, 10 s": "never told",
+    "off at the start": "never watched",
+    "wrong password": "never watched",
+    "mute at the start": "never watched",
+    "another size": "held",
+    "stamps +3600 s": "held",
+    "stamps -3600 s": "held",
+    "stamps -0.8 s": "0.9 s silent",
 }
 RATES = (15, 24, 25, 30, 60)
 
@@ -146,8 +161,25 @@ def soaked(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     return results, faults
 
 
+def faulty(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    columns = ("fault", "told after s", "back after s", "longest quiet s", "false", "events outlived")
+    heading(f"One of two cameras fails (--timeout {TIMEOUT:g})", *columns, "the other: 1/s, gap s", "0.1", "")
+    outcomes = []
+    for fault in FAULTS:
+        if options.faults and not any(name in fault.name for name in options.faults.split(",")):
+            continue
+        found = undergo(fault, options.gstreamer)
+        told = None if found.told is None else f"{found.told:.1f}"
+        back = None if found.back is None else f"{found.back:.1f}"
+        outlived = f"{found.outlived}" if found.running else "none ran"
+        other = f"{found.other[0]:.2f}, {found.other[1]:.2f}"
+        row(fault.name, told, back, f"{found.quiet:.1f}", found.false, outlived, other, WAS.get(fault.name), load())
+        outcomes.append(found)
+    return [asdict(found) for found in outcomes], [fault for found in outcomes for fault in found.faults()]
+
+
 Section = Callable[[argparse.Namespace], tuple[list[Any], list[str]]]
-SECTIONS: dict[str, Section] = {"figures": figures, "rates": rates, "crowd": crowded, "soak": soaked}
+SECTIONS: dict[str, Section] = {"figures": figures, "rates": rates, "crowd": crowded, "faults": faulty, "soak": soaked}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -155,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="figures,rates,crowd,faults,passwords", help="sections, comma-separated")
     parser.add_argument("--seconds", type=float, default=60.0, help="that a rate is taken over")
     parser.add_argument("--minutes", type=float, default=20.0, help="of the soak: one camera, and eight for half of it")
+    parser.add_argument("--faults", default="", help="words of the faults wanted, comma-separated; by default all")
     parser.add_argument("--ours", action="store_true", help="the tests' RTSP server even where GStreamer's is")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args(arguments)

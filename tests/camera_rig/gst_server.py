@@ -2,7 +2,7 @@
 
     /usr/bin/python3 -m camera_rig.gst_server '[{"kind": "rtsp", "footage": "a.footage"}]'
 
-Speaks as `camera_rig.serve` does; of the faults it knows `jump` and `blind`. Needs GstRtspServer 1.0 (Debian:
+Speaks as `camera_rig.serve` does; of the faults it knows `jump`, forwards. Needs GstRtspServer 1.0 (Debian:
 gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, -bad). Media are pushed whether or not anybody looks.
 """
 
@@ -22,18 +22,15 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 _CAPS = {"h264": "video/x-h264", "hevc": "video/x-h265"}
 _PAY = {"h264": "h264parse ! rtph264pay", "hevc": "h265parse ! rtph265pay"}
-_SOUND = (
-    "audiotestsrc is-live=true volume=0.1 ! audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0"
-)
 
 
 class GstCamera(GstRtspServer.RTSPMediaFactory):
     """One mount point that shows footage over and over by a clock of its own."""
 
-    def __init__(self, footage: Footage, sound: bool, faults: dict) -> None:
+    def __init__(self, footage: Footage, faults: dict) -> None:
         super().__init__()
-        self.footage, self.sound = footage, sound
-        self.faults = {"jump": 0.0, "blind": False, **faults}
+        self.footage = footage
+        self.faults = {"jump": 0.0, **faults}
         self.sent: deque = deque(maxlen=100_000)
         self.began = time.monotonic()
         self.source = None
@@ -45,7 +42,7 @@ class GstCamera(GstRtspServer.RTSPMediaFactory):
         caps = f"{_CAPS[codec]},stream-format=byte-stream,alignment=au,framerate={self.footage.fps}/1"
         source = "appsrc name=source is-live=true format=time max-bytes=4000000 block=false"
         pictures = f'{source} caps="{caps}" ! {_PAY[codec]} name=pay0 pt=96 config-interval=-1'
-        return Gst.parse_launch(f"( {pictures} {_SOUND if self.sound else ''} )")
+        return Gst.parse_launch(f"( {pictures} )")
 
     def do_configure(self, media):
         source = media.get_element().get_by_name("source")
@@ -75,8 +72,6 @@ class GstCamera(GstRtspServer.RTSPMediaFactory):
                 continue
             if known is not source:  # stamps go on from the pipeline's own time
                 known, ahead = source, (clock.get_time() - source.get_base_time()) / 1e9 - unit.time
-            if self.faults["blind"]:
-                continue
             stamp = unit.time + self.faults["jump"]
             buffer = Gst.Buffer.new_wrapped(unit.data)
             buffer.pts = max(0, round(1e9 * (stamp + ahead)))
@@ -127,7 +122,7 @@ def main() -> None:
     cameras = []
     for number, about in enumerate(abouts):
         footage = Footage.load(Path(about["footage"]))
-        camera = GstCamera(footage, about.get("sound", False), about.get("faults", {}))
+        camera = GstCamera(footage, about.get("faults", {}))
         server.get_mount_points().add_factory(f"/{number}", camera)
         cameras.append(camera)
     if abouts[0].get("user"):
