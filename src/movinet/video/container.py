@@ -25,11 +25,13 @@ from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.stated import stated_size
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
+from movinet.video.trouble import trouble
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
 _PIECES = (b"styp", b"moof", b"sidx", b"emsg")  # boxes with which segments of streams begin
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
 _HEAD = 1 << 16  # bytes
+_NO_VIDEO = "not a video, or cut short so that its index is missing"
 
 TimedFrame = tuple[float, float, av.VideoFrame]
 """(time, duration, frame), seconds since the first frame of the video."""
@@ -340,31 +342,48 @@ def _open(
         # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
         where = _inside(source) if isinstance(source, Member) else f"file:{source}"
         return open_file(where, limits, timeout, options)
-    except av.error.FileNotFoundError:
-        raise VideoError(f"{name}: no such file or device") from None
-    except av.error.PermissionError:
-        raise VideoError(f"{name}: may not be read (permission denied)") from None
-    except av.error.FFmpegError as error:
-        if timeout is not None and monotonic() - began >= timeout:  # which FFmpeg reports in several ways
-            raise VideoError(
-                f"{name}: no answer within {timeout} s; is the address right and the source running?"
-            ) from None
-        if not is_address(source) and (why := refusal(error, _head(source), limits)):
-            raise VideoError(f"{name}: {why}") from None
-        if isinstance(error, av.error.InvalidDataError):
-            if not is_address(source) and _head(source)[4:8] in _PIECES:
-                raise VideoError(
-                    f"{name}: a piece of a stream (DASH, HLS); put it behind its init segment, in one file"
-                ) from None
-            raise VideoError(f"{name}: not a video, or cut short so that its index is missing") from None
-        raise VideoError(f"{name}: cannot be opened: {reason(error)}") from None
     except VideoError:
         raise
-    except Exception as error:  # what the file has and PyAV does not know
-        if not is_address(source):
+    except Exception as error:  # FFmpeg's, or PyAV's of what it does not know
+        if is_address(source):
+            raise _unreachable(error, source, name, timeout, began, options) from None
+        if not isinstance(error, av.error.FFmpegError):
             raise VideoError(f"{name}: cannot be opened: {reason(error)}") from error
-        # Whatever it is of may hold the password.
-        raise VideoError(f"{name}: cannot be opened: {type(error).__name__}") from None
+        raise VideoError(f"{name}: {_unreadable(error, source, limits)}") from None
+
+
+def _unreachable(
+    error: Exception,
+    source: str | Path | Member | Address,
+    name: str,
+    timeout: float | None,
+    began: float,
+    options: dict[str, str],
+) -> VideoError:
+    """Why an address cannot be opened."""
+    if timeout is not None and monotonic() - began >= timeout:  # which FFmpeg reports in several ways
+        return VideoError(f"{name}: no answer within {timeout} s; is the address right and the source running?")
+    scheme = (source.url if isinstance(source, Address) else str(source)).partition("://")[0].lower()
+    if isinstance(error, av.error.InvalidDataError) and not scheme.startswith("rtsp"):
+        return VideoError(f"{name}: {_NO_VIDEO}")
+    kind, why = trouble(error, scheme, options.get("rtsp_transport", "tcp"))
+    return kind(f"{name}: cannot be opened: {why}")
+
+
+def _unreadable(error: av.error.FFmpegError, source: str | Path | Member | Address, limits: Limits) -> str:
+    """Why a file cannot be opened."""
+    if isinstance(error, av.error.FileNotFoundError):
+        return "no such file or device"
+    if isinstance(error, av.error.PermissionError):
+        return "may not be read (permission denied)"
+    head = _head(source)
+    if why := refusal(error, head, limits):
+        return why
+    if isinstance(error, av.error.InvalidDataError):
+        if head[4:8] in _PIECES:
+            return "a piece of a stream (DASH, HLS); put it behind its init segment, in one file"
+        return _NO_VIDEO
+    return f"cannot be opened: {reason(error)}"
 
 
 def _is_animated_webp(source: str | Path | Member | Address) -> bool:

@@ -11,6 +11,7 @@ from movinet.errors import VideoError
 from movinet.video.container import Source, Video, reason
 from movinet.video.hardware import accelerator, tell_used
 from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.trouble import trouble
 
 _FAULTS = 50  # packets in a row that cannot be told from each other
 
@@ -75,7 +76,9 @@ class LiveVideo(Video):
                 packets = self._container.demux()
                 continue
             except Exception as error:  # which may name the source, password and all
-                raise VideoError(f"{self.name}: reading stopped: {self._opened.fault or reason(error)}") from None
+                raise VideoError(
+                    f"{self.name}: reading stopped: {self._opened.fault or trouble(error, '')[1]}"
+                ) from None
             if packet is None or not packet.size:  # empty ones have decoders give up what they hold back
                 if self._opened.fault:
                     raise VideoError(f"{self.name}: reading stopped: {self._opened.fault}")

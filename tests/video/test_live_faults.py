@@ -1,0 +1,339 @@
+"""What real cameras do to a live source: told in time, back soon, and nothing false in between."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from camera_rig.filming import counter, film
+from camera_rig.footage import Footage
+from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
+from camera_rig.rtsp_server import RtspCamera
+
+from movinet.errors import LoginRefused, VideoError
+from movinet.video.changes import Change
+from movinet.video.live import LiveSource
+
+FPS = 25
+TIMEOUT = 1.0
+TOLD = TIMEOUT + 0.5  # seconds from the last picture
+PAUSE = (0.05, 0.2)
+
+
+@pytest.fixture(scope="module")
+def footage() -> Footage:
+    return film(seconds=4, fps=FPS, key_every=0.4, size=(160, 120))
+
+
+class Viewer:
+    """Iterates over a source in a thread and writes down what happens when."""
+
+    def __init__(self, source: Any, fps: float = 10, **options: Any) -> None:
+        self.seen: list[tuple[float, float, int | None]] = []  # when, its time, its number
+        self.changes: list[tuple[float, Change]] = []
+        self.error: VideoError | None = None
+        settings = {"timeout": TIMEOUT, "pause": PAUSE, **options}
+        self.source = LiveSource(source, fps, on_change=self._changed, **settings)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _changed(self, change: Change) -> None:
+        self.changes.append((time.monotonic(), change))
+
+    def _run(self) -> None:
+        try:
+            with self.source:
+                for frame in self.source:
+                    self.seen.append((time.monotonic(), frame.time, counter(frame.rgb)))
+        except VideoError as error:
+            self.error = error
+
+    def wait(self, condition: Callable[[], object], within: float = 10.0) -> float:
+        """When a condition holds; fails where it does not."""
+        until = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < until, (self.changes, self.seen[-3:], self.error)
+            time.sleep(0.005)
+        return time.monotonic()
+
+    def sees(self, more: int = 5, within: float = 10.0) -> float:
+        """When so many more frames have come."""
+        count = len(self.seen) + more
+        return self.wait(lambda: len(self.seen) >= count, within)
+
+    def told(self, kind: str, count: int = 1, within: float = 10.0) -> tuple[float, Change]:
+        """The change of a kind, the first or a later one."""
+        self.wait(lambda: sum(change.kind == kind for _, change in self.changes) >= count, within)
+        return [(at, change) for at, change in self.changes if change.kind == kind][count - 1]
+
+    def kinds(self) -> list[str]:
+        return [change.kind for _, change in self.changes]
+
+    def close(self) -> None:
+        self.source.close()
+        self._thread.join(3)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def viewing(source: Any, **options: Any) -> Iterator[Viewer]:
+    viewer = Viewer(source, **options)
+    try:
+        yield viewer
+    finally:
+        viewer.close()
+
+
+def go_on(viewer: Viewer) -> None:
+    """Times go up, and never by less than the frames' own."""
+    times = [moment for _, moment, _ in viewer.seen]
+    assert all(before < after for before, after in pairwise(times))
+
+
+def at_once(check: Callable[..., None], *cases: Any) -> None:
+    """The same for several cases, which mostly wait."""
+    with ThreadPoolExecutor(len(cases)) as pool:
+        for done in [pool.submit(check, case) for case in cases]:
+            done.result()
+
+
+def test_cameras_that_stop_are_told_in_time_and_found_soon(footage: Footage) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url(), fps=5) as other:
+        other.sees()
+        at_once(lambda fault: stops(footage, fault), "kill", "hanging", "frozen", "blind")
+        assert max(after - before for (before, _, _), (after, _, _) in pairwise(other.seen)) < 0.5
+    assert other.changes == []
+
+
+def stops(footage: Footage, fault: str) -> None:
+    with RtspCamera(footage, sound=True) as camera, viewing(camera.url()) as viewer:
+        viewer.sees()
+        if fault == "kill":
+            camera.kill()
+        else:
+            setattr(camera.faults, fault, True)
+        stopped = time.monotonic()
+        at, lost = viewer.told("lost")
+        assert at - stopped < (0.5 if fault == "kill" else TOLD)
+        assert lost.seconds < TOLD
+        assert lost.time == viewer.seen[-1][1]
+        assert abs(lost.wall - time.time()) < 5
+        count = len(viewer.seen)
+        time.sleep(max(0.0, stopped + 2.5 * TIMEOUT - time.monotonic()))
+        assert len(viewer.seen) == count  # nothing false in between
+        assert viewer.kinds() == ["lost"]
+        returned = time.monotonic()
+        if fault == "kill":
+            camera.start()
+        else:
+            setattr(camera.faults, fault, False)
+        at, found = viewer.told("found")
+        assert at - returned < 2.0
+        assert found.seconds == pytest.approx(at - viewer.seen[count - 1][0], abs=0.2)
+        viewer.sees()
+        go_on(viewer)
+        # Time goes on as the clock does.
+        (before, begin, _), (after, end, _) = viewer.seen[0], viewer.seen[-1]
+        assert end - begin == pytest.approx(after - before, abs=0.25)
+    assert viewer.source.reconnects == viewer.source.figures().reconnects == 1
+
+
+def test_a_short_stop_is_no_loss(footage: Footage) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url()) as viewer:
+        viewer.sees()
+        camera.faults.frozen = True
+        time.sleep(0.6 * TIMEOUT)
+        camera.faults.frozen = False
+        viewer.sees()
+        go_on(viewer)
+    assert viewer.changes == []
+
+
+def test_a_camera_that_is_off_at_the_start_is_watched(footage: Footage) -> None:
+    camera = RtspCamera(footage)
+    with camera:
+        address = camera.url()
+    with viewing(address) as viewer:
+        _, lost = viewer.told("lost", within=1.0)
+        assert lost.time is None
+        assert "Connection refused" in lost.why
+        time.sleep(0.3)
+        camera.start()
+        try:
+            viewer.sees(within=2.0)
+        finally:
+            camera.kill()
+    assert viewer.kinds()[:2] == ["lost", "found"]
+    assert viewer.source.reconnects == 0  # it was not there before
+    assert viewer.seen[0][1] == 0.0
+
+
+def test_a_wrong_password_is_told_once_and_tried_again_rarely(footage: Footage) -> None:
+    with RtspCamera(footage, user="me", password="right") as camera:
+        address = camera.url().replace("right", "wrong")
+        with viewing(address) as viewer:
+            _, lost = viewer.told("lost")
+            assert "401" in lost.why
+            assert "wrong" not in lost.why
+            time.sleep(1.0)
+            assert camera.asked.count("OPTIONS") == 1
+            assert viewer.kinds() == ["lost"]
+        with pytest.raises(LoginRefused, match="is the password right"), LiveSource(address, 5, retries=0):
+            pass
+
+
+def test_a_password_that_was_changed_is_told_besides_the_loss(footage: Footage) -> None:
+    with RtspCamera(footage, user="me", password="right") as camera, viewing(camera.url()) as viewer:
+        viewer.sees()
+        camera.password = "other"
+        camera.kill()
+        camera.start()
+        viewer.wait(lambda: any("401" in change.why for _, change in viewer.changes))
+    assert set(viewer.kinds()) == {"lost"}
+
+
+def test_stamps_that_jump_silence_nothing(footage: Footage) -> None:
+    at_once(lambda jump: jumps(footage, jump), 3600.0, -3600.0, -0.8, 0.5)
+
+
+def jumps(footage: Footage, jump: float) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url()) as viewer:
+        viewer.sees()
+        camera.faults.jump = jump
+        viewer.sees(15)
+        go_on(viewer)
+        whens = [when for when, _, _ in viewer.seen]
+        times = [moment for _, moment, _ in viewer.seen]
+        assert max(after - before for before, after in pairwise(whens)) < 0.4
+        assert max(after - before for before, after in pairwise(times)) < 0.4 + max(0, jump % 3600)
+    assert viewer.changes == []
+
+
+def test_another_size_goes_on(footage: Footage) -> None:
+    smaller = film(seconds=4, fps=FPS, key_every=0.4, size=(128, 96))
+    with RtspCamera(footage) as camera, LiveSource(camera.url(), 10, timeout=TIMEOUT) as source:
+        next(source)
+        camera.show(smaller)
+        shapes = {next(source).rgb.shape for _ in range(10)}
+    assert {(120, 160, 3), (96, 128, 3)} >= shapes
+    assert (96, 128, 3) in shapes
+    assert source.reconnects == 0
+
+
+@pytest.mark.parametrize("transports", [("udp",), ("tcp",)])
+def test_transports(footage: Footage, transports: tuple[str, ...]) -> None:
+    other = {"udp": "tcp", "tcp": "udp"}[transports[0]]
+    with RtspCamera(footage, transports=transports, sound=True) as camera:
+        with viewing(camera.url(), transport=transports[0]) as viewer:
+            viewer.sees(10)
+        with (
+            pytest.raises(VideoError, match=f"--transport {transports[0]}"),
+            LiveSource(camera.url(), 5, retries=0, transport=other),
+        ):
+            pass
+    assert None not in [number for _, _, number in viewer.seen]
+
+
+def test_first_frame_within_a_key_frame_interval(footage: Footage) -> None:
+    with RtspCamera(footage, sound=True) as camera:
+        for _ in range(3):
+            began = time.monotonic()
+            with LiveSource(camera.url(), 10) as source:
+                next(source)
+                assert time.monotonic() - began < 0.4 + 0.5
+
+
+def test_every_frame_that_is_due_comes(footage: Footage) -> None:
+    at_once(lambda fps: all_come(footage, fps), 10, FPS, 60)
+
+
+def all_come(footage: Footage, fps: int) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url(), fps=fps) as viewer:
+        viewer.sees(2 * min(fps, FPS))
+    numbers = [number for _, _, number in viewer.seen]
+    steps = [(after - before) % (4 * FPS) for before, after in pairwise(numbers)]
+    assert set(steps) <= ({1} if fps >= FPS else {2, 3})
+    assert viewer.source.dropped == 0
+    sent = {one.number: one.at for one in camera.sent}
+    late = sorted(when - sent[number] for when, _, number in viewer.seen[5:-5])
+    assert late[len(late) // 2] < 1 / FPS + 0.02
+
+
+def test_pictures_that_are_late_are_left_out_and_counted(footage: Footage) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url(), max_lag=0.3, timeout=3) as viewer:
+        viewer.sees()
+        camera.faults.holding = True
+        time.sleep(1.0)
+        camera.faults.holding = False
+        viewer.told("caught_up")
+        viewer.sees()
+    kinds = viewer.kinds()
+    assert kinds == ["lagging", "caught_up"]
+    assert viewer.changes[0][1].seconds > 0.3
+
+
+def test_damaged_pictures_are_not_recognized(footage: Footage) -> None:
+    with RtspCamera(footage) as camera, viewing(camera.url(), timeout=5) as viewer:
+        viewer.sees()
+        camera.faults.damaged = 0.9
+        _, lost = viewer.told("lost")
+        assert "damaged" in lost.why
+        count = len(viewer.seen)
+        time.sleep(0.5)
+        assert len(viewer.seen) <= count + 1
+        camera.faults.damaged = 0.0
+        viewer.told("found")
+        viewer.sees()
+    assert viewer.source.figures().damaged > 5
+    assert viewer.source.reconnects == 0
+
+
+def test_mjpeg_that_freezes(footage: Footage) -> None:
+    camera = MjpegCamera(film("mjpeg", seconds=4, fps=FPS, size=(160, 120)))
+    with served(camera) as url, viewing(url) as viewer:
+        viewer.sees()
+        camera.faults.frozen = True
+        stopped = time.monotonic()
+        at, _ = viewer.told("lost")
+        assert at - stopped < TOLD
+        camera.faults.frozen = False
+        viewer.told("found")
+        viewer.sees()
+        go_on(viewer)
+
+
+def test_a_single_picture_is_asked_for_again_and_again() -> None:
+    camera = MjpegCamera(film("mjpeg", seconds=4, fps=FPS, size=(160, 120)))
+    with served(camera) as url, viewing(url.replace("stream", "snapshot.jpg")) as viewer:
+        began = viewer.sees(1)
+        ended = viewer.sees(20)
+        numbers = [number for _, _, number in viewer.seen]
+        assert ended - began == pytest.approx(2.0, abs=0.3)  # at the network's rate
+        assert len(set(numbers)) == len(numbers)
+        camera.footage = film("mjpeg", seconds=1, fps=1, size=(160, 120))  # the same one from here on
+        _, lost = viewer.told("lost")
+        assert "the same picture" in lost.why or "no picture" in lost.why
+
+
+def test_hls_is_played_at_its_pace_and_old_pieces_only_once(footage: Footage) -> None:
+    camera = HlsCamera(footage, target=0.4)
+    with served(camera) as url:
+        time.sleep(1.0)  # until there are some pieces
+        with viewing(url, timeout=2.0) as viewer:
+            viewer.sees(20)
+            whens = [when for when, _, _ in viewer.seen[-10:]]
+            assert max(after - before for before, after in pairwise(whens)) < 0.3
+            camera.faults.blind = True  # the playlist stays as it is
+            viewer.told("lost")
+            count = len(viewer.seen)
+            time.sleep(0.7)
+            assert len(viewer.seen) == count  # though the old pieces are there
+            camera.faults.blind = False
+            viewer.told("found")
+            viewer.sees()
+            go_on(viewer)
+    assert None not in [number for _, _, number in viewer.seen]
