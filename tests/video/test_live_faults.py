@@ -1,91 +1,28 @@
 """What real cameras do to a live source: told in time, back soon, and nothing false in between."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from camera_rig.filming import counter, film
+from camera_rig.filming import film
 from camera_rig.footage import Footage
 from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
+from live_viewer import TIMEOUT, Viewer, viewing
 
 from movinet.errors import LoginRefused, VideoError
-from movinet.video.changes import Change
 from movinet.video.live import LiveSource
 
 FPS = 25
-TIMEOUT = 1.0
 TOLD = TIMEOUT + 0.5  # seconds from the last picture
-PAUSE = (0.05, 0.2)
 
 
 @pytest.fixture(scope="module")
 def footage() -> Footage:
     return film(seconds=4, fps=FPS, key_every=0.4, size=(160, 120))
-
-
-class Viewer:
-    """Iterates over a source in a thread and writes down what happens when."""
-
-    def __init__(self, source: Any, fps: float = 10, **options: Any) -> None:
-        self.seen: list[tuple[float, float, int | None]] = []  # when, its time, its number
-        self.changes: list[tuple[float, Change]] = []
-        self.error: VideoError | None = None
-        settings = {"timeout": TIMEOUT, "pause": PAUSE, **options}
-        self.source = LiveSource(source, fps, on_change=self._changed, **settings)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _changed(self, change: Change) -> None:
-        self.changes.append((time.monotonic(), change))
-
-    def _run(self) -> None:
-        try:
-            with self.source:
-                for frame in self.source:
-                    self.seen.append((time.monotonic(), frame.time, counter(frame.rgb)))
-        except VideoError as error:
-            self.error = error
-
-    def wait(self, condition: Callable[[], object], within: float = 10.0) -> float:
-        """When a condition holds; fails where it does not."""
-        until = time.monotonic() + within
-        while not condition():
-            assert time.monotonic() < until, (self.changes, self.seen[-3:], self.error)
-            time.sleep(0.005)
-        return time.monotonic()
-
-    def sees(self, more: int = 5, within: float = 10.0) -> float:
-        """When so many more frames have come."""
-        count = len(self.seen) + more
-        return self.wait(lambda: len(self.seen) >= count, within)
-
-    def told(self, kind: str, count: int = 1, within: float = 10.0) -> tuple[float, Change]:
-        """The change of a kind, the first or a later one."""
-        self.wait(lambda: sum(change.kind == kind for _, change in self.changes) >= count, within)
-        return [(at, change) for at, change in self.changes if change.kind == kind][count - 1]
-
-    def kinds(self) -> list[str]:
-        return [change.kind for _, change in self.changes]
-
-    def close(self) -> None:
-        self.source.close()
-        self._thread.join(3)
-        assert not self._thread.is_alive()
-
-
-@contextmanager
-def viewing(source: Any, **options: Any) -> Iterator[Viewer]:
-    viewer = Viewer(source, **options)
-    try:
-        yield viewer
-    finally:
-        viewer.close()
 
 
 def go_on(viewer: Viewer) -> None:

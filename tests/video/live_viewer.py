@@ -1,0 +1,75 @@
+"""Somebody who watches a live source and writes down what happens when."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from camera_rig.filming import counter
+
+from movinet.errors import VideoError
+from movinet.video.changes import Change
+from movinet.video.live import LiveSource
+
+TIMEOUT = 1.0
+PAUSE = (0.05, 0.2)
+
+
+class Viewer:
+    """Iterates over a source in a thread and writes down what happens when."""
+
+    def __init__(self, source: Any, fps: float = 10, **options: Any) -> None:
+        self.seen: list[tuple[float, float, int | None]] = []  # when, its time, its number
+        self.changes: list[tuple[float, Change]] = []
+        self.error: VideoError | None = None
+        settings = {"timeout": TIMEOUT, "pause": PAUSE, **options}
+        self.source = LiveSource(source, fps, on_change=self._changed, **settings)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _changed(self, change: Change) -> None:
+        self.changes.append((time.monotonic(), change))
+
+    def _run(self) -> None:
+        try:
+            with self.source:
+                for frame in self.source:
+                    self.seen.append((time.monotonic(), frame.time, counter(frame.rgb)))
+        except VideoError as error:
+            self.error = error
+
+    def wait(self, condition: Callable[[], object], within: float = 10.0) -> float:
+        """When a condition holds; fails where it does not."""
+        until = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < until, (self.changes, self.seen[-3:], self.error)
+            time.sleep(0.005)
+        return time.monotonic()
+
+    def sees(self, more: int = 5, within: float = 10.0) -> float:
+        """When so many more frames have come."""
+        count = len(self.seen) + more
+        return self.wait(lambda: len(self.seen) >= count, within)
+
+    def told(self, kind: str, count: int = 1, within: float = 10.0) -> tuple[float, Change]:
+        """The change of a kind, the first or a later one."""
+        self.wait(lambda: sum(change.kind == kind for _, change in self.changes) >= count, within)
+        return [(at, change) for at, change in self.changes if change.kind == kind][count - 1]
+
+    def kinds(self) -> list[str]:
+        return [change.kind for _, change in self.changes]
+
+    def close(self) -> None:
+        self.source.close()
+        self._thread.join(3)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def viewing(source: Any, **options: Any) -> Iterator[Viewer]:
+    viewer = Viewer(source, **options)
+    try:
+        yield viewer
+    finally:
+        viewer.close()
