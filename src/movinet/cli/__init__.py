@@ -6,18 +6,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, CycloptsPanel
 
 from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
 from movinet.cli.console import complain, err, log_as_lines
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, printable
+from movinet.video.sources import without_password
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
+
+
+def _without_passwords(message: str, tokens: Sequence[str]) -> str:
+    """What is said of what was typed, with addresses as they may be shown: also where they stand in a wrong place."""
+    for token in tokens:
+        for typed in (token, token.partition("=")[2] if token.startswith("--") else ""):
+            if "@" in typed and (shown := without_password(typed)) != printable(typed):
+                for way in (typed, repr(typed)[1:-1], str(Path(typed))):
+                    message = message.replace(way, shown)
+    return message
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
@@ -28,13 +40,15 @@ def main(tokens: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
     with suppress(ValueError):  # not in the main thread, as in a test
         signal.signal(signal.SIGTERM, _leave)  # as Ctrl-C does, it lets everything be put away
+    typed = sys.argv[1:] if tokens is None else tokens
     try:
         with log_as_lines():
-            code = app(tokens, exit_on_error=False)
-    except CycloptsError:
-        code = 2  # cyclopts has said why
+            code = app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        err.print(CycloptsPanel(_without_passwords(str(error), typed)))
+        code = 2
     except MovinetError as error:
-        complain(error)
+        complain(MovinetError(_without_passwords(str(error), typed)))
         code = 2
     except KeyboardInterrupt:
         err.print("stopped")
