@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from movinet.errors import BadSource, LoginRefused, VideoError
+from movinet.video.credentials import without_secrets
 from movinet.video.following import Known, Wanted
 from movinet.video.frame import Frame
 from movinet.video.line import LocalLine, News, State
@@ -65,7 +66,7 @@ class ProcessReader:
         # What is wanted may hold a password: it is not in the command, which everybody can see.
         command = [sys.executable, "-P", "-m", "movinet.video.apart_process"]
         places = os.pathsep.join(path for path in sys.path if path)
-        environment = {**os.environ, "PYTHONPATH": places}
+        environment = {**without_secrets(os.environ), "PYTHONPATH": places}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env=environment) as process:
             self._process = process

@@ -59,7 +59,8 @@ class LiveSource:
         limits: What the source may make this process do.
         hardware: What decodes: False for the processor; the name of a kind of hardware (`cuda`, `vaapi`, …), or "auto"
             or True for whichever there is. Where that fails, the processor does, and a warning is logged.
-        on_change: Called with every change of the source's state, within `with` and `next`, by their thread.
+        on_change: Called with every change of the source's state, within `with` and `next`, by their thread; where it
+            is None, changes are logged as warnings.
 
     Raises:
         VideoError: On entering, where the source cannot be opened and shall not be tried again; while iterating, where
@@ -265,7 +266,6 @@ class LiveSource:
                 self.reconnects += 1
             if self._lost is not None:
                 since, self._lost = self._lost, None
-                logger.warning("%s: found", self.name)
                 self._tell("found", "pictures come", now - since, frame.time)
             self._counts = False
             self._attempts.found(now)
@@ -276,10 +276,11 @@ class LiveSource:
         if self._lost is None:
             self._lost = since
         self._why = why
-        logger.warning("%s: lost (%s), trying again", self.name, why)
         self._tell("lost", why, now - since)
 
     def _tell(self, kind: Kind, why: str, seconds: float, moment: float | None = None) -> None:
-        if self.on_change is not None:
+        if self.on_change is None:
+            logger.warning("%s: %s (%s)", self.name, kind.replace("_", " "), why)
+        else:
             moment = self._time if moment is None else moment
             self.on_change(Change(kind, time.time(), moment, why, seconds))
