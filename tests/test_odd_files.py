@@ -32,7 +32,8 @@ def odd_files() -> ModuleType:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("odd") / "clip.mp4"
-    encode_video(path, np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), dtype=np.uint8), fps=5)
+    blocks = np.random.default_rng(0).integers(0, 256, (6, 3, 4, 3), dtype=np.uint8)  # colors larger than their pixels
+    encode_video(path, blocks.repeat(16, 1).repeat(16, 2), fps=5)
     return path
 
 

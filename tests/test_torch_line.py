@@ -20,7 +20,7 @@ from movinet.arch.zoo import network_spec
 from movinet.data.encode import encode_video
 from movinet.video.decode import read_frames
 from movinet.video.sample import sample_clip
-from movinet.video.scale import scale_rgb
+from movinet.video.transform import Transform
 from movinet.weights.safetensors_file import save_weights
 from movinet.weights.weights import Weights
 
@@ -139,7 +139,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_a_start_takes_little(light: Path, tmp_path: Path) -> None:
     """A 10-second clip and A0, the whole process. Limits of processor time are for a machine with nothing else to do,
     and half as much again is allowed."""
-    hand = [scale_rgb(frame.rgb, 256, 340) for frame in read_frames(sample_clip(), fps=25)]
+    hand = [frame.levels(Transform((256, 340), 256, 25.0)) for frame in read_frames(sample_clip(), fps=25)]
     encode_video(tmp_path / "clip.mp4", np.stack((hand * 3)[:250]), fps=25)
     weights = Weights.untrained(network_spec("movinet_a0_stream"))
     save_weights(tmp_path / "a0.safetensors", weights.arrays, weights.info)

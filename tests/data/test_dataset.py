@@ -21,7 +21,7 @@ from movinet.data.policies import AutoAugment
 from movinet.data.sampling import dense, random_clip, uniform, windows
 from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
-from movinet.video.decode import read_clip
+from movinet.video.decode import read_clip, read_frames
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((24, 24), 28, fps=5.0)
@@ -171,6 +171,23 @@ def test_without_augmentation_it_is_the_clip_the_network_is_given(videos: VideoS
     assert int(dataset[1].target) == 1
     nothing = ClipDataset(videos, replace(TRANSFORM, scale=(-1.0, 1.0)), partial(dense, fps=5.0), Augmentation())
     assert torch.equal(nothing[1].clip, dataset[1].clip)
+
+
+def test_without_augmentation_the_pixels_are_those_a_stream_sees(tmp_path: Path) -> None:
+    """Of a wide video that is shown upright: one scaler for training, evaluation and use."""
+    path, turn = tmp_path / "phone.mp4", np.random.default_rng(0).integers(0, 256, (40, 640, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=5)
+        stream.height, stream.width, stream.pix_fmt = turn.shape[0], turn.shape[1], "yuv420p"
+        stream.set_display_rotation(90)
+        for number in range(5):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(turn, 9 * number, 1), format="rgb24")))
+        out.mux(stream.encode(None))
+    expected = np.stack([frame.levels(TRANSFORM) for frame in read_frames(path, TRANSFORM.fps)])
+    videos = VideoSet((Video(path, ("up",)),), ("up",), False)
+    for augmentation in (None, Augmentation()):
+        (example,) = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0), augmentation)
+        np.testing.assert_array_equal(example.clip.permute(1, 2, 3, 0).numpy(), expected)
 
 
 def test_scaled_clips_are_not_scaled_again() -> None:

@@ -177,7 +177,7 @@ def test_smaller_videos_show_the_same(videos: VideoSet, tmp_path: Path) -> None:
     settings = (replace(TRANSFORM, size=(12, 12), resize_short=12), partial(dense, fps=5.0))
     for small, large in zip(*(ClipDataset(part, *settings) for part in (found, videos)), strict=True):
         assert small.clip.shape == large.clip.shape
-        assert (small.clip.float() - large.clip.float()).abs().mean() < 8
+        assert (small.clip.float() - large.clip.float()).abs().mean() < 9  # of noise
     assert not list((tmp_path / "s").glob(".*"))
     write_shards(found, tmp_path / "again", short_side=32)  # nothing is larger
     assert [full_digest(v.path) for v in only(tmp_path / "again").videos] == [full_digest(v.path) for v in found.videos]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.factory import EngineKind, create_engine
-from movinet.video.decode import read_frames
+from movinet.video.decode import read_clip
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 
@@ -19,8 +19,7 @@ KINDS: tuple[EngineKind, ...] = ("torch", "litert", "openvino", "onnx")
 
 def frames_of(path: Path, weights: Weights) -> NDArray[np.float32]:
     """(T, h, w, 3), prepared."""
-    transform = weights.info.transform
-    return np.concatenate([transform.images(frame.rgb) for frame in read_frames(path, transform.fps)])
+    return np.ascontiguousarray(np.moveaxis(read_clip(path, weights.info.transform), 0, -1))
 
 
 def compare(weights: Weights, paths: list[Path]) -> None:

@@ -18,7 +18,7 @@ from movinet.errors import VideoError
 from movinet.video.container import Video, open_at
 from movinet.video.decode import duration, probe, read_at, read_clip, read_frames
 from movinet.video.timing import LATE
-from movinet.video.transform import Transform
+from movinet.video.transform import Transform, scale_levels
 
 MS = Fraction(1, 1000)
 KINDS = {
@@ -328,8 +328,8 @@ def test_clip_is_frames_transformed(long_clip: Path) -> None:
     transform = Transform((24, 28), 26, 5.0)
     clip = read_clip(long_clip, transform, start=1.0, end=3.0, max_frames=7)
     assert clip.shape == (3, 7, 24, 28)
-    expected = [transform(frame.rgb) for frame in itertools.islice(read_frames(long_clip, 5, 1.0, 3.0), 7)]
-    np.testing.assert_array_equal(clip, np.concatenate(expected, axis=1))
+    expected = [frame.levels(transform) for frame in itertools.islice(read_frames(long_clip, 5, 1.0, 3.0), 7)]
+    np.testing.assert_array_equal(clip, scale_levels(np.stack(expected), transform.scale).transpose(3, 0, 1, 2))
 
 
 def test_closing_early_closes_the_file(long_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

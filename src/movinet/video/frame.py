@@ -100,11 +100,16 @@ class Picture:
     def levels(self, transform: Transform) -> NDArray[np.uint8]:
         with self._converting:
             if self._levels is None or self._levels[0] != transform:
-                levels = transform.levels(self._full_size())
-                if len(levels) != 1:
-                    raise ValueError(f"a frame is one picture, not {len(levels)}")
-                self._levels = (transform, levels[0])
+                self._levels = (transform, self._small(transform))
             return self._levels[1]
+
+    def _small(self, transform: Transform) -> NDArray[np.uint8]:
+        if self._decoded is not None and self._to_rgb is not None:
+            return self._to_rgb.levels(self._decoded, transform)
+        levels = transform.levels(self._full_size())
+        if len(levels) != 1:
+            raise ValueError(f"a frame is one picture, not {len(levels)}")
+        return levels[0]
 
     def _full_size(self) -> NDArray[np.uint8]:
         if self._rgb is None:

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from typing import cast
+from typing import NamedTuple, cast
 
 import av
 import av.error
@@ -66,15 +66,25 @@ def rotation(matrix: Matrix) -> int:
     return round(-math.degrees(math.atan2(b / down, a / across))) if across and down else 0
 
 
-def oriented(image: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
-    """Turned to the nearest right angle, mirrored where the matrix mirrors; a view of `image`, (H, W, C)."""
+class Turn(NamedTuple):
+    """What is done to a stored picture before it is shown: rows and columns change places, then axes are reversed."""
+
+    transposed: bool
+    flipped: tuple[bool, bool]  # rows, columns
+
+
+def turn(matrix: Matrix) -> Turn:
+    """The nearest right angle, mirrored where the matrix mirrors."""
     a, b, c, d = matrix
-    if is_turned(matrix):
+    return Turn(True, (b < 0, c < 0)) if is_turned(matrix) else Turn(False, (d < 0, a < 0))
+
+
+def oriented(image: NDArray[np.uint8], turned: Turn) -> NDArray[np.uint8]:
+    """The stored (H, W, C) as shown: a view."""
+    if turned.transposed:
         image = image.transpose(1, 0, 2)
-        flip_x, flip_y = c < 0, b < 0
-    else:
-        flip_x, flip_y = a < 0, d < 0
-    return image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    rows, columns = (-1 if flipped else 1 for flipped in turned.flipped)
+    return image[::rows, ::columns]
 
 
 def is_turned(matrix: Matrix) -> bool:

@@ -1,67 +1,137 @@
-"""Pictures resized by FFmpeg's scaler, the same to the bit on every processor."""
+"""Pictures converted and resized by FFmpeg's scaler, the same to the bit on every processor."""
 
 import threading
-from typing import cast
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
 
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.filter import Graph
+from av.video.plane import VideoPlane
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-# Bilinear, which widens its filter as it shrinks, is what networks were trained on: `interpolate(antialias=True)` of
-# PyTorch is a level apart on video frames, but for the outermost row and column. Of 279 real clips the bundled network
-# says the same of all, with AREA and BICUBIC of all but one, and one percent of their pixels are 8 or more levels off.
+from movinet.video.seen import Seen, cut_out
+
+T = TypeVar("T")
+
 # The scaler computes in YUV; full chroma keeps RGB's resolution there.
-_HOW = (
-    Interpolation.BILINEAR
-    | Interpolation.BITEXACT
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
+EXACT = (
+    Interpolation.BITEXACT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
+# Bilinear, which widens its filter as it shrinks, is what networks were trained on: `interpolate(antialias=True)` of
+# PyTorch is a level apart on video frames, but for the outermost row and column. benchmarks/scaling.py tells of others.
+HOW = Interpolation.BILINEAR | EXACT
 
 
-class _Scaler(threading.local):
-    """What a thread keeps between frames: a scaler serves one thread, and setting one up costs more than using it."""
+class Kept(threading.local, Generic[T]):
+    """Tools a thread keeps between frames, the `most` used last, by what they are for: each serves one thread, and
+    setting one up costs more than using it. Sources of the same size share them."""
 
-    def __init__(self) -> None:
-        self.reformatter = VideoReformatter()
-        self.source: av.VideoFrame | None = None
+    def __init__(self, most: int = 16) -> None:
+        self._most = most
+        self._tools: OrderedDict[object, T] = OrderedDict()
+
+    def get(self, key: object, make: Callable[[], T]) -> T:
+        """The tool for this, made if there is none."""
+        if key not in self._tools:
+            self._tools[key] = make()
+            if len(self._tools) > self._most:
+                self._tools.popitem(last=False)
+        self._tools.move_to_end(key)
+        return self._tools[key]
 
 
-_scaler = _Scaler()
+_scalers: Kept[VideoReformatter] = Kept()
+_cutters: Kept[Graph] = Kept()
+_spaces: Kept[av.VideoFrame] = Kept(2)  # of megabytes
 
 
-def scale_frame(frame: av.VideoFrame, height: int, width: int) -> NDArray[np.uint8]:
-    """A decoded frame of any pixel format as uint8 RGB (height, width, 3).
+def see_frame(
+    frame: av.VideoFrame, rows: Seen, columns: Seen, colorspace: Colorspace | None = None
+) -> NDArray[np.uint8]:
+    """What is seen of a frame, as uint8 RGB (h, w, 3), in one pass of the scaler. Transparency is left out.
 
     Where an axis has fewer than five pixels, swscale takes the nearest.
+
+    Args:
+        frame: As decoded, of a format whose pixels are whole bytes, unless all of it is seen.
+        rows, columns: Their sources begin where pixels do not share a color with the one before.
+        colorspace: What the frame is in, where its tag does not say.
     """
     # Planes, since packed pixels take twice as long: swscale writes them without vector instructions.
-    scaled = _scaler.reformatter.reformat(
-        frame, width=width, height=height, format="gbrp", interpolation=_HOW, threads=1
-    )
-    return cast(NDArray[np.uint8], scaled.to_ndarray())
+    scaled = _reformatted(_part(frame, rows, columns), rows.resized, columns.resized, "gbrp", colorspace)
+    planes = [_pixels(scaled.planes[n], 1)[rows.crop, columns.crop, 0] for n in (2, 0, 1)]
+    rgb = np.empty((*planes[0].shape, 3), np.uint8)
+    for channel, plane in enumerate(planes):
+        rgb[..., channel] = plane
+    return rgb
 
 
-def scale_rgb(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The same for uint8 RGB (H, W, 3) with any strides.
+def see_rgb(rgb: NDArray[np.uint8], rows: Seen, columns: Seen) -> NDArray[np.uint8]:
+    """The same of uint8 RGB (H, W, 3) with any strides; a view of it where nothing is resized.
 
     Raises:
         ValueError: A picture so large that FFmpeg refuses it, which it does from about 2**28 pixels.
     """
+    part = rgb[rows.source, columns.source]
+    if part.shape[:2] == (rows.resized, columns.resized):
+        return part[rows.crop, columns.crop]
     backwards = rgb.strides[2] < 0  # OpenCV's BGR turned round, which the scaler reads as fast
-    pixels, layout = (rgb[..., ::-1], "bgr24") if backwards else (rgb, "rgb24")
+    pixels, layout = (part[..., ::-1], "bgr24") if backwards else (part, "rgb24")
+    height, width = part.shape[:2]
     try:
         # Not where it lies: the scaler reads beyond the end of a row, where an array need not have memory.
-        frame = _scaler.source
-        if frame is None or (frame.height, frame.width, frame.format.name) != (*rgb.shape[:2], layout):
-            frame = _scaler.source = av.VideoFrame(rgb.shape[1], rgb.shape[0], layout)
-        plane = frame.planes[0]
-        space: NDArray[np.uint8] = np.ndarray(rgb.shape, np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
-        space[...] = pixels
-        return scale_frame(frame, height, width)
+        frame = _spaces.get((layout, height, width), lambda: av.VideoFrame(width, height, layout))
+        _pixels(frame.planes[0], 3)[...] = pixels
+        return see_frame(frame, cut_out(rows), cut_out(columns))
     except av.error.FFmpegError as error:
-        old, new = (f"{w}×{h}" for h, w in (rgb.shape[:2], (height, width)))
-        raise ValueError(f"frames of {old} pixels cannot be resized to {new}: {error.strerror}") from None
+        new = f"{columns.resized}×{rows.resized}"
+        raise ValueError(f"frames of {width}×{height} pixels cannot be resized to {new}: {error.strerror}") from None
+
+
+def convert(frame: av.VideoFrame, layout: str, colorspace: Colorspace | None = None) -> NDArray[np.uint8]:
+    """A frame in another format of 8-bit pixels, such as `rgba`, of its own size: (H, W, channels)."""
+    return cast("NDArray[np.uint8]", _reformatted(frame, frame.height, frame.width, layout, colorspace).to_ndarray())
+
+
+def _part(frame: av.VideoFrame, rows: Seen, columns: Seen) -> av.VideoFrame:
+    """What is seen of a decoded frame, in the frame's own memory."""
+    steps = []
+    if (rows.source, columns.source) != (slice(0, frame.height), slice(0, frame.width)):
+        (top, bottom), (left, right) = ((axis.source.start, axis.source.stop) for axis in (rows, columns))
+        steps.append(("crop", f"w={right - left}:h={bottom - top}:x={left}:y={top}"))
+    if frame.interlaced_frame and rows.resized != frame.height:
+        steps.append(("setfield", "prog"))  # or the scaler makes two small pictures of the fields, and weaves them
+    if not steps:
+        return frame
+    source = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1"
+
+    def make() -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        filters = [graph.add(*step) for step in (("buffer", source), *steps, ("buffersink", None))]
+        graph.link_nodes(*filters).configure()
+        return graph
+
+    graph = _cutters.get((source, *steps), make)
+    graph.push(frame)
+    return cast(av.VideoFrame, graph.pull())
+
+
+def _reformatted(
+    frame: av.VideoFrame, height: int, width: int, layout: str, colorspace: Colorspace | None
+) -> av.VideoFrame:
+    told = frame.format.name, frame.colorspace, frame.color_range, colorspace
+    scaler = _scalers.get((*told, frame.height, frame.width, height, width, layout), VideoReformatter)
+    return scaler.reformat(
+        frame, width=width, height=height, format=layout, src_colorspace=colorspace, interpolation=HOW, threads=1
+    )
+
+
+def _pixels(plane: VideoPlane, channels: int) -> NDArray[np.uint8]:
+    """(height, width, channels) of a plane's own memory."""
+    shape = plane.height, plane.width, channels
+    return np.ndarray(shape, np.uint8, memoryview(plane), strides=(plane.line_size, channels, 1))

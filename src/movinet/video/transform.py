@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.limits import LARGEST_SIDE
 from movinet.errors import brief
-
-_ROOM = 4  # crops: an axis that is resized to more is cut to what the crop sees first
-_TRIED = 16  # pixels more on each side, where the cut may be
+from movinet.video.seen import seen
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,14 @@ class Transform:
     def levels(self, rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
         """The same before it is scaled: uint8 (T, h, w, 3), a copy. Frames that need no resize keep their pixels."""
         # FFmpeg is loaded for pixels, not to read what weights say of themselves.
-        from movinet.video.scale import scale_rgb
+        from movinet.video.scale import see_rgb
 
         frames = as_frames(rgb)
         out = np.empty((len(frames), *self.size, 3), np.uint8)
-        rows, columns = (
-            _seen(*axis) for axis in zip(frames.shape[1:3], self.resized(*frames.shape[1:3]), self.size, strict=True)
-        )
-        for frame, image in zip(frames[:, rows.source, columns.source], out, strict=True):
-            size = (rows.resized, columns.resized)
-            resized = frame if frame.shape[:2] == size else scale_rgb(frame, *size)
-            image[...] = resized[rows.crop, columns.crop]
+        size = frames.shape[1:3]
+        rows, columns = (seen(*axis) for axis in zip(size, *self.placed(*size), self.size, strict=True))
+        for frame, image in zip(frames, out, strict=True):
+            image[...] = see_rgb(frame, rows, columns)
         return out
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
@@ -88,6 +83,11 @@ class Transform:
         crop_h, crop_w = self.size
         factor = max(Fraction(self.resize_short, min(height, width)), Fraction(crop_h, height), Fraction(crop_w, width))
         return max(1, int(height * factor)), max(1, int(width * factor))
+
+    def placed(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The size a frame of this size has between resize and crop, and the first row and column of the crop."""
+        height, width = self.resized(height, width)
+        return (height, width), ((height - self.size[0]) // 2, (width - self.size[1]) // 2)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for YAML and JSON."""
@@ -129,35 +129,6 @@ def scale_levels(
     if low:
         out += np.float32(low)
     return out
-
-
-class _Seen(NamedTuple):
-    """What a crop sees of an axis: this part of the source, resized to so much, of which this part is cropped."""
-
-    source: slice
-    resized: int
-    crop: slice
-
-
-def _seen(source: int, resized: int, crop: int) -> _Seen:
-    first = (resized - crop) // 2
-    if resized <= _ROOM * crop:
-        return _Seen(slice(0, source), resized, slice(first, first + crop))
-    # Only what the crop can see is resized: a picture of 2 by 6000 would have 672,000 columns at 224 rows. The filter
-    # reaches one pixel of source or result to each side, whichever is larger.
-    margin = 2 * max(1, -(-source // resized))
-    before = max(0, first * source // resized - margin)
-    after = min(source, -(-(first + crop) * source // resized) + margin)
-    # Where both ends fall on pixels of the whole picture resized, the pixels are also the same.
-    start = min(range(max(0, before - _TRIED), before + 1), key=lambda end: _off(end * resized, source))
-    stop = min(range(after, min(source, after + _TRIED) + 1), key=lambda end: _off(end * resized, source))
-    begin, end = (round(Fraction(place * resized, source)) for place in (start, stop))
-    return _Seen(slice(start, stop), end - begin, slice(first - begin, first - begin + crop))
-
-
-def _off(number: int, divisor: int) -> int:
-    """How far a number is from the nearest multiple."""
-    return min(number % divisor, -number % divisor)
 
 
 def as_frames(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
