@@ -127,7 +127,7 @@ def logits_of(recognizer: Recognizer, path: Path, contender: Contender) -> NDArr
 
 def answers(recognizer: Recognizer, clips: Mapping[Path, str]) -> dict[str, dict[str, float]]:
     """By contender: accuracy of the last answers, and how far the logits of all frames are from torch's."""
-    labels = [recognizer.info.label(n) for n in range(recognizer.info.spec.classes)]
+    labels = [recognizer.info.label(n) for n in range(recognizer.info.spec.num_classes)]
     found: dict[str, list[tuple[bool, bool, float, float]]] = {name: [] for name in CONTENDERS}
     for path, label in clips.items():
         judge = logits_of(recognizer, path, CONTENDERS["torch"])
