@@ -26,6 +26,7 @@ FLOORS = [
     {"live", "__init__"},
     # The torch line: what is below runs networks and imports no PyTorch, what is above builds and trains them.
     {"nn"},
+    {"baselines"},
     {"data"},
     {"export"},
     {"train"},

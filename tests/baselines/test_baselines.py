@@ -1,0 +1,173 @@
+"""The networks to compare with: as large and as costly as published, and streams where they stream."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from movinet.baselines.mobilenet import MobileNet, Shift, shifted_in_time
+from movinet.baselines.pytorchvideo import from_pytorchvideo
+from movinet.baselines.resnet3d import ResNet3D
+from movinet.baselines.slowfast import SlowFast
+from movinet.baselines.x3d import X3D
+from movinet.baselines.zoo import BASELINES, create_baseline, multiply_adds
+from movinet.errors import MovinetError, WeightsError
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_they_are_as_large_and_as_costly_as_published(name: str) -> None:
+    baseline = BASELINES[name]
+    with torch.device("meta"):
+        model = create_baseline(name)
+    if baseline.parameters is not None:
+        assert parameters(model) / 1e6 == pytest.approx(baseline.parameters, rel=0.01)
+    if baseline.gmacs is not None:
+        cost = multiply_adds(model, (baseline.frames, baseline.size, baseline.size)) / 1e9
+        # mmaction2 counts normalization, which is much beside depthwise convolutions.
+        assert cost == pytest.approx(baseline.gmacs, rel=0.05 if name.startswith("tsm") else 0.01)
+
+
+@pytest.mark.parametrize(("version", "count", "cost"), [(2, 3_504_872, 300.8e6), (3, 5_483_032, 216.6e6)])
+def test_mobilenets_are_the_papers(version: int, count: int, cost: float) -> None:
+    """With ImageNet's 1000 classes, as torchvision counts the same networks."""
+    model = MobileNet(1000, version=version)  # type: ignore[arg-type]
+    assert parameters(model) == count
+    assert multiply_adds(model, (1, 224, 224)) == pytest.approx(cost, rel=0.01)
+
+
+def test_counting_leaves_the_network_as_it_is() -> None:
+    model = MobileNet(3).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    multiply_adds(model, (2, 64, 64))
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def randomized(model: nn.Module) -> nn.Module:
+    """With statistics and scales that make every layer count."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):  # small, so that no layer is drowned by what others add
+                tensor.copy_(0.01 * torch.rand(tensor.shape, generator=generator) + 0.01)
+            elif (tensor.dim() == 1 and tensor.is_floating_point()) or name == "classifier.weight":
+                tensor.copy_(torch.randn(tensor.shape, generator=generator))
+    return model.eval()
+
+
+def small_resnet(causal: bool) -> nn.Module:
+    torch.manual_seed(0)
+    return randomized(ResNet3D(5, causal=causal, width=8, depths=(1, 1, 2, 1)))
+
+
+def online(shift: Shift) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return randomized(MobileNet(5, shift=shift))
+
+    return make
+
+
+@pytest.mark.parametrize("make", [lambda: small_resnet(True), online("past"), online("none")])
+@pytest.mark.parametrize("cuts", [(1, 1, 1, 1, 1, 1), (6,), (1, 5), (3, 1, 2)])
+@torch.inference_mode()
+def test_cutting_a_stream_anywhere_changes_nothing(make: Callable[[], nn.Module], cuts: tuple[int, ...]) -> None:
+    model = make()
+    clip = torch.rand(2, 3, 6, 40, 48, generator=torch.Generator().manual_seed(1))
+    clip *= torch.tensor([0.1, 3, 0.2, 0.5, 2, 4])[:, None, None]
+    expected = model(clip)
+    state: dict[str, Tensor] | None = None
+    for frames in clip.split(cuts, dim=2):
+        logits, state = model.step(frames, state)  # type: ignore[operator]
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    assert state is not None
+    assert all(len(tensor) == 2 for tensor in state.values()), "the stream is the first axis"
+    assert state["frames_seen"].tolist() == [6, 6]
+    order_matters = not torch.allclose(model(clip.flip(2)), expected, rtol=1e-4, atol=1e-4)
+    assert order_matters == (getattr(model, "shift", "past") != "none")
+
+
+@torch.inference_mode()
+def test_a_causal_network_does_not_see_the_future_and_others_cannot_stream() -> None:
+    clip = torch.rand(1, 3, 6, 40, 40)
+    for model in (small_resnet(False), online("both")()):
+        with pytest.raises(MovinetError, match="future"):
+            model.step(clip)  # type: ignore[operator]
+    causal, base = small_resnet(True), small_resnet(False)
+    assert parameters(causal) == parameters(base)
+    causal.load_state_dict(base.state_dict())
+    assert not torch.allclose(causal(clip), base(clip), atol=1e-4)
+
+
+def test_channels_are_shifted_by_one_frame() -> None:
+    images = torch.arange(3.0)[None, :, None, None, None].expand(1, 3, 16, 1, 1) + 1
+    both, buffer = shifted_in_time(images, None, both=True)
+    assert both[0, :, 0, 0, 0].tolist() == [0, 1, 2]
+    assert both[0, :, 2, 0, 0].tolist() == [2, 3, 0]
+    assert both[0, :, 4, 0, 0].tolist() == [1, 2, 3]
+    past, _ = shifted_in_time(images, buffer, both=False)
+    assert past[0, :, 1, 0, 0].tolist() == [3, 1, 2]
+    assert past[0, :, 2, 0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["x3d_xs", "slow_r50_4x16", "slowfast_r50_4x16", "tsm_mobilenet_v3"])
+def test_they_train_with_any_number_of_classes(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_baseline(name, 3)
+    clip = torch.rand(2, 3, 8, 32, 32)
+    loss = nn.functional.cross_entropy(model(clip), torch.tensor([0, 2]))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_name_that_is_none_is_told_with_those_near_it() -> None:
+    with pytest.raises(MovinetError, match="x3d_m"):
+        create_baseline("x3d_md")
+    with pytest.raises(ValueError, match="multiple of 8"):
+        SlowFast(3)(torch.rand(1, 3, 9, 32, 32))
+
+
+# As PyTorchVideo names a few of each kind of tensor; its shapes are of the published sizes.
+THEIRS = {
+    "slow_r50_8x8": {
+        "blocks.0.conv.weight": (64, 3, 1, 7, 7),
+        "blocks.1.res_blocks.0.branch1_norm.bias": (256,),
+        "blocks.4.res_blocks.2.branch2.conv_a.weight": (512, 2048, 3, 1, 1),
+        "blocks.5.proj.weight": (400, 2048),
+    },
+    "slowfast_r50_8x8": {
+        "blocks.0.multipathway_blocks.1.conv.weight": (8, 3, 5, 7, 7),
+        "blocks.0.multipathway_fusion.conv_fast_to_slow.weight": (16, 8, 7, 1, 1),
+        "blocks.1.multipathway_blocks.0.res_blocks.0.branch1_conv.weight": (256, 80, 1, 1, 1),
+        "blocks.4.multipathway_blocks.1.res_blocks.2.branch2.norm_b.running_var": (64,),
+        "blocks.6.proj.bias": (400,),
+    },
+    "x3d_s": {
+        "blocks.0.conv.conv_t.weight": (24, 3, 1, 3, 3),
+        "blocks.0.conv.conv_xy.weight": (24, 1, 5, 1, 1),
+        "blocks.1.res_blocks.0.branch1_conv.weight": (24, 24, 1, 1, 1),
+        "blocks.2.res_blocks.0.branch1_conv.weight": (48, 24, 1, 1, 1),
+        "blocks.2.res_blocks.0.branch1_norm.weight": (48,),
+        "blocks.4.res_blocks.6.branch2.norm_b.1.block.2.weight": (432, 32, 1, 1, 1),
+        "blocks.5.pool.post_conv.weight": (2048, 432, 1, 1, 1),
+    },
+}
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_pytorchvideos_names_find_their_places(name: str) -> None:
+    with torch.device("meta"):
+        model = create_baseline(name)
+    assert isinstance(model, ResNet3D | SlowFast | X3D)
+    for theirs, shape in THEIRS[name].items():
+        with pytest.raises(WeightsError, match="lacks"):  # it was found, and is alone
+            from_pytorchvideo(model, {theirs: torch.empty(shape, device="meta")})
+        with pytest.raises(WeightsError, match="another size"):
+            from_pytorchvideo(model, {theirs: torch.empty((*shape, 2), device="meta")})
+    with pytest.raises(WeightsError, match="not one of this"):
+        from_pytorchvideo(model, {"module.conv1.weight": torch.empty(1)})
