@@ -29,22 +29,23 @@ from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.serialize import find_spec, read_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.data.gestures import GestureDataset
-from movinet.nn.blocks import Layer
 from movinet.nn.movinet import MoViNet
 from movinet.search import cost
 from movinet.search.choose import Judge
 from movinet.search.learner import Remembered
 from movinet.search.loop import Search
 from movinet.search.plots import draw_accuracy
-from movinet.search.run import CHECKPOINT, FOUND, begun_search, prepare
+from movinet.search.run import FOUND, begun_search, prepare
 from movinet.search.scaling import scale_network
 from movinet.search.supernet import SuperNetwork
 from movinet.train.checkpoint import load_checkpoint
+from movinet.train.folder import CHECKPOINT
 from movinet.train.loop import Training
 from movinet.train.processes import connect, settle_process
 from movinet.train.recipe import Gestures
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop
+from movinet.train.starting import begin_rezero
 from movinet.train.validation import answer_clips
 
 TRAINED = "trained.jsonl"
@@ -99,9 +100,7 @@ class Bench:
             recipe = replace(self.recipe.training, epochs=self.epochs, seed=seed, network=spec.name)
             torch.manual_seed(seed)
             model = MoViNet(spec)
-            for part in model.modules():
-                if isinstance(part, Layer) and part.scale is not None:
-                    torch.nn.init.constant_(part.scale, recipe.rezero)
+            begin_rezero(model, recipe.rezero)
             sets = self.sets
             with TemporaryDirectory() as scratch:
                 Training(self.fabric, recipe, model.train(), sets, Path(scratch, "checkpoint")).run(Stop())

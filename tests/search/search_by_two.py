@@ -22,6 +22,6 @@ def prepared(folder: Path) -> Prepared:
 
 
 if __name__ == "__main__":
-    fabric = connect("cpu", processes=2)
+    fabric = connect("cpu", processes=2, in_part=True)
     torch.set_num_threads(1)
     search(prepared(Path(sys.argv[1])), Path(sys.argv[1], "two"), fabric)

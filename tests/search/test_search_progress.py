@@ -7,6 +7,7 @@ from rich.console import Console
 from spaces import SPACE
 
 from movinet.search.controller import Controller
+from movinet.search.names import odds
 from movinet.search.progress import SearchDisplay
 
 
@@ -23,7 +24,7 @@ def shown(terminal: bool, sure: bool) -> str:
         display.step(row)
         if terminal:
             console.print(display._render())
-        display.epoch(row, controller)
+        display.epoch(row | odds(controller))
     return text.getvalue()
 
 

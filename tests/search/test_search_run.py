@@ -28,8 +28,9 @@ from movinet.search.latency import measure_latencies
 from movinet.search.learner import Draws, Remembered, SuperLearner
 from movinet.search.recipe import ControllerOptions, SearchRecipe, dump_search, read_search
 from movinet.search.reward import Budget
-from movinet.search.run import CHECKPOINT, FOUND, LATENCIES, RECIPE, RESULT, Found, Prepared, search
+from movinet.search.run import FOUND, LATENCIES, RESULT, Found, Prepared, search
 from movinet.search.supernet import SuperNetwork
+from movinet.train.folder import CHECKPOINT, RECIPE
 from movinet.train.recipe import Loss, Tracking
 from movinet.train.sets import Sets
 
@@ -75,7 +76,10 @@ class Terminator:
         if row["step"] == self.at:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def epoch(self, row: Mapping[str, float], controller: object) -> None:
+    def epoch(self, row: Mapping[str, float], answers: object) -> None:
+        pass
+
+    def best(self, model: object, row: Mapping[str, float]) -> None:
         pass
 
 
@@ -120,7 +124,7 @@ def test_the_folder_explains_itself(uninterrupted: Path, tmp_path: Path) -> None
     assert "[found.yaml]" not in text
 
 
-@pytest.mark.parametrize("stops", [[1], [2, 3], [5]])
+@pytest.mark.parametrize("stops", [[1], [2, 4], [5]])
 def test_a_stopped_search_comes_to_the_same_end(stops: list[int], uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for n, stop in enumerate(stops):

@@ -6,11 +6,11 @@ import torch
 from training_sets import BASIC
 
 from movinet.train.differences import other_entry, other_tensor, recipe_entries
-from movinet.train.recipe import AdamW, Loss, Recipe, Smoothing, Videos
+from movinet.train.recipe import AdamW, Loss, Recipe, Smoothing, Videos, recipe_to_dict
 
 
 def other(now: Recipe, then: Recipe) -> str | None:
-    return other_entry(recipe_entries(now), recipe_entries(then))
+    return other_entry(recipe_entries(recipe_to_dict(now)), recipe_entries(recipe_to_dict(then)))
 
 
 def test_entries_are_named_with_their_values() -> None:

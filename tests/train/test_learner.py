@@ -103,7 +103,7 @@ def test_sub_clips_are_steps_whose_gradients_reach_so_far_into_the_past(frames: 
     outcome, gradients, statistics = learn(model, recipe, data, batch(data))
     loss, wanted, buffers = by_hand(model, data, batch(data), sub_clip, reach)
     assert outcome.loss.item() == pytest.approx(loss, rel=1e-5)
-    assert_close(gradients, wanted)
+    assert_close(gradients, wanted, rounding=3e-6)  # of sums in another order
     torch.testing.assert_close(
         statistics, torch.cat([b.flatten().double() for b in buffers.values()]), rtol=1e-5, atol=1e-6
     )

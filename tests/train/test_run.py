@@ -22,8 +22,9 @@ from training_sets import BASIC, Noise, as_file, clips_folder, fabric, noise
 from movinet.cli import main
 from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer
+from movinet.train.folder import CHECKPOINT
 from movinet.train.recipe import Loss, Recipe, Smoothing, Tracking, read_recipe
-from movinet.train.run import CHECKPOINT, MODEL, Prepared, Result, train
+from movinet.train.run import MODEL, Prepared, Result, train
 from movinet.train.sets import Sets
 from movinet.train.starting import starting_network
 from movinet.train.validation import Answers

@@ -1,9 +1,10 @@
 """The command that finds networks: search."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -12,25 +13,21 @@ import numpy as np
 from cyclopts import Parameter
 from rich.text import Text
 
-from movinet.cli.app import at_least_one
-from movinet.cli.console import err, out, print_json, progress_bar, warn, warnings_as_lines
-from movinet.cli.training import Machine, shares
-from movinet.cores import limit_torch
+from movinet.cli.console import err, out, print_json, progress_bar, warn
+from movinet.cli.machine import HERE, Machine, refuse_folder, told
 from movinet.data.dataset import batches_of
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.search import cost
-from movinet.search.loop import Observer
 from movinet.search.names import amount
 from movinet.search.progress import SearchDisplay
 from movinet.search.recipe import SearchRecipe, absolute, read_search
 from movinet.search.run import FOUND, TRAINING, Found, Prepared, begun_search, prepare
 from movinet.search.run import search as run_search
-from movinet.train.processes import connect, settle_process
+from movinet.train.processes import shared_batch
 from movinet.train.recipe import Gestures, Videos
 from movinet.words import counted
 
-_HERE = Machine()
 _UNDECIDED = 0.9  # of the entropy of even odds
 
 
@@ -44,8 +41,7 @@ def search(
     dry_run: bool = False,
     epochs: int | None = None,
     seed: int | None = None,
-    machine: Machine = _HERE,
-    checkpoint_minutes: float = 5.0,
+    machine: Machine = HERE,
     json: bool = False,
 ) -> int:
     """Find a network for your data and your budget. Ctrl-C saves first; `--resume` goes on to the same end.
@@ -61,13 +57,11 @@ def search(
         epochs: instead of the recipe's.
         seed: instead of the recipe's.
         machine: where.
-        checkpoint_minutes: longest time without a checkpoint.
         json: progress and results as JSON lines, for programs.
     """
     if (recipe is None) == (resume is None):
         raise MovinetError("give a recipe, or a search to go on with (--resume FOLDER)")
-    if not checkpoint_minutes > 0:
-        raise MovinetError(f"--checkpoint-minutes must be positive, got {checkpoint_minutes}")
+    carry_out = partial(_run, machine=machine, dry_run=dry_run, as_json=json)
     if resume is not None:
         changed: dict[str, object] = {
             "--target": target,
@@ -78,11 +72,11 @@ def search(
         }
         if given := [name for name, value in changed.items() if value is not None]:
             raise MovinetError(f"{given[0]}: a search goes on as and where it began; begin a new one")
-        return _run(begun_search(resume), resume, machine, True, dry_run, checkpoint_minutes, json)
+        return carry_out(begun_search(resume), resume, resume=True)
     assert recipe is not None
     recipe = find_recipe(recipe)
     what = _changed(read_search(recipe), recipe, target, data, epochs, seed)
-    return _run(what, out_folder or Path("runs", recipe.stem), machine, False, dry_run, checkpoint_minutes, json)
+    return carry_out(what, out_folder or Path("runs", recipe.stem))
 
 
 def _changed(
@@ -101,45 +95,34 @@ def _changed(
 
 
 def _run(
-    recipe: SearchRecipe,
-    folder: Path,
-    machine: Machine,
-    resume: bool,
-    dry_run: bool,
-    checkpoint_minutes: float,
-    as_json: bool,
+    recipe: SearchRecipe, folder: Path, *, machine: Machine, dry_run: bool, as_json: bool, resume: bool = False
 ) -> int:
     """Prepare, then say what would be done or do it."""
-    at_least_one("--processes", machine.processes)
-    at_least_one("--nodes", machine.nodes)
-    workers, threads = shares(machine)
+    machine.check()
+    refuse_folder(folder, recipe.training, new=not dry_run and not resume)
     prepared = prepare(recipe)
-    for warning in prepared.warnings:
-        warn(warning)
+    everywhere = machine.processes * machine.nodes
+    batch = shared_batch(recipe.training.batch_size, len(prepared.sets.train), everywhere)
+    per_epoch = batches_of(len(prepared.sets.train), batch, everywhere)
+    fabric = machine.connect(alone=dry_run, in_part=True)
+    if fabric.is_global_zero:
+        for warning in prepared.warnings:
+            warn(warning)
     if dry_run:
-        _print_plan(prepared, as_json)
+        _print_plan(prepared, per_epoch, as_json)
         return 0
-    fabric = connect(machine.device, machine.processes, machine.nodes, machine.precision)
-    settle_process(fabric)
-    limit_torch(threads)
-    with ExitStack() as stack:
-        stack.enter_context(warnings_as_lines())
+    display = partial(SearchDisplay, err, recipe.training.epochs, per_epoch)
+    with told(fabric, folder, "search", as_json, display) as watchers, ExitStack() as stack:
         progress = stack.enter_context(progress_bar("timing networks")) if recipe.budget.cost == "latency" else None
-        watchers: tuple[Observer, ...] = ()
-        if fabric.is_global_zero:
-            training = recipe.training
-            per_epoch = batches_of(len(prepared.sets.train), training.batch_size)
-            display = SearchDisplay(err, training.epochs, per_epoch)
-            watchers = (_JsonLines(),) if as_json else (stack.enter_context(display),)
         found = run_search(
             prepared,
             folder,
             fabric,
             resume=resume,
-            workers=workers,
+            workers=machine.shares()[0],
             watchers=watchers,
             command=("movinet", *sys.argv[1:]),
-            checkpoint_seconds=60 * checkpoint_minutes,
+            checkpoint_seconds=60 * machine.checkpoint_minutes,
             progress=progress,
         )
     if fabric.is_global_zero:
@@ -147,12 +130,12 @@ def _run(
     return 0 if found.finished or not fabric.is_global_zero else 130
 
 
-def _print_plan(prepared: Prepared, as_json: bool) -> None:
+def _print_plan(prepared: Prepared, per_epoch: int, as_json: bool) -> None:
     """What a search would do."""
     recipe, space, sets = prepared.recipe, prepared.recipe.space, prepared.sets
     training, budget = recipe.training, recipe.budget
     assert sets.validation is not None
-    steps = training.epochs * batches_of(len(sets.train), training.batch_size)
+    steps = training.epochs * per_epoch
     open_ones = sum(len(decision.choices) > 1 for decision in space.decisions)
     even = [np.full(len(d.choices), 1 / len(d.choices)) for d in space.decisions]
     mean = cost.macs(space, prepared.template).expected(even)
@@ -168,7 +151,7 @@ def _print_plan(prepared: Prepared, as_json: bool) -> None:
         "budget": f"{amount(budget.target)} {unit}, within {budget.tolerance:.0%}",
         "clips": f"{len(sets.train)} for weights, {len(sets.validation)} held out for rewards; "
         f"{counted(len(sets.train.classes), 'class', 'classes')}",
-        "updates": f"{steps} = {counted(training.epochs, 'epoch')} of {steps // training.epochs}; by {recipe.method}",
+        "updates": f"{steps} = {counted(training.epochs, 'epoch')} of {per_epoch}; by {recipe.method}",
     }
     for name, text in rows.items():
         out.print(Text.assemble((f"{name:10}", "bold"), text))
@@ -198,13 +181,3 @@ def _print_found(found: Found, as_json: bool) -> None:
     out.print(
         f"train it: movinet train {quote(str(found.folder / TRAINING))} --out {quote(str(found.folder / 'trained'))}"
     )
-
-
-class _JsonLines:
-    """Tells of every update and epoch in a line of JSON."""
-
-    def step(self, row: Mapping[str, float]) -> None:
-        print_json({"type": "step", **row})
-
-    def epoch(self, row: Mapping[str, float], controller: object) -> None:
-        print_json({"type": "epoch", **row})

@@ -2,53 +2,25 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from movinet.cli.app import at_least_one
-from movinet.cli.console import err, progress_bar, warn, warnings_as_lines
-from movinet.cli.training_report import JsonLines, print_finished, print_plan, print_result
-from movinet.cores import limit_torch, usable_cores
+from movinet.cli.console import err, progress_bar, warn
+from movinet.cli.machine import HERE, Machine, refuse_folder, told
+from movinet.cli.training_report import print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
-from movinet.train.folder import RECIPE
-from movinet.train.loop import Observer
-from movinet.train.processes import Precision, connect, settle_process
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.run import CHECKPOINT, METRICS, begun_recipe, prepare
+from movinet.train.run import METRICS, begun_recipe, prepare
 from movinet.train.run import train as run_training
 from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Machine:
-    """Where a run takes place.
-
-    Args:
-        device: cpu, cuda, mps, or auto: a GPU if there is one.
-        processes: on this machine, each with a GPU of its own.
-        nodes: machines; start the same command on each, with torchrun or SLURM.
-        precision: 32-true, or bf16-mixed as by default on GPUs.
-        workers: processes that prepare clips, for each process that trains.
-        threads: of the processor that each process computes with.
-    """
-
-    device: str = "auto"
-    processes: int = 1
-    nodes: int = 1
-    precision: Precision | None = None
-    workers: int | None = None
-    threads: int | None = None
 
 
 def train(
@@ -63,8 +35,7 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
-    machine: Machine = Machine(),
-    checkpoint_minutes: float = 5.0,
+    machine: Machine = HERE,
     offline: bool = False,
     json: bool = False,
 ) -> int:
@@ -82,20 +53,12 @@ def train(
         batch_size: instead of the recipe's; over all processes.
         seed: instead of the recipe's.
         machine: where.
-        checkpoint_minutes: longest time without a checkpoint.
         offline: never download.
         json: progress and results as JSON lines, for programs.
     """
     if (recipe is None) == (resume is None):
         raise MovinetError("give a recipe, or a run to go on with (--resume FOLDER)")
-    carry_out = partial(
-        _run,
-        machine=machine,
-        dry_run=dry_run,
-        checkpoint_minutes=checkpoint_minutes,
-        offline=offline,
-        as_json=json,
-    )
+    carry_out = partial(_run, machine=machine, dry_run=dry_run, offline=offline, as_json=json)
     if resume is not None:
         changed: dict[str, object] = {"--arch": arch, "--data": data or None, "--videos": videos, "--out": out_folder}
         changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
@@ -145,8 +108,7 @@ def finetune(
     flip: float = 0.0,
     swap: Sequence[tuple[str, str]] = (),
     seed: int = 0,
-    machine: Machine = Machine(),
-    checkpoint_minutes: float = 5.0,
+    machine: Machine = HERE,
     offline: bool = False,
     json: bool = False,
 ) -> int:
@@ -178,7 +140,6 @@ def finetune(
         swap: two labels that are each other's mirror image.
         seed: of everything random.
         machine: where.
-        checkpoint_minutes: longest time without a checkpoint.
         offline: never download.
         json: progress and results as JSON lines, for programs.
     """
@@ -215,51 +176,21 @@ def finetune(
         **{name: value for name, value in given.items() if value is not None},
     )
     folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
-    return _run(
-        recipe,
-        folder,
-        machine=machine,
-        dry_run=dry_run,
-        checkpoint_minutes=checkpoint_minutes,
-        offline=offline,
-        as_json=json,
-    )
+    return _run(recipe, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=json)
 
 
 def _run(
-    recipe: Recipe,
-    folder: Path,
-    *,
-    machine: Machine,
-    dry_run: bool,
-    checkpoint_minutes: float,
-    offline: bool,
-    as_json: bool,
-    resume: bool = False,
+    recipe: Recipe, folder: Path, *, machine: Machine, dry_run: bool, offline: bool, as_json: bool, resume: bool = False
 ) -> int:
     """Prepare, then say what would be done or do it."""
     recipe = with_absolute_paths(recipe)
-    if isinstance(recipe.data, Videos):
-        for path in recipe.data.paths:
-            if folder.absolute().is_relative_to(path):
-                raise MovinetError(
-                    f"{folder}: a run's folder among the clips of {path} would be taken for a class (--out)"
-                )
-    at_least_one("--processes", machine.processes)
-    at_least_one("--nodes", machine.nodes)
-    if not checkpoint_minutes > 0:
-        raise MovinetError(f"--checkpoint-minutes must be positive, got {checkpoint_minutes}")
-    if not dry_run and not resume and (folder / RECIPE).exists():
-        raise MovinetError(f"{folder}: holds a run already; go on with it (--resume {folder}) or choose another --out")
-    workers, threads = shares(machine)
+    machine.check()
+    refuse_folder(folder, recipe, new=not dry_run and not resume)
     with progress_bar("downloading") as progress:
         prepared = prepare(recipe, offline=offline, progress=progress)  # what is wrong is said before processes begin
     everywhere = machine.processes * machine.nodes
     plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
-    processes, nodes = (1, 1) if dry_run else (machine.processes, machine.nodes)
-    fabric = connect(machine.device, processes, nodes, machine.precision)
-    settle_process(fabric)
-    limit_torch(threads)  # of which connecting has its own idea
+    fabric = machine.connect(alone=dry_run)
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():
             warn(warning)
@@ -267,41 +198,19 @@ def _run(
         half = fabric.device.type == "cuda" and machine.precision != "32-true"
         print_plan(prepared, everywhere, half, as_json)
         return 0
-    with ExitStack() as stack:
-        stack.enter_context(warnings_as_lines())
-        watchers: tuple[Observer, ...] = ()
-        if fabric.is_global_zero and as_json:
-            watchers = (JsonLines(),)
-        elif fabric.is_global_zero:
-            watchers = (stack.enter_context(ProgressDisplay(err, recipe.epochs, plan.steps_per_epoch)),)
-        try:
-            result = run_training(
-                prepared,
-                folder,
-                fabric,
-                resume=resume,
-                workers=workers,
-                watchers=watchers,
-                command=("movinet", *sys.argv[1:]),
-                checkpoint_seconds=60 * checkpoint_minutes,
-            )
-        except KeyboardInterrupt:
-            if fabric.is_global_zero and (folder / CHECKPOINT).exists():
-                warn(f"what was saved last is kept; go on from there with: movinet train --resume {quote(str(folder))}")
-            raise
+    display = partial(ProgressDisplay, err, recipe.epochs, plan.steps_per_epoch)
+    with told(fabric, folder, "train", as_json, display) as watchers:
+        result = run_training(
+            prepared,
+            folder,
+            fabric,
+            resume=resume,
+            workers=machine.shares()[0],
+            watchers=watchers,
+            command=("movinet", *sys.argv[1:]),
+            checkpoint_seconds=60 * machine.checkpoint_minutes,
+        )
     if fabric.is_global_zero:
         print_result(result, as_json)
     # Where one process fails, lightning kills all others, which may be about to save.
     return 0 if result.finished or not fabric.is_global_zero else 130
-
-
-def shares(machine: Machine) -> tuple[int, int]:
-    """Workers and threads of each process: on a processor they share its cores, since threads that wait for one another
-    and for a core lose more than they gain."""
-    cores = usable_cores()
-    each = max(1, cores // machine.processes)
-    workers = max(1, each // 2) if machine.workers is None else machine.workers
-    threads = max(1, each - workers) if machine.threads is None else machine.threads
-    if workers < 0 or threads < 1:
-        raise MovinetError(f"--workers must be at least 0 and --threads at least 1, got {workers} and {threads}")
-    return min(workers, 16), threads

@@ -1,10 +1,8 @@
-"""One batch through a network of the super-network, with its loss; and held-out clips kept in memory."""
+"""The super-network with its loss; and held-out clips kept in memory."""
 
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,55 +14,44 @@ from torch.utils.data import Sampler
 
 from movinet.data.dataset import Example, LabelledClips, Pick
 from movinet.errors import MovinetError
-from movinet.search.space import Point
+from movinet.nn.state import State
 from movinet.search.supernet import SuperNetwork
-from movinet.train.losses import binary_cross_entropy, class_weights, cross_entropy
+from movinet.train.learner import Learner
 from movinet.train.recipe import Loss
-from movinet.train.tracking import PointReader, Tap
+from movinet.train.tracking import Tap
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-class SuperLearner(nn.Module):
-    """A super-network and its loss."""
-
-    class_weights: Tensor | None
+class SuperLearner(Learner):
+    """A super-network and its loss, of the network at a point."""
 
     def __init__(self, network: SuperNetwork, loss: Loss, data: LabelledClips) -> None:
-        super().__init__()
-        self.network, self.loss = network, loss
-        counts = Counter(chain.from_iterable(data.labels_of(index) for index in range(len(data))))
-        weights = class_weights(loss.class_weights, data.classes, [counts[label] for label in data.classes])
-        self.register_buffer("class_weights", weights, persistent=False)
-        self.classify = binary_cross_entropy if data.multi_label else cross_entropy
-        self.readers: PointReader | None = None
-        if loss.tracking is not None:
-            self.readers = PointReader(network.largest, loss.tracking.layers, data.transform.size)
-            for name in loss.tracking.layers:
-                _refuse_optional(network, name)
+        super().__init__(network, loss, data, layers=network.largest)
+        for name in loss.tracking.layers if loss.tracking else ():
+            _refuse_optional(network, name)
 
-    def forward(self, clip: Tensor, targets: Tensor, track: Tensor, point: Point) -> dict[str, Tensor]:
-        """The parts of the loss of the network at a point, whose sum is minimised.
+    @property
+    def network(self) -> SuperNetwork:
+        return cast("SuperNetwork", self.model)
 
-        Args:
-            clip: (B, 3, T, H, W) float.
-            targets: (B,) classes, or (B, classes) of 0 and 1.
-            track: (B, T, 2), NaN where unknown.
-            point: May have `ALL`.
-        """
+    @property
+    def auxiliary(self) -> list[nn.Module]:
+        return [self.network.skips, *super().auxiliary]
+
+    def forward(
+        self, clip: Tensor, targets: Tensor | None, track: Tensor, state: State | None, carry: bool, *more: Any
+    ) -> tuple[dict[str, Tensor], Tensor, State | None]:
+        """As of any network, at a point that may have `ALL`, with dropout or without."""
         tracking = self.loss.tracking
-        if self.readers is None or tracking is None:
-            logits = self.network(clip, point, dropout=True)
-            return {"labels": self.classify(logits, targets, self.loss.label_smoothing, self.class_weights)}
-        for tap in self.readers.taps:
-            tap.remove()
-        skeleton, largest = self.network.skeleton(point, dropout=True), self.network.largest
-        layers = [(skeleton.get_submodule(name), largest.get_submodule(name)) for name in tracking.layers]
-        self.readers.taps = [_WideTap(part, _outputs(wide)) for part, wide in layers]
-        logits = self.network(clip, point, dropout=True)
-        labels = self.classify(logits, targets, self.loss.label_smoothing, self.class_weights)
-        return {"labels": labels, "tracking": tracking.weight * self.readers.loss(track)}
+        if self.readers is not None and tracking is not None:
+            for tap in self.readers.taps:
+                tap.remove()
+            skeleton, largest = self.network.skeleton(*more), self.network.largest
+            layers = [(skeleton.get_submodule(name), largest.get_submodule(name)) for name in tracking.layers]
+            self.readers.taps = [_WideTap(part, _outputs(wide)) for part, wide in layers]
+        return super().forward(clip, targets, track, state, carry, *more)
 
 
 class _WideTap(Tap):
@@ -90,18 +77,6 @@ def _refuse_optional(network: SuperNetwork, layer: str) -> None:
 
 def _outputs(layer: nn.Module) -> int:
     return cast("Tensor", cast("Any", layer).project.weight).shape[0]
-
-
-def average_gradients(module: nn.Module) -> None:
-    """The mean over processes, which all ran the same network and so have gradients of the same parameters."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return
-    gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
 
 
 class Remembered:

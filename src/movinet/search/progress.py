@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from movinet.search.controller import Controller
-from movinet.search.names import amount, choice_name
+from movinet.search.names import amount
 from movinet.train.progress import ProgressDisplay
 
 
@@ -19,12 +18,14 @@ class SearchDisplay(ProgressDisplay):
         cost = f"cost {amount(row['expected_cost'])}"
         return [*super().figures(row), *rewards, cost, f"open {row['entropy']:.0%} ({', '.join(kinds)})"]
 
-    def epoch(self, row: Mapping[str, float], controller: object = None) -> None:
+    def epoch(self, row: Mapping[str, float], answers: object = None) -> None:
         """After every epoch."""
         line = f"expected cost {amount(row['expected_cost'])}  open {row['entropy']:.0%}"
-        if isinstance(controller, Controller):
-            pairs = zip(controller.space.decisions, controller.probabilities(), strict=True)
-            odds = [(max(p), d.name, choice_name(d.choices[p.argmax()])) for d, p in pairs if len(p) > 1]
-            sure = sorted(odds, reverse=True)[:3] if row["entropy"] < 1 else []
-            line += "".join(f"  {name} {choice} {share:.0%}" for share, name, choice in sure)
+        likeliest: dict[str, tuple[float, str]] = {}
+        for column, share in row.items():
+            decision, is_odds, choice = column.partition("=")
+            if is_odds:
+                likeliest[decision] = max(likeliest.get(decision, (0.0, "")), (share, choice))
+        sure = sorted(((share, name, choice) for name, (share, choice) in likeliest.items()), reverse=True)[:3]
+        line += "".join(f"  {name} {choice} {share:.0%}" for share, name, choice in sure if row["entropy"] < 1)
         self.end_epoch(row, line)

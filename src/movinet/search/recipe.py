@@ -5,7 +5,6 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
@@ -14,7 +13,7 @@ from movinet.recipes import find_recipe
 from movinet.search.reward import Budget
 from movinet.search.space import Space
 from movinet.train.recipe import Recipe, with_absolute_paths
-from movinet.train.starting import single_network
+from movinet.train.starting import new_spec
 
 _MOST = 1 << 20  # of what is tried
 _PLAIN_ONLY = {
@@ -101,13 +100,7 @@ class SearchRecipe:
         Raises:
             MovinetError: There is no such network, or it cannot have such options.
         """
-        name = self.training.network
-        assert name is not None
-        return (
-            single_network(find_spec(name), name)
-            .with_options(**self.training.options)
-            .with_options(num_classes=num_classes)
-        )
+        return new_spec(self.training, num_classes)
 
 
 def read_search(path: str | Path) -> SearchRecipe:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,29 +19,28 @@ from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.search import cost
 from movinet.search.choose import Judge, evolution, most_probable, random_search
-from movinet.search.controller import Controller
 from movinet.search.describe import describe_search
 from movinet.search.latency import LatencyTable, measure_latencies
-from movinet.search.loop import Observer, Search
+from movinet.search.loop import Search
 from movinet.search.names import amount, entropies, odds
 from movinet.search.plots import draw_decisions, draw_network
 from movinet.search.recipe import SearchRecipe, dump_search, read_search
 from movinet.search.space import Point
 from movinet.search.supernet import SuperNetwork
-from movinet.train.checkpoint import load_checkpoint
-from movinet.train.folder import alone
-from movinet.train.logs import RunLog, read_log
+from movinet.train.folder import CHECKPOINT, RECIPE
+from movinet.train.logs import read_log
+from movinet.train.loop import Observer
 from movinet.train.recipe import dump_recipe
+from movinet.train.recorder import Recorder, carried_out, own_folder, rather_without
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
-from movinet.train.signals import graceful_stop
-from movinet.weights.info import default_transform
+from movinet.train.starting import training_transform
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 logger = logging.getLogger(__name__)
 
-RECIPE, CHECKPOINT, FOUND, RESULT = "recipe.yaml", "checkpoint.safetensors", "found.yaml", "result.json"
+FOUND, RESULT = "found.yaml", "result.json"
 TRAINING, LATENCIES, DECISIONS, PICTURE = "training.yaml", "latencies.json", "decisions.png", "found.png"
 
 
@@ -94,9 +92,7 @@ def prepare(recipe: SearchRecipe) -> Prepared:
     training = recipe.training
     splits = read_splits(training)
     template = recipe.template(len(classes_of(splits)))
-    transform = default_transform(template)
-    short = training.clips.resize_short or transform.resize_short
-    sets = make_sets(training, splits, template, replace(transform, resize_short=short))
+    sets = make_sets(training, splits, template, training_transform(template, training))
     if sets.validation is None:
         raise MovinetError("a search rewards networks for held-out clips: the recipe's data needs validation clips")
     if recipe.budget.cost == "macs":
@@ -133,67 +129,40 @@ def search(
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
     """
-    recipe, template = prepared.recipe, prepared.template
-    with ExitStack() as stack:
-        if fabric.is_global_zero:
-            stack.enter_context(alone(folder, new=not resume))
-            if not resume:
-                write_atomically(folder / RECIPE, dump_search(recipe).encode())
-        fabric.barrier()  # nobody reads before the folder is ours
-        checkpoint = load_checkpoint(folder / CHECKPOINT) if resume and (folder / CHECKPOINT).exists() else None
+    recipe, sets = prepared.recipe, prepared.sets
+    with own_folder(fabric, folder, None if resume else partial(_begin, folder, recipe)) as checkpoint:
         judge, notes = _judge(prepared, folder, fabric, progress)
         judge.random(1, np.random.default_rng(recipe.training.seed))
         torch.manual_seed(recipe.training.seed)
-        network = SuperNetwork(recipe.space, template, recipe.training.rezero)
-        run = Search(fabric, recipe, network, prepared.sets, judge, folder / CHECKPOINT, workers, checkpoint_seconds)
-        if checkpoint:
-            run.restore(checkpoint)
+        network = SuperNetwork(recipe.space, prepared.template, recipe.training.rezero)
+        run = Search(fabric, recipe, network, sets, judge, folder / CHECKPOINT, workers, checkpoint_seconds)
         describe = partial(
-            describe_search, folder, recipe, prepared.sets, notes, command=command, began=datetime.now().astimezone()
+            describe_search, folder, recipe, sets, notes, command=command, began=datetime.now().astimezone()
         )
-        if fabric.is_global_zero:
-            describe()
-        stop = stack.enter_context(graceful_stop())
-        if fabric.is_global_zero:
-            keeper = Keeper(folder, recipe, run.controller, checkpoint.progress["step"] if checkpoint else None)
-            watchers = (stack.enter_context(closing(keeper)), *watchers)
-        if not run.run(stop, watchers):
+        with carried_out(run, checkpoint, partial(_recorder, folder, run), watchers, describe) as (finished, _):
+            spec, figures = _figures(run, _chosen(run), prepared) if finished else (None, None)
             if fabric.is_global_zero:
-                describe(ended=datetime.now().astimezone())
-            return Found(folder, False)
-        point = _chosen(run, judge)
-        spec, figures = _figures(run, judge, point, prepared)
-        if fabric.is_global_zero:
-            _write(folder, prepared, spec, figures)
-            describe(ended=datetime.now().astimezone(), figures=figures)
-        return Found(folder, True, spec, figures)
+                if spec is not None and figures is not None:
+                    _write(folder, prepared, spec, figures)
+                describe(ended=datetime.now().astimezone(), figures=figures)
+        return Found(folder, finished, spec, figures)
 
 
-class Keeper:
-    """Writes what a search leaves while it goes on: tables and a picture."""
+def _begin(folder: Path, recipe: SearchRecipe) -> None:
+    write_atomically(folder / RECIPE, dump_search(recipe).encode())
 
-    def __init__(self, folder: Path, recipe: SearchRecipe, controller: Controller, resume_at: int | None) -> None:
-        self.folder, self.recipe = folder, recipe
-        steps = ["loss", "rate", "labels", *(["tracking"] if recipe.training.loss.tracking else [])]
-        open_ones = list(entropies(controller))
-        steps += ["quality", "reward", "cost", "expected_cost", *open_ones, "clips_per_s"]
-        epochs = ["seconds", "expected_cost", *open_ones, *odds(controller)]
-        self.log = RunLog(folder, steps, epochs, resume_at=resume_at)
 
-    def close(self) -> None:
-        self.log.close()
+def _recorder(folder: Path, run: Search, resume_at: int | None) -> Recorder:
+    """Tables of a search, and a picture of how its decisions settle."""
+    recipe, open_ones = run.search, list(entropies(run.controller))
+    steps = ["labels", *(["tracking"] if recipe.training.loss.tracking else [])]
+    steps += ["quality", "reward", "cost", "expected_cost", *open_ones]
 
-    def step(self, row: Mapping[str, float]) -> None:
-        self.log.step(row)
+    def draw() -> None:
+        if recipe.method == "controller":
+            draw_decisions(read_log(folder), recipe.space, recipe.budget.target, folder / DECISIONS)
 
-    def epoch(self, row: Mapping[str, float], controller: Controller) -> None:
-        self.log.epoch(row)
-        if self.recipe.method == "controller":
-            _rather_without(
-                lambda: draw_decisions(
-                    read_log(self.folder), self.recipe.space, self.recipe.budget.target, self.folder / DECISIONS
-                )
-            )
+    return Recorder(folder, steps, ["expected_cost", *open_ones, *odds(run.controller)], draw, resume_at)
 
 
 def _judge(
@@ -225,20 +194,20 @@ def _judge(
     return judge, (str(table), f"**Careful:** {table.doubt}; {again}.")
 
 
-def _chosen(run: Search, judge: Judge) -> Point:
-    rng = np.random.default_rng((run.recipe.training.seed, run.steps))
-    if run.recipe.method == "controller":
-        return most_probable(run.controller, judge, rng)
-    method = random_search if run.recipe.method == "random" else evolution
-    return method(judge, run.quality, run.recipe.tries, rng)
+def _chosen(run: Search) -> Point:
+    rng = np.random.default_rng((run.recipe.seed, run.steps))
+    if run.search.method == "controller":
+        return most_probable(run.controller, run.judge, rng)
+    method = random_search if run.search.method == "random" else evolution
+    return method(run.judge, run.quality, run.search.tries, rng)
 
 
-def _figures(run: Search, judge: Judge, point: Point, prepared: Prepared) -> tuple[NetworkSpec, dict[str, float]]:
-    spec = run.recipe.space.to_spec(point, prepared.template, f"found_{amount(run.recipe.budget.target)}")
+def _figures(run: Search, point: Point, prepared: Prepared) -> tuple[NetworkSpec, dict[str, float]]:
+    spec = run.search.space.to_spec(point, prepared.template, f"found_{amount(run.search.budget.target)}")
     row = np.array([point])
     figures = {
-        "cost": float(judge.cost(row)[0]),
-        "fits": float(judge.fits(row)[0]),
+        "cost": float(run.judge.cost(row)[0]),
+        "fits": float(run.judge.fits(row)[0]),
         "quality": run.quality(point),
         "macs_per_frame": macs_per_frame(spec),
         "parameters": parameters(spec),
@@ -270,12 +239,4 @@ def _write(folder: Path, prepared: Prepared, spec: NetworkSpec, figures: Mapping
     write_atomically(folder / TRAINING, dump_recipe(training).encode())
     result = {"figures": dict(figures), "budget": asdict(budget), "spec": spec.to_dict()}
     write_json(folder / RESULT, result)
-    _rather_without(lambda: draw_network(spec, folder / PICTURE))
-
-
-def _rather_without(draw: Callable[[], None]) -> None:
-    """A picture that cannot be drawn is no reason to end a search."""
-    try:
-        draw()
-    except MovinetError as error:
-        logger.warning("no picture: %s", error)
+    rather_without(partial(draw_network, spec, folder / PICTURE))

@@ -17,6 +17,7 @@ from movinet.nn.blocks import Layer, Skip, initialise
 from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Kernel, Point, Space
 from movinet.train.norms import synchronise_norms
+from movinet.train.starting import begin_rezero
 
 _SKELETONS = 4  # a point comes again for its hooks, and for many batches when it is judged
 
@@ -39,9 +40,7 @@ class SuperNetwork(nn.Module):
         self.space, self.template = space, template
         spec = space.to_spec((ALL,) * len(space.decisions), template, "super-network")
         self.largest = MoViNet(spec)
-        for part in self.largest.modules():
-            if isinstance(part, Layer) and part.scale is not None:
-                nn.init.constant_(part.scale, rezero)
+        begin_rezero(self.largest, rezero)
         # Where blocks may differ in width but the largest do not, the largest network has no such skip.
         self.skips = nn.ModuleDict()
         inputs = [spec.stem, *(block.channels for block in spec.blocks)]

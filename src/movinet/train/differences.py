@@ -6,16 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from movinet.train.recipe import Recipe, recipe_to_dict
-
 _ELSEWHERE = ("data.paths", "data.videos", "network", "start")  # files that may lie elsewhere by now
 
 
-def recipe_entries(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's entries, such as `optimizer.rate`, in JSON's types; without what is as by default and without places
-    of files."""
-    plain = json.loads(json.dumps(recipe_to_dict(recipe)))
-    return {name: value for name, value in _flat(plain) if name not in _ELSEWHERE}
+def recipe_entries(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a recipe in plain types, such as `optimizer.rate`, in JSON's; without places of files. Of a
+    search, those of its training have `training.` before them."""
+    plain = json.loads(json.dumps(recipe))
+    return {name: value for name, value in _flat(plain) if name.removeprefix("training.") not in _ELSEWHERE}
 
 
 def other_entry(now: Mapping[str, Any], then: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from movinet.errors import MovinetError
 
 RECIPE = "recipe.yaml"  # makes a folder a run's
+CHECKPOINT = "checkpoint.safetensors"
 _LOCK = ".lock"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -26,20 +26,28 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """A network and its loss as one module: with several processes one call must do both, so that gradients meet."""
+    """A network and its loss as one module: with several processes one call must do both, so that gradients meet.
+
+    Args:
+        model: The network.
+        loss: What is minimised.
+        data: Whose labels are learned.
+        layers: The network whose layers the loss reads, where the model only holds it.
+    """
 
     class_weights: Tensor | None
 
-    def __init__(self, model: MoViNet, loss: Loss, data: LabelledClips) -> None:
+    def __init__(self, model: nn.Module, loss: Loss, data: LabelledClips, layers: MoViNet | None = None) -> None:
         super().__init__()
         self.model, self.loss = model, loss
+        network = cast("MoViNet", layers or model)
         counts = Counter(chain.from_iterable(data.labels_of(index) for index in range(len(data))))
         each = [counts[label] for label in data.classes]
         weights = class_weights(loss.class_weights, data.classes, each, data.multi_label)
         self.register_buffer("class_weights", weights, persistent=False)
         self.classify = binary_cross_entropy if data.multi_label else cross_entropy
-        self.readers = PointReader(model, loss.tracking.layers, data.transform.size) if loss.tracking else None
-        self.embeddings = Tap(model.head.project) if loss.smoothing else None
+        self.readers = PointReader(network, loss.tracking.layers, data.transform.size) if loss.tracking else None
+        self.embeddings = Tap(network.head.project) if loss.smoothing else None
 
     @property
     def auxiliary(self) -> list[nn.Module]:
@@ -47,7 +55,7 @@ class Learner(nn.Module):
         return [self.readers] if self.readers is not None else []
 
     def forward(
-        self, clip: Tensor, targets: Tensor | None, track: Tensor, state: State | None, carry: bool
+        self, clip: Tensor, targets: Tensor | None, track: Tensor, state: State | None, carry: bool, *more: Any
     ) -> tuple[dict[str, Tensor], Tensor, State | None]:
         """The parts of the loss, whose sum is minimised, the logits, and the state after the clip.
 
@@ -57,11 +65,12 @@ class Learner(nn.Module):
             track: (B, T, 2), NaN where unknown.
             state: Of the clips before these frames.
             carry: Go on from the state; otherwise the clip is all there is.
+            more: What the network takes beside a clip.
         """
         if carry:
-            logits, state = self.model.step(clip, state)
+            logits, state = cast("MoViNet", self.model).step(clip, state)
         else:
-            logits = self.model(clip)
+            logits = self.model(clip, *more)
         if targets is None:
             return {}, logits, state
         parts = {"labels": self.classify(logits, targets, self.loss.label_smoothing, self.class_weights)}
@@ -93,7 +102,13 @@ class Outcome:
 
 
 def forward_backward(
-    fabric: "Fabric", learner: "_FabricModule", data: LabelledClips, batch: Example, recipe: Recipe, step: int
+    fabric: "Fabric",
+    learner: "_FabricModule",
+    data: LabelledClips,
+    batch: Example,
+    recipe: Recipe,
+    step: int,
+    more: tuple[Any, ...] = (),
 ) -> Outcome:
     """Add the gradients of one batch.
 
@@ -111,6 +126,7 @@ def forward_backward(
         batch: This process's share.
         recipe: Strategy and mixing.
         step: Number of the update, which decides all that is random.
+        more: What the network takes beside its clips.
     """
     recurrent = recipe.strategy == "recurrent"
     levels = batch.clip  # (B, 3, T, h, w) uint8, on the device one sub-clip at a time
@@ -128,7 +144,8 @@ def forward_backward(
         clip = scaled(piece.to(fabric.device, non_blocking=True), data.transform)
         clip, targets = _mixed(clip, shares, recipe, np.random.default_rng(seed))
         torch.manual_seed(seed_of(*seed, 0))  # of dropout, which takes the same of all sub-clips
-        parts, logits, after = learner(clip, targets if with_loss else None, track.to(fabric.device), state, recurrent)
+        wanted = targets if with_loss else None
+        parts, logits, after = learner(clip, wanted, track.to(fabric.device), state, recurrent, *more)
         share = piece.shape[2] / levels.shape[2]  # a shorter last piece counts by its frames
         counts = {"labels": float(n == last)} if only_last else {}
         return {name: counts.get(name, share) * value for name, value in parts.items()}, logits, after

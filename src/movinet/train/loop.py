@@ -1,4 +1,5 @@
-"""The training loop: epochs of updates, each epoch followed by validation, a line in the log and a checkpoint."""
+"""The training loop: epochs of updates, each epoch followed by validation, a line in the log and a checkpoint. A
+search is the same loop with more between its updates (`movinet.search.loop`)."""
 
 import math
 import time
@@ -7,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -27,7 +28,7 @@ from movinet.train.learner import Learner, Outcome, forward_backward
 from movinet.train.norms import renormalise, synchronise_norms
 from movinet.train.optimizer import Groups, RMSprop, adamw, parameter_groups, set_rate, train_mode
 from movinet.train.processes import align_gradients, shared_batch
-from movinet.train.recipe import AdamW, Recipe
+from movinet.train.recipe import AdamW, Recipe, recipe_to_dict
 from movinet.train.schedule import rate_factor
 from movinet.train.sets import Sets
 from movinet.train.signals import Stop, Stopped
@@ -44,7 +45,7 @@ class Observer(Protocol):
         """After every update."""
 
     def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
-        """After every epoch, with what was said of the validation set."""
+        """After every epoch, with what was said of the validation set, if anything."""
 
     def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
         """When the network (with averaged weights where there are) has the best validation score so far; after every
@@ -83,7 +84,11 @@ class Training:
         checkpoint: File to keep the state in.
         workers: Processes that prepare examples, for each process.
         checkpoint_seconds: Longest time without a checkpoint.
+        learner: The network with its loss, where the recipe's loss is not all.
     """
+
+    instead = "begin a new run that starts from its model.safetensors"
+    """What to do where it cannot go on."""
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Training:
         checkpoint: Path,
         workers: int = 0,
         checkpoint_seconds: float = 300.0,
+        learner: Learner | None = None,
     ) -> None:
         self.fabric, self.recipe, self.model, self.sets = fabric, recipe, model, sets
         self.path, self.workers, self.checkpoint_seconds = checkpoint, workers, checkpoint_seconds
@@ -102,7 +108,7 @@ class Training:
         self.batch_size = shared_batch(recipe.batch_size, len(sets.train), ranks)
         self.steps_per_epoch = batches_of(len(sets.train), self.batch_size, ranks)
         self.steps = recipe.epochs * self.steps_per_epoch
-        learner = Learner(model, recipe.loss, sets.train)
+        learner = learner or Learner(model, recipe.loss, sets.train)
         options = recipe.optimizer
         decay = options.weight_decay if isinstance(options, AdamW) else options.l2
         groups = parameter_groups(
@@ -127,36 +133,51 @@ class Training:
         Raises:
             WeightsError: It belongs to another run.
         """
-        tensors = checkpoint.tensors
-        progress = dict(checkpoint.progress)
+        tensors, progress = checkpoint.tensors, dict(checkpoint.progress)
         version = progress.pop("version", None)
         began = progress.pop("recipe", None)  # 0.1 did not say
-        another = other_entry(recipe_entries(self.recipe), began) if isinstance(began, dict) else None
+        another = other_entry(self.entries(), began) if isinstance(began, dict) else None
         if another is None and "learner" in tensors:
             another = other_tensor(self.learner.module.state_dict(), tensors["learner"])
-        if another is not None:
-            by = f" (begun by movinet {version})" if version not in (None, __version__) else ""
-            raise WeightsError(
-                f"{self.path}: the state of a run of another recipe or version{by}: {another}; a run goes on as it "
-                "began, so put that back, or begin a new run that starts from its model.safetensors"
-            )
         try:
+            if another is not None:
+                raise ValueError(another)
             examples = progress.pop("examples")
             self.place = from_plain(Place, progress, "progress")
-            self.learner.module.load_state_dict(tensors["learner"])
-            restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
-            if self.average is not None:
-                self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
+            self.load_tensors(tensors)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            by = f" (begun by movinet {version})" if version not in (None, __version__) else ""
             what = str(error).partition("\n")[0]
-            raise WeightsError(f"{self.path}: the state of a run of another recipe or version: {what}") from error
+            raise WeightsError(
+                f"{self.path}: the state of a run of another recipe or version{by}: {what}; a run goes on as it "
+                f"began, so put that back, or {self.instead}"
+            ) from error
         others = changed_clips(self.sets, self._clip_digests, tensors.get("clips", {}))
         if examples != self.sets.fingerprint or others:
             named = f" ({', '.join(others[:3])}{', …' if len(others) > 3 else ''})" if others else ""
             raise WeightsError(
                 f"{self.path}: the clips have changed since this run began{named}, so it cannot go on to the same end; "
-                "bring back those it began with, or begin a new run that starts from its model.safetensors"
+                f"bring back those it began with, or {self.instead}"
             )
+
+    def entries(self) -> dict[str, Any]:
+        """What must stay the same for a run to go on, by name, in JSON's types."""
+        return recipe_entries(recipe_to_dict(self.recipe))
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """All it knows, by part and name; not copies."""
+        return {
+            "learner": self.learner.module.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer.optimizer, self._parameters()),
+            "average": self.average.average if self.average is not None else {},
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Know what another did, whose `tensors` these are."""
+        self.learner.module.load_state_dict(tensors["learner"])
+        restore_optimizer(self.optimizer.optimizer, self._parameters(), tensors["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict({"updates": self.place.step, "average": tensors["average"]})
 
     def run(self, stop: Stop, observers: Sequence[Observer] = ()) -> bool:
         """Train to the end; False if asked to stop before. The state is in the checkpoint either way.
@@ -179,7 +200,7 @@ class Training:
         loader = load_batches(self.sets.train, order, workers=self.workers)
         if self.recipe.start is not None and not self.place.step and self.place.before is None:
             try:
-                self.place.before = self._validate(stop)[1]
+                self.place.before = self.evaluate(stop)[1]
             except Stopped:
                 self.save()
                 return False
@@ -213,13 +234,14 @@ class Training:
             values, stopping = self._over_processes(outcome.parts, stop.requested)
             loss = sum(values.values())
             self._check(loss, f"the loss of update {place.step + 1}")
+            more = self.after_update()
             place.step, place.batch, place.loss_sum = place.step + 1, place.batch + 1, place.loss_sum + loss
             now = time.monotonic()
             row = {"step": place.step, "epoch": place.epoch + 1, "loss": loss, "rate": rate, "gradient_norm": norm}
             row["clips_per_s"] = len(examples[0]) * self.fabric.world_size / (now - begin)
             place.seconds, begin = place.seconds + now - begin, now
             for observer in self.observers:
-                observer.step(row | values)
+                observer.step(row | values | more)
             if stopping:
                 self.save()
                 return False
@@ -233,7 +255,9 @@ class Training:
         recipe, fabric = self.recipe, self.fabric
         train_mode(self.model, recipe.freeze, keep_statistics=recipe.statistics == "kept")
         set_rate(self.optimizer, rate)
-        outcome = forward_backward(fabric, self.learner, self.sets.train, examples, recipe, self.place.step)
+        outcome = forward_backward(
+            fabric, self.learner, self.sets.train, examples, recipe, self.place.step, self.network_arguments()
+        )
         limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0
         norm = fabric.clip_gradients(self.learner, self.optimizer, max_norm=limit or math.inf, error_if_nonfinite=False)
         assert norm is not None
@@ -244,6 +268,14 @@ class Training:
             self.average.update(self.model)
         return outcome, float(norm)
 
+    def network_arguments(self) -> tuple[Any, ...]:
+        """What the network takes beside its clips in the next update."""
+        return ()
+
+    def after_update(self) -> dict[str, float]:
+        """What else there is to do after every update of the weights, and its figures."""
+        return {}
+
     def _end_epoch(self, stop: Stop) -> None:
         """Validate, tell the observers, remember the best, save.
 
@@ -252,7 +284,7 @@ class Training:
         """
         place = self.place
         with self.average.applied(self.model) if self.average is not None else nullcontext():
-            answers, scores = self._validate(stop)
+            answers, scores = self.evaluate(stop)
             mean = place.loss_sum / self.steps_per_epoch
             place.epoch, place.batch, place.loss_sum = place.epoch + 1, 0, 0.0
             row = {"step": place.step, "epoch": place.epoch, "loss": mean, "seconds": place.seconds}
@@ -267,9 +299,13 @@ class Training:
                 observer.epoch(row | scores, answers)
         self.save()
 
-    def _validate(self, stop: Stop) -> tuple[Answers | None, dict[str, float]]:
-        """What the network says of the validation clips, and `validation_loss` and so on; nothing where there are
-        none."""
+    def evaluate(self, stop: Stop) -> tuple[Answers | None, dict[str, float]]:
+        """After every epoch: what the network says of the validation clips, and `validation_loss` and so on; nothing
+        where there are none.
+
+        Raises:
+            Stopped: Before the answers are there.
+        """
         if self.sets.validation is None:
             return None, {}
         share = self.batch_size // self.fabric.world_size
@@ -285,13 +321,8 @@ class Training:
             WeightsError: It cannot be written; the one before is untouched.
         """
         if self.fabric.is_global_zero:
-            tensors = {
-                "learner": self.learner.module.state_dict(),
-                "optimizer": optimizer_tensors(self.optimizer.optimizer, self._parameters()),
-                "average": self.average.average if self.average is not None else {},
-                "clips": self._clip_digests,
-            }
-            about = {"examples": self.sets.fingerprint, "recipe": recipe_entries(self.recipe), "version": __version__}
+            tensors = self.tensors() | {"clips": self._clip_digests}
+            about = {"examples": self.sets.fingerprint, "recipe": self.entries(), "version": __version__}
             save_checkpoint(self.path, tensors, {**asdict(self.place), **about})
 
     @cached_property

@@ -23,7 +23,14 @@ Precision = Literal["32-true", "bf16-mixed"]
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
-def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision: Precision | None = None) -> "Fabric":
+def connect(
+    device: str = "auto",
+    processes: int = 1,
+    nodes: int = 1,
+    precision: Precision | None = None,
+    *,
+    in_part: bool = False,
+) -> "Fabric":
     """This process's place among all: started by us, by `torchrun`, SLURM or any other launcher fabric knows.
 
     Args:
@@ -32,6 +39,7 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
             again, unless a launcher has already done so.
         nodes: Machines.
         precision: `bf16-mixed` on GPUs and `32-true` elsewhere by default.
+        in_part: An update may use a part of the network only, as a search's do.
 
     A program's streams, logging, warnings and memory stay as they are (but see `settle_process`).
 
@@ -54,7 +62,7 @@ def connect(device: str = "auto", processes: int = 1, nodes: int = 1, precision:
     if precision is None:
         precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     several = processes * nodes > 1 or "TORCHELASTIC_RUN_ID" in os.environ
-    strategy = "ddp" if several else "auto"
+    strategy = "auto" if not several else "ddp_find_unused_parameters_true" if in_part else "ddp"
     handlers = list(logging.getLogger("lightning_fabric").handlers)
     for handler in handlers:
         handler.addFilter(_matters)  # or each process says that it begins

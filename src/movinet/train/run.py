@@ -2,9 +2,8 @@
 
 import csv
 import io
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,16 +19,16 @@ from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
 from movinet.nn.convert import arrays_of
 from movinet.nn.movinet import MoViNet
-from movinet.train.checkpoint import load_checkpoint
 from movinet.train.describe import describe_run
-from movinet.train.folder import RECIPE, alone
-from movinet.train.logs import RunLog, read_log
+from movinet.train.folder import CHECKPOINT, RECIPE
+from movinet.train.logs import read_log
 from movinet.train.loop import Observer, Training
 from movinet.train.optimizer import freeze
 from movinet.train.plots import confusion_matrix, learning_curves
 from movinet.train.recipe import Recipe, Videos, dump_recipe, read_recipe, recipe_to_dict
+from movinet.train.recorder import Recorder, carried_out, own_folder, rather_without
 from movinet.train.sets import Sets, classes_of, make_sets, read_splits
-from movinet.train.signals import Stop, Stopped, graceful_stop
+from movinet.train.signals import Stop, Stopped
 from movinet.train.splits import Splits
 from movinet.train.starting import Start, starting_network
 from movinet.train.validation import Answers, answer_clips
@@ -42,10 +41,8 @@ from movinet.weights.safetensors_file import read_info, save_weights
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-logger = logging.getLogger(__name__)
-
 NETWORK = "network.yaml"
-CHECKPOINT, MODEL, METRICS = "checkpoint.safetensors", RUN_WEIGHTS, "metrics.json"
+MODEL, METRICS = RUN_WEIGHTS, "metrics.json"
 _NO_SHARES = ("loss", "epoch")
 
 
@@ -142,30 +139,19 @@ def train(
     )
     path = folder / CHECKPOINT
     training = Training(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
-    with ExitStack() as stack:
-        if fabric.is_global_zero:
-            stack.enter_context(alone(folder, new=not resume))
-            if not resume:
-                _begin(folder, prepared.recipe)
-        fabric.barrier()  # nobody reads before the folder is ours
-        checkpoint = load_checkpoint(path) if resume and path.exists() else None
-        if checkpoint:
-            training.restore(checkpoint)
-        if fabric.is_global_zero:
-            describe()
-        stop = stack.enter_context(graceful_stop())
-        if fabric.is_global_zero:
-            keeper = Keeper(folder, prepared, checkpoint.progress["step"] if checkpoint else None)
-            watchers = (stack.enter_context(closing(keeper)), *watchers)
-        finished = training.run(stop, watchers)
-        fabric.barrier()  # the first process has written what all read now
-        scores: dict[str, float] = {}
+    begin = None if resume else partial(_begin, folder, prepared.recipe)
+    record = partial(BestRecorder, folder, prepared)
+    scores: dict[str, float] = {}
+    with (
+        own_folder(fabric, folder, begin) as checkpoint,
+        carried_out(training, checkpoint, record, watchers, describe) as (trained, stop),
+    ):
         verdict = _verdict(prepared.sets, training.place.before)
-        if finished:
-            try:
+        finished = False
+        if trained:
+            with suppress(Stopped):
                 scores = _finish(folder, fabric, prepared, workers, stop, verdict)
-            except Stopped:
-                finished = False
+                finished = True
     if not finished and (folder / MODEL).exists():
         scores = dict(read_info(folder / MODEL).training["scores"])  # the best so far
     if fabric.is_global_zero:
@@ -178,24 +164,16 @@ def _verdict(sets: Sets, before: Mapping[str, float] | None) -> Verdict:
     return Verdict({name: len(part) for name, part in parts.items() if part is not None}, before or {})
 
 
-class Keeper:
-    """Writes what a run leaves: tables, pictures, the best network so far."""
+class BestRecorder(Recorder):
+    """Keeps the best network so far, too."""
 
     def __init__(self, folder: Path, prepared: Prepared, resume_at: int | None) -> None:
-        self.folder, self.recipe, self.info = folder, prepared.recipe, prepared.start.info
-        columns = ["loss", "rate", "gradient_norm", "clips_per_s", "labels"]
-        columns += ["tracking"] if self.recipe.loss.tracking else []
-        columns += ["smoothing"] if self.recipe.loss.smoothing else []
-        scores = ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
-        epochs = ["loss", "seconds", *(f"validation_{name}" for name in scores)]
-        self.log = RunLog(folder, columns, epochs, tensorboard=True, resume_at=resume_at)
+        self.recipe, self.info = prepared.recipe, prepared.start.info
+        loss, scores = self.recipe.loss, ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
+        steps = ["labels", *(["tracking"] if loss.tracking else []), *(["smoothing"] if loss.smoothing else [])]
+        epochs = [f"validation_{name}" for name in scores]
+        super().__init__(folder, steps, epochs, partial(_draw_curves, folder), resume_at, tensorboard=True)
         self.kept = 0.0  # epoch
-
-    def close(self) -> None:
-        self.log.close()
-
-    def step(self, row: Mapping[str, float]) -> None:
-        self.log.step(row)
 
     def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
         scores = {name: value for name, value in row.items() if name.startswith("validation_")}
@@ -203,8 +181,7 @@ class Keeper:
         self.kept = row["epoch"]
 
     def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
-        self.log.epoch(row)
-        _draw_curves(self.folder)
+        super().epoch(row, answers)
         if answers is not None and row["epoch"] == self.kept:
             _draw_confusion(answers, self.folder / "confusion.png")
 
@@ -298,21 +275,10 @@ def _write_answers(answers: Answers, prepared: Prepared, path: Path) -> None:
 
 
 def _draw_curves(folder: Path) -> None:
-    with _rather_without():
-        learning_curves({folder.name: read_log(folder)}, folder / "curves.png")
+    learning_curves({folder.name: read_log(folder)}, folder / "curves.png")
 
 
 def _draw_confusion(answers: Answers, path: Path) -> None:
     counts = answers.confusion()
     if counts is not None:
-        with _rather_without():
-            confusion_matrix(counts, answers.classes, path)
-
-
-@contextmanager
-def _rather_without() -> Iterator[None]:
-    """A picture that cannot be drawn is no reason to end a run."""
-    try:
-        yield
-    except MovinetError as error:
-        logger.warning("no picture: %s", error)
+        rather_without(partial(confusion_matrix, counts, answers.classes, path))

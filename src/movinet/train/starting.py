@@ -52,15 +52,12 @@ def starting_network(
     Raises:
         MovinetError: There is no such network or weights, they do not fit each other, or are an ensemble.
     """
-    if "num_classes" in recipe.options:
-        raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
     if recipe.start is None:
-        assert recipe.network is not None
-        return _new(recipe, labels, single_network(find_spec(recipe.network), recipe.network))
+        return _new(recipe, labels)
     weights = load_weights(recipe.start, offline=offline, progress=progress)
     known = single_network(weights.spec, recipe.start)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
-    spec = wanted.with_options(**recipe.options).with_options(num_classes=known.num_classes)
+    spec = wanted.with_options(**_without_classes(recipe)).with_options(num_classes=known.num_classes)
     _refuse_misfits(known, spec, recipe.start, recipe.options)
     model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
     assert isinstance(model, MoViNet)
@@ -68,7 +65,7 @@ def starting_network(
     info = WeightsInfo(
         model.spec.name,
         model.spec,
-        _transform(model.spec, recipe, weights.info.transform),
+        training_transform(model.spec, recipe, weights.info.transform),
         labels,
         license=weights.info.license,
         source=f"trained further from {weights.info.name} ({weights.info.source})",
@@ -76,15 +73,36 @@ def starting_network(
     return Start(model.train(), info)
 
 
-def _new(recipe: Recipe, labels: tuple[str, ...], spec: NetworkSpec) -> Start:
-    spec = spec.with_options(**recipe.options).with_options(num_classes=len(labels))
-    model = MoViNet(spec)
+def new_spec(recipe: Recipe, num_classes: int) -> NetworkSpec:
+    """The specification of a network that a recipe trains from scratch.
+
+    Raises:
+        MovinetError: There is no such network, it cannot have such options, or is an ensemble.
+    """
+    assert recipe.network is not None
+    spec = single_network(find_spec(recipe.network), recipe.network)
+    return spec.with_options(**_without_classes(recipe)).with_options(num_classes=num_classes)
+
+
+def begin_rezero(model: nn.Module, value: float) -> None:
+    """Let ReZero scales begin there."""
     for part in model.modules():
         if isinstance(part, Layer) and part.scale is not None:
-            nn.init.constant_(part.scale, recipe.rezero)
-    return Start(
-        model.train(), WeightsInfo(spec.name, spec, _transform(spec, recipe), labels, source="trained from scratch")
-    )
+            nn.init.constant_(part.scale, value)
+
+
+def _without_classes(recipe: Recipe) -> dict[str, Any]:
+    if "num_classes" in recipe.options:
+        raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
+    return recipe.options
+
+
+def _new(recipe: Recipe, labels: tuple[str, ...]) -> Start:
+    spec = new_spec(recipe, len(labels))
+    model = MoViNet(spec)
+    begin_rezero(model, recipe.rezero)
+    transform = training_transform(spec, recipe)
+    return Start(model.train(), WeightsInfo(spec.name, spec, transform, labels, source="trained from scratch"))
 
 
 def single_network(spec: Spec, name: str) -> NetworkSpec:
@@ -151,8 +169,8 @@ def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, .
             model.head.classifier.bias.copy_(old.bias[rows])
 
 
-def _transform(spec: NetworkSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
-    """The weights' own as far as the size stays."""
+def training_transform(spec: NetworkSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
+    """How clips become what a network takes: as the weights know it, as far as the size stays."""
     transform = default_transform(spec)
     if known is not None:
         short = known.resize_short if known.size == spec.size else transform.resize_short
