@@ -17,7 +17,9 @@ from video_clips import write
 from movinet.errors import VideoError
 from movinet.recognizer import Recognizer
 from movinet.video import pixels
+from movinet.video.crop import Crop
 from movinet.video.decode import read_frames
+from movinet.video.frame import Frame
 from movinet.video.pixels import ToRGB
 from movinet.video.seen import seen
 from movinet.video.transform import Transform
@@ -168,6 +170,32 @@ def test_extreme_pictures_cost_little(size: tuple[int, int], layout: str) -> Non
     finally:
         tracemalloc.stop()
     assert apart(levels, np.array([200, 100, 50])) < (4, 4)
+
+
+@settings(max_examples=60)
+@given(
+    st.tuples(st.integers(60, 200), st.integers(60, 700)),
+    st.sampled_from([Crop(0, 0, 1, 1), Crop(0.25, 0.5, 0.5, 0.5), Crop(0.6, 0, 0.4, 1), Crop(10, 20, 40, 30)]),
+    st.sampled_from([None, Fraction(4, 3), Fraction(11, 16)]),
+    st.sampled_from(MATRICES),
+)
+def test_a_part_is_what_the_part_of_the_picture_shows(size, crop, aspect, matrix) -> None:
+    transform = Transform((24, 30), 30, 5.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixels, "_matrix", lambda _: matrix)
+        whole = Frame.of_decoded(frame_of(waves(*size, length=40.0), "yuv420p"), 0.0, ToRGB(aspect))
+        part = whole.cropped(crop)
+        levels, rgb = part.levels(transform), part.rgb
+    np.testing.assert_array_equal(rgb, crop(whole.rgb))
+    off = np.abs(levels[1:-1, 1:-1].astype(int) - transform.levels(rgb)[0][1:-1, 1:-1])
+    assert off.mean() < 1 + 60 / 40 * max(1, *(np.array(rgb.shape[:2]) / transform.resized(*rgb.shape[:2])))  # a pixel
+
+
+def test_a_part_that_is_not_there_is_said_to_be_outside() -> None:
+    frame = Frame.of_decoded(frame_of(waves(48, 64), "yuv420p"), 0.0, ToRGB()).cropped(Crop(64, 0, 10, 10))
+    for look in (lambda: frame.rgb, lambda: frame.levels(Transform((8, 8), 8, 5.0))):
+        with pytest.raises(VideoError, match=r"^the crop of x 64, y 0, width 10, height 10 lies outside the picture"):
+            look()
 
 
 def test_what_is_invisible_does_not_shine_through() -> None:

@@ -6,6 +6,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.errors import VideoError
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -43,20 +45,22 @@ class Crop:
         """Whether the numbers are parts of the picture rather than pixels."""
         return max(self.x, self.y, self.width, self.height) <= 1
 
-    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of (H, W, 3), a view of it. Of a crop in pixels, what lies in the picture: sizes may change.
+    def box(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of a picture. Of a crop in pixels, what lies in it: sizes may change.
 
         Raises:
-            ValueError: Nothing of it lies in the picture.
+            VideoError: Nothing of it lies in the picture.
         """
-        height, width = rgb.shape[:2]
         across, down = (width, height) if self.in_fractions else (1, 1)
         left, top = round(self.x * across), round(self.y * down)
         if self.in_fractions:  # something is left of the smallest picture
             left, top = min(left, width - 1), min(top, height - 1)
-        right = max(left + 1, round((self.x + self.width) * across))
-        bottom = max(top + 1, round((self.y + self.height) * down))
-        part = rgb[top:bottom, left:right]
-        if not part.size:
-            raise ValueError(f"the crop of {self} lies outside the picture, which is {width}x{height}")
-        return part
+        right = min(width, max(left + 1, round((self.x + self.width) * across)))
+        bottom = min(height, max(top + 1, round((self.y + self.height) * down)))
+        if left >= right or top >= bottom:
+            raise VideoError(f"the crop of {self} lies outside the picture, which is {width}x{height}")
+        return slice(top, bottom), slice(left, right)
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The part of (H, W, 3), a view of it: VideoError as `box`."""
+        return rgb[self.box(*rgb.shape[:2])]

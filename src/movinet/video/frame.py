@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.errors import VideoError
 from movinet.video.crop import Crop
 from movinet.video.transform import Transform
 
@@ -111,6 +110,13 @@ class Picture:
             raise ValueError(f"a frame is one picture, not {len(levels)}")
         return levels[0]
 
+    def part(self, transform: Transform, crop: Crop) -> NDArray[np.uint8]:
+        """What a network sees of a part: VideoError where there is no such part."""
+        with self._converting:
+            if self._decoded is not None and self._to_rgb is not None:
+                return self._to_rgb.levels(self._decoded, transform, crop)
+            return transform.levels(crop(self._full_size()))[0]
+
     def _full_size(self) -> NDArray[np.uint8]:
         if self._rgb is None:
             assert self._decoded is not None
@@ -126,10 +132,10 @@ class Part(Picture):
         super().__init__()
         self._whole, self._crop = whole, crop
 
+    def _small(self, transform: Transform) -> NDArray[np.uint8]:
+        return self._whole.part(transform, self._crop)
+
     def _full_size(self) -> NDArray[np.uint8]:
         if self._rgb is None:
-            try:
-                self._rgb = self._crop(self._whole.rgb())
-            except ValueError as error:
-                raise VideoError(str(error)) from None
+            self._rgb = self._crop(self._whole.rgb())
         return self._rgb

@@ -12,6 +12,7 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from movinet.errors import VideoError
+from movinet.video.crop import Crop
 from movinet.video.orientation import Matrices, Turn, oriented, turn
 from movinet.video.scale import Kept, convert, see_frame, see_rgb
 from movinet.video.seen import Seen, seen, whole
@@ -51,25 +52,32 @@ class ToRGB:
         """
         return self._picture(frame, None)
 
-    def levels(self, frame: av.VideoFrame, transform: Transform) -> NDArray[np.uint8]:
+    def levels(self, frame: av.VideoFrame, transform: Transform, crop: Crop | None = None) -> NDArray[np.uint8]:
         """What a network sees: (h, w, 3) of the transform's size. Only what is seen is scaled, straight from the
         decoded picture, and turned when it is small.
 
-        Raises:
-            VideoError: As above.
-        """
-        return self._picture(frame, transform)
+        Args:
+            frame: As decoded.
+            transform: The network's.
+            crop: The part of the picture, as shown, that it looks at: to half a pixel of the result.
 
-    def _picture(self, frame: av.VideoFrame, transform: Transform | None) -> NDArray[np.uint8]:
+        Raises:
+            VideoError: As above; the picture has no such part.
+        """
+        return self._picture(frame, transform, crop)
+
+    def _picture(
+        self, frame: av.VideoFrame, transform: Transform | None, crop: Crop | None = None
+    ) -> NDArray[np.uint8]:
         try:
             turned = turn(_matrix(frame))
             if transform is None:
                 rows, columns = whole(frame.height, frame.height), whole(frame.width, self._square_width(frame))
             else:
                 square = frame.height, self._square_width(frame)
-                rows, columns = _seen(frame.height, frame.width, square, frame.format.name, transform, turned)
+                rows, columns = _seen(frame.height, frame.width, square, frame.format.name, transform, turned, crop)
             rgb = self._scaled(frame, rows, columns)
-        except MemoryError:
+        except (MemoryError, VideoError):
             raise
         except Exception as error:  # PyAV's tables do not know all of FFmpeg's formats, and it fails in many ways
             size = f"{frame.width}×{frame.height}"
@@ -118,14 +126,27 @@ def _layout(name: str) -> _Layout:
 
 @lru_cache(maxsize=256)  # a frame's are its predecessor's
 def _seen(
-    height: int, width: int, square: tuple[int, int], layout: str, transform: Transform, turned: Turn
+    height: int,
+    width: int,
+    square: tuple[int, int],
+    layout: str,
+    transform: Transform,
+    turned: Turn,
+    crop: Crop | None,
 ) -> tuple[Seen, Seen]:
     """What is seen of the rows and columns that are stored: `square` is their size with square pixels."""
-    sizes, firsts = transform.placed(*(square[::-1] if turned.transposed else square))
-    axes = [
-        (size, size - first - crop if flipped else first, crop)
-        for size, first, crop, flipped in zip(sizes, firsts, transform.size, turned.flipped, strict=True)
-    ]
+    shown = square[::-1] if turned.transposed else square
+    boxes = crop.box(*shown) if crop else tuple(slice(0, side) for side in shown)
+    sizes, firsts = transform.placed(*(box.stop - box.start for box in boxes))
+    axes = []
+    for side, box, size, first, kept, flipped in zip(
+        shown, boxes, sizes, firsts, transform.size, turned.flipped, strict=True
+    ):
+        # The whole picture, at the scale of the part.
+        larger = Fraction(size, box.stop - box.start)
+        whole_size = max(size, round(side * larger))
+        place = min(first + round(box.start * larger), whole_size - kept)
+        axes.append((whole_size, whole_size - place - kept if flipped else place, kept))
     down, across = axes[::-1] if turned.transposed else axes
     group = _layout(layout)
     return seen(height, *down, group.rows), seen(width, *across, group.columns)
