@@ -7,7 +7,7 @@ import gzip
 import json
 import struct
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -34,6 +34,7 @@ from movinet.dataclass_io import from_plain
 from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
 from movinet.export.exported_folder import file_hashes, new_folder
+from movinet.live.cameras import read_cameras, told_apart
 from movinet.recognizer import Recognizer
 from movinet.search.latency import LatencyTable
 from movinet.search.loop import Place as SearchPlace
@@ -42,6 +43,8 @@ from movinet.train.checkpoint import load_checkpoint, save_checkpoint
 from movinet.train.logs import read_log
 from movinet.train.loop import Place
 from movinet.train.recipe import dump_recipe, read_recipe, recipe_from_dict, recipe_to_dict
+from movinet.video.credentials import Credentials, read_credentials, with_login
+from movinet.video.login import Address, Login
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.safetensors_file import read_info, save_weights
@@ -350,7 +353,49 @@ def manifest(folder: Path) -> Target:
     return Target((json.dumps(seed).encode(),), read, (*_words(seed), b"../beside.txt", b"notes.txt", b"/"))
 
 
+def cameras(folder: Path) -> Target:
+    """A list of cameras, and what is made of it before anything is opened."""
+    door = {
+        "name": "door", "address": "rtsp://u:p@cam:554/x?a=b", "substream": "/sub", "transport": "udp", "user": "u",
+        "password_env": "HOME", "crop": {"x": 0, "y": 0.1, "width": 0.5, "height": 0.9}, "memory": 2, "on": 0.6,
+        "off": 0.3, "shortest": 0.5, "ignore": ["other"], "by_label": {"star": {"on": 0.7}}, "timeout": 3, "stream": 1,
+        "retries": 2, "max_lag": 1.5, "hardware": "auto", "on_event": "a b", "webhook": "https://h/x",
+    }  # fmt: skip
+    seed, path = (
+        {"cameras": [door, {"address": 0, "loop": True, "login": "a"}, {"address": "a.mp4"}]},
+        folder / "c.yaml",
+    )
+    picture = np.zeros((7, 9, 3), np.uint8)
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        for camera in told_apart([one.filled({"on": 0.5, "off": 0.3}) for one in read_cameras(path)]):
+            repr(camera.source(Credentials({"a": Login("b", "c")}), {}))
+            if camera.crop is not None:
+                with suppress(ValueError):
+                    assert camera.crop(picture).size
+
+    return Target(
+        (yaml.safe_dump(seed).encode(),), read, (*_words(seed), b"password: ", b"://", b"@", b"[::1]", b"&a ")
+    )
+
+
+def credentials(folder: Path) -> Target:
+    """Of which no message may quote anything that could be a password."""
+    seed, path = {"door": {"user": "a", "password": "b"}, "cam:554": {"user": "c", "password": "d"}}, folder / "l.yaml"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        found = read_credentials(path)
+        for address in ("rtsp://cam/x", "http://[::1]:80/", "rtsp://cam:99999/"):
+            assert "password" not in repr(with_login(Address(address), "door", found, {}))
+
+    return Target((yaml.safe_dump(seed).encode(),), read, (*_words(seed), b"&a ", b"*a", b"!!python/object:a "))
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
+    "cameras": cameras,
+    "credentials": credentials,
     "specification": specification,
     "recipe": recipe,
     "search": search,

@@ -188,6 +188,24 @@ def test_an_engine_that_fails_once_costs_a_frame_and_one_that_goes_on_failing_th
         assert ("out of memory" in str(reports[-1].what)) == (failures == 9)
 
 
+def test_once_it_is_asked_to_stop_what_runs_is_told_as_ended(weights: Path) -> None:
+    sources = {"playing": Played(500, pause=0.01), "silent": Played(3, silent=True), "done": Played(2)}
+    stop, kinds = threading.Event(), []
+    with StreamPool.load(weights, max_streams=3, batch=2, engine="torch") as pool:
+        began = None
+        for report in watch([Feed(name, one.opened, pool, detector()) for name, one in sources.items()], stop=stop):
+            kinds.append((report.source, type(report.what)))
+            if kinds.count(("playing", Seen)) == 5 and began is None:
+                stop.set()
+                began = time.monotonic()
+    assert began is not None
+    assert time.monotonic() - began < 4.0
+    for name in sources:
+        mine = [kind for source, kind in kinds if source == name]
+        assert mine.count(Begun) == mine.count(Ended) > 0
+        assert mine[-1] is Over
+
+
 def test_feeds_need_names_of_their_own(weights: Path) -> None:
     with StreamPool.load(weights, max_streams=1, engine="torch") as pool:
         feed = Feed("a", Played().opened, pool, detector())

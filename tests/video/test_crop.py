@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movinet.errors import VideoError
 from movinet.video.crop import Crop
+from movinet.video.frame import Frame
+from movinet.video.transform import Transform
 
 PICTURE = np.arange(48 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(48, 64, 3)
 
@@ -37,6 +40,19 @@ def test_a_fraction_always_leaves_something(
     assert part.size
     assert part.shape[0] <= rows
     assert part.shape[1] <= columns
+
+
+def test_a_frame_is_cut_before_it_is_prepared() -> None:
+    frame, transform = Frame.of_rgb(PICTURE, 2.0), Transform((8, 8), 8, 5.0)
+    part = frame.cropped(Crop(0.5, 0, 0.5, 1))
+    np.testing.assert_array_equal(part.rgb, PICTURE[:, 32:])
+    np.testing.assert_array_equal(part.levels(transform), transform.levels(PICTURE[:, 32:])[0])
+    assert part.time == 2.0
+    assert part.at(3.0).rgb is part.rgb, "frames that repeat share their pixels"
+    np.testing.assert_array_equal(part.cropped(Crop(0, 0, 8, 8)).rgb, PICTURE[:8, 32:40])
+    np.testing.assert_array_equal(frame.rgb, PICTURE)
+    with pytest.raises(VideoError, match="outside the picture"):
+        _ = frame.cropped(Crop(100, 0, 8, 8)).rgb
 
 
 @pytest.mark.parametrize(

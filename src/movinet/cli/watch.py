@@ -251,7 +251,8 @@ def _watch(
             actions.tell(report)
             if isinstance(report.what, Over) and report.what.error is not None:
                 failed += 1
-                complain(report.what.error)
+                said = str(report.what.error)
+                complain(MovinetError(said if said.startswith(report.source) else f"{report.source}: {said}"))
     stopping.leave()
     return 2 if failed else 0
 

@@ -199,7 +199,8 @@ class View:
             why = printable(str(row.over.error)).removeprefix(f"{printable(name)}: ")
             return Text.assemble((title, "dim strike"), (" given up: ", "bold red"), (why, "red"))
         if state == "ended":
-            return Text.assemble((title, "dim"), (" ended", "dim"))
+            lost = "" if row.lost is None else f", lost since {clock(row.lost.wall - row.lost.seconds)}: {row.lost.why}"
+            return Text.assemble((title, "dim"), (f" ended{printable(lost)}", "dim"))
         line = Text(title)
         assert row.figures is not None
         if row.seen is None:

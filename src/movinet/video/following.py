@@ -30,7 +30,7 @@ _RTSP = {"probesize": "32", "analyzeduration": "0", "allowed_media_types": "vide
 class Wanted:
     """How a source is followed; as in `movinet.video.live.LiveSource`."""
 
-    source: Source
+    source: Source = field(repr=False)  # which may have a password in it
     loop: bool = False
     timeout: float = 10.0
     max_lag: float = 1.0
