@@ -78,6 +78,7 @@ def networks(causal: bool) -> list[NetworkSpec]:
         for n in range(max(map(len, fitting.values())))
     ]
     rows.append(rows[0] | {"squeeze_excitation": "none", "positional_encoding": False})
+    rows.append(rows[0] | {"num_classes": 0})  # embeddings
     spec = replace(tiny_spec(causal), blocks=BLOCKS, size=(17, 24), position_limit=4)
     return [spec.with_options(**row) for row in rows]
 

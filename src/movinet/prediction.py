@@ -6,7 +6,21 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.errors import MovinetError
 from movinet.weights.info import WeightsInfo
+
+
+def check_classifier(info: WeightsInfo) -> None:
+    """Refuse a network that says nothing of classes.
+
+    Raises:
+        MovinetError: it has no classifier.
+    """
+    if not info.spec.num_classes:
+        raise MovinetError(
+            f"{info.name} has no classifier: engines run it, and its answers are what a classifier would see; give the "
+            "model one with reset_classifier(num_classes), and train that"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,7 +34,12 @@ class Prediction:
 
     @classmethod
     def of_logits(cls, logits: NDArray[np.float32], time: float, frames: int, info: WeightsInfo) -> Self:
-        """From what a network puts out (num_classes,)."""
+        """From what a network puts out (num_classes,).
+
+        Raises:
+            MovinetError: it has no classifier.
+        """
+        check_classifier(info)
         if info.multi_label:
             probabilities = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
         else:

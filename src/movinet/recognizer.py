@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
-from movinet.prediction import Prediction
+from movinet.prediction import Prediction, check_classifier
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Engine, Mode, can_forget
 from movinet.runtime.exported import ExportedNetwork
@@ -73,6 +73,7 @@ class Recognizer:
         """
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
+        check_classifier(network.info)
         self.network, self.info = network, network.info
         self.on_gap, self.max_gap, self._memory = on_gap, max_gap, memory
         self._solo: Solo | None = None
@@ -125,6 +126,10 @@ class Recognizer:
             max_gap=max_gap,
             cache=cache,
         )
+
+    def __repr__(self) -> str:
+        how = f"{self.engine.kind} in {self.engine.precision}" if self._solo else "whole clips"
+        return f"Recognizer({self.info}, {how})"
 
     @property
     def engine(self) -> Engine[Any]:

@@ -1,4 +1,7 @@
-"""Words for what is counted."""
+"""Words for what is counted, and for what was perhaps meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -10,3 +13,16 @@ def counted(count: int, one: str, many: str | None = None) -> str:
         many: for several; with an s at the end by default.
     """
     return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def did_you_mean(word: object, known: Iterable[str], most: int = 1) -> str:
+    """The end of a message about a word that nobody knows: "; did you mean `decay`?", or what there is.
+
+    Args:
+        word: that was given.
+        known: the words there are.
+        most: how many of them may be named as near.
+    """
+    known = list(known)
+    near = get_close_matches(str(word), known, n=most)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"

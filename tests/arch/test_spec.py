@@ -57,7 +57,7 @@ def one_layer(layer: LayerSpec, **block: Any) -> tuple[BlockSpec, ...]:
         ({"blocks": one_layer(LayerSpec(7, (1, 3, 3))), "positional_encoding": True}, "needs it even"),
         ({"blocks": one_layer(LayerSpec(8, (1, 3, 3)), stride=3)}, "stride is 3"),
         ({"blocks": one_layer(LayerSpec(8, (1, 3, 3)), channels=0)}, "channels is 0"),
-        ({"num_classes": 0}, "num_classes is 0"),
+        ({"num_classes": -1}, "num_classes is -1; it must be at least 0"),
         ({"size": (0, 10)}, "want a height and a width"),
         ({"size": (10,)}, "want a height and a width"),
         ({"fps": float("nan")}, "fps is nan"),

@@ -40,11 +40,8 @@ def parameter_shapes(spec: Spec) -> dict[str, Shape]:
         if place.projects_skip:
             shapes |= _convolution(f"{name}.skip.project", (place.outputs, place.inputs, 1, 1), spec)
     shapes |= _convolution("head.project", (spec.project, spec.blocks[-1].channels, 1, 1), spec)
-    return (
-        shapes
-        | _dense("head.hidden", spec.project, spec.hidden)
-        | _dense("head.classifier", spec.hidden, spec.num_classes)
-    )
+    shapes |= _dense("head.hidden", spec.project, spec.hidden)
+    return shapes | (_dense("head.classifier", spec.hidden, spec.num_classes) if spec.num_classes else {})
 
 
 def _convolution(name: str, kernel: Shape, spec: NetworkSpec) -> dict[str, Shape]:

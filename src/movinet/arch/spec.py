@@ -1,13 +1,14 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
-import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from math import floor, inf
 from typing import Any, Literal, Self, get_args
 
-from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
+from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network, read_rate
 from movinet.errors import SpecError, brief
+from movinet.words import did_you_mean
 
 Convolution = Literal["3d", "2plus1d"]
 SqueezeExcitation = Literal["none", "global", "cumulative", "cumulative_frame"]
@@ -77,7 +78,7 @@ class NetworkSpec:
     size: tuple[int, int]  # height, width it is meant for; any other works
     fps: float  # frames a second it is meant for
     frames: int  # frames of an evaluation clip
-    num_classes: int = 600
+    num_classes: int = 600  # 0: no classifier, the network ends with the `hidden` numbers before it
     causal: bool = True
     convolution: Convolution = "2plus1d"
     squeeze_excitation: SqueezeExcitation = "cumulative_frame"
@@ -134,8 +135,8 @@ class NetworkSpec:
             if block.stride not in (1, 2):
                 raise SpecError(f"{self.name}: blocks[{b}].stride is {block.stride}; it must be 1 or 2")
         for field in ("stem", "project", "hidden", "num_classes", "frames"):
-            if getattr(self, field) < 1:
-                raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least 1")
+            if getattr(self, field) < (least := int(field != "num_classes")):
+                raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must be at least {least}")
         if len(self.size) != 2 or min(self.size) < 1:
             raise SpecError(f"{self.name}: size is {brief(self.size)}; want a height and a width")
         if not 0 < self.fps < inf:
@@ -163,6 +164,11 @@ class NetworkSpec:
                 at, channels = downsample(at, stride), block.channels
         return tuple(places)
 
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers the network answers with: its logits, or without a classifier what that would see."""
+        return self.num_classes or self.hidden
+
     def has_se(self, layer: LayerSpec) -> bool:
         """Whether a layer of this network has squeeze-excitation."""
         return self.squeeze_excitation != "none" and layer.squeeze_excitation
@@ -173,8 +179,7 @@ class NetworkSpec:
         Raises:
             SpecError: there is no such field, or the network contradicts itself.
         """
-        if unknown := options.keys() - {field.name for field in fields(self)}:
-            raise SpecError(f"{self.name}: a network has no option {brief(min(unknown))}")
+        _refuse_unknown(options, self.name)
         # YAML and JSON know lists only.
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         return replace(self, **plain)
@@ -191,6 +196,7 @@ class NetworkSpec:
             SpecError: a field is missing, unknown or contradicts another.
         """
         try:
+            _refuse_unknown(data, data["name"])
             blocks = tuple(
                 BlockSpec(**{**block, "layers": tuple(_layer_from_dict(layer) for layer in block["layers"])})
                 for block in data["blocks"]
@@ -252,6 +258,8 @@ class EnsembleSpec:
             raise SpecError(f"{self.name}: fps is {brief(self.fps)}; want a number")
         if len({m.network.num_classes for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members differ in their number of classes")
+        if not self.num_classes:
+            raise SpecError(f"{self.name}: an ensemble averages logits, so its members need their classifiers")
         if len({m.network.causal for m in self.members}) > 1:
             raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
         if len(self.size) != 2 or min(self.size) < 1 or self.frames < 1 or not self.fps > 0:
@@ -266,6 +274,8 @@ class EnsembleSpec:
     @property
     def num_classes(self) -> int:
         return self.members[0].network.num_classes
+
+    num_outputs = num_classes
 
     @property
     def causal(self) -> bool:
@@ -356,23 +366,20 @@ def _check_types(spec: NetworkSpec) -> None:
                 want("a whole number", f"a size of blocks[{b}].layers[{n}].kernel", k)
 
 
+def _refuse_unknown(options: Iterable[object], network: object) -> None:
+    known = [field.name for field in fields(NetworkSpec)]
+    for option in options:
+        if option not in known:
+            raise SpecError(f"{network}: a network has no option {brief(option)}{did_you_mean(option, known)}")
+
+
 def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
     return LayerSpec(**{**data, "kernel": tuple(data["kernel"])})
 
 
 def _member_from_dict(data: dict[str, Any]) -> MemberSpec:
     network = NetworkSpec.from_dict(data["network"])
-    return MemberSpec(**{**data, "network": network, "rate": _fraction(data.get("rate", 1))})
-
-
-def _fraction(value: Any) -> Fraction:
-    """Of few digits: `1e-999999999` would be one of a thousand million."""
-    if isinstance(value, int | float) or (isinstance(value, str) and _RATE.fullmatch(value)):
-        try:
-            return Fraction(value)
-        except (ValueError, ArithmeticError):
-            pass
-    raise SpecError(f"a rate is a fraction such as 1/2, not {brief(value)}")
+    return MemberSpec(**{**data, "network": network, "rate": read_rate(data.get("rate", 1))})
 
 
 def _plain(value: Any) -> Any:
@@ -382,8 +389,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     return value
 
-
-_RATE = re.compile(r"[0-9]{1,9}([/.][0-9]{1,9})?")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "convolution": get_args(Convolution),

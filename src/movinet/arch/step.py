@@ -68,7 +68,7 @@ def step_signature(
             f"with_options(position_limit={spec.frames - 1}) stops at the training length"
         )
     size = size or spec.size
-    first = Port(LOGITS, (spec.num_classes,)) if predict else Port(FEATURES, (spec.project,))
+    first = Port(LOGITS, (spec.num_outputs,)) if predict else Port(FEATURES, (spec.project,))
     inputs, outputs = [Port(FRAMES, (3, *size)), Port(DECAY, (1,)), Port(POOL_WEIGHT, (1,))], [first]
     carry = {DECAY: DECAY}
     if spec.positional_encoding:

@@ -5,11 +5,11 @@ activations from the yaml configurations beside it.
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 
 from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
 from movinet.errors import SpecError
+from movinet.words import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,7 @@ def network_spec(name: str) -> Spec:
         SpecError: there is no network of this name.
     """
     if name not in network_names():
-        near = get_close_matches(name, network_names(), n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(network_names())}"
-        raise SpecError(f"no network is called {name!r}; {hint}")
+        raise SpecError(f"no network is called {name!r}{did_you_mean(name, network_names(), most=2)}")
     _, body_id, kind = name.split("_")
     if body_id == "a6":
         return _a6(name, kind)

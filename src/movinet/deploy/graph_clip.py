@@ -41,7 +41,7 @@ class Clip:
     def signature(self) -> StepSignature:
         """`clip` (B, 3, T, H, W) in [0, 1] to `logits` (B, num_classes), without state."""
         port = Port(CLIP, (3, self.frames, *self.network.size))
-        return StepSignature((port,), (Port(LOGITS, (self.spec.num_classes,)),), {})
+        return StepSignature((port,), (Port(LOGITS, (self.spec.num_outputs,)),), {})
 
 
 Lowered = Step | Clip

@@ -99,8 +99,9 @@ def write_step(graph: Operators[T], step: Step, inputs: Mapping[str, T]) -> dict
 
 
 def write_head(graph: Operators[T], network: Network, features: T) -> T:
-    """Features (B, project) to logits (B, num_classes)."""
-    return transform(graph, transform(graph, features, network.hidden), network.classifier)
+    """Features (B, project) to logits (B, num_classes), or without a classifier to (B, hidden)."""
+    hidden = transform(graph, features, network.hidden)
+    return transform(graph, hidden, network.classifier) if network.classifier else hidden
 
 
 @dataclass

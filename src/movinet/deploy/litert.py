@@ -230,4 +230,5 @@ def _head(graph: NetworkGraph, network: Network, features: int) -> int:
     features = graph.cast(features, graph.arithmetic)
     hidden = graph.dense(features, network.hidden, fused_activation(network.hidden.activation), keep=False)
     hidden = graph.activate(hidden, network.hidden.activation)
-    return graph.cast(graph.dense(hidden, network.classifier, keep=False), "float32")
+    logits = graph.dense(hidden, network.classifier, keep=False) if network.classifier else hidden
+    return graph.cast(logits, "float32")

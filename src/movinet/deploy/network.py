@@ -102,7 +102,7 @@ class Network:
     layers: tuple[Bottleneck, ...]
     project: Convolution
     hidden: Dense
-    classifier: Dense
+    classifier: Dense | None  # None: the network ends with what `hidden` gives
 
 
 def folded_network(weights: Weights, size: Size | None = None) -> Network:
@@ -168,5 +168,5 @@ def folded_network(weights: Weights, size: Size | None = None) -> Network:
         tuple(bottleneck(place) for place in spec.layers(size)),
         convolution("head.project", spec.activation),
         dense("head.hidden", spec.head_activation),
-        dense("head.classifier"),
+        dense("head.classifier") if spec.num_classes else None,
     )

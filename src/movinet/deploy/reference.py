@@ -116,7 +116,8 @@ def _gates(means: Array, excitation: Excitation, rows: "NDArray[Any] | float" = 
 
 
 def _head(means: Array, network: Network) -> Array:
-    return _dense(_dense(means, network.hidden), network.classifier)
+    hidden = _dense(means, network.hidden)
+    return _dense(hidden, network.classifier) if network.classifier else hidden
 
 
 def _dense(x: Array, layer: Dense) -> Array:

@@ -214,7 +214,8 @@ class Head(nn.Module):
         self.hidden = nn.Linear(spec.project, spec.hidden)
         self.activation = ACTIVATIONS[spec.head_activation]
         self.dropout = nn.Dropout(spec.dropout)
-        self.classifier = nn.Linear(spec.hidden, spec.num_classes)
+        self.classifier: nn.Linear | nn.Identity
+        self.classifier = nn.Linear(spec.hidden, spec.num_classes) if spec.num_classes else nn.Identity()
 
     def pool(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
         """Images (B·T, C, H, W) to means (B, R, project), and the mean after the call."""
@@ -227,7 +228,7 @@ class Head(nn.Module):
         return self.activation(self.hidden(means))
 
     def forward(self, means: Tensor) -> Tensor:
-        """Pooled means (..., project) to logits (..., num_classes)."""
+        """Pooled means (..., project) to logits (..., num_classes), or without a classifier to (..., hidden)."""
         return self.classifier(self.dropout(self.embed(means)))
 
 
@@ -257,7 +258,7 @@ def initialise(module: nn.Module) -> None:
             _he_normal(part.weight)
             nn.init.zeros_(part.bias)
     for part in module.modules():
-        if isinstance(part, Head):
+        if isinstance(part, Head) and isinstance(part.classifier, nn.Linear):
             nn.init.normal_(part.classifier.weight, std=0.01)
 
 

@@ -5,10 +5,27 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from movinet.arch.spec import Spec
+from movinet.errors import MovinetError
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
+from movinet.weights.info import WeightsInfo
+
+
+def unwrapped(model: nn.Module) -> MoViNet | Ensemble:
+    """The network in what `torch.compile` or parallel training made of it.
+
+    Raises:
+        MovinetError: there is none.
+    """
+    inner: object = model
+    for _ in range(4):  # a compiled network in a parallel one, or the other way round
+        if isinstance(inner, MoViNet | Ensemble):
+            return inner
+        inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+    raise MovinetError(f"want a MoViNet or an Ensemble, not {type(model).__name__}")
 
 
 def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
@@ -20,15 +37,18 @@ def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def model_of(spec: Spec, arrays: Mapping[str, NDArray[np.float32]]) -> MoViNet | Ensemble:
+def model_of(
+    spec: Spec, arrays: Mapping[str, NDArray[np.float32]], info: WeightsInfo | None = None
+) -> MoViNet | Ensemble:
     """The network with these numbers as parameters and statistics, its own copies, in evaluation mode.
 
     Args:
         spec: the network.
         arrays: as `arrays_of` names them.
+        info: what else is known of it.
     """
     with torch.device("meta"):  # no memory, no initial values
-        model = build(spec)
+        model = build(spec, info)
     counts = {k: torch.zeros((), dtype=torch.int64) for k in model.state_dict() if k.endswith("num_batches_tracked")}
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
     model.load_state_dict({**counts, **tensors}, assign=True)

@@ -132,11 +132,12 @@ class DeployedDense(nn.Module):
 
 
 class DeployedHead(nn.Module):
-    """The two dense layers after the pool: features (B, project) to logits (B, num_classes)."""
+    """The two dense layers after the pool: features (B, project) to logits (B, num_classes), or (B, hidden)."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.hidden, self.classifier = DeployedDense(network.hidden), DeployedDense(network.classifier)
+        self.hidden = DeployedDense(network.hidden)
+        self.classifier = DeployedDense(network.classifier) if network.classifier else nn.Identity()
         self.requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:

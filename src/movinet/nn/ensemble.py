@@ -4,14 +4,21 @@ In a temporal ensemble two networks at half the frame rate take every other fram
 section 3.3): the pair sees every frame for the cost of one network.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.arch.step import FRAME_COUNT
 from movinet.nn.movinet import MoViNet, check_frames
+from movinet.nn.predict import predict
 from movinet.nn.state import State, join_states, select_streams
+from movinet.nn.summary import summary
+from movinet.prediction import Prediction
 from movinet.runtime.resample import triangle_weights
+from movinet.weights.info import WeightsInfo, fresh_info
 
 
 class Ensemble(nn.Module):
@@ -22,10 +29,22 @@ class Ensemble(nn.Module):
     has seen no frame yet is left out of the mean.
     """
 
-    def __init__(self, spec: EnsembleSpec) -> None:
+    def __init__(self, spec: EnsembleSpec, info: WeightsInfo | None = None) -> None:
+        """Networks with fresh parameters; `info` as of `MoViNet`."""
         super().__init__()
-        self.spec = spec
+        self.info = replace(info, spec=spec) if info else fresh_info(spec)
         self.members = nn.ModuleList(MoViNet(member.network) for member in spec.members)
+
+    @property
+    def spec(self) -> EnsembleSpec:
+        """What the ensemble is."""
+        assert isinstance(self.info.spec, EnsembleSpec)
+        return self.info.spec
+
+    @property
+    def num_classes(self) -> int:
+        """Logits a clip has."""
+        return self.spec.num_classes
 
     def forward(self, clip: Tensor, per_frame: bool = False) -> Tensor:
         """Classify a clip (B, 3, T, H, W): logits (B, num_classes), or (B, T, num_classes) with `per_frame`.
@@ -108,11 +127,27 @@ class Ensemble(nn.Module):
             state |= {f"members.{i}.{key}": value for key, value in part.items()}
         return state
 
+    def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
+        """What clips show, in labels and probabilities; see `MoViNet.predict`."""
+        return predict(self, clip)
+
+    def get_classifier(self) -> nn.ModuleList:
+        """The last layer of every member."""
+        return nn.ModuleList(network.get_classifier() for _, network in self._pairs())
+
     def reset_classifier(self, num_classes: int) -> None:
-        """Put a new, untrained classifier for `num_classes` classes on every member."""
+        """Put a new, untrained classifier on every member; see `MoViNet.reset_classifier`.
+
+        Raises:
+            SpecError: `num_classes` is 0: there is nothing to average without classifiers.
+        """
+        info = self.info.for_new_classifier(num_classes)
         for _, network in self._pairs():
             network.reset_classifier(num_classes)
-        self.spec = self.spec.with_options(num_classes=num_classes)
+        self.info = info
+
+    def __repr__(self) -> str:
+        return summary(self.info)
 
     def _pairs(self) -> list[tuple[MemberSpec, MoViNet]]:
         networks = [network for network in self.members if isinstance(network, MoViNet)]
@@ -137,9 +172,9 @@ class Ensemble(nn.Module):
         return (rows @ frames.float() @ columns.T).to(frames.dtype)
 
 
-def build(spec: Spec) -> MoViNet | Ensemble:
-    """The network or ensemble a specification describes, with fresh weights."""
-    return Ensemble(spec) if isinstance(spec, EnsembleSpec) else MoViNet(spec)
+def build(spec: Spec, info: WeightsInfo | None = None) -> MoViNet | Ensemble:
+    """The network or ensemble a specification describes, with fresh weights; `info` as of `MoViNet`."""
+    return Ensemble(spec, info) if isinstance(spec, EnsembleSpec) else MoViNet(spec, info)
 
 
 def _member_state(state: State, member: int) -> State:

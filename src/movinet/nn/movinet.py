@@ -1,5 +1,8 @@
 """The MoViNet: one network, fed a whole clip or its stream of frames in any cut."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -7,10 +10,15 @@ from movinet.arch.count import state_shapes
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.blocks import Convolution, Head, Layer, initialise
+from movinet.nn.predict import predict
 from movinet.nn.state import State
 from movinet.nn.stream import Clock
+from movinet.nn.summary import summary
+from movinet.prediction import Prediction
+from movinet.weights.info import WeightsInfo, fresh_info
 
 HEAD_POOL = "head.pool"
+MOST = 16.0  # no frame in [0, 1], or scaled and centred in any way that is usual, has such a value
 
 
 class MoViNet(nn.Module):
@@ -20,9 +28,17 @@ class MoViNet(nn.Module):
     `step` with the whole clip and for any number of steps over its pieces (in `eval()`).
     """
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(self, spec: NetworkSpec, info: WeightsInfo | None = None) -> None:
+        """A network with fresh parameters.
+
+        Args:
+            spec: what it is.
+            info: what else is known of it (transform, labels, license); the official transform and no labels by
+                default. It goes along with the network into the files saved of it.
+        """
         super().__init__()
-        self.spec = spec
+        self.info = replace(info, spec=spec) if info else fresh_info(spec)
+        self._range_seen = False
         self.stem = Convolution(3, spec.stem, spec, kernel=(3, 3), stride=2, activation=spec.activation)
         self.blocks = nn.ModuleList()
         places = spec.layers()
@@ -32,6 +48,27 @@ class MoViNet(nn.Module):
         if not self.stem.weight.is_meta:  # no values to set, and trying imports torch's decompositions: a second
             initialise(self)
 
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the network is."""
+        assert isinstance(self.info.spec, NetworkSpec)
+        return self.info.spec
+
+    @property
+    def num_classes(self) -> int:
+        """Logits a clip has; 0 without a classifier."""
+        return self.spec.num_classes
+
+    @property
+    def num_features(self) -> int:
+        """Channels of `forward_features`."""
+        return self.spec.blocks[-1].channels
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Width of the vector the classifier sees (`forward_head(…, pre_logits=True)`, `embed`)."""
+        return self.spec.hidden
+
     def forward(self, clip: Tensor, per_frame: bool = False) -> Tensor:
         """Classify a clip.
 
@@ -40,7 +77,8 @@ class MoViNet(nn.Module):
             per_frame: the logits after every frame instead of the last; for stream networks.
 
         Returns:
-            Logits (B, num_classes), or (B, T, num_classes) with `per_frame`.
+            Logits (B, num_classes), or (B, T, num_classes) with `per_frame`. Without a classifier, what that would see:
+            `hidden` numbers in their place.
 
         Raises:
             ValueError: the clip has another shape or type, or `per_frame` is asked of a base network.
@@ -66,6 +104,7 @@ class MoViNet(nn.Module):
             ValueError: frames or state do not fit the network or each other, or the network is a base network.
         """
         check_frames(frames, "frames", self.stem.weight.dtype)
+        self._check_range(frames)
         state = self._state_for(frames, state)
         if frames.shape[2] == 0:
             means = state[HEAD_POOL].to(self.head.hidden.weight.dtype)[:, None]
@@ -82,19 +121,58 @@ class MoViNet(nn.Module):
         features, clock = self._clip_features(clip)
         return features.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)
 
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """What `forward` makes of a clip's features.
+
+        Args:
+            features: (B, C, T, h, w) of whole clips, from `forward_features`.
+            pre_logits: the vector the classifier sees instead of logits.
+
+        Returns:
+            Logits (B, num_classes), or (B, hidden) with `pre_logits`.
+        """
+        clock = self._clock(features.shape[0], features.shape[2], features.device).last()
+        images = features.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        means, _ = self.head.pool(images, clock, None)
+        return self.head.embed(means[:, 0]) if pre_logits else self.head(means[:, 0])
+
     def embed(self, clip: Tensor) -> Tensor:
         """The vector the classifier sees, (B, hidden), for a clip (B, 3, T, H, W): features for other tasks."""
         features, clock = self._clip_features(clip)
         means, _ = self.head.pool(features, clock.last(), None)
         return self.head.embed(means[:, 0])
 
+    def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
+        """What clips show, in labels and probabilities; the network is left as it is, training or not.
+
+        Args:
+            clip: (B, 3, T, H, W) as `forward` takes it, on any device; or a video's path, read by `info.transform`.
+
+        Returns:
+            One answer a clip.
+
+        Raises:
+            MovinetError: the network has no classifier, or the video cannot be read.
+            ValueError: the clip has another shape or type.
+        """
+        return predict(self, clip)
+
+    def get_classifier(self) -> nn.Linear | nn.Identity:
+        """The last layer, from `hidden` numbers to logits; `nn.Identity` where there is none."""
+        return self.head.classifier
+
     def reset_classifier(self, num_classes: int) -> None:
-        """Put a new, untrained classifier for `num_classes` classes on top."""
-        old = self.head.classifier
-        self.spec = self.spec.with_options(num_classes=num_classes)
-        self.head.classifier = nn.Linear(
-            self.spec.hidden, num_classes, device=old.weight.device, dtype=old.weight.dtype
-        )
+        """Put a new, untrained classifier on top; labels and figures of the old one are no longer those of `info`.
+
+        Args:
+            num_classes: how many; 0 for none, so that `forward` and `step` answer with what a classifier would see.
+        """
+        like = self.head.hidden.weight
+        self.info = self.info.for_new_classifier(num_classes)
+        if not num_classes:
+            self.head.classifier = nn.Identity()
+            return
+        self.head.classifier = nn.Linear(self.spec.hidden, num_classes, device=like.device, dtype=like.dtype)
         nn.init.normal_(self.head.classifier.weight, std=0.01)
         nn.init.zeros_(self.head.classifier.bias)
 
@@ -140,12 +218,24 @@ class MoViNet(nn.Module):
         check_frames(clip, "clip", self.stem.weight.dtype)
         if clip.shape[2] == 0:
             raise ValueError("the clip has no frames")
-        batch, frames, device = clip.shape[0], clip.shape[2], clip.device
-        if self.spec.causal:
-            clock = Clock.of_beginning(batch, frames, self.spec.decay, device)
-        else:
-            clock = Clock.whole_clip(batch, frames, device)
+        self._check_range(clip)
+        clock = self._clock(clip.shape[0], clip.shape[2], clip.device)
         return self._features(clip, clock, {})[0], clock
+
+    def _check_range(self, frames: Tensor) -> None:
+        """Refuse values in 0…255, by the first frame. On other devices than the CPU only once: it waits for them."""
+        if torch.compiler.is_compiling() or type(frames) is not Tensor or frames.is_meta or not frames.numel():
+            return
+        if frames.is_cpu or not self._range_seen:
+            self._range_seen = True
+            if (most := frames[:, :, 0].amax().item()) > MOST:
+                raise ValueError(f"values are in [0, 1], but there is {most:g}: divide what goes to 255 by 255")
+
+    def _clock(self, batch: int, frames: int, device: torch.device) -> Clock:
+        """Of whole clips."""
+        if self.spec.causal:
+            return Clock.of_beginning(batch, frames, self.spec.decay, device)
+        return Clock.whole_clip(batch, frames, device)
 
     def _features(self, frames: Tensor, clock: Clock, past: State) -> tuple[Tensor, State]:
         """Images (B·T, C, h, w) before the head, and the layers' buffers and pools after the call.
@@ -187,8 +277,8 @@ class MoViNet(nn.Module):
                 )
         return state
 
-    def extra_repr(self) -> str:
-        return self.spec.name
+    def __repr__(self) -> str:
+        return summary(self.info)
 
 
 def check_frames(frames: Tensor, name: str, dtype: torch.dtype) -> None:

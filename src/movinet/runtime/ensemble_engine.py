@@ -44,14 +44,14 @@ class EnsembleEngine:
         for i, engine in enumerate(engines):
             state = engine.signature.state
             ports += [Port(f"members.{i}.{port.name}", port.shape, port.dtype) for port in state]
-            ports.append(Port(f"members.{i}.{LOGITS}", (spec.num_classes,)))
+            ports.append(Port(f"members.{i}.{LOGITS}", (spec.num_outputs,)))
         self.signature = StepSignature((Port(FRAMES, (3, *(size or spec.size))), *ports), (), {})
 
     def begin(self) -> EnsembleState:
         return EnsembleState(
             [engine.begin() for engine in self._engines],
             np.zeros((self.streams, 1), np.int32),
-            np.zeros((len(self._engines), self.streams, self._spec.num_classes), np.float32),
+            np.zeros((len(self._engines), self.streams, self._spec.num_outputs), np.float32),
         )
 
     def step(self, frames: Frames, state: EnsembleState, predict: bool = True) -> Logits | None:

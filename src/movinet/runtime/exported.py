@@ -97,7 +97,7 @@ def exported_engine(network: ExportedNetwork, threads: int | None = None) -> Eng
         read_tflite(source.model)  # LiteRT crashes on files that point outside themselves; hashes may be anybody's
         ports = (*signature.inputs, *signature.outputs)
         shapes = {port.name: (file_shape(port, streams), port.dtype) for port in ports}
-        file = LiteRTFile(source.model, signature, shapes, network.spec.num_classes, {DECAY: decay})
+        file = LiteRTFile(source.model, signature, shapes, network.spec.num_outputs, {DECAY: decay})
         return LiteRTEngine(file, threads=threads)
     channels_last = network.kind == "openvino"
     declared = {
@@ -126,7 +126,7 @@ class ExportedClips:
                 f"{source.folder}: exported ensembles of base networks do not run here; take the weights"
             )
         self._shape = (source.streams, 3, source.frames, *network.info.transform.size)
-        declared = {CLIP: (self._shape, "float32"), LOGITS: ((source.streams, spec.num_classes), "float32")}
+        declared = {CLIP: (self._shape, "float32"), LOGITS: ((source.streams, spec.num_outputs), "float32")}
         self._run, self._source = _run(network, threads, declared), source
 
     def __call__(self, clips: Clips) -> Logits:

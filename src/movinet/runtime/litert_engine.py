@@ -42,7 +42,7 @@ class LiteRTFile:
     model: Path | bytes
     signature: StepSignature
     shapes: Mapping[str, tuple[Shape, str]]  # shape and type in the file, by port
-    num_classes: int
+    num_outputs: int
     initial: Mapping[str, float] = field(default_factory=dict)  # of state that does not begin at zero
     step: str = STEP  # its signature in the file
     head: str | None = None  # the signature that makes logits of the step's features
@@ -86,7 +86,7 @@ def lowered(
     model = cached_file(weights, ".tflite", make, how) if keep else make()
     ports = (*signature.inputs, *signature.outputs)
     shapes = {port.name: (file_shape(port, streams), file_dtype(port, arithmetic)) for port in ports}
-    return LiteRTFile(model, signature, shapes, spec.num_classes, {DECAY: spec.decay}, head=HEAD)
+    return LiteRTFile(model, signature, shapes, spec.num_outputs, {DECAY: spec.decay}, head=HEAD)
 
 
 @dataclass
@@ -187,8 +187,8 @@ class LiteRTEngine:
         if self._head is not None:
             self._model.run_by_index(self._head, [answer], self._logits)
             (answer,) = self._logits
-        return answer.read(self.streams * self._file.num_classes, np.float32).reshape(
-            self.streams, self._file.num_classes
+        return answer.read(self.streams * self._file.num_outputs, np.float32).reshape(
+            self.streams, self._file.num_outputs
         )
 
     def take(self, state: LiteRTState, row: int) -> StreamState:

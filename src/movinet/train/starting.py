@@ -162,11 +162,12 @@ def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, .
     if known == labels:
         return
     model.reset_classifier(len(labels))
-    if known and set(labels) <= set(known):
+    new = model.head.classifier
+    if known and set(labels) <= set(known) and isinstance(old, nn.Linear) and isinstance(new, nn.Linear):
         rows = [known.index(label) for label in labels]
         with torch.no_grad():
-            model.head.classifier.weight.copy_(old.weight[rows])
-            model.head.classifier.bias.copy_(old.bias[rows])
+            new.weight.copy_(old.weight[rows])
+            new.bias.copy_(old.bias[rows])
 
 
 def training_transform(spec: NetworkSpec, recipe: Recipe, known: Transform | None = None) -> Transform:

@@ -14,7 +14,7 @@ from movinet.words import counted
 _RESIZE_SHORT = {160: 176, 172: 192, 224: 256, 256: 288, 290: 320, 320: 368}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeightsInfo:
     """A weights file's description of itself."""
 
@@ -40,9 +40,32 @@ class WeightsInfo:
                 "order of the classes"
             )
 
+    def __repr__(self) -> str:
+        height, width = self.transform.size
+        classes = counted(self.spec.num_classes, "class", "classes") + ("" if self.labels else " without labels")
+        return (
+            f"WeightsInfo({self.name}: {classes}, {height}×{width} at {self.transform.fps:g} frames/s, {self.license})"
+        )
+
     def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":
         """A copy with other labels, checked against the number of classes."""
         return replace(self, labels=labels)
+
+    def for_new_classifier(self, num_classes: int) -> "WeightsInfo":
+        """What is still known once the network has a new, untrained classifier: not labels, figures and history."""
+        known = self.name != self.spec.name
+        return replace(
+            self,
+            name=self.spec.name,
+            spec=self.spec.with_options(num_classes=num_classes),
+            labels=None,
+            source=f"trained further from {self.name} ({self.source})" if known else self.source,
+            accuracy={},
+            notes="",
+            multi_label=False,
+            agreement={},
+            training={},
+        )
 
     def label(self, index: int) -> str:
         """The label of a class, or `class N` where labels are unknown."""
@@ -110,6 +133,11 @@ def _number(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"an accuracy is {brief(value)}; want a number")
     return value
+
+
+def fresh_info(spec: Spec) -> WeightsInfo:
+    """Of a network with fresh weights: the official preprocessing, and nothing else."""
+    return WeightsInfo(spec.name, spec, default_transform(spec))
 
 
 def default_transform(spec: Spec) -> Transform:

@@ -24,6 +24,7 @@ class Entry:
     labels_address: str | None = None
     bundled: str | None = None  # file inside this package
     members: tuple[str, ...] = ()  # of an ensemble
+    variant: bool = False  # of a network that differs from the published one: the architecture's name does not mean it
     options: dict[str, str] = field(default_factory=dict)  # what the file does not say of its network
     top1: float | None = None  # reported, percent
     top5: float | None = None
@@ -112,14 +113,15 @@ def entries() -> list[Entry]:
             license="Apache-2.0",
             source="recipes/gestures.yaml, on synthetic air gestures alone",
             bundled="movinet_t0_stream.gestures.safetensors",
+            variant=True,
         )
     ]
     return bundled + official + lite + ensembles
 
 
 def lookup(name: str) -> Entry | None:
-    """The entry of this name, if there is one; an architecture alone means its only or first weights."""
-    return next((entry for entry in entries() if name in (entry.name, entry.architecture)), None)
+    """The entry of this name, if there is one; an architecture means the first of the published network."""
+    return next((e for e in entries() if name == e.name or (name == e.architecture and not e.variant)), None)
 
 
 def find(name: str) -> Entry:
@@ -138,8 +140,9 @@ def suggestion(name: str) -> str:
     """The end of a message about a name that nothing has: what may have been meant."""
     known = [entry.name for entry in entries()]
     if name in network_names():
-        tagged = [entry.name for entry in entries() if entry.architecture == name]
-        return f"; {name} is a network, and weights have a tag, too: {', '.join(tagged) or 'train some'}"
+        variants = [entry.name for entry in entries() if entry.architecture == name]
+        others = f"; there are those of a variant of it, another network: {', '.join(variants)}" if variants else ""
+        return f"; {name} is a network without published weights of its own{others}"
     near = get_close_matches(name, [*known, *(entry.architecture for entry in entries())], n=3)
     return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.count import parameters
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.errors import WeightsError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Weights:
     """A network ready for any engine, without PyTorch.
 
@@ -41,6 +42,9 @@ class Weights:
 
     def __post_init__(self) -> None:
         check_fit(self.arrays, self.info.spec)
+
+    def __repr__(self) -> str:
+        return f"Weights({self.info}, {parameters(self.spec) / 1e6:.2f} M parameters)"
 
     @property
     def spec(self) -> Spec:
@@ -110,16 +114,14 @@ class Weights:
 
         Args:
             model: left as it is.
-            info: what is known of it; the official preprocessing and no labels by default. Its labels are left out
-                where the network has another number of classes.
+            info: what is known of it; what the network itself carries by default. Its labels are left out where the
+                network has another number of classes.
         """
         from movinet.nn.convert import arrays_of
 
-        spec = model.spec
-        if info and info.labels and len(info.labels) != spec.num_classes:
-            info = replace(info, spec=spec, labels=None)
-        info = replace(info, spec=spec) if info else WeightsInfo(spec.name, spec, default_transform(spec))
-        return cls(info, arrays_of(model))
+        info, spec = info or model.info, model.spec
+        labels = info.labels if info.labels and len(info.labels) == spec.num_classes else None
+        return cls(replace(info, spec=spec, labels=labels), arrays_of(model))
 
     def to_model(self) -> "MoViNet | Ensemble":
         """The network in PyTorch, in evaluation mode, with parameters of its own.
@@ -129,7 +131,7 @@ class Weights:
         """
         from movinet.nn.convert import model_of
 
-        return model_of(self.spec, self.arrays)
+        return model_of(self.spec, self.arrays, self.info)
 
 
 def check_fit(arrays: Mapping[str, NDArray[Any]], spec: Spec) -> None:

@@ -1,0 +1,42 @@
+"""Labels of clips from a network in PyTorch, without a recognizer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from movinet.prediction import Prediction
+
+if TYPE_CHECKING:
+    from movinet.nn.ensemble import Ensemble
+    from movinet.nn.movinet import MoViNet
+
+
+def predict(model: "MoViNet | Ensemble", clip: Tensor | str | Path) -> list[Prediction]:
+    """What clips show; see `MoViNet.predict`."""
+    info, like = model.info, next(model.parameters())
+    if not isinstance(clip, Tensor):
+        from movinet.video.decode import read_clip
+
+        clip = torch.from_numpy(read_clip(clip, info.transform))[None]
+    if clip.is_floating_point():
+        clip = clip.to(like.device, like.dtype)
+    with torch.inference_mode(), evaluating(model):
+        logits = model(clip).float().cpu().numpy()
+    frames = clip.shape[2]
+    return [Prediction.of_logits(row, (frames - 1) / info.transform.fps, frames, info) for row in logits]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, and every part of it in its own again afterwards."""
+    before = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
