@@ -24,7 +24,8 @@ from rich.table import Table
 
 from movinet.cores import usable_cores
 from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
-from movinet.data.dataset import ClipDataset, EpochOrder, Example, LabelledClips, Pick, load_batches
+from movinet.data.batches import EpochOrder, load_batches
+from movinet.data.dataset import ClipDataset, Example, LabelledClips, Pick
 from movinet.data.gestures import GestureDataset
 from movinet.data.lists import read_set
 from movinet.data.sampling import random_clip

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
-from movinet.data.dataset import ClipDataset, EpochOrder, Example, Pick, load_batches, scaled
+from movinet.data.batches import EpochOrder, load_batches
+from movinet.data.dataset import ClipDataset, Example, Pick, scaled
 from movinet.data.encode import encode_video
 from movinet.data.policies import AutoAugment
 from movinet.data.sampling import dense, random_clip, uniform, windows

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from movinet.data.dataset import EpochOrder, Example, Pick, load_batches
+from movinet.data.batches import EpochOrder, load_batches
+from movinet.data.dataset import Example, Pick
 from movinet.data.gestures import TEST_SEEDS, TRAINING_SEEDS, GestureDataset
 from movinet.data.synthetic import GESTURES, render_gesture
 from movinet.errors import MovinetError

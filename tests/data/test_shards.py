@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from movinet.data.augment import Augmentation, RandomCrop
+from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.check import check_set
-from movinet.data.dataset import ClipDataset, EpochOrder, load_batches
+from movinet.data.dataset import ClipDataset
 from movinet.data.encode import encode_video
 from movinet.data.inspection import full_digest, sample_digest
 from movinet.data.lists import read_set

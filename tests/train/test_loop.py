@@ -19,7 +19,7 @@ from torch import Tensor
 from training_sets import BASIC, Asked, Rows, fabric, new_network, new_training, noise
 
 import movinet.train.loop
-from movinet.data.dataset import EpochOrder, load_batches
+from movinet.data.batches import EpochOrder, load_batches
 from movinet.errors import MovinetError, WeightsError
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.loop import Training

@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from training_sets import Noise
 
-from movinet.data.dataset import EpochOrder, Example, Pick, load_batches
+from movinet.data.batches import EpochOrder, load_batches
+from movinet.data.dataset import Example, Pick
 from movinet.train.signals import graceful_stop
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from movinet.cli.console import err, out, print_json, progress_bar, warn
 from movinet.cli.machine import HERE, Machine, refuse_folder, told
-from movinet.data.dataset import batches_of
+from movinet.data.batches import batches_of
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.search import cost

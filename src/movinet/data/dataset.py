@@ -1,21 +1,15 @@
-"""Labelled videos as training and test examples, in an order that depends on nothing but seed and epoch."""
+"""Labelled videos as training and test examples, which depend on nothing but seed, epoch and video."""
 
-import gc
 import logging
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import chain, groupby
-from multiprocessing.util import Finalize
-from types import FrameType
-from typing import NamedTuple, Protocol, cast
+from itertools import chain
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from av.error import FFmpegError
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
 from movinet.data.sampling import Sampling
@@ -30,7 +24,7 @@ from movinet.words import counted
 logger = logging.getLogger(__name__)
 
 
-_EXAMPLE, _REPLACEMENT, _ORDER = range(3)  # what a generator is for
+_EXAMPLE, _REPLACEMENT = range(2)  # what a generator is for
 
 
 class Example(NamedTuple):
@@ -101,10 +95,39 @@ class LabelledClips(Protocol):
         """The labels of an example, without reading it; mirroring may exchange them."""
 
 
+class DrawCounts:
+    """How often each example of a set has been drawn by its index alone, by all processes that share the set.
+
+    Whatever the sampler and however many workers, the n-th time an index is asked for it is that of epoch n: anybody's
+    own `DataLoader` shows new augmentation in every epoch, and the same again to whoever begins anew.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._counts = torch.zeros(size, dtype=torch.int64).share_memory_()  # workers, and those that outlive an epoch
+
+    def pick(self, wanted: "Pick | int") -> Pick:
+        """What is wanted, as a pick; an index counts as drawn.
+
+        Raises:
+            IndexError: There is no such example.
+        """
+        if isinstance(wanted, tuple):
+            return wanted
+        index = range(len(self._counts))[wanted]
+        epoch = int(self._counts[index])
+        self._counts[index] += 1
+        return Pick(epoch, index)
+
+    def set(self, epoch: int) -> None:
+        """Let what is drawn next, of all examples, be of an epoch."""
+        self._counts.fill_(epoch)
+
+
 class ClipDataset(Dataset[Example]):
     """Videos, sampled, augmented and made ready for a network.
 
-    The example of a `Pick` depends on it and the arguments here, not on process, worker or what was read before. A
+    The example of a `Pick` depends on it and the arguments here, not on process, worker or what was read before. An
+    index alone, as samplers of torch give it, shows another epoch each time it is asked for (see `DrawCounts`). A
     video that cannot be read is replaced by one with the same labels, or any if none of those can be read; that is
     logged once and noted in `broken`.
 
@@ -137,6 +160,7 @@ class ClipDataset(Dataset[Example]):
         self.folder_fps = folder_fps or transform.fps
         self.broken = torch.zeros(len(self.videos), dtype=torch.bool).share_memory_()
         """Which videos could not be read so far, in any worker."""
+        self._draws = DrawCounts(len(self.videos))
         self._class_of = {label: index for index, label in enumerate(self.classes)}
         swapped = chain.from_iterable(augmentation.swap) if augmentation else ()
         labels = {label for video in self.videos for label in video.labels}
@@ -149,13 +173,19 @@ class ClipDataset(Dataset[Example]):
     def labels_of(self, index: int) -> tuple[str, ...]:
         return self.videos[index].labels
 
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch examples are of that are next asked for by their index alone; needed where a run goes on, and
+        where several processes share the examples out anew in every epoch."""
+        self._draws.set(epoch)
+
     def __getitem__(self, pick: Pick | int) -> Example:
-        """The example of a pick; of an index alone, that of epoch 0.
+        """The example of a pick; of an index alone, that of the epoch after the last it was drawn for, from 0.
 
         Raises:
             MovinetError: Not one video can be read.
+            IndexError: There is no such video.
         """
-        epoch, asked = pick[:2] if isinstance(pick, tuple) else (0, pick)
+        epoch, asked, _ = self._draws.pick(pick)
         for index in self._candidates(epoch, asked):
             try:
                 return self._read(index, _generator(_EXAMPLE, self.seed, epoch, asked))
@@ -207,152 +237,6 @@ class ClipDataset(Dataset[Example]):
         target = torch.zeros(len(self.classes))
         target[classes] = 1.0
         return target
-
-
-class EpochOrder(Sampler[Pick]):
-    """The order of an epoch: all examples once, shuffled anew in each. `set_epoch` before each epoch, with a position
-    to go on where a run was interrupted.
-
-    Batches are as few as can be and as even as can be: 14 examples in batches of at most 8 are two batches of 7.
-
-    Args:
-        size: Examples in all.
-        seed: Of the shuffling.
-        shuffle: Otherwise in the order of the set.
-        rank, ranks: Of several processes each takes every `ranks`-th example, so that their n-th batches together are
-            the n-th batch of one process where all are full. The remainder, fewer than `ranks` examples, is left out.
-        batch_size: Most examples in a batch, those of all ranks together. By default one a rank.
-
-    Attributes:
-        batches: In an epoch.
-
-    Raises:
-        ValueError: There is no such rank, or batches cannot be shared out evenly.
-    """
-
-    def __init__(
-        self,
-        size: int,
-        seed: int = 0,
-        shuffle: bool = True,
-        rank: int = 0,
-        ranks: int = 1,
-        batch_size: int | None = None,
-    ) -> None:
-        batch_size = ranks if batch_size is None else batch_size
-        if not 0 <= rank < ranks:
-            raise ValueError(f"rank must be at least 0 and less than the {ranks} ranks, not {rank}")
-        if batch_size < 1 or batch_size % ranks:
-            raise ValueError(f"{ranks} ranks cannot share a batch of {batch_size} evenly")
-        self.size, self.seed, self.shuffle, self.rank, self.ranks = size, seed, shuffle, rank, ranks
-        self.batch_size = batch_size
-        self.batches = batches_of(size, batch_size, ranks)
-        self.epoch = self.position = 0
-
-    def set_epoch(self, epoch: int, position: int = 0) -> None:
-        """Choose the epoch, leaving out the first `position` examples of this rank, which are whole batches' shares."""
-        self.epoch, self.position = epoch, position
-
-    def __iter__(self) -> Iterator[Pick]:
-        order = _generator(_ORDER, self.seed, self.epoch).permutation(self.size) if self.shuffle else range(self.size)
-        own = self.size // self.ranks
-        for n in range(self.position, own):
-            yield Pick(self.epoch, int(order[n * self.ranks + self.rank]), ((n + 1) * self.batches - 1) // own)
-
-    def before(self, batch: int) -> int:
-        """How many examples of this rank come before its `batch`-th batch: the position to go on from there."""
-        return batch * (self.size // self.ranks) // max(1, self.batches)
-
-    def __len__(self) -> int:
-        return max(0, self.size // self.ranks - self.position)
-
-
-def batches_of(size: int, batch_size: int, ranks: int = 1) -> int:
-    """How many batches an epoch has: at most `batch_size` of `size` examples in each, shared evenly by `ranks`."""
-    return -(-(size // ranks) // (batch_size // ranks))
-
-
-class _AsNumbered(Sampler[list[Pick]]):
-    """Batches as the picks' numbers say."""
-
-    def __init__(self, order: Sampler[Pick]) -> None:
-        self.order = order
-
-    def __iter__(self) -> Iterator[list[Pick]]:
-        return (list(picks) for _, picks in groupby(self.order, lambda pick: pick.batch))
-
-
-def load_batches(
-    dataset: LabelledClips, order: Sampler[Pick], batch_size: int | None = None, workers: int = 0
-) -> DataLoader[Example]:
-    """Batches of examples, this process's share, prepared by `workers` processes of one thread each; 0 for this
-    process.
-
-    What comes out is the same for any number of workers. Workers live from epoch to epoch.
-
-    Args:
-        dataset: Where the examples are from.
-        order: Which, and in which order.
-        batch_size: Examples in a batch of this process, the last of which may be smaller; by default those picks are a
-            batch that `order` numbers alike.
-        workers: Processes.
-    """
-    needed = torch.ones(1, dtype=torch.bool).share_memory_()
-    picks = cast("Sampler[int]", order)  # what torch takes for any sampler
-    loader = _Loader(
-        cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
-        batch_sampler=_AsNumbered(order) if batch_size is None else BatchSampler(picks, batch_size, drop_last=False),
-        num_workers=workers,
-        worker_init_fn=partial(_begin_worker, needed),
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),  # the loader draws a seed, which must not move the training's own generator
-    )
-    # As this process ends, before it ends its workers and waits for them.
-    Finalize(loader, needed.zero_, exitpriority=0)
-    return loader
-
-
-class WorkerLost(MovinetError):
-    """A process that prepares examples is no more."""
-
-
-class _Loader(DataLoader[Example]):
-    def __iter__(self) -> Iterator[Example]:  # type: ignore[override]
-        examples = super().__iter__()
-        while True:
-            try:
-                example = next(examples)
-            except StopIteration:
-                return
-            except MovinetError as error:  # torch puts a worker's whole traceback into the message
-                raise MovinetError(str(error).rpartition("MovinetError: ")[2].strip()) from None
-            except (RuntimeError, ConnectionError, EOFError) as error:
-                if str(error).startswith("Caught "):  # in the worker, which lives
-                    raise
-                if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-                    raise
-                raise WorkerLost(
-                    "a process that prepares clips was ended from outside, perhaps for want of memory; fewer of them "
-                    "(--workers) need less"
-                ) from error
-            yield example
-
-
-def _begin_worker(needed: Tensor, worker: int) -> None:
-    """Args:
-    needed: One bool in shared memory: the process that began this wants it.
-    """
-    torch.set_num_threads(1)
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        # Cluster schedulers send SIGTERM to all processes; the one that trains saves first, and needs its workers to.
-        signal.signal(number, signal.SIG_DFL)
-        if not needed:
-            os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, hear)
-    # What was garbage before the fork is not to be collected here: it may be decoders, whose threads stayed behind.
-    gc.freeze()
 
 
 def _generator(purpose: int, *seeds: int) -> np.random.Generator:

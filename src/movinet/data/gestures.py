@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from movinet.data.dataset import Example, Pick
+from movinet.data.dataset import DrawCounts, Example, Pick
 from movinet.data.gesture_paths import GESTURES
 from movinet.data.synthetic import render_gesture
 from movinet.errors import MovinetError
@@ -21,8 +21,9 @@ _LENGTH, _CLIP = range(2)  # what a generator is for
 class GestureDataset(Dataset[Example]):
     """Air gestures, every clip another person in another place; see `movinet.data.synthetic`.
 
-    The example of a `Pick` depends on it and the arguments here alone. Labels take turns, so that an epoch is balanced.
-    The track is the fingertip's.
+    The example of a `Pick` depends on it and the arguments here alone; an index alone shows another epoch each time
+    (see `movinet.data.dataset.DrawCounts`), and where there are several lengths all clips of an epoch then have one.
+    Labels take turns, so that an epoch is balanced. The track is the fingertip's.
 
     Args:
         size: Height and width in pixels.
@@ -64,6 +65,7 @@ class GestureDataset(Dataset[Example]):
         self.clips, self.seed, self.seeds, self.rate, self.fresh = clips, seed, seeds, rate, fresh
         self.classes = classes
         self.transform = Transform(size, min(size), fps)
+        self._draws = DrawCounts(clips)
 
     def __len__(self) -> int:
         return self.clips
@@ -71,7 +73,12 @@ class GestureDataset(Dataset[Example]):
     def labels_of(self, index: int) -> tuple[str, ...]:
         return (self.classes[index % len(self.classes)],)
 
-    def __getitem__(self, pick: Pick) -> Example:
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch examples are of that are next asked for by their index alone."""
+        self._draws.set(epoch)
+
+    def __getitem__(self, pick: Pick | int) -> Example:
+        pick = self._draws.pick(pick)
         epoch = pick.epoch if self.fresh else 0
         frames = self.lengths[
             np.random.default_rng((_LENGTH, self.seed, epoch, pick.batch)).integers(len(self.lengths))

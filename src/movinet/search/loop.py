@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from movinet.data.dataset import Example, Pick, load_batches, scaled
+from movinet.data.batches import load_batches
+from movinet.data.dataset import Example, Pick, scaled
 from movinet.dataclass_io import to_plain
 from movinet.errors import MovinetError
 from movinet.metrics import mean_average_precision

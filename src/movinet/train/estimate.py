@@ -5,7 +5,7 @@ from math import prod
 
 from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.arch.spec import LayerPlace, NetworkSpec
-from movinet.data.dataset import batches_of
+from movinet.data.batches import batches_of
 from movinet.train.processes import shared_batch
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.schedule import rate_factor

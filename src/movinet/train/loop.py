@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from movinet import __version__
-from movinet.data.dataset import EpochOrder, Example, WorkerLost, batches_of, load_batches
+from movinet.data.batches import EpochOrder, WorkerLost, batches_of, load_batches
+from movinet.data.dataset import Example
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from movinet.data.dataset import LabelledClips, Pick, load_batches, scaled
+from movinet.data.batches import load_batches
+from movinet.data.dataset import LabelledClips, Pick, scaled
 from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
 from movinet.nn.movinet import MoViNet
 from movinet.train.losses import binary_cross_entropy, cross_entropy
