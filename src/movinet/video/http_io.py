@@ -80,6 +80,8 @@ class Opener:
         """Where the source is, after redirects; without user and password."""
         self.format = _format(file)
         """FFmpeg's name of the format, where the server says it, or None."""
+        self.type = file.type
+        """What kind of thing the server says it is, such as `video/mp4`."""
         self.finite = file.length is not None and self.format is None
         """Whether this is a file of known length rather than a stream."""
         self._first = file.whole or file

@@ -8,7 +8,7 @@ Step = Literal["lagging", "caught_up", "anew"]
 
 _CAUGHT_UP = 0.2  # of the lag allowed, at which a stream counts as caught up
 _PATIENCE = 0.25  # seconds that a step is given to show
-_WORSE = 1.25  # times the lag allowed, at which patience ends
+_WORSE = 1.2  # times the lag allowed, at which patience ends
 _HOPELESS = 2.0  # seconds of key frames alone without the lag shrinking, after which nothing here helps
 _KEYS = 3  # intervals between key frames that are remembered
 
@@ -55,7 +55,7 @@ class Ladder:
         if not self.lagging:
             if lag <= self.max_lag:
                 return None
-            self.lagging, self.since = True, now
+            self.lagging, self.since, self.least = True, now, "NONREF"
             self._worst, self._changed = lag, now
             return "lagging"
         if lag <= _CAUGHT_UP * self.max_lag:
@@ -67,6 +67,6 @@ class Ladder:
         elif self.least == "NONKEY":
             return "anew" if waited > _HOPELESS else None
         elif waited > _PATIENCE or lag > _WORSE * self.max_lag:
-            self.least = "NONREF" if self.least == "DEFAULT" else "NONKEY"
+            self.least = "NONKEY"
             self._worst, self._changed = lag, now
         return None

@@ -5,6 +5,7 @@ from typing import Literal, cast
 
 import av
 import av.error
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
@@ -39,6 +40,12 @@ class LiveVideo(Video):
         accelerated = accelerator(hardware, source)
         super().__init__(source, timeout, True, device, options, threads=1, limits=limits, hardware=accelerated)
         tell_used(self.stream.codec_context, accelerated, self.name)
+        if self.stream.codec_context.name == "hevc":  # which hides what is missing, where H.264 flags it
+            self._context.options = {**self._context.options, "err_detect": "explode"}
+
+    @property
+    def _context(self) -> VideoCodecContext:
+        return self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
 
     @property
     def format(self) -> str:
@@ -48,7 +55,8 @@ class LiveVideo(Video):
     @property
     def is_picture(self) -> bool:
         """Whether it is a single picture on a server."""
-        return self._opened.finite and (self.format.endswith("_pipe") or self.format == "image2")
+        of_one = self.format.endswith("_pipe") or self.format in ("image2", "mjpeg")
+        return of_one and (self._opened.type.startswith("image/") or (self._opened.finite and self.format != "mjpeg"))
 
     @property
     def intra_only(self) -> bool:
@@ -99,6 +107,5 @@ class LiveVideo(Video):
     def skip(self, least: Literal["DEFAULT", "NONREF", "NONKEY"]) -> None:
         """What the decoder leaves out from the next packet on: nothing, what no other picture refers to, or all but
         key frames."""
-        context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
-        if context.skip_frame != least:
-            context.skip_frame = least
+        if self._context.skip_frame != least:
+            self._context.skip_frame = least

@@ -56,6 +56,11 @@ class Opened:
         """Whether it is a file of known length on a server: one that ends when it has been read to its end."""
         return self._opener is not None and self._opener.finite
 
+    @property
+    def type(self) -> str:
+        """What kind of thing a web server says it is, such as `image/jpeg`; nothing where none did."""
+        return self._opener.type if self._opener is not None else ""
+
     def close(self) -> None:
         self.container.close()
         if self._opener is not None:
@@ -118,9 +123,14 @@ def open_address(
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme in ("rtsp", "rtsps"):
         from movinet.video.rtsp import destination
+        from movinet.video.tunnel import tunnelled
 
-        where = destination(address, limits, timeout).for_ffmpeg()
         allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
+        if allowed["rtsp_transport"] == "http":
+            where = tunnelled(address, limits, timeout).for_ffmpeg()
+            allowed["protocol_whitelist"] += ",http"
+        else:
+            where = destination(address, limits, timeout).for_ffmpeg()
         return Opened(_av_open(where, limits, timeout, {**options, **allowed}, hardware=hardware))
     if not limits.private_networks:
         raise BadSource(f"{name}: where a {scheme} address leads cannot be checked: refused")

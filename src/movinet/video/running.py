@@ -71,6 +71,7 @@ class Running:
         self._until_key = False  # nothing is decoded before the next
         self._usual_gap = self._gap = pacer.max_gap
         self._usual_from = 0.0
+        self._begun = False  # whether there was a picture
         self._last_picture = time.monotonic()
         self._known = dict(past.seen) if self.played else {}
         self._fresh = not self._known
@@ -169,6 +170,9 @@ class Running:
             self._last_picture = now
             self._until_key = self._until_key and not frame.key_frame
             self._show(frame)
+        self._begun = self._begun or bool(frames)
+        if not self._begun:  # what comes before the first key frame lacks what it refers to
+            damaged = 0
         if (frames or damaged) and self.damage.look(bool(damaged), now):
             share = f"{100 * self.damage.share:.0f} %"
             if self.damage.unfit:
