@@ -146,12 +146,13 @@ class LiveClock:
         return max(now - self.timeline.began, self.timeline.last or 0.0)
 
     def _by_stamp(self, stamp: float, shown: float, in_order: bool, now: float, awaited: float) -> float:
-        arrival = self._by_arrival(now)
+        assert self.timeline.began is not None
+        arrival = now - self.timeline.began
         if self._offset is None or self._last is None:
-            self._offset = arrival - shown
-            self._ahead, self._base = shown - stamp, 0.0
+            self._offset = self._by_arrival(now) - shown
+            self._ahead, self._base = shown - stamp, arrival - (shown + self._offset)
             self._last, self._anchored = (shown, now), now
-            return arrival
+            return shown + self._offset
         stamp += self._ahead
         before, then = self._last
         step, waited = stamp - before, now - then
@@ -167,8 +168,8 @@ class LiveClock:
             self._usual += (step - self._usual) / 8
         self._repeated = self._repeated + 1 if step == 0 else 0
         if self._repeated >= _STUCK:
-            self.stamped = False
-            return arrival
+            self.stamped, self.lag = False, 0.0
+            return self._by_arrival(now)
         if self.played:  # whatever is early waits; what was not there in time has all that follows wait longer
             if (missing := min(late - self._base, awaited)) > _LATE_PIECE:
                 self._base += missing + _SPARE
