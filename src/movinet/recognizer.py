@@ -19,9 +19,9 @@ from movinet.runtime.images import Image
 from movinet.runtime.open_network import open_network
 from movinet.runtime.session import OnGap, Session
 from movinet.runtime.solo import Solo
-from movinet.video.container import Member, Source, Track
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
+from movinet.video.locations import Member, Source, Track
 from movinet.video.login import Address
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.transform import HasArray, as_frames, scale_levels

@@ -25,8 +25,8 @@ from movinet.data.sampling import dense, random_clip
 from movinet.data.shards import read_shards, write_shards
 from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
-from movinet.video.container import Member
 from movinet.video.decode import duration, probe
+from movinet.video.locations import Member
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((16, 16), 20, fps=5.0)

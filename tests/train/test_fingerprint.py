@@ -14,7 +14,7 @@ from movinet.data.sampling import dense
 from movinet.data.videos import Video, VideoSet
 from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.train.sets import Sets
-from movinet.video.container import Member
+from movinet.video.locations import Member
 from movinet.video.transform import Transform
 
 

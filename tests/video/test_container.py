@@ -10,8 +10,9 @@ import pytest
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
-from movinet.video.container import Member, Video
+from movinet.video.container import Video
 from movinet.video.decode import duration, probe, read_at, read_frames
+from movinet.video.locations import Member
 
 
 def packed(folder: Path, *paths: Path) -> dict[str, Member]:

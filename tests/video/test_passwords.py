@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from loopback import Answer, site
 
 from movinet.errors import VideoError
-from movinet.video.container import Track, Video
+from movinet.video.container import Video
+from movinet.video.locations import Track
 from movinet.video.login import Address, Login
 from movinet.video.sources import without_password
 

@@ -14,8 +14,9 @@ from movinet.data.inspection import inspect_video
 from movinet.data.videos import Video as Clip
 from movinet.errors import VideoError
 from movinet.video import container
-from movinet.video.container import Track, Video
+from movinet.video.container import Video
 from movinet.video.decode import duration, probe, read_at, read_frames
+from movinet.video.locations import Track
 from movinet.video.pixels import ToRGB
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from movinet.cli.console import out, print_json
 from movinet.dataclass_io import to_plain
 from movinet.live.cameras import Camera
-from movinet.video.container import Source, Track
+from movinet.video.locations import Source, Track
 from movinet.video.login import Address
 from movinet.video.sources import without_password
 

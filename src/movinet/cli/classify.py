@@ -13,7 +13,7 @@ from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
-from movinet.video.container import is_address
+from movinet.video.locations import is_address
 from movinet.video.sources import Limits, without_password
 from movinet.words import counted
 

@@ -13,7 +13,7 @@ from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
-from movinet.video.container import Track
+from movinet.video.locations import Track
 from movinet.weights.weights import Weights
 
 _BATCH = 4  # streams that share a step

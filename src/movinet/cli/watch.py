@@ -29,9 +29,9 @@ from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
-from movinet.video.container import Source
 from movinet.video.credentials import Credentials, open_to_others, read_credentials
 from movinet.video.following import Transport
+from movinet.video.locations import Source
 from movinet.video.login import Address
 from movinet.video.sources import Limits
 

@@ -11,7 +11,7 @@ from typing import Any
 from movinet.cores import usable_cores
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
 from movinet.data.videos import ALL, Video, VideoSet
-from movinet.video.container import Member
+from movinet.video.locations import Member
 from movinet.words import counted
 
 _UNBALANCED = 10.0

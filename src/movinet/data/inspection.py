@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from movinet.data.videos import Video
 from movinet.errors import MovinetError
-from movinet.video.container import Member, open_at
 from movinet.video.container import Video as Source
+from movinet.video.container import open_at
 from movinet.video.decode import probe, read_at
 from movinet.video.joined import Seams, may_be_joined
+from movinet.video.locations import Member
 from movinet.video.orientation import Matrices, is_turned
 from movinet.video.timing import LATE, Clock
 

@@ -31,8 +31,8 @@ from movinet.data.videos import ALL, Listing, Video, VideoSet, join
 from movinet.errors import MovinetError, VideoError, brief
 from movinet.files import dump_json, replacing, write_atomically, write_json
 from movinet.reading import parse_json
-from movinet.video.container import Member
 from movinet.video.decode import probe
+from movinet.video.locations import Member
 
 logger = logging.getLogger(__name__)
 

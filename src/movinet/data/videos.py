@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from movinet.errors import MovinetError
-from movinet.video.container import Member
 from movinet.video.decode import IMAGES
+from movinet.video.locations import Member
 
 T = TypeVar("T")
 

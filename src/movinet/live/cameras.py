@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
 from movinet.events import EventDetector, Thresholds
-from movinet.video.container import Track
 from movinet.video.credentials import (
     Credentials,
     open_to_others,
@@ -23,6 +22,7 @@ from movinet.video.credentials import (
 )
 from movinet.video.crop import Crop
 from movinet.video.devices import camera_number
+from movinet.video.locations import Track
 from movinet.video.login import Address, Login
 from movinet.video.sources import without_password
 

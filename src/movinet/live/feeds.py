@@ -10,10 +10,10 @@ from movinet.live.loop import Feed, Source
 from movinet.runtime.engine import can_forget
 from movinet.runtime.pool import StreamPool
 from movinet.video.changes import Change, SourceFigures
-from movinet.video.container import Source as Origin
 from movinet.video.crop import Crop
 from movinet.video.frame import Frame
 from movinet.video.live import LiveSource
+from movinet.video.locations import Source as Origin
 from movinet.video.pacer import LivePacer
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from movinet.data.dataset import ClipDataset
 from movinet.train.sets import Sets
-from movinet.video.container import Member
+from movinet.video.locations import Member
 
 _DIGEST = 8  # bytes
 _SAMPLE = 4096  # bytes, at the beginning, in the middle and at the end of a file

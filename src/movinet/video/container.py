@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from time import monotonic
-from typing import Self
+from typing import Self, cast
 
 import av
 import av.error
@@ -18,71 +16,22 @@ from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
 from movinet.video.joined import Extent, Seams, extent, may_be_joined
-from movinet.video.login import Address
-from movinet.video.opening import Opened, open_address, open_device, open_file, refusal
+from movinet.video.locations import Source, Track, head_of, is_address, is_animated_webp, open_source, reason
+from movinet.video.pacer import FilePacer
 from movinet.video.pixels import ToRGB
+from movinet.video.selection import FileSelection, Selection
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.stated import stated_size
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
-from movinet.video.trouble import trouble
+from movinet.video.wanted import LookAhead, Packet, Stamps, goes_without, least_of
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
-_PIECES = (b"styp", b"moof", b"sidx", b"emsg")  # boxes with which segments of streams begin
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
-_HEAD = 1 << 16  # bytes
-_NO_VIDEO = "not a video, or cut short so that its index is missing"
+_MOST_AGAIN = 3  # times that a part of a file is decoded again; from the last on everything is decoded
 
 TimedFrame = tuple[float, float, av.VideoFrame]
 """(time, duration, frame), seconds since the first frame of the video."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A video that lies unpacked in another file, as in a tar archive.
-
-    Args:
-        archive: The other file.
-        name: What the video was called before it was put there.
-        offset, size: Where it lies, in bytes.
-    """
-
-    archive: Path
-    name: str
-    offset: int
-    size: int
-
-    def __str__(self) -> str:
-        return f"{self.archive}: {self.name}"
-
-    def exists(self) -> bool:
-        return self.archive.exists()
-
-    def is_dir(self) -> bool:
-        return False
-
-
-@dataclass(frozen=True)
-class Track:
-    """One of the video tracks of a source that has several.
-
-    Args:
-        source: Where all of them are.
-        number: As `ffprobe` counts streams, sound and text included, from 0.
-    """
-
-    source: str | Path | Member | Address
-    number: int
-
-    def __str__(self) -> str:
-        return str(self.source)
-
-    def __repr__(self) -> str:
-        return f"Track({without_password(self.source)!r}, {self.number})"
-
-
-Source = str | Path | Member | Address | Track
-"""Where a video is: a path, an address, or inside another file; of several tracks the one that moves, or as told."""
 
 
 class Video:
@@ -95,9 +44,15 @@ class Video:
         device: FFmpeg's name of a capture device (`v4l2`, `avfoundation`, `dshow`) of which `source` is one.
         options: Further FFmpeg options.
         threads: Decoding threads, 0 for as many as FFmpeg likes. One takes the least work altogether (half, for small
-            videos), which counts where several videos are read at once.
+            videos); more shorten the wait for one file where processors are idle.
         limits: What the source may make this process do.
         hardware: What decodes an address instead of the processor, where it can.
+        pacer: Which frames of a file are wanted: others may be absent, as far as no later one refers to them. Where
+            what was wanted turns out damaged, the file is read again from before there. None for all frames.
+
+    Attributes:
+        packets: Packets of the video read so far.
+        damaged: Packets and frames that could not be decoded, or only in part.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -110,20 +65,30 @@ class Video:
         live: bool = False,
         device: str | None = None,
         options: dict[str, str] | None = None,
-        threads: int = 0,
+        threads: int = 1,
         limits: Limits = DEFAULT_LIMITS,
         hardware: HWAccel | None = None,
+        pacer: FilePacer | None = None,
     ) -> None:
         self.name = without_password(source)
-        self._measured: tuple[Extent | None] | None = None
+        self.pacer = pacer
+        self.packets = 0
         self.damaged = 0
-        """Packets and frames that could not be decoded, or only in part."""
+        self._skipped = 0
+        self._measured: tuple[Extent | None] | None = None
         self._source = source.source if isinstance(source, Track) else source
-        self._open = partial(_open, source, timeout, device, options or {}, limits, hardware)
+        self._live = live
+        self._times_again = 0
+        self._whole_to: float | None = None  # seconds before which nothing is left out
+        self._stopped: VideoError | None = None  # why no more can be read, where that is no end
+        self._is_believed = True  # what was read in part when that happened
+        self._selection = Selection()
+        self._open = partial(open_source, source, timeout, device, options or {}, limits, hardware)
+        self._wanted_track, self._threads, self._limits = source, threads, limits
         self._local = not (live or device or is_address(source))
         self._opened = self._open()
         try:
-            self._prepare(source, live, threads, limits)
+            self._prepare()
         except Exception as error:
             self._opened.close()
             if isinstance(error, VideoError):
@@ -132,15 +97,15 @@ class Video:
             raise VideoError(f"{self.name}: cannot be opened: {reason(error)}") from None
         self._timed = self._decode()
 
-    def _prepare(self, source: Source, live: bool, threads: int, limits: Limits) -> None:
-        self.stream = self._choose(source)
-        self._check_size(limits)
+    def _prepare(self) -> None:
+        self.stream = self._choose(self._wanted_track)
+        self._check_size(self._limits)
         self._decoder = decoder_of(self.stream)
         # Frame threads are fastest but hold back a frame each.
-        context = self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
-        context.thread_type = "SLICE" if live else "AUTO"
-        context.thread_count = threads
-        context.options = {**context.options, **limits.for_ffmpeg()}
+        context = self._context
+        context.thread_type = "SLICE" if self._live else "AUTO"
+        context.thread_count = self._threads
+        context.options = {**context.options, **self._limits.for_ffmpeg()}
         self._may_be_joined = may_be_joined(self._container)
         average, nominal = self.stream.average_rate, self.stream.guessed_rate
         # Frames far closer than the codec or their own durations say: the time stamps stand still.
@@ -148,11 +113,22 @@ class Video:
         rate = nominal if self.stuck else average or nominal
         self.fps = float(rate) if rate else None
         """Frames a second as the container tells, or None. The frames' own times may differ."""
-        self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._container.format.name != "avi")
+        self._has_pts = self._container.format.name != "avi"
+        self._clock = Clock(self.fps or _ASSUMED_RATE, trust_pts=self._has_pts)
+        self._base = self.stream.time_base
 
     @property
     def _container(self) -> InputContainer:
         return self._opened.container
+
+    @property
+    def _context(self) -> VideoCodecContext:
+        return self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
+
+    @property
+    def skipped(self) -> int:
+        """Packets whose frames were left out."""
+        return self._skipped + self._selection.skipped
 
     @property
     def duration(self) -> float | None:
@@ -175,7 +151,29 @@ class Video:
         return self
 
     def __next__(self) -> TimedFrame:
-        return next(self._timed)
+        while True:
+            timed = self._timed
+            for frame in timed:
+                return frame
+            if timed is self._timed:  # and it was not read anew
+                raise StopIteration
+
+    def go_to(self, start: float) -> None:
+        """Have the next frame be the one shown at `start` seconds, or one before, of a video that was just opened."""
+        # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in
+        # order.
+        for target in (start, start - 10.0):
+            if target < _DECODE_RATHER_THAN_SEEK or (self._measured and self._measured[0] and self._measured[0].joined):
+                break
+            if next(self, None) is not None and self.seek(target, start):
+                return
+            self._reopen()
+
+    def _reopen(self) -> None:
+        self._opened.close()
+        self._opened = self._open()
+        self._prepare()
+        self._timed = self._decode()
 
     def seek(self, time: float, latest: float | None = None) -> bool:
         """Go to a key frame at about `time`, at most at `latest`, by default `time`, having read the first frame. False
@@ -205,7 +203,7 @@ class Video:
 
     def empty(self) -> VideoError:
         """What to say where no frame came."""
-        if self.stream.codec_context.name == "webp" and _is_animated_webp(self._source):
+        if self.stream.codec_context.name == "webp" and is_animated_webp(self._source):
             return VideoError(
                 f"{self.name}: an animated WebP, which FFmpeg cannot read; convert it to GIF or MP4 first"
             )
@@ -236,7 +234,7 @@ class Video:
 
     def _check_size(self, limits: Limits) -> None:
         size = self.stream.width, self.stream.height
-        if not size[0] and self._local and (stated := stated_size(_head(self._source))):
+        if not size[0] and self._local and (stated := stated_size(head_of(self._source))):
             size = stated
         if size[0] * size[1] > limits.max_pixels:
             raise VideoError(
@@ -253,174 +251,112 @@ class Video:
                 self._measured = (extent(again.container, track),)
         return self._measured[0]
 
-    def _decode(self) -> Iterator[TimedFrame]:
-        seams = Seams() if self._may_be_joined else None
+    def _packets(self) -> Iterator[Packet]:
+        """All that can be read, until `_stopped` or the end."""
         packets = self._container.demux(self.stream)
-        packet: av.Packet[VideoStream] | None
-        stopped: VideoError | None = None
         while True:
             try:
                 with self._opened.watch():
                     packet = next(packets, None)
-                if packet is None:
-                    if self._opened.fault:
-                        stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
-                    break
-            except VideoError:  # no answer in time, or refused: nothing that was half read is believed
-                raise
+            except VideoError as error:  # no answer in time, or refused
+                self._stopped, self._is_believed = error, False
+                return
             except Exception as error:  # nothing more can be read
-                packet = None  # has the decoder give up what it holds back, as the empty packet at an orderly end does
                 # A server that hangs up at the end of what has no length is told from a fault by nobody.
                 if isinstance(error, av.error.InvalidDataError):
                     self.damaged += 1
                 elif self.duration is not None or not isinstance(error, av.error.OSError):
-                    stopped = VideoError(f"{self.name}: reading stopped: {reason(error)}")
-                if self._opened.fault:
-                    stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
-            if seams is not None and packet is not None and seams.ahead(packet):
-                self._clock.joined()
+                    self._stopped = VideoError(f"{self.name}: reading stopped: {reason(error)}")
+                break
+            if packet is None:
+                break
+            if not packet.size and packet.pts is None and packet.dts is None:
+                continue  # `_last_packet` does what it is for
+            self.packets += 1
+            yield packet
+        if self._opened.fault:
+            self._stopped = VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
+
+    def _last_packet(self) -> Packet:
+        """Has the decoder give up what it holds back."""
+        packet = cast(Packet, av.Packet())
+        packet.stream, packet.time_base = self.stream, self.stream.time_base or Fraction(1)
+        return packet
+
+    def _select(self) -> tuple[Selection, Iterator[Packet]]:
+        packets = self._packets()
+        knows_times = self._base and self._has_pts and not self.stuck
+        if self.pacer is None or self.pacer.takes_all or not knows_times or not (self._local or self.finite):
+            return Selection(), packets
+        assert self._base
+        ahead = LookAhead(packets, Stamps(self._may_be_joined))
+        least = least_of(self._context) or "DEFAULT"
+        pairs_fields = self._context.name == "h264"
+        selection = FileSelection(self.pacer, self._clock, self._base, ahead, least, pairs_fields)
+        selection.decode_all(self._whole_to)
+        return selection, iter(ahead)
+
+    def _decode(self) -> Iterator[TimedFrame]:
+        seams = Seams() if self._may_be_joined else None
+        self._skipped += self._selection.skipped
+        selection, packets = self._selection, _ = self._select()
+        shown = float("-inf")
+        for packet in chain(selection.needed(packets), [self._last_packet()]):
+            if packet.size or packet.pts is not None or packet.dts is not None:
+                if seams is not None and seams.ahead(packet):
+                    self._clock.joined()
+                level = selection.level(packet)
+                if level == "ALL" and goes_without(self._context):
+                    continue
+                self._context.skip_frame = level
+            elif not self._is_believed:  # nor is what was half read
+                break
             try:
                 frames = self._decoder.decode(packet)
             except Exception:  # FFmpeg's error, or that of PyAV about something it does not know
                 self.damaged += 1
+                if selection.failed():
+                    return self._again(shown)
                 continue
             for frame in frames:
                 self.damaged += frame.is_corrupt
+                if not selection.arrived(frame):
+                    return self._again(shown)
                 times = self._clock.read(frame)
                 if times is not None:
+                    shown = times[0]
                     yield *times, frame
-        if stopped is not None:
-            raise stopped
+        if not selection.ended():
+            return self._again(shown)
+        if self._stopped is not None:
+            raise self._stopped
+
+    def _again(self, shown: float) -> None:
+        """Read on after the frame shown from a key frame before it: with what was left out, the next would differ."""
+        assert isinstance(self._selection, FileSelection)
+        self.damaged -= 1  # is met again
+        self._whole_to, place = self._selection.newest, self._selection.place
+        self._times_again += 1
+        if self._times_again == _MOST_AGAIN:
+            self.pacer = None
+        self._reopen()
+        self.go_to(min(place, max(shown, 0.0)))
+        self._timed = (timed for timed in self._timed if timed[0] > shown)
 
 
 def open_at(
     source: Source,
     start: float,
     timeout: float | None = None,
-    threads: int = 0,
+    threads: int = 1,
     limits: Limits = DEFAULT_LIMITS,
+    pacer: FilePacer | None = None,
 ) -> Video:
     """Open a video so that its next frame is the one shown at `start` seconds, or one before."""
-    # A seek may land after `start` (MPEG-TS) or on what cannot be decoded alone: then from further back, then in order.
-    measured: tuple[Extent | None] | None = None
-    for target in (start, start - 10.0):
-        if target < _DECODE_RATHER_THAN_SEEK or (measured is not None and measured[0] and measured[0].joined):
-            break
-        video = Video(source, timeout, threads=threads, limits=limits)
-        video._measured = measured
-        if next(video, None) is not None and video.seek(target, start):
-            return video
-        measured = video._measured
+    video = Video(source, timeout, threads=threads, limits=limits, pacer=pacer)
+    try:
+        video.go_to(start)
+    except BaseException:
         video.close()
-    return Video(source, timeout, threads=threads, limits=limits)
-
-
-def is_address(source: Source) -> bool:
-    """Whether this names something on a network rather than a file."""
-    if isinstance(source, Track):
-        source = source.source
-    return isinstance(source, Address) or (isinstance(source, str) and "://" in source)
-
-
-def _open(
-    source: Source,
-    timeout: float | None,
-    device: str | None,
-    options: dict[str, str],
-    limits: Limits,
-    hardware: HWAccel | None,
-) -> Opened:
-    name = without_password(source)
-    began = monotonic()
-    if isinstance(source, Track):
-        source = source.source
-    try:
-        if device:
-            return open_device(str(source), device, limits, timeout, options)
-        if isinstance(source, Address) or (isinstance(source, str) and is_address(source)):
-            return open_address(source, limits, timeout, options, hardware)
-        # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
-        where = _inside(source) if isinstance(source, Member) else f"file:{source}"
-        return open_file(where, limits, timeout, options)
-    except VideoError:
         raise
-    except Exception as error:  # FFmpeg's, or PyAV's of what it does not know
-        if is_address(source):
-            raise _unreachable(error, source, name, timeout, began, options) from None
-        if not isinstance(error, av.error.FFmpegError):
-            raise VideoError(f"{name}: cannot be opened: {reason(error)}") from error
-        raise VideoError(f"{name}: {_unreadable(error, source, limits)}") from None
-
-
-def _unreachable(
-    error: Exception,
-    source: str | Path | Member | Address,
-    name: str,
-    timeout: float | None,
-    began: float,
-    options: dict[str, str],
-) -> VideoError:
-    """Why an address cannot be opened."""
-    if timeout is not None and monotonic() - began >= timeout:  # which FFmpeg reports in several ways
-        return VideoError(f"{name}: no answer within {timeout} s; is the address right and the source running?")
-    scheme = (source.url if isinstance(source, Address) else str(source)).partition("://")[0].lower()
-    if isinstance(error, av.error.InvalidDataError) and not scheme.startswith("rtsp"):
-        return VideoError(f"{name}: {_NO_VIDEO}")
-    kind, why = trouble(error, scheme, options.get("rtsp_transport", "tcp"))
-    return kind(f"{name}: cannot be opened: {why}")
-
-
-def _unreadable(error: av.error.FFmpegError, source: str | Path | Member | Address, limits: Limits) -> str:
-    """Why a file cannot be opened."""
-    if isinstance(error, av.error.FileNotFoundError):
-        return "no such file or device"
-    if isinstance(error, av.error.PermissionError):
-        return "may not be read (permission denied)"
-    head = _head(source)
-    if why := refusal(error, head, limits):
-        return why
-    if isinstance(error, av.error.InvalidDataError):
-        if head[4:8] in _PIECES:
-            return "a piece of a stream (DASH, HLS); put it behind its init segment, in one file"
-        return _NO_VIDEO
-    return f"cannot be opened: {reason(error)}"
-
-
-def _is_animated_webp(source: str | Path | Member | Address) -> bool:
-    head = _head(source)
-    return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 0x02)
-
-
-def _head(source: str | Path | Member | Address) -> bytes:
-    """How a file, or one inside another, begins; nothing of what is elsewhere."""
-    if isinstance(source, Address) or is_address(source):
-        return b""
-    offset, size = (source.offset, source.size) if isinstance(source, Member) else (0, _HEAD)
-    path = Path(source.archive if isinstance(source, Member) else source)
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            return b""
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(min(size, _HEAD))
-    except OSError:
-        return b""
-
-
-def _inside(member: Member) -> str:
-    """FFmpeg's name for a part of a file."""
-    end = member.offset + member.size
-    try:
-        there = member.archive.stat().st_size
-    except OSError as error:
-        raise VideoError(f"{member}: cannot be opened: {error.strerror or error}") from None
-    if there < end:
-        raise VideoError(f"{member}: should end at byte {end} of the archive, which is cut short at byte {there}")
-    return f"subfile,,start,{member.offset},end,{end},,:file:{member.archive}"
-
-
-def reason(error: Exception) -> str:
-    """What an error of FFmpeg or PyAV says, without what it names."""
-    if isinstance(error, av.error.FFmpegError):
-        return str(error.strerror or error)
-    return f"{type(error).__name__}: {error}"
+    return video

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import VideoError
-from movinet.video.container import Member, Source, Track, Video, is_address, open_at
+from movinet.video.container import Video, open_at
 from movinet.video.frame import Frame
+from movinet.video.locations import Member, Source, Track, is_address
 from movinet.video.orientation import Matrices, rotation
 from movinet.video.pacer import FILLED, FilePacer
 from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
@@ -101,6 +102,7 @@ def read_frames(
     end: float | None = None,
     *,
     folder_fps: float | None = None,
+    threads: int = 1,
     timeout: float = 10.0,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Frame]:
@@ -114,6 +116,7 @@ def read_frames(
     frame are left out, and a warning logged that says how many seconds. Where recordings were joined whose clocks
     differ, the second goes on where the first ended.
 
+    At a rate, no more is decoded than the frames wanted and those that these refer to; they are the same to the bit.
     Damage is survived: what can be decoded is yielded, and a warning logged with the number of damaged packets.
 
     Args:
@@ -124,6 +127,7 @@ def read_frames(
         end: Seconds, exclusive.
         folder_fps: At which rate a folder's images were taken; by default the rate wanted, so that each comes once
             (one a second where no rate is wanted either).
+        threads: Decoding threads, as in `movinet.video.container.Video`.
         timeout: Seconds an address may stay silent.
         limits: What the video may make this process do.
 
@@ -144,7 +148,8 @@ def read_frames(
     _check_exists(path)
     if _is_folder(path):
         return _read_folder(Path(path), fps, start, end, folder_fps or fps or 1.0, limits)
-    return _read_video(path, fps, start, end, timeout if is_address(path) else None, limits)
+    pacer = FilePacer(fps, start, end)
+    return _read_video(path, pacer, timeout if is_address(path) else None, threads, limits)
 
 
 def read_at(
@@ -152,12 +157,12 @@ def read_at(
     times: Sequence[float],
     *,
     folder_fps: float = 1.0,
-    threads: int = 0,
+    threads: int = 1,
     timeout: float = 10.0,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Frame]:
-    """The frames shown at given instants, by the rule of `read_frames`. Only these are converted to RGB, and decoding
-    goes from the key frame before the first of them to the last.
+    """The frames shown at given instants, by the rule of `read_frames`. Decoding goes from the key frame before the
+    first of them to the last, and leaves out what none of them needs.
 
     Args:
         path: A video, also one inside an archive, an image, an address, or a folder of images.
@@ -182,7 +187,7 @@ def read_at(
         images = _timed_images(Path(path), folder_fps)
         yield from _frames(pacer.shown(images), partial(_read_image, limits=limits))
         return
-    with open_at(path, times[0], timeout if is_address(path) else None, threads, limits) as video:
+    with open_at(path, times[0], timeout if is_address(path) else None, threads, limits, pacer) as video:
         found = False
         for frame in _frames(pacer.shown(video), _decoded_by(video)):
             found = True
@@ -230,11 +235,9 @@ def _decoded_by(video: Video) -> Callable[[av.VideoFrame, float], Frame]:
     return partial(Frame.of_decoded, to_rgb=video.to_rgb())
 
 
-def _read_video(
-    path: Source, fps: float | None, start: float, end: float | None, timeout: float | None, limits: Limits
-) -> Iterator[Frame]:
-    pacer = FilePacer(fps, start, end)
-    with open_at(path, start, timeout, limits=limits) as video:
+def _read_video(path: Source, pacer: FilePacer, timeout: float | None, threads: int, limits: Limits) -> Iterator[Frame]:
+    start, end = pacer.start, pacer.end
+    with open_at(path, start, timeout, threads, limits, pacer) as video:
         count = 0
         try:
             for frame in _frames(pacer.shown(video, partial(_tell_hole, video.name)), _decoded_by(video)):
@@ -274,7 +277,7 @@ def _timed_images(folder: Path, rate: float) -> list[tuple[float, float, Path]]:
 
 
 def _read_image(path: Path, time: float, limits: Limits) -> Frame:
-    return next(_read_video(path, None, 0.0, None, None, limits)).at(time)
+    return next(_read_video(path, FilePacer(), None, 1, limits)).at(time)
 
 
 def _images(folder: Path) -> list[Path]:

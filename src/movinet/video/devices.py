@@ -6,8 +6,8 @@ from pathlib import Path
 import av.device
 
 from movinet.errors import VideoError
-from movinet.video.container import Source
 from movinet.video.live_video import LiveVideo
+from movinet.video.locations import Source
 
 
 def camera_number(source: Source) -> int | None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from movinet.errors import VideoError
-from movinet.video.container import Source, Track, is_address
 from movinet.video.devices import camera_number, open_camera
 from movinet.video.line import Line
 from movinet.video.live_clock import Timeline
 from movinet.video.live_video import LiveVideo
+from movinet.video.locations import Source, Track, is_address
 from movinet.video.login import Address
 from movinet.video.pacer import LivePacer
 from movinet.video.played import Place, play

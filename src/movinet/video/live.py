@@ -9,11 +9,11 @@ from typing import Self
 from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.apart import ProcessReader
 from movinet.video.changes import Change, Kind, SourceFigures
-from movinet.video.container import Source
 from movinet.video.following import Known, Transport, Wanted
 from movinet.video.frame import Frame
 from movinet.video.latest import Latest
 from movinet.video.line import LocalLine
+from movinet.video.locations import Source
 from movinet.video.pacer import LivePacer
 from movinet.video.reader import ThreadReader
 from movinet.video.reconnect import Attempts

@@ -9,8 +9,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
-from movinet.video.container import Source, Video, reason
+from movinet.video.container import Video
 from movinet.video.hardware import accelerator, tell_used
+from movinet.video.locations import Source, reason
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.trouble import trouble
 

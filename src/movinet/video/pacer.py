@@ -7,6 +7,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
 
@@ -55,6 +56,28 @@ class FilePacer:
         t = self.start + k / self.fps
         return t if self.end is None or t + LATE < self.end else None
 
+    @cached_property
+    def last(self) -> float | None:
+        """The last instant; None where there is none, or no last."""
+        if self.times is not None:
+            return self.times[-1] if self.times else None
+        if self.fps is None or self.end is None:
+            return None
+        k = self.first_from(self.end)
+        while (t := self.instant(k)) is None and k > 0:
+            k -= 1
+        return t
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether each frame comes once."""
+        return self.times is None and self.fps is None
+
+    @property
+    def stays(self) -> bool:
+        """Whether the first and last frame of all are on screen for ever."""
+        return self.times is not None
+
     def first_from(self, time: float, k: int = 0) -> int:
         """The number of the first instant, k or later, at which a frame of this time is on screen."""
         if self.times is not None:
@@ -67,7 +90,7 @@ class FilePacer:
 
     def wants(self, begin: float, end: float) -> bool:
         """Whether an instant falls to a frame that is on screen from `begin` to `end`, exclusive."""
-        if self.times is None and self.fps is None:
+        if self.takes_all:
             return begin + LATE >= self.start and (self.end is None or begin + LATE < self.end)
         t = self.instant(self.first_from(begin))
         return t is not None and t + LATE < end
@@ -90,22 +113,21 @@ class FilePacer:
         Yields:
             (time, frame), the time being the instant, or the frame's own where there are neither fps nor times.
         """
-        if self.fps is None and self.times is None:
+        if self.takes_all:
             yield from self._every(timed)
             return
-        stays = self.times is not None
         last: tuple[float, float, T] | None = None  # (since when, when it goes, frame)
         k = 0
         for time, duration, frame in timed:
             if last is not None:
-                for t in self._until(time, k, math.inf if stays else max(last[0], self.start) + FILLED, on_hole):
+                for t in self._until(time, k, math.inf if self.stays else max(last[0], self.start) + FILLED, on_hole):
                     yield t, last[2]
                 k = self.first_from(time, k)
             if self.instant(k) is None:
                 return
-            last = time, math.inf if stays else time + duration, frame
+            last = time, math.inf if self.stays else time + duration, frame
         if last is not None:
-            for t in self._until(last[1], k, math.inf if stays else max(last[0], self.start) + FILLED, on_hole):
+            for t in self._until(last[1], k, math.inf if self.stays else max(last[0], self.start) + FILLED, on_hole):
                 yield t, last[2]
 
     def _every(self, timed: Iterable[tuple[float, float, T]]) -> Iterator[tuple[float, T]]:

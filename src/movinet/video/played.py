@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass, field
 
 from movinet.errors import VideoError
-from movinet.video.container import Source
 from movinet.video.decode import read_frames
 from movinet.video.line import Line
+from movinet.video.locations import Source
 from movinet.video.pacer import LivePacer
 from movinet.video.sources import Limits, without_password
 

@@ -49,6 +49,10 @@ class Clock:
         self._faults = 0 if trust_pts else 1  # more presentation than decoding times out of order
         self._seams = 0  # beginnings of recordings whose frames are still to come
 
+    def time_of(self, ticks: int, base: Fraction) -> float | None:
+        """Seconds of a frame that has yet to come, by its presentation stamp; None before the first frame was read."""
+        return None if self.offset is None else float(ticks * base) + self.offset
+
     def joined(self) -> None:
         """Packets were met that begin another recording, with a clock that is ahead."""
         self._seams += 1

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from movinet.video.container import Track
 from movinet.video.following import Known, Wanted
+from movinet.video.locations import Track
 from movinet.video.login import Address, Login
 from movinet.video.sources import Limits
 
