@@ -40,8 +40,9 @@ def test_with_the_pyav_that_is_installed(old: Path) -> None:
 def test_with_a_pyav_that_has_no_option_for_it(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = av.open
 
-    def without_option(file, format, options, timeout, io_open):  # as PyAV 19 has it
-        return opened(file, None, format, options, timeout=timeout, io_open=io_open, metadata_errors="surrogateescape")
+    def without_option(file, format, options, timeout, io_open, hwaccel):  # as PyAV 19 has it
+        names = {"timeout": timeout, "io_open": io_open, "hwaccel": hwaccel, "metadata_errors": "surrogateescape"}
+        return opened(file, None, format, options, **names)
 
     monkeypatch.setattr(av, "open", without_option)
     check(old)
