@@ -105,6 +105,11 @@ def make(video: Video, folder: Path) -> Path:
     return part.rename(path)
 
 
+def make_weights(path: Path, environment: Mapping[str, str]) -> None:
+    """A0 with random weights, in the form of the movinet that runs there."""
+    subprocess.run([sys.executable, "-c", WEIGHTS, str(path)], check=True, env=environment)
+
+
 def probed(path: Path, entries: str) -> list[str]:
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "csv=p=0"]
     return subprocess.run([*command, str(path)], check=True, capture_output=True, text=True).stdout.split()
@@ -176,6 +181,8 @@ def measure(video: Video, path: Path, folder: Path, rounds: int, before: Path | 
     ours = [sys.executable, "-m", "movinet", "classify", str(path), "--model", str(folder / "a0.safetensors")]
     ours += ["--threads", "1", "--json"]
     environment = dict(os.environ) | {"MOVINET_CACHE": str(folder / "cache")}
+    # As an installed package has them: where Python may not write beside the sources, it would compile them every time.
+    environment |= {"PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     contenders = {
         "ffmpeg": (ffmpeg + end, environment),
         "ffmpeg noref": ([*ffmpeg, "-skip_frame", "noref", *end], environment),
@@ -185,7 +192,9 @@ def measure(video: Video, path: Path, folder: Path, rounds: int, before: Path | 
     }
     if before is not None:
         other = {"PYTHONPATH": str(before), "MOVINET_CACHE": str(folder / "cache-before")}
-        contenders["before"] = (ours, environment | other)
+        theirs = [str(folder / "before.safetensors") if part.endswith("a0.safetensors") else part for part in ours]
+        make_weights(folder / "before.safetensors", environment | other)
+        contenders["before"] = (theirs, environment | other)
     for name in contenders.keys() & {"classify", "before"}:
         spent(*contenders[name])  # the lowered file is cached
     found: dict[str, list[Spent]] = {name: [] for name in contenders}
@@ -241,7 +250,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-c", WEIGHTS, str(folder / "a0.safetensors")], check=True)
+        make_weights(folder / "a0.safetensors", os.environ)
         for video in chosen:
             results.append(measure(video, make(video, folder), folder, options.rounds, options.before))
             if not options.json:

@@ -17,7 +17,7 @@ from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image
 from movinet.runtime.open_network import open_network
-from movinet.runtime.session import OnGap, Session
+from movinet.runtime.session import Network, OnGap, Session
 from movinet.runtime.solo import Solo
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
@@ -74,8 +74,10 @@ class Recognizer:
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         check_classifier(network.info)
-        self.network, self.info = network, network.info
+        self.info = network.info
         self.on_gap, self.max_gap, self._memory = on_gap, max_gap, memory
+        self.network: Network = network
+        """What runs; of a stream network's weights all but the arrays, of which the engine has its own."""
         self._solo: Solo | None = None
         self._session: Session | None = None
         transform = self.info.transform
@@ -87,6 +89,7 @@ class Recognizer:
                 raise MovinetError(
                     f"{self.info.name} was exported for {runner.streams} streams at once: take a StreamPool"
                 )
+            self.network = network.identity if isinstance(network, Weights) else network
             self._solo = Solo(runner, transform.scale)
             self._session = self.session()
         else:

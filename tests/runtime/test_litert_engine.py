@@ -1,6 +1,8 @@
 """The LiteRT engine steps streams like the network itself."""
 
+import gc
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from nn.networks import SEEDS, random_frames, random_network
 from numpy.typing import NDArray
 from tiny import tiny_spec
 
+import movinet.recognizer
+import movinet.runtime.pool
+from movinet import Recognizer, StreamPool
 from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
@@ -146,3 +151,21 @@ def test_without_litert_the_message_says_where_it_is_to_be_had(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(MovinetError, match="LiteRT is not there"):
         engine_of(network_of(tiny_spec(), 0))
+
+
+def test_who_runs_weights_by_an_engine_of_its_own_gives_up_their_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are as large as the engine's copies; only what a saved stream is compared with remains."""
+    kept: list[weakref.ref[Weights]] = []
+
+    def opened(*args: Any, **options: Any) -> Weights:
+        weights = Weights.untrained(tiny_spec())
+        kept.append(weakref.ref(weights))
+        return weights
+
+    for module in (movinet.recognizer, movinet.runtime.pool):
+        monkeypatch.setattr(module, "open_network", opened)
+    recognizer = Recognizer.load("any", engine="litert")
+    with StreamPool.load("any", max_streams=1, engine="litert") as pool:
+        gc.collect()
+        assert [ref() for ref in kept] == [None, None]
+        assert recognizer.network.hash == pool.network.hash == Weights.untrained(tiny_spec()).hash

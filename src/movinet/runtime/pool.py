@@ -14,13 +14,12 @@ import numpy as np
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.runtime.engine import Engine, Mode, StreamState
-from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.scheduler import Round, Scheduler
 from movinet.runtime.seating import Slot
-from movinet.runtime.session import OnGap, Session
+from movinet.runtime.session import Network, OnGap, Session
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
 from movinet.weights.weights import Weights
@@ -46,7 +45,7 @@ class StreamPool:
 
     def __init__(
         self,
-        network: Weights | ExportedNetwork,
+        network: Network,
         engine: Engine[Any],
         *,
         max_streams: int,
@@ -126,7 +125,8 @@ class StreamPool:
             device=device,
             cache=cache,
         )
-        return cls(network, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
+        known = network.identity if isinstance(network, Weights) else network
+        return cls(known, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
 
     def join(
         self,

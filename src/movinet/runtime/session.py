@@ -16,7 +16,6 @@ from movinet.errors import MovinetError
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
 from movinet.runtime.engine import Engine, Logits, StreamState, can_forget, forgetting
-from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.images import Image, prepared
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.state_file import read_state, write_state
@@ -24,11 +23,20 @@ from movinet.runtime.stream_state import SavedStream
 from movinet.video.frame import Frame
 from movinet.video.pacer import LivePacer
 from movinet.weights.info import WeightsInfo
-from movinet.weights.weights import Weights
 
 OnGap = Literal["reset", "continue"]
 
 _UNTOLD = 1024  # events that are kept for who asks for them
+
+
+class Network(Protocol):
+    """What an engine runs: weights, an exported network, or what is known of either."""
+
+    @property
+    def info(self) -> WeightsInfo: ...
+
+    @property
+    def hash(self) -> str: ...
 
 
 class Seat(Protocol):
@@ -82,7 +90,7 @@ class Session:
     def __init__(
         self,
         seat: Seat,
-        network: Weights | ExportedNetwork,
+        network: Network,
         *,
         memory: float | None = None,
         every: int = 1,

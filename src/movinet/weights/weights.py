@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class WeightsIdentity:
+    """What is left of weights once an engine has copies of its own of the arrays: these are megabytes."""
+
+    info: WeightsInfo
+    hash: str
+
+    @property
+    def spec(self) -> Spec:
+        return self.info.spec
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Weights:
     """A network ready for any engine, without PyTorch.
@@ -59,6 +71,11 @@ class Weights:
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.data)
         return digest.hexdigest()
+
+    @property
+    def identity(self) -> WeightsIdentity:
+        """All but the arrays."""
+        return WeightsIdentity(self.info, self.hash)
 
     def members(self) -> "tuple[Weights, ...]":
         """The networks of an ensemble, each by itself; of a single network itself."""
