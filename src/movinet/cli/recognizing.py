@@ -13,8 +13,8 @@ from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
+from movinet.runtime.session import Network
 from movinet.video.locations import Track
-from movinet.weights.weights import Weights
 
 _BATCH = 4  # streams that share a step
 
@@ -99,7 +99,7 @@ def load_pool(
     return StreamPool(network, runner, max_streams=streams)
 
 
-def _tell_labels(network: Weights | ExportedNetwork) -> None:
+def _tell_labels(network: Network) -> None:
     if network.info.labels is None:
         warn(f"{network.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
 
@@ -110,7 +110,7 @@ def mode_of(precision: Precision, fast: bool) -> Mode:
     return "fast" if fast else precision
 
 
-def _tell_mode(network: Weights | ExportedNetwork, engine: Engine[Any]) -> None:
+def _tell_mode(network: Network, engine: Engine[Any]) -> None:
     """What --fast came to, and what it costs."""
     info = network.info
     if isinstance(network, ExportedNetwork):

@@ -66,7 +66,8 @@ class StreamPool:
         """
         if max_streams < 1 or queue < 1 or not 0 <= max_wait < math.inf:
             raise ValueError(f"no pool has {max_streams} streams, queues of {queue} frames and waits for {max_wait} s")
-        self.network, self.engine = network, engine
+        self.network = network.identity if isinstance(network, Weights) else network  # the engine has its own arrays
+        self.engine = engine
         info = self.info = network.info
         size, wanted = engine.signature.inputs[0].shape[1:], info.transform.size
         if size != wanted:
@@ -125,8 +126,7 @@ class StreamPool:
             device=device,
             cache=cache,
         )
-        known = network.identity if isinstance(network, Weights) else network
-        return cls(known, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
+        return cls(network, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
 
     def join(
         self,
