@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow fuzz lint format clean help
+.PHONY: demo test test-slow soak fuzz lint format clean help
 
 help:
 	@echo "make demo       install into .venv and recognise a gesture, frame by frame, offline"
 	@echo "make test       install into .venv, then lint, types and the tests (CI runs this)"
 	@echo "make test-slow  the suites that take minutes"
+	@echo "make soak       cameras watched for SOAK_MINUTES (60), and eight at once for half of it: memory and drift"
 	@echo "make fuzz       every reader of files on what a fuzzer makes, FUZZ_SECONDS (600) each"
 	@echo "make format     apply ruff's formatting and fixes"
 	@echo "make clean      remove .venv and caches"
@@ -33,6 +34,10 @@ test: lint
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+SOAK_MINUTES ?= 60
+soak: $(INSTALLED)
+	$(BIN)/python benchmarks/cameras.py --only soak --minutes $(SOAK_MINUTES)
 
 FUZZ_SECONDS ?= 600
 export FUZZ_SECONDS

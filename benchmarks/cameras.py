@@ -22,6 +22,7 @@ from typing import Any
 
 from camera_crowd import crowd, soak
 from camera_faults import FAULTS, TIMEOUT, undergo
+from camera_passwords import searches
 from camera_rates import Rate, measure
 from rig import gstreamer_python
 
@@ -178,8 +179,32 @@ def faulty(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     return [asdict(found) for found in outcomes], [fault for found in outcomes for fault in found.faults()]
 
 
+def secret(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    heading("Passwords: six shapes", "run", "cameras seen", "bytes searched", "found", "0.1")
+    was = {
+        "JSON": "34 of 34 lines",
+        "the terminal, all": "the title",
+        "passwords by": "cannot",
+        "an error": "three shapes",
+    }
+    results = []
+    for found in searches():
+        before = next((text for begins, text in was.items() if found.name.startswith(begins)), None)
+        seen = found.cameras and f"{found.cameras[0]} of {found.cameras[1]}"
+        row(found.name, seen, found.size, len(found.found), before)
+        results.append(found)
+    return [asdict(found) for found in results], [fault for found in results for fault in found.faults()]
+
+
 Section = Callable[[argparse.Namespace], tuple[list[Any], list[str]]]
-SECTIONS: dict[str, Section] = {"figures": figures, "rates": rates, "crowd": crowded, "faults": faulty, "soak": soaked}
+SECTIONS: dict[str, Section] = {
+    "figures": figures,
+    "rates": rates,
+    "crowd": crowded,
+    "faults": faulty,
+    "passwords": secret,
+    "soak": soaked,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
