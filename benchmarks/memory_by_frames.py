@@ -1,0 +1,137 @@
+"""Peak memory of one answer against the length of the video: whole clips, sub-clips averaged, and streams.
+
+    python benchmarks/memory_by_frames.py
+    python benchmarks/memory_by_frames.py --models movinet_a0 slow_r50 --frames 8 16 32 --plot memory.png
+
+The central figure of the MoViNet paper (arXiv 2103.11511), measured: what a process takes beyond the network itself,
+each length in a process of its own, in PyTorch on a CPU, one thread. Multi-clip is windows of 8 frames whose answers
+are averaged. State is what a stream keeps between frames. A buffer saves ResNet3D less than MoViNets: its activations
+of a single frame are what takes its memory. Fails if a stream's memory grows with the length by more than 5 % and 5 MB.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from movinet import create_model
+from movinet.baselines.resnet3d import ResNet3D
+
+WINDOW = 8  # frames of a clip of multi-clip evaluation
+TOLERANCE, NOISE_MB = 0.05, 5.0
+FORMS = ("clip", "multi-clip", "stream")
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What one answer took."""
+
+    model: str
+    form: str
+    frames: int
+    peak_mb: float  # beyond the network and what was imported
+    state_mb: float  # kept between frames
+
+
+def network(name: str, streams: bool) -> tuple[nn.Module, int]:
+    """With fresh weights, and the size of its frames."""
+    if name == "slow_r50":
+        return ResNet3D(600, causal=streams).eval(), 224
+    model = create_model(f"{name}_{'stream' if streams else 'base'}")
+    return model.eval(), model.spec.size[0]
+
+
+@torch.inference_mode()
+def measure(name: str, form: str, frames: int) -> Peak:
+    """In this process, which should do nothing else."""
+    torch.set_num_threads(1)
+    model, size = network(name, form == "stream")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    state: dict[str, Tensor] | None = None
+    if form == "clip":
+        model(torch.rand(1, 3, frames, size, size))
+    elif form == "multi-clip":
+        logits = [model(torch.rand(1, 3, WINDOW, size, size)) for _ in range(max(1, frames // WINDOW))]
+        torch.stack(logits).mean(0)
+    else:
+        for _ in range(frames):
+            _, state = model.step(torch.rand(1, 3, 1, size, size), state)  # type: ignore[operator]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    kept = sum(tensor.nbytes for tensor in state.values()) / 2**20 if state else 0.0
+    return Peak(name, form, frames, peak, kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["movinet_a0", "movinet_a2", "slow_r50"])
+    parser.add_argument("--frames", nargs="+", type=int, default=[8, 16, 32, 64])
+    parser.add_argument("--plot", type=Path, help="a picture of it")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--one", nargs=3, metavar=("MODEL", "FORM", "FRAMES"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        model, form, frames = options.one
+        print(json.dumps(asdict(measure(model, form, int(frames)))))
+        return
+    peaks = []
+    for model in options.models:
+        for form in FORMS:
+            for frames in options.frames:
+                command = [sys.executable, __file__, "--one", model, form, str(frames)]
+                answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+                peaks.append(Peak(**json.loads(answer)))
+                if options.json:
+                    print(answer, end="", flush=True)
+    if not options.json:
+        print_table(peaks, options.frames)
+    if options.plot:
+        draw(peaks, options.plot)
+    grown = [model for model in options.models if grows([p for p in peaks if (p.model, p.form) == (model, "stream")])]
+    if grown:
+        sys.exit(f"memory of the stream grows with its length: {', '.join(grown)}")
+
+
+def grows(peaks: list[Peak]) -> bool:
+    first, last = peaks[0].peak_mb, peaks[-1].peak_mb
+    return last > first * (1 + TOLERANCE) + NOISE_MB
+
+
+def print_table(peaks: list[Peak], lengths: list[int]) -> None:
+    print("| MB at frames | " + " | ".join(map(str, lengths)) + " | state |")
+    print("|---" * (len(lengths) + 2) + "|")
+    rows: dict[tuple[str, str], list[Peak]] = {}
+    for peak in peaks:
+        rows.setdefault((peak.model, peak.form), []).append(peak)
+    for (model, form), row in rows.items():
+        state = f"{row[-1].state_mb:.1f}" if row[-1].state_mb else ""
+        print(f"| {model}, {form} | " + " | ".join(f"{peak.peak_mb:.0f}" for peak in row) + f" | {state} |")
+
+
+def draw(peaks: list[Peak], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    styles = dict(zip(FORMS, ("-", ":", "--"), strict=True))
+    for n, model in enumerate(dict.fromkeys(peak.model for peak in peaks)):
+        for form in FORMS:
+            row = [peak for peak in peaks if (peak.model, peak.form) == (model, form)]
+            values = [peak.peak_mb for peak in row]
+            axes.plot([peak.frames for peak in row], values, styles[form], color=f"C{n}", label=f"{model}, {form}")
+    axes.set(xscale="log", yscale="log", xlabel="frames of the video", ylabel="peak memory of an answer, MB")
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
