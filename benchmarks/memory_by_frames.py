@@ -127,9 +127,11 @@ def draw(peaks: list[Peak], path: Path) -> None:
             values = [peak.peak_mb for peak in row]
             axes.plot([peak.frames for peak in row], values, styles[form], color=f"C{n}", label=f"{model}, {form}")
     axes.set(xscale="log", yscale="log", xlabel="frames of the video", ylabel="peak memory of an answer, MB")
-    axes.xaxis.set_major_formatter("{x:.0f}")
+    lengths = sorted({peak.frames for peak in peaks})
+    axes.set_xticks(lengths, [str(length) for length in lengths])
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=150)
 
 
