@@ -1,8 +1,10 @@
 """One stream: what is due, what a gap means, what is remembered, and that nobody else's frames get in."""
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -208,9 +210,9 @@ def test_times_may_stand_step_back_and_leap() -> None:
     assert frames_after(0.2, 0.1, 0.4) == [2, None, 3], "a frame out of order is passed over"
     assert frames_after(-0.4, -0.2) == [1, 2], "a clock that was set back begins a stream, and at once"
     assert frames_after(3600.0, 3600.2) == [1, 2]
-    for time in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=str(time)):
-            session.push(picture, time)
+    for odd in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=str(odd)):
+            session.push(picture, odd)
     assert frames_after(3600.4) == [3]
 
 
@@ -282,6 +284,37 @@ def test_a_frame_its_source_has_chosen_is_always_taken() -> None:
     assert [answer.frames for answer in answers if answer] == [2, 3, 4]
     assert answers[-1] is not None
     np.testing.assert_allclose(answers[-1].probabilities, pushed(expected, pictures(4))[-1].probabilities, atol=1e-6)
+
+
+def test_threads_may_do_anything_to_any_stream_at_once(tmp_path: Path) -> None:
+    """Nothing hangs, and nothing but our own errors comes of it: a frame that waited was given up for a newer one."""
+
+    def live(seed: int) -> int:
+        chance, done, path = random.Random(seed), 0, tmp_path / str(seed)
+        acts: list[Callable[[Session], Any]] = [
+            lambda session: session.submit(pictures(1)[0], chance.choice([None, 0.2 * done, 0.2 * done - 50])),
+            lambda session: session.reset(),
+            lambda session: setattr(session, "memory", chance.choice([None, 0.5, 2.0])),
+            lambda session: (session.events(), session.running, session.finish()),
+            lambda session: session.restore(session.snapshot()),
+            lambda session: (session.save(path), session.restore(path)),
+        ]
+        while time.monotonic() < until:
+            session = chance.choice(sessions)
+            with suppress(MovinetError):
+                if chance.random() < 0.6:
+                    session.push(pictures(1)[0], chance.choice([None, 0.2 * done]))
+                else:
+                    chance.choice(acts)(session)
+            done += 1
+        return done
+
+    own = Solo(TestEngine(), (0.0, 1.0))
+    with StreamPool(WEIGHTS, TestEngine(3), max_streams=3, max_wait=0.002) as pool, ThreadPoolExecutor(6) as threads:
+        sessions = [Session(own.seat(), WEIGHTS, detector=EventDetector(0.34, 0.1)) for _ in range(2)]
+        sessions += [pool.join(detector=EventDetector(0.34, 0.1)) for _ in range(2)]
+        until = time.monotonic() + 1.5
+        assert min(threads.map(live, range(6), timeout=60)) > 0
 
 
 def test_a_session_that_was_left_takes_no_more() -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -175,8 +174,6 @@ class Follower:
                 finally:
                     session.finish()
                     self._tell_events(session)
-        except CancelledError:
-            pass  # the pool was closed
         except MovinetError as refused:
             error = error or refused
         except Exception as fault:  # of one source: the others go on

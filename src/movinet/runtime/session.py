@@ -5,7 +5,7 @@ import threading
 import time as clock
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -181,8 +181,7 @@ class Session:
             ValueError: the frame has another type or shape, or its time is no number. The stream goes on without it.
             MovinetError: the stream has left; the engine failed, or its answer is no number: the stream begins anew.
         """
-        answer = self.submit(frame, time)
-        return None if answer is None else answer.result()
+        return _waited_for(self.submit(frame, time))
 
     def submit(self, frame: Image | Frame, time: float | None = None) -> Future[Prediction] | None:
         """Hand over the next frame without waiting for the engine, where it belongs to a pool.
@@ -227,7 +226,7 @@ class Session:
             self._seat.check()
             image = prepared(frame, self.info.transform)
             coming = self._show(image, arrived, frame.time, answer)
-        return None if coming is None else coming.result()
+        return _waited_for(coming)
 
     def events(self) -> list[Event]:
         """What has begun (`end` None) and ended since this was asked last, in order; nothing without a detector."""
@@ -376,6 +375,15 @@ class Session:
             if dropped.answer is not None:
                 dropped.answer.cancel()
         return queued.answer
+
+
+def _waited_for(answer: Future[Prediction] | None) -> Prediction | None:
+    try:
+        return None if answer is None else answer.result()
+    except CancelledError:
+        raise MovinetError(
+            "the frame was given up: the stream was left or restored, its pool closed, or newer frames pushed it out"
+        ) from None
 
 
 def _decays(seat: Seat, info: WeightsInfo, seconds: float | None) -> dict[str, float]:
