@@ -38,12 +38,15 @@ import sys, av
 with av.open(sys.argv[1]) as container:
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
-    wanted = set()  # fifths of a second whose frame has been seen
-    for packet in container.demux(stream):
-        if len(sys.argv) > 2 and packet.pts is not None:
-            fifth = int(packet.pts * packet.time_base * 5 + 1e-6)
-            stream.codec_context.skip_frame = "NONREF" if fifth in wanted else "DEFAULT"
-            wanted.add(fifth)
+    packets = list(container.demux(stream))
+    stamps = sorted(packet.pts for packet in packets if packet.pts is not None)
+    wanted = {}  # the last frame at each fifth of a second
+    for pts in stamps:
+        wanted[-int((stamps[0] - pts) * stream.time_base * 5 // 1)] = pts
+    wanted = set(wanted.values())
+    for packet in packets:
+        if len(sys.argv) > 2:
+            stream.codec_context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
         for frame in packet.decode():
             pass
 """

@@ -173,3 +173,17 @@ def test_selecting_is_exact(tmp_path: Path, recipe: Recipe, pacer: FilePacer, th
 @given(recipes(tuple(CONTAINERS)), pacers, st.sampled_from([1, 2, 4]))
 def test_selecting_is_exact_at_length(tmp_path: Path, recipe: Recipe, pacer: FilePacer, threads: int) -> None:
     hold(tmp_path, recipe, pacer, threads)
+
+
+def test_nothing_is_decoded_beside_what_is_wanted_and_what_that_refers_to(tmp_path: Path) -> None:
+    """A pyramid: of two neighbours that nothing refers to, the frame between them is decoded before either, so what
+    comes after the first of them is not ahead of it."""
+    options = {"g": "60", "bf": "3", "b-pyramid": "normal", "preset": "veryfast", "b-adapt": "0"}
+    path = make(Recipe("libx264", "mp4", 121, options), tmp_path / "pyramid.mp4")
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.skip_frame = "NONREF"
+        referred_to = {round(25 * frame.time) for frame in container.decode(video=0) if frame.time is not None}
+    wanted = set(range(0, 121, 5))
+    video = assert_same(path, FilePacer(5.0), threads=1)
+    assert video is not None
+    assert video.skipped >= 121 - len(referred_to | wanted) - 3  # all is decoded until the first frame has come

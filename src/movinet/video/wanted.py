@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -92,6 +93,7 @@ class LookAhead:
     def __init__(self, packets: Iterator[Packet], faults: Stamps) -> None:
         self._packets, self._faults = packets, faults
         self._queue: deque[Packet] = deque()
+        self._given: deque[int] = deque(maxlen=_AHEAD)  # stamps of those before, which may be shown later
         self._bytes = 0
         self._ended = False
         self.is_sound = True
@@ -115,13 +117,17 @@ class LookAhead:
                 return
             packet = self._queue.popleft()
             self._bytes -= packet.size
+            if packet.pts is not None and not packet.is_discard:
+                self._given.append(packet.pts)
             self.is_damaged = packet.is_corrupt or any(other.is_corrupt for other in self._queue)
             yield packet
 
     def next_shown(self, pts: int) -> int | None:
-        """The stamp of the first frame in sight that is shown after one of this stamp; None where there is none."""
-        stamps = (packet.pts for packet in self._queue if not packet.is_discard)
-        return min((stamp for stamp in stamps if stamp is not None and stamp > pts), default=None)
+        """The stamp of the first frame in sight that is shown after one of this stamp, though it may be decoded before;
+        None where there is none."""
+        ahead = (packet.pts for packet in self._queue if not packet.is_discard)
+        stamps = chain(self._given, (stamp for stamp in ahead if stamp is not None))
+        return min((stamp for stamp in stamps if stamp > pts), default=None)
 
     def none_before(self) -> int | None:
         """A stamp before which no frame of the packets to come is shown; None where none is known."""
