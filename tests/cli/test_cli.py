@@ -262,3 +262,18 @@ def test_fast_says_what_it_came_to_and_what_it_costs(folder: Path, capfd: pytest
     code, _, err = run(folder, "classify @/good.mp4 --fast --precision int8", capfd)
     assert code == 2
     assert "--fast chooses" in err
+
+
+@pytest.mark.parametrize("command", ["classify", "watch"])
+def test_whoever_names_no_network_learns_what_the_default_knows(
+    folder: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    video = f"{command} @/one.mp4 --json"
+    code, out, err = run(folder, video, capfd)
+    assert code == 0
+    assert all(json.loads(line) for line in out.splitlines())
+    assert err.count("no --model: movinet_t0_stream.gestures knows 11 air gestures (caret,") == 1
+    assert "600 everyday actions of Kinetics: --model movinet_a2_stream.k600" in err
+    for named in ("--model movinet_t0_stream.gestures", MODEL):
+        code, _, err = run(folder, f"{video} {named}", capfd)
+        assert (code, err) == (0, "")

@@ -21,7 +21,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # main has a word to say
 )
 
-Model = Annotated[str, Parameter(name=["--model", "-m"])]
+Model = Annotated[str | None, Parameter(name=["--model", "-m"])]
 
 
 def at_least_one(name: str, value: int) -> None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
 from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
-from movinet.cli.recognizing import load_recognizer, mode_of, track_of
+from movinet.cli.recognizing import load_recognizer, mode_of, tell_default, track_of
 from movinet.errors import MovinetError, printable
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
@@ -20,7 +20,7 @@ from movinet.words import counted
 
 def classify(
     *videos: str,
-    model: Model = DEFAULT_MODEL,
+    model: Model = None,
     labels: Path | None = None,
     topk: int = 5,
     frames: bool = False,
@@ -42,7 +42,7 @@ def classify(
 
     Args:
         videos: video files, folders of images, or addresses.
-        model: a name of `movinet models`, or a weights file.
+        model: a name of `movinet models`, or a weights file; by default the bundled movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
         topk: how many labels to show.
         frames: show the answer after every frame, not only the last (stream networks).
@@ -70,7 +70,11 @@ def classify(
     if end is not None and end <= start:
         raise MovinetError(f"--end must come after --start; got {end} and {start}")
     mode = mode_of(precision, fast)
-    recognizer = load_recognizer(model, labels, offline, engine, mode, device, threads, memory=None, cache=not no_cache)
+    recognizer = load_recognizer(
+        model or DEFAULT_MODEL, labels, offline, engine, mode, device, threads, memory=None, cache=not no_cache
+    )
+    if model is None:
+        tell_default(recognizer.info)
     limits = Limits(tuple(allow_hosts), verify=not insecure)
     failed = 0
     for video in videos:

@@ -15,6 +15,7 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import Network
 from movinet.video.locations import Track
+from movinet.weights.info import WeightsInfo
 
 _BATCH = 4  # streams that share a step
 
@@ -102,6 +103,16 @@ def load_pool(
 def _tell_labels(network: Network) -> None:
     if network.info.labels is None:
         warn(f"{network.info.name} brings no labels, so classes go by number: --labels FILE names them, one a line")
+
+
+def tell_default(info: WeightsInfo) -> None:
+    """Whoever names no network learns what this one knows, and which knows everyday actions."""
+    some = ", ".join((info.labels or ())[:4])
+    err.print(
+        f"no --model: {info.name} knows {info.spec.num_classes} air gestures ({some}, …); for the 600 everyday actions "
+        "of Kinetics: --model movinet_a2_stream.k600 (downloaded once; `movinet models` lists more)",
+        style="dim",
+    )
 
 
 def mode_of(precision: Precision, fast: bool) -> Mode:

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
 from movinet.cli.check_cameras import show_cameras
 from movinet.cli.console import complain, err, out, print_json, warn
-from movinet.cli.recognizing import load_pool, mode_of
+from movinet.cli.recognizing import load_pool, mode_of, tell_default
 from movinet.errors import MovinetError
 from movinet.live.actions import Action, Actions
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
@@ -40,7 +40,7 @@ _REFRESHED = 8  # times a second, on a terminal
 
 def watch(
     *sources: str,
-    model: Model = DEFAULT_MODEL,
+    model: Model = None,
     labels: Path | None = None,
     memory: float | None = None,
     on: float = 0.5,
@@ -76,7 +76,8 @@ def watch(
     Args:
         sources: cameras' numbers, rtsp:// or http:// addresses, files, which are played in real time, or a .yaml file
             that lists cameras; what a camera in it leaves open is as these options say.
-        model: a name of `movinet models`, or a weights file; a stream network.
+        model: a name of `movinet models`, or a weights file; a stream network, by default the bundled
+            movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
         memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
             made for, 0 for never.
@@ -123,7 +124,7 @@ def watch(
         raise MovinetError(f"--retries must be at least 0, got {retries}")
     mode, limits = mode_of(precision, fast), Limits(tuple(allow_hosts), verify=not insecure)
     defaults = {
-        "model": model,
+        "model": model or DEFAULT_MODEL,
         "labels": None if labels is None else str(labels),
         "memory": memory,
         "on": on,
@@ -154,6 +155,8 @@ def watch(
         for wanted, count in counts.items():
             pool = load_pool(*wanted, offline, engine, mode, device, threads, not no_cache, count)
             pools[wanted] = kept.enter_context(pool)
+            if model is None and wanted[0] == DEFAULT_MODEL:
+                tell_default(pool.info)
         feeds = [
             feed_of(camera, origin, pools[_model(camera)], limits)
             for camera, origin in zip(cameras, origins, strict=True)
