@@ -64,12 +64,12 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
             address = one.url("/good.mp4?token=s3cret", user="user:s3cret@")
             line = f"{command} {address} --model {folder / 'tiny_stream.safetensors'} --json"
             code, out, err = run(Path("@"), line, capfd)
-            assert (code, out) == (2, "")
+            assert (code, '"top"' in out) == (2, False)
             assert "leads to another host, 127.0.0.2: refused" in err
             assert "s3cret" not in err
             assert other.asked == []
             code, out, err = run(Path("@"), f"{line} --allow-hosts 127.0.0.2", capfd)
-            assert (code, err) == (0, "")
+            assert (code, "refused" in err) == (0, False)
             assert "probability" in out
 
 
@@ -109,7 +109,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         (f"watch @/good.mp4 {MODEL} --memory nan", "--memory"),
         (f"watch @/good.mp4 {MODEL} --seconds -3", "--seconds"),
         (f"watch @/good.mp4 {MODEL} --retries -1", "--retries"),
-        (f"watch http://127.0.0.1:9/ {MODEL} --timeout 1", "127.0.0.1"),
+        (f"watch http://127.0.0.1:9/ {MODEL} --timeout 1 --retries 0", "127.0.0.1"),
         ("watch @/good.mp4 --model @/tiny_base.safetensors", "base network"),
         ("profile movinet_a9_stream", "did you mean movinet_a6_stream"),
         ("profile @/spec.yaml", "spec.yaml"),

@@ -1,6 +1,7 @@
 """Real cameras that want a login, given in every way there is: pictures come, and nothing that anybody can see has any
 of the passwords."""
 
+import base64
 import json
 import os
 import re
@@ -19,9 +20,12 @@ import pytest
 from camera_rig.filming import film
 from camera_rig.http_cameras import MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
+from loopback import Answer, Request, site
 from tiny import tiny_weights
 
 from movinet.cli import main
+from movinet.data.encode import encode_video
+from movinet.data.synthetic import render_gesture
 
 SECRET = "§S3cr@t/Pw:#?%&=+ x§"  # with all that addresses have a meaning for
 RAW = "§S3cr@tPw§"
@@ -31,6 +35,8 @@ LOUD = """
 import logging, sys
 import av.logging
 from movinet.cli import main
+from movinet.data.encode import encode_video
+from movinet.data.synthetic import render_gesture
 logging.basicConfig(level=0, stream=sys.stderr)
 av.logging.set_level(av.logging.DEBUG)
 main(sys.argv[1:])
@@ -164,6 +170,37 @@ def test_an_address_on_the_command_line_is_hinted_at(rig: Rig, address: str) -> 
     else:
         assert (code, out) == (2, "")
         assert "may be read in two ways" in " ".join(err.split())
+
+
+def test_classify_takes_logins_from_the_same_places(
+    rig: Rig, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = rig.folder / "clip.mp4"
+    encode_video(clip, render_gesture("star", 1, (24, 32), 5, 5.0).frames, 5.0)
+    login = "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
+
+    def page(request: Request) -> Answer:
+        right = request.headers.get("Authorization") == login
+        return Answer(clip.read_bytes()) if right else Answer(b"", 401, {"WWW-Authenticate": "Basic"})
+
+    with site(page) as web:
+        logins = rig.folder / "hosts.yaml"
+        logins.write_text(json.dumps({"127.0.0.1": {"user": "me", "password": SECRET}}))
+        logins.chmod(0o600)
+        line = ["classify", web.url("/clip.mp4"), "--json", "--model", str(rig.folder / "tiny_stream.safetensors")]
+        for more, environment, right in (
+            ([], {}, 2),
+            (["--credentials", str(logins)], {}, 0),
+            ([], {"MOVINET_USER": "me", "MOVINET_PASSWORD": SECRET}, 0),
+        ):
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            with pytest.raises(SystemExit) as stop:
+                main([*line, *more])
+            out, err = capfd.readouterr()
+            assert (stop.value.code or 0) == right, err
+            assert right == 0 or "it wants a user and password" in err
+            assert not pieces_in(out + err)
 
 
 def test_a_command_line_that_is_wrong_is_not_repeated_with_its_password(

@@ -7,13 +7,13 @@ from rich.text import Text
 
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
 from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
-from movinet.cli.recognizing import load_recognizer, mode_of, tell_default, track_of
+from movinet.cli.recognizing import load_recognizer, mode_of, read_logins, source_of, tell_default
 from movinet.errors import MovinetError, printable
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
-from movinet.video.locations import is_address
+from movinet.video.locations import Source, is_address
 from movinet.video.sources import Limits, without_password
 from movinet.words import counted
 
@@ -27,6 +27,7 @@ def classify(
     start: float = 0.0,
     end: float | None = None,
     stream: int | None = None,
+    credentials: Path | None = None,
     allow_hosts: Sequence[str] = (),
     insecure: bool = False,
     engine: EngineKind = "auto",
@@ -50,6 +51,7 @@ def classify(
         end: stop at this second.
         stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
+        credentials: a YAML file with users and passwords, by host.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
         engine: what runs a stream network: auto takes the quickest that is installed.
@@ -75,11 +77,12 @@ def classify(
     )
     if model is None:
         tell_default(recognizer.info)
-    limits = Limits(tuple(allow_hosts), verify=not insecure)
+    limits, logins = Limits(tuple(allow_hosts), verify=not insecure), read_logins(credentials)
     failed = 0
     for video in videos:
         try:
-            classify_one(recognizer, video, stream, topk, frames, (start, end), limits, as_json=json)
+            source = source_of(video, stream, logins)
+            classify_one(recognizer, video, source, topk, frames, (start, end), limits, as_json=json)
         except MovinetError as error:
             failed += 1
             complain(error)
@@ -89,7 +92,7 @@ def classify(
 def classify_one(
     recognizer: Recognizer,
     video: str,
-    stream: int | None,
+    source: Source,
     topk: int,
     frames: bool,
     span: tuple[float, float | None],
@@ -98,7 +101,6 @@ def classify_one(
     as_json: bool,
 ) -> Prediction:
     start, end = span
-    source = track_of(video, stream)
     told = without_password(video) if is_address(video) else video
     name = printable(told if is_address(video) else Path(video).name)
     if frames and not as_json:

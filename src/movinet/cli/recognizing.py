@@ -14,20 +14,28 @@ from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import Network
-from movinet.video.locations import Track
+from movinet.video.credentials import Credentials, open_to_others, read_credentials, with_login
+from movinet.video.locations import Source, Track, is_address
+from movinet.video.login import Address
 from movinet.weights.info import WeightsInfo
 
 _BATCH = 4  # streams that share a step
 
 
-def track_of(source: str, stream: int | None) -> str | Track:
-    if stream is None:
-        return source
-    from movinet.video.devices import camera_number
+def read_logins(path: Path | None) -> Credentials:
+    """What `--credentials` has; warns of what others can read."""
+    if path is None:
+        return Credentials()
+    logins = read_credentials(path)
+    if words := open_to_others(path):
+        warn(words)
+    return logins
 
-    if camera_number(source) is not None:
-        raise MovinetError(f"--stream {stream}: a camera ({source}) has one; the option is for files and addresses")
-    return Track(source, stream)
+
+def source_of(video: str, stream: int | None, logins: Credentials) -> Source:
+    """What to open, with its login."""
+    opened = with_login(Address.of(video), None, logins) if is_address(video) else video
+    return opened if stream is None else Track(opened, stream)
 
 
 def load_recognizer(

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
 from movinet.cli.check_cameras import show_cameras
 from movinet.cli.console import complain, err, out, print_json, warn
-from movinet.cli.recognizing import load_pool, mode_of, tell_default
+from movinet.cli.recognizing import load_pool, mode_of, read_logins, tell_default
 from movinet.errors import MovinetError
 from movinet.live.actions import Action, Actions
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
@@ -29,7 +29,6 @@ from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
-from movinet.video.credentials import Credentials, open_to_others, read_credentials
 from movinet.video.following import Transport
 from movinet.video.locations import Source
 from movinet.video.login import Address
@@ -205,11 +204,7 @@ def _cameras(sources: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Camer
 
 def _origins(cameras: Sequence[Camera], path: Path | None) -> list[Source]:
     """What is opened, logins and all."""
-    logins = Credentials()
-    if path is not None:
-        logins = read_credentials(path)
-        if words := open_to_others(path):
-            warn(words)
+    logins = read_logins(path)
     return [camera.source(logins) for camera in cameras]
 
 
