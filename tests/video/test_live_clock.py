@@ -158,5 +158,5 @@ def test_what_is_played_comes_at_its_pace_and_waits_longer_after_a_late_piece() 
     assert steps([moment for _, moment in shown]) == pytest.approx([PERIOD] * 149)
     waits = steps([when for when, _ in shown])
     assert sum(wait > 1.5 * PERIOD for wait in waits) == 1
-    assert clock.waits == pytest.approx(0.6 - PERIOD + 0.5, abs=0.05)
+    assert clock.waits == pytest.approx(0.6 - PERIOD + 2.0, abs=0.05)
     assert clock.lag == pytest.approx(0.0, abs=1e-6)

@@ -9,7 +9,7 @@ _AHEAD = 1.0  # seconds by which a picture may come early at most: what claims m
 _AHEAD_PLAYED = 10.0  # the same where the stream is read ahead of time, and a hole in it is waited for
 _DRIFT = 1e-3  # seconds a second by which a camera's clock may be slow
 _LATE_PIECE = 0.02  # seconds by which a piece may come late and nobody mind
-_SPARE = 0.5  # seconds for which what follows waits longer then, so that the next is not late again
+_SPARE, _SPARE_MOST = 0.5, 2.5  # seconds for which what follows waits longer then: a piece, so that none is late again
 _SLOW = 0.01  # the same, as far as is believed
 _STUCK = 10  # equal stamps in a row after which stamps are not believed
 
@@ -47,6 +47,7 @@ class LiveClock:
         self._ahead = 0.0  # seconds from a packet's own stamp to its picture's, as the first had it
         self._base = 0.0  # by how much the quickest packet was late
         self._last: tuple[float, float] | None = None  # stamp and arrival of the newest packet
+        self._piece = 0.0  # stamp with which the piece began that is read
         self._anchored = 0.0  # since when lag counts
         self._pending: dict[float, float] = {}  # times of pictures, by their stamps, as they arrived
         self._newest = 0.0  # time of the newest packet
@@ -151,7 +152,7 @@ class LiveClock:
         if self._offset is None or self._last is None:
             self._offset = self._by_arrival(now) - shown
             self._ahead, self._base = shown - stamp, arrival - (shown + self._offset)
-            self._last, self._anchored = (shown, now), now
+            self._last, self._anchored, self._piece = (shown, now), now, shown
             return shown + self._offset
         stamp += self._ahead
         before, then = self._last
@@ -172,7 +173,9 @@ class LiveClock:
             return self._by_arrival(now)
         if self.played:  # whatever is early waits; what was not there in time has all that follows wait longer
             if (missing := min(late - self._base, awaited)) > _LATE_PIECE:
-                self._base += missing + _SPARE
+                self._base += missing + min(max(_SPARE, stamp - self._piece), _SPARE_MOST)
+            if awaited > _LATE_PIECE:
+                self._piece = stamp
         else:
             self._base = min(late, self._base + _DRIFT * waited)
         self.lag = max(0.0, late - self._base)

@@ -5,7 +5,6 @@ from typing import Literal, cast
 
 import av
 import av.error
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
@@ -14,6 +13,7 @@ from movinet.video.hardware import accelerator, tell_used
 from movinet.video.locations import Source, reason
 from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.trouble import trouble
+from movinet.video.wanted import Least, goes_without, least_of
 
 _FAULTS = 50  # packets in a row that cannot be told from each other
 
@@ -45,10 +45,6 @@ class LiveVideo(Video):
             self._context.options = {**self._context.options, "err_detect": "explode"}
 
     @property
-    def _context(self) -> VideoCodecContext:
-        return self.stream.codec_context if isinstance(self._decoder, VideoStream) else self._decoder
-
-    @property
     def format(self) -> str:
         """FFmpeg's names of the container's format, with commas between them."""
         return self._container.format.name
@@ -60,9 +56,14 @@ class LiveVideo(Video):
         return of_one and (self._opened.type.startswith("image/") or (self._opened.finite and self.format != "mjpeg"))
 
     @property
-    def intra_only(self) -> bool:
-        """Whether every picture can be decoded without others."""
-        return bool(self.stream.codec_context.codec.intra_only)
+    def unwanted(self) -> Least:
+        """How much the decoder may leave out where a packet's picture is not wanted."""
+        return least_of(self._context) or "DEFAULT"
+
+    @property
+    def goes_without(self) -> bool:
+        """Whether packets whose pictures are not wanted need not be decoded at all."""
+        return goes_without(self._context)
 
     def arrivals(self) -> Iterator["av.Packet[VideoStream] | None"]:
         """Packets of a stream that is running, as they come, for `decode`; None whenever one of another track came.
@@ -105,8 +106,8 @@ class LiveVideo(Video):
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
 
-    def skip(self, least: Literal["DEFAULT", "NONREF", "NONKEY"]) -> None:
-        """What the decoder leaves out from the next packet on: nothing, what no other picture refers to, or all but
-        key frames."""
+    def skip(self, least: Literal["DEFAULT", "NONREF", "NONKEY", "ALL"]) -> None:
+        """What the decoder leaves out from the next packet on: nothing, what no other picture refers to, all but key
+        frames, or everything."""
         if self._context.skip_frame != least:
             self._context.skip_frame = least

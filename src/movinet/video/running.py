@@ -5,13 +5,14 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import av
 
 from movinet.errors import VideoError
 from movinet.video.damage import Damage
 from movinet.video.frame import Frame
-from movinet.video.ladder import Ladder, Least
+from movinet.video.ladder import Ladder
 from movinet.video.line import Line, News
 from movinet.video.live_clock import LiveClock, Timeline
 from movinet.video.live_video import LiveVideo
@@ -66,7 +67,6 @@ class Running:
         self.ladder = Ladder(max_lag)
         self.damage = Damage()
         self._to_rgb = video.to_rgb()
-        self._intra_only = video.intra_only
         self._keys = False  # whether packets tell that they are key frames
         self._until_key = False  # nothing is decoded before the next
         self._usual_gap = self._gap = pacer.max_gap
@@ -107,16 +107,26 @@ class Running:
             self.line.count(1, 0, self.clock.lag)
             return True
         wanted = self.pacer.wants(moment, self.clock.coming)
-        if not wanted and self._intra_only and self.past.timeline.last is not None:
+        least = self._least(wanted)
+        if least == "ALL":
             self.pacer.passed(moment)
-            self.line.count(0, 0, self.clock.lag)
-            return True
-        least: Least = "NONKEY" if self._until_key else self.ladder.least
-        self.video.skip("NONREF" if least == "DEFAULT" and not wanted else least)
+            if self.video.goes_without:
+                self.line.count(0, 0, self.clock.lag)
+                return True
+        self.video.skip(least)
         self._decode(packet)
         if time.monotonic() - self._last_picture > _BLIND * self.timeout:
             raise VideoError(f"{self.video.name}: sends nothing that can be decoded")
         return True
+
+    def _least(self, wanted: bool) -> Literal["DEFAULT", "NONREF", "NONKEY", "ALL"]:
+        """What the decoder leaves out of a packet."""
+        unwanted = self.video.unwanted
+        if self._until_key or self.ladder.least == "NONKEY":
+            return "NONKEY"
+        if not wanted and self.past.timeline.last is not None:
+            return unwanted
+        return "NONREF" if self.ladder.least == unwanted == "NONREF" else "DEFAULT"
 
     def _packets(self) -> "Iterator[tuple[av.Packet[av.VideoStream], float]]":
         """The track's packets and the seconds that each was waited for; those that only came because reading was given
