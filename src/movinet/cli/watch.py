@@ -34,7 +34,7 @@ from movinet.video.locations import Source
 from movinet.video.login import Address
 from movinet.video.sources import Limits
 
-_REFRESHED = 8  # times a second, on a terminal
+_REFRESHED, _REFRESHED_MANY, _MANY = 8, 4, 8  # times a second on a terminal; of more sources, a picture costs more
 
 
 def watch(
@@ -238,7 +238,8 @@ def _watch(
         if on_terminal:
             from rich.live import Live
 
-            kept.enter_context(Live(view, console=err, refresh_per_second=_REFRESHED))
+            often = _REFRESHED if len(feeds) <= _MANY else _REFRESHED_MANY
+            kept.enter_context(Live(view, console=err, refresh_per_second=often))
         for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
             if as_json_lines:
                 print_json(as_json(report, topk))

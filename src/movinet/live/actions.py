@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 _QUEUED = 100  # reports an action may have waiting
 _TELL_AGAIN = 60.0  # seconds after which a fault that goes on is told again
+_KINDS = 100  # of faults that are remembered as told
 
 
 class Failed(Exception):
@@ -179,6 +180,8 @@ class Worker:
         """Tell of a fault, but not every second. The lock is held."""
         now = time.monotonic()
         if now - self._told.get(kind, -_TELL_AGAIN) >= _TELL_AGAIN:
+            if len(self._told) >= _KINDS:  # every fault with a number of its own
+                self._told.clear()
             self._told[kind] = now
             logger.warning("%s: %s", self.action.name, words)
 
