@@ -104,7 +104,7 @@ FAULTS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutput:
     """What watching made of a fault.
 
     Args:
@@ -152,7 +152,7 @@ class Outcome:
         return [f"{self.name}: {fault}" for fault in found]
 
 
-def undergo(fault: Fault, gstreamer: bool) -> Outcome:
+def undergo(fault: Fault, gstreamer: bool) -> StepOutput:
     """Watch two cameras, one of which undergoes a fault."""
     about = {"kind": "rtsp", "footage": footage("h264", "480p", 15, key_every=1.0)}
     real = gstreamer and not fault.own
@@ -192,7 +192,7 @@ def _live_through(fault: Fault, watch: Watch, sick: Any, port: str) -> tuple[flo
     return begun, since, returned, time.monotonic()
 
 
-def _judge(fault: Fault, watch: Watch, port: str, moments: tuple[float, float, float, float], code: int) -> Outcome:
+def _judge(fault: Fault, watch: Watch, port: str, moments: tuple[float, float, float, float], code: int) -> StepOutput:
     _, since, returned, ended = moments
     lines = [line for line in watch.lines if line.at < ended]
     seen = [line for line in lines if line.kind == "prediction" and _is_of(line, port)]
@@ -205,7 +205,7 @@ def _judge(fault: Fault, watch: Watch, port: str, moments: tuple[float, float, f
     after = [line.at - returned for line in seen if line.at > returned]
     moments_seen = [line.at for line in seen if line.at >= since - 0.5]
     outlived, running = _outlived(lines, seen, port, since)
-    return Outcome(
+    return StepOutput(
         name=fault.name,
         told=told[0] if told else None,
         back=after[0] if after else None,

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from movinet.data.lists import read_set
-from movinet.data.videos import Video
+from movinet.data.entries import VideoEntry
+from movinet.data.readers import read_set
 from movinet.metrics import wilson_interval
-from movinet.train.processes import connect, keep_freed_memory
+from movinet.train.distributed import connect, keep_freed_memory
+from movinet.train.finetune_recipe import finetune_recipe
 from movinet.train.recipe import Videos
-from movinet.train.run import METRICS, prepare, train
-from movinet.train.small_data import fine_tuning
-from movinet.train.validation import answer_clips
+from movinet.train.train_run import METRICS, prepare_training, run_training
+from movinet.train.validation import evaluate
 from movinet.weights.load import load_weights
 
 
@@ -50,12 +50,14 @@ class Draw:
         return f"{Path(self.model).name.partition('.')[0]}_{self.classes}x{self.clips}_seed{self.seed}"
 
 
-def draw_clips(folds: dict[str, tuple[Video, ...]], draw: Draw, leave_out: list[str]) -> list[tuple[Video, str]]:
+def draw_clips(
+    folds: dict[str, tuple[VideoEntry, ...]], draw: Draw, leave_out: list[str]
+) -> list[tuple[VideoEntry, str]]:
     """Clips with their splits, `train` and `test`, no fold in both: folds are taken whole until they hold enough."""
     rng = np.random.default_rng((draw.classes, draw.clips, draw.seed))
     labels = sorted({video.labels[0] for videos in folds.values() for video in videos} - set(leave_out))
     classes = rng.permutation(labels)[: draw.classes].tolist()
-    found: dict[str, list[Video]] = defaultdict(list)
+    found: dict[str, list[VideoEntry]] = defaultdict(list)
     rows = []
     for fold in rng.permutation(sorted(folds)).tolist():
         mine = [video for video in folds[fold] if video.labels[0] in classes]
@@ -69,7 +71,7 @@ def draw_clips(folds: dict[str, tuple[Video, ...]], draw: Draw, leave_out: list[
     return rows
 
 
-def run(draw: Draw, folder: Path, rows: list[tuple[Video, str]], args: argparse.Namespace) -> None:
+def run(draw: Draw, folder: Path, rows: list[tuple[VideoEntry, str]], args: argparse.Namespace) -> None:
     """Fine-tune, test, and write down what was said of the test clips before and after."""
     where = folder / "clips.csv"
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,16 +80,16 @@ def run(draw: Draw, folder: Path, rows: list[tuple[Video, str]], args: argparse.
         writer.writerow(("file", "label", "split"))
         prefix = "my " if args.rename else ""
         writer.writerows((Path(str(video.path)).absolute(), prefix + video.labels[0], split) for video, split in rows)
-    recipe = fine_tuning(draw.model, Videos((str(where),)), load_weights(draw.model).info, seed=draw.seed)
+    recipe = finetune_recipe(draw.model, Videos((str(where),)), load_weights(draw.model).info, seed=draw.seed)
     if args.size:
         recipe = replace(recipe, options=recipe.options | {"size": list(args.size)})
     fabric = connect("cpu")
     keep_freed_memory()
     torch.set_num_threads(args.threads)
-    prepared = prepare(recipe)
+    prepared = prepare_training(recipe)
     assert prepared.sets.test is not None
-    before = answer_clips(fabric, prepared.start.model, prepared.sets.test, 1).scores()
-    result = train(prepared, folder / "run", fabric)
+    before = evaluate(fabric, prepared.start.model, prepared.sets.test, 1).scores()
+    result = run_training(prepared, folder / "run", fabric)
     figures = {"before": before, "after": {k.removeprefix("test_"): v for k, v in result.scores.items() if "test" in k}}
     (folder / "few.json").write_text(json.dumps(figures | {"clips": len(prepared.sets.test)}), encoding="utf-8")
 

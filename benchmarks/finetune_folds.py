@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.cores import usable_cores
-from movinet.data.lists import read_set
+from movinet.data.readers import read_set
 from movinet.metrics import paired_bootstrap, wilson_interval
+from movinet.train.finetune_recipe import finetune_recipe
 from movinet.train.recipe import Recipe, Videos, dump_recipe
-from movinet.train.small_data import fine_tuning
 from movinet.weights.load import load_weights
 
 VARIANTS = ("pretrained", "scratch", "recurrent", "last")
@@ -35,22 +35,22 @@ VARIANTS = ("pretrained", "scratch", "recurrent", "last")
 
 def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) -> Recipe:
     info = load_weights(args.model).info
-    recipe = fine_tuning(
+    recipe = finetune_recipe(
         args.model,
         Videos((args.data,), test=(fold,), held_out=0.0),
         info,
         epochs=args.epochs,
         frames=args.frames,
         size=tuple(args.size),
-        rate=args.rate,
+        lr=args.lr,
         strategy="recurrent" if variant in ("recurrent", "last") else "clip",
-        reach=args.reach if variant in ("recurrent", "last") else 1,
-        answers="last" if variant == "last" else "all",
+        bptt_clips=args.bptt_clips if variant in ("recurrent", "last") else 1,
+        loss_on="last" if variant == "last" else "all",
         freeze=() if variant == "scratch" else args.freeze,
         seed=seed,
     )
     if variant == "scratch":
-        recipe = replace(recipe, start=None, network=args.scratch_network, layer_decay=1.0, rezero=0.2)
+        recipe = replace(recipe, init_from=None, network=args.scratch_network, layer_decay=1.0, rezero_init=0.2)
     return recipe
 
 
@@ -138,10 +138,10 @@ def main() -> None:
     parser.add_argument(
         "--freeze", nargs="*", default=["stem", "blocks.0", "blocks.1"], help="parts that keep their weights"
     )
-    parser.add_argument("--reach", type=int, default=4, help="sub-clips that gradients reach back through")
+    parser.add_argument("--bptt-clips", type=int, default=4, help="sub-clips that gradients reach back through")
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--jobs", type=int, default=usable_cores())
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.data.synthetic.gesture_clips import GESTURES, render_gesture
 from movinet.recognizer import Recognizer
 
 FIRST_SEED = 2 * 10**9  # the training script stays far below

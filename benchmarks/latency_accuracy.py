@@ -49,10 +49,10 @@ def measure(model: str, threads: int, tflite: Path | None, peer: bool) -> dict[s
 def draw(rows: dict[str, dict[str, float]], accuracy: dict[str, float], threads: int, path: Path) -> None:
     mpl.use("agg")
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for name, (colour, marker, label) in STYLE.items():
+    for name, (color, marker, label) in STYLE.items():
         points = [(row[name], accuracy[model]) for model, row in rows.items() if name in row]
         if points:
-            axes.plot(*zip(*points, strict=True), marker=marker, color=colour, label=label, linewidth=1)
+            axes.plot(*zip(*points, strict=True), marker=marker, color=color, label=label, linewidth=1)
     for model, row in rows.items():
         axes.annotate(
             model.upper(), (min(row.values()), accuracy[model]), (-4, 6), textcoords="offset points", ha="right"

@@ -23,20 +23,20 @@ from rich.console import Console
 from rich.table import Table
 
 from movinet.cores import usable_cores
-from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
 from movinet.data.batches import EpochOrder, load_batches
-from movinet.data.dataset import ClipDataset, Example, LabelledClips, Pick
-from movinet.data.gestures import GestureDataset
-from movinet.data.lists import read_set
+from movinet.data.dataset import ClipDataset, Example, LabeledClips, SampleKey
+from movinet.data.readers import read_set
 from movinet.data.sampling import random_clip
 from movinet.data.shards import write_shards
-from movinet.data.synthetic import write_dataset
+from movinet.data.synthetic.gesture_clips import write_dataset
+from movinet.data.synthetic.gesture_dataset import GestureDataset
 from movinet.video.transform import Transform
 
 BATCH = 4
 
 
-def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> dict[str, tuple[LabelledClips, float]]:
+def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> dict[str, tuple[LabeledClips, float]]:
     """The contenders, and how many MB lie on the disk."""
     if data is None:
         data, cores = folder / "clips", usable_cores()
@@ -46,8 +46,8 @@ def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> 
     write_shards(listing.splits, folder / "whole", workers=usable_cores())
     write_shards(listing.splits, folder / "small", short_side=short_side, workers=usable_cores())
     sampling = partial(random_clip, fps=transform.fps, frames=frames)
-    augmentation = Augmentation(RandomCrop(), flip=0.5, colour=ColourJitter(0.3, 0.3, 0.3))
-    found: dict[str, tuple[LabelledClips, float]] = {}
+    augmentation = Augmentation(RandomCrop(), flip=0.5, color=ColorJitter(0.3, 0.3, 0.3))
+    found: dict[str, tuple[LabeledClips, float]] = {}
     for name, path in (
         ("folder", data),
         ("shards", folder / "whole"),
@@ -59,7 +59,7 @@ def sets(folder: Path, data: Path | None, transform: Transform, frames: int) -> 
     return found | {"rendered gestures": (rendered, 0.0)}
 
 
-def endless(dataset: LabelledClips, workers: int) -> Iterator[Example]:
+def endless(dataset: LabeledClips, workers: int) -> Iterator[Example]:
     order = EpochOrder(len(dataset), batch_size=BATCH)
     batches = load_batches(dataset, order, workers=workers)
     for epoch in range(10**9):
@@ -67,7 +67,7 @@ def endless(dataset: LabelledClips, workers: int) -> Iterator[Example]:
         yield from batches
 
 
-def frames_a_second(dataset: LabelledClips, workers: int, seconds: float) -> float:
+def frames_a_second(dataset: LabeledClips, workers: int, seconds: float) -> float:
     batches = endless(dataset, workers)
     for _ in range(2 * workers + 2):  # those that were prepared while the workers started
         next(batches)
@@ -78,11 +78,11 @@ def frames_a_second(dataset: LabelledClips, workers: int, seconds: float) -> flo
     return frames / (time.perf_counter() - begin)
 
 
-def processor_time(dataset: LabelledClips, clips: int) -> float:
+def processor_time(dataset: LabeledClips, clips: int) -> float:
     """Milliseconds a frame, without workers."""
     begin, frames = time.process_time(), 0
     for index in range(clips):
-        frames += dataset[Pick(0, index % len(dataset))].clip.shape[1]
+        frames += dataset[SampleKey(0, index % len(dataset))].clip.shape[1]
     return 1e3 * (time.process_time() - begin) / frames
 
 

@@ -33,8 +33,8 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
+from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
-from movinet.data.videos import Video as Clip
 from movinet.errors import MovinetError
 from movinet.video.container import Video
 from movinet.video.decode import duration, probe, read_frames

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sub-clip", type=int, default=8)
     parser.add_argument(
-        "--reach", type=int, nargs="*", default=[1, 4], help="sub-clips that gradients reach back through"
+        "--bptt-clips", type=int, nargs="*", default=[1, 4], help="sub-clips that gradients reach back through"
     )
     parser.add_argument("--test", type=int, default=2000, help="fresh clips")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
@@ -78,13 +78,13 @@ def main() -> None:
         sub_clip=args.sub_clip,
     )
     if args.start:
-        recipe = replace(recipe, start=args.start, network=None, options={}, rezero=0.0)
+        recipe = replace(recipe, init_from=args.start, network=None, options={}, rezero_init=0.0)
     ways = {"clip": recipe}
-    ways |= {f"reach {n}": replace(recipe, strategy="recurrent", reach=n) for n in args.reach}
+    ways |= {f"reach {n}": replace(recipe, strategy="recurrent", bptt_clips=n) for n in args.bptt_clips}
     if args.start:
-        kept = replace(recipe, statistics="kept")
+        kept = replace(recipe, batch_norm="kept")
         all_of_them = -(-max(longest) // recipe.sub_clip)
-        ways |= {"kept": kept, "last": replace(kept, strategy="recurrent", reach=all_of_them, answers="last")}
+        ways |= {"kept": kept, "last": replace(kept, strategy="recurrent", bptt_clips=all_of_them, loss_on="last")}
     folders = {name: args.out / name.replace(" ", "_") for name in ways}
     with ThreadPoolExecutor(args.jobs) as pool:
         for done in [pool.submit(run, way, folders[name], args.workers) for name, way in ways.items()]:

@@ -20,23 +20,23 @@ def measure(network: str, size: int, batch: int, frames: int, strategy: str, sub
     import torch
 
     from movinet.data.dataset import Example
-    from movinet.data.gestures import GestureDataset
+    from movinet.data.synthetic.gesture_dataset import GestureDataset
     from movinet.nn.movinet import MoViNet
-    from movinet.train.learner import Learner, forward_backward
+    from movinet.train.distributed import connect, settle_process
+    from movinet.train.init_model import init_model
+    from movinet.train.model_with_loss import ModelWithLoss, forward_backward
     from movinet.train.optimizer import adamw, parameter_groups
-    from movinet.train.processes import connect, settle_process
     from movinet.train.recipe import AdamW, Recipe
-    from movinet.train.starting import starting_network
 
     torch.set_num_threads(1)
     data = GestureDataset((size, size), 5.0, frames, batch)
     options = {"size": [size, size]}
     recipe = Recipe(AdamW(1e-3), 1, batch, network, None, options, strategy=strategy, sub_clip=sub_clip)  # type: ignore[arg-type]
-    model = starting_network(recipe, data.classes).model
+    model = init_model(recipe, data.classes).model
     assert isinstance(model, MoViNet)
     fabric = connect("cpu")
     settle_process(fabric)
-    learner = Learner(model, recipe.loss, data)
+    learner = ModelWithLoss(model, recipe.loss, data)
     learner_, optimizer = fabric.setup(learner, adamw(parameter_groups(model, decay=0.0), 1e-3))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for step in range(3):
@@ -55,14 +55,14 @@ def plot(found: dict[str, dict[int, float]], title: str, path: Path) -> None:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for (strategy, values), colour in zip(found.items(), ("#0072b2", "#d55e00"), strict=True):
-        axes.plot(list(values), list(values.values()), "o-", color=colour)
+    for (strategy, values), color in zip(found.items(), ("#0072b2", "#d55e00"), strict=True):
+        axes.plot(list(values), list(values.values()), "o-", color=color)
         axes.annotate(
             strategy,
             (list(values)[-1], list(values.values())[-1]),
             (-6, 8),
             textcoords="offset points",
-            color=colour,
+            color=color,
             ha="right",
         )
     axes.set(title=title, xlabel="frames of the video", ylabel="MiB", ylim=(0, None))

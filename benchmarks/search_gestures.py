@@ -28,25 +28,25 @@ from rich.table import Table
 from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.serialize import find_spec, read_spec
 from movinet.arch.spec import NetworkSpec
-from movinet.data.gestures import GestureDataset
+from movinet.data.synthetic.gesture_dataset import GestureDataset
 from movinet.nn.movinet import MoViNet
 from movinet.search import cost
-from movinet.search.choose import Judge
-from movinet.search.learner import Remembered
-from movinet.search.loop import Search
-from movinet.search.plots import draw_accuracy
-from movinet.search.run import FOUND, begun_search, prepare
+from movinet.search.candidates import CandidateEvaluator
 from movinet.search.scaling import scale_network
+from movinet.search.search_loop import Search
+from movinet.search.search_plots import draw_accuracy
+from movinet.search.search_run import FOUND, begun_search, prepare_search
 from movinet.search.supernet import SuperNetwork
+from movinet.search.supernet_loss import Remembered
 from movinet.train.checkpoint import load_checkpoint
-from movinet.train.folder import CHECKPOINT
-from movinet.train.loop import Training
-from movinet.train.processes import connect, settle_process
+from movinet.train.datasets import Sets
+from movinet.train.distributed import connect, settle_process
+from movinet.train.init_model import begin_rezero
 from movinet.train.recipe import Gestures
-from movinet.train.sets import Sets
+from movinet.train.run_dir import CHECKPOINT
 from movinet.train.signals import Stop
-from movinet.train.starting import begin_rezero
-from movinet.train.validation import answer_clips
+from movinet.train.train_loop import Training
+from movinet.train.validation import evaluate
 
 TRAINED = "trained.jsonl"
 RESAMPLES = 2000
@@ -59,7 +59,7 @@ class Bench:
     def __init__(self, folder: Path, epochs: int, known_only: bool = False) -> None:
         self.folder, self.epochs, self.known_only = folder, epochs, known_only
         self.recipe = begun_search(folder)
-        self.prepared = prepare(self.recipe)
+        self.prepared = prepare_search(self.recipe)
         self.fabric = connect("cpu")
         settle_process(self.fabric)
         torch.set_num_threads(1)
@@ -67,7 +67,7 @@ class Bench:
         budget = self.recipe.budget
         table = cost.macs(self.recipe.space, self.prepared.template)
         state = cost.state_bytes(self.recipe.space, self.prepared.template)
-        self.judge = Judge(budget, table, state)
+        self.judge = CandidateEvaluator(budget, table, state)
 
     @property
     def sets(self) -> Sets:
@@ -100,12 +100,12 @@ class Bench:
             recipe = replace(self.recipe.training, epochs=self.epochs, seed=seed, network=spec.name)
             torch.manual_seed(seed)
             model = MoViNet(spec)
-            begin_rezero(model, recipe.rezero)
+            begin_rezero(model, recipe.rezero_init)
             sets = self.sets
             with TemporaryDirectory() as scratch:
                 Training(self.fabric, recipe, model.train(), sets, Path(scratch, "checkpoint")).run(Stop())
             assert sets.test is not None
-            top1 = answer_clips(self.fabric, model, sets.test, 64).scores()["top1"]
+            top1 = evaluate(self.fabric, model, sets.test, 64).scores()["top1"]
             row = {"name": spec.name, "seed": seed, "epochs": self.epochs, "top1": top1}
             row |= {"macs": macs_per_frame(spec), "parameters": parameters(spec)}
             with (self.folder / TRAINED).open("a") as file:
@@ -133,7 +133,7 @@ def ranking(bench: Bench, asked: Path, drawn: int, equal: int) -> list[tuple[str
     points = {f"drawn_{n}": row for n, row in enumerate(space.random(drawn, np.random.default_rng(DRAWN)))}
     points |= {f"random_{n}": row for n, row in enumerate(bench.judge.random(equal, np.random.default_rng(EQUAL)))}
     recipe = begun_search(asked)
-    network = SuperNetwork(space, template, recipe.training.rezero)
+    network = SuperNetwork(space, template, recipe.training.rezero_init)
     search = Search(bench.fabric, recipe, network, bench.prepared.sets, bench.judge, asked / CHECKPOINT)
     search.restore(load_checkpoint(asked / CHECKPOINT))
     rows = []

@@ -24,7 +24,7 @@ from movinet.cores import usable_cores
 from movinet.recipes import find_recipe
 from movinet.search.latency import PROMISED, measure_latencies
 from movinet.search.published import published_space
-from movinet.search.recipe import read_search
+from movinet.search.search_recipe import read_search
 from movinet.search.space import Space
 from movinet.search.stopwatch import VISITS, at_one_pace, spread, time_steps
 

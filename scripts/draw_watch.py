@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from movinet.data.encode import encode_video
-from movinet.data.synthetic import GESTURES, render_gesture
+from movinet.data.synthetic.gesture_clips import GESTURES, render_gesture
 from movinet.live.cameras import Camera
 from movinet.live.feeds import feed_of
 from movinet.live.loop import watch

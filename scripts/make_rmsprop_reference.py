@@ -1,4 +1,4 @@
-"""Make tests/train/rmsprop.json: what TensorFlow's RMSprop does to a few variables in a few steps.
+"""Make tests/train/rmsprop.json: what TensorFlow's RMSpropTF does to a few variables in a few steps.
 
 Run by hand, in the environment of scripts/make_reference_logits.py; the result is committed and the tests need no
 TensorFlow:
@@ -49,9 +49,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     starts = [rng.normal(size=shape).astype(np.float32) for shape in SHAPES]
     gradients = [[(s * rng.normal(size=shape)).astype(np.float32) for shape in SHAPES] for s in SCALES]
-    after = run(tf_keras.optimizers.RMSprop, starts, gradients)
+    after = run(tf_keras.optimizers.RMSpropTF, starts, gradients)
     # The class the published networks were trained with, a fused kernel: the same.
-    for ours, legacy in zip(after, run(tf_keras.optimizers.legacy.RMSprop, starts, gradients), strict=True):
+    for ours, legacy in zip(after, run(tf_keras.optimizers.legacy.RMSpropTF, starts, gradients), strict=True):
         for a, b in zip(ours, legacy, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
     settings = {"decay": 0.9, "momentum": 0.9, "epsilon": 1.0, "clip_norm": CLIP_NORM}

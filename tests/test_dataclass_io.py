@@ -32,7 +32,7 @@ class Drawing:
     shape: Circle | Square
     frame: Square | None = None
     origin: tuple[int, float] = (0, 0.0)
-    colour: Literal["red", "blue"] | dict[str, float] = "red"
+    color: Literal["red", "blue"] | dict[str, float] = "red"
     title: str | None = "untitled"
     filled: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ drawings = st.builds(
     shapes,
     frame=st.none() | st.builds(Square, st.floats(0, 9)),
     origin=st.tuples(st.integers(), st.floats(-9, 9)),
-    colour=st.sampled_from(["red", "blue"]) | st.dictionaries(st.text(), st.floats(0, 1)),
+    color=st.sampled_from(["red", "blue"]) | st.dictionaries(st.text(), st.floats(0, 1)),
     title=st.none() | st.text(),
     filled=st.booleans(),
     notes=st.dictionaries(st.text(), st.integers() | st.lists(st.text())),
@@ -79,8 +79,8 @@ def test_none_is_written_where_it_is_not_the_default() -> None:
         ({"frame": 3}, "drawing.frame: want a mapping of entries, got 3"),
         ({"origin": [1]}, r"drawing.origin is \[1\]; want a list of 2"),
         ({"origin": [1.5, 2]}, r"drawing.origin\[0\] is 1.5; want a whole number"),
-        ({"colour": "green"}, "'green'; choose one of red, blue; or .* want a mapping of names"),
-        ({"colour": {"red": "much"}}, "drawing.colour.red is 'much'; want a number"),
+        ({"color": "green"}, "'green'; choose one of red, blue; or .* want a mapping of names"),
+        ({"color": {"red": "much"}}, "drawing.color.red is 'much'; want a number"),
         ({"title": 5}, "drawing.title is 5; want text"),
         ({"filled": 1}, "drawing.filled is 1; want true or false"),
         ({"filled": None}, "drawing.filled is None; want true or false"),

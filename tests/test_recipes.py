@@ -7,7 +7,7 @@ import pytest
 
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
-from movinet.search.recipe import read_search
+from movinet.search.search_recipe import read_search
 from movinet.train.recipe import read_recipe
 
 OURS = Path(str(files("movinet.recipes")))

@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from movinet.arch.serialize import dump_spec
-from movinet.data.dataset import Example, Pick
+from movinet.data.dataset import Example, SampleKey
 from movinet.data.encode import encode_video
 from movinet.nn.movinet import MoViNet
-from movinet.train.loop import Training
-from movinet.train.processes import connect
+from movinet.train.datasets import Sets
+from movinet.train.distributed import connect
+from movinet.train.init_model import init_model
 from movinet.train.recipe import AdamW, Recipe
-from movinet.train.sets import Sets
-from movinet.train.starting import starting_network
-from movinet.train.validation import Answers
+from movinet.train.train_loop import Training
+from movinet.train.validation import EvalOutput
 from movinet.video.transform import Transform
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 SIZE = (24, 32)
-BASIC = Recipe(AdamW(0.01), epochs=2, batch_size=4, network="tiny", rezero=0.5)
+BASIC = Recipe(AdamW(0.01), epochs=2, batch_size=4, network="tiny", rezero_init=0.5)
 
 
 @cache
@@ -37,7 +37,7 @@ def fabric() -> "Fabric":
 
 
 class Noise(Dataset[Example]):
-    """Clips of noise, each class of another brightness and colour; the point to follow is anywhere."""
+    """Clips of noise, each class of another brightness and color; the point to follow is anywhere."""
 
     def __init__(self, clips: int = 12, frames: int = 5, *, multi_label: bool = False, fresh: bool = True) -> None:
         self.clips, self.frames, self.multi_label, self.fresh = clips, frames, multi_label, fresh
@@ -50,7 +50,7 @@ class Noise(Dataset[Example]):
     def labels_of(self, index: int) -> tuple[str, ...]:
         return (self.classes[index % 3],) if not self.multi_label else self.classes[: index % 4]
 
-    def __getitem__(self, pick: Pick) -> Example:
+    def __getitem__(self, pick: SampleKey) -> Example:
         rng = np.random.default_rng((pick.epoch if self.fresh else 0, pick.video))
         classes = [self.classes.index(label) for label in self.labels_of(pick.video)]
         clip = rng.integers(0, 160, (3, self.frames, *SIZE), np.uint8)
@@ -68,7 +68,7 @@ def noise(clips: int = 12, validation: int = 6, **options: object) -> Sets:
 
 def batch(data: Noise, size: int = 4) -> Example:
     """The first examples of a set."""
-    clips, targets, videos, tracks = zip(*(data[Pick(0, n)] for n in range(size)), strict=True)
+    clips, targets, videos, tracks = zip(*(data[SampleKey(0, n)] for n in range(size)), strict=True)
     return Example(torch.stack(clips), torch.stack(targets), torch.tensor(videos), torch.stack(tracks))
 
 
@@ -82,7 +82,7 @@ def as_file(folder: Path, causal: bool = True, **options: object) -> Path:
 def new_network(recipe: Recipe, folder: Path, **options: object) -> MoViNet:
     """The tiny network as a run of the recipe would begin with it."""
     torch.manual_seed(recipe.seed)
-    return starting_network(replace(recipe, network=str(as_file(folder, **options))), LABELS).model
+    return init_model(replace(recipe, network=str(as_file(folder, **options))), LABELS).model
 
 
 class Rows:
@@ -97,7 +97,7 @@ class Rows:
     def step(self, row: Mapping[str, float]) -> None:
         self.steps.append(without(row, "clips_per_s"))
 
-    def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
+    def epoch(self, row: Mapping[str, float], answers: EvalOutput | None) -> None:
         self.epochs.append(without(row, "seconds"))
 
     def best(self, model: MoViNet, row: Mapping[str, float]) -> None:

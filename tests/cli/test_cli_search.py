@@ -28,10 +28,10 @@ RECIPE = {
         "network": "movinet_t0_stream",
         "options": {"size": [24, 32], "fps": 2.5, "frames": 4},
         "data": {"kind": "gestures", "clips": 16, "frames": [4], "validation": 11, "test": 11},
-        "rezero": 0.2,
+        "rezero_init": 0.2,
         "epochs": 2,
         "batch_size": 4,
-        "optimizer": {"kind": "adamw", "rate": 2e-3},
+        "optimizer": {"kind": "adamw", "lr": 2e-3},
     },
 }
 

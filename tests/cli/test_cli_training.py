@@ -36,8 +36,8 @@ def work(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     """An empty folder to work in. Without `pictures`, which take most of the time, unless a test wants them."""
     monkeypatch.chdir(tmp_path)
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr("movinet.train.run.learning_curves", lambda *_: None)
-        monkeypatch.setattr("movinet.train.run.confusion_matrix", lambda *_: None)
+        monkeypatch.setattr("movinet.train.train_run.draw_learning_curves", lambda *_: None)
+        monkeypatch.setattr("movinet.train.train_run.draw_confusion_matrix", lambda *_: None)
     return tmp_path
 
 
@@ -70,7 +70,7 @@ def recipe(folder: Path, files: Path, **changes: object) -> Path:
         "network": str(as_file(folder)),
         "data": {"kind": "videos", "paths": [str(files / "three")]},
         "clips": {"frames": 4},
-        "optimizer": {"kind": "adamw", "rate": 0.01},
+        "optimizer": {"kind": "adamw", "lr": 0.01},
         "epochs": 2,
         "batch_size": 4,
     }
@@ -103,8 +103,8 @@ def test_one_file_comes_out_that_everything_takes(files: Path, capfd: Capture, p
     info = read_info(folder / "model.safetensors")
     assert info.labels == ("calm", "dance", "jump")
     assert (info.transform.size, info.transform.fps, info.spec.frames) == ((32, 40), 10, 4)
-    assert info.training["recipe"]["start"] == "tiny_stream.safetensors"  # nobody else is told where it lay
-    assert read_recipe(folder / "recipe.yaml").start == str(files / "tiny_stream.safetensors")
+    assert info.training["recipe"]["init_from"] == "tiny_stream.safetensors"  # nobody else is told where it lay
+    assert read_recipe(folder / "recipe.yaml").init_from == str(files / "tiny_stream.safetensors")
     scores = info.training["scores"]
     assert scores == json.loads((folder / "metrics.json").read_text())["scores"]
     assert info.accuracy["test top1"] == round(100 * scores["test_top1"], 2)
@@ -166,7 +166,7 @@ def test_frozen_parts_keep_weights_and_statistics(files: Path, capfd: Capture, w
 
 
 def test_the_best_is_kept(files: Path, capfd: Capture, work: Path) -> None:
-    code, *_ = finetune(files, str(files / "three"), "--epochs 5 --rate 0.1 --held-out 0.5 --out run", capfd)
+    code, *_ = finetune(files, str(files / "three"), "--epochs 5 --lr 0.1 --held-out 0.5 --out run", capfd)
     assert code == 0
     epochs = table(work / "run/epochs.csv")
     scores = read_info(work / "run/model.safetensors").training["scores"]
@@ -226,13 +226,13 @@ def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Pa
         ("finetune @/two --model @/tiny_stream.safetensors --flip 2", "flip"),
         ("finetune @/two --model @/tiny_stream.safetensors --flip 0.5 --swap no maybe", "maybe"),
         ("finetune @/two --model @/tiny_stream.safetensors --swap calm jump", "give --flip"),
-        ("finetune @/two --model @/tiny_stream.safetensors --reach 2", "need the strategy recurrent"),
+        ("finetune @/two --model @/tiny_stream.safetensors --bptt-clips 2", "need the strategy recurrent"),
         ("finetune @/two --model @/tiny_stream.safetensors --fps 0", "fps"),
         ("finetune @/two --model @/tiny_stream.safetensors --frames 0", "frames"),
         ("finetune @/two --model @/tiny_stream.safetensors --sub-clip 0", "sub_clip"),
         ("finetune @/two --model @/tiny_stream.safetensors --size 0 32", "size"),
-        ("finetune @/two --model @/tiny_stream.safetensors --rate 0", "rate"),
-        ("finetune @/two --model @/tiny_stream.safetensors --rate nan", "rate"),
+        ("finetune @/two --model @/tiny_stream.safetensors --lr 0", "lr"),
+        ("finetune @/two --model @/tiny_stream.safetensors --lr nan", "lr"),
         ("finetune @/two --model @/tiny_stream.safetensors --epochs 0", "epochs"),
         ("finetune @/two --model @/tiny_stream.safetensors --freeze trunk", "trunk"),
         ("finetune @/two --model @/tiny_stream.safetensors --freeze stem --freeze blocks --freeze head", "freeze less"),
@@ -271,7 +271,7 @@ def test_mistakes(line: str, message: str, files: Path, capfd: Capture, work: Pa
 
 
 def test_a_loss_that_explodes(files: Path, capfd: Capture, work: Path) -> None:
-    code, _, err = finetune(files, str(files / "two"), "--rate 1e30 --out run", capfd)
+    code, _, err = finetune(files, str(files / "two"), "--lr 1e30 --out run", capfd)
     assert code == 2
     assert "a lower learning rate may help" in err
     assert not (work / "run/model.safetensors").exists()
@@ -341,7 +341,7 @@ def test_what_programs_read(files: Path, capfd: Capture, work: Path) -> None:
     assert err == "! too few videos to hold any out: there is no validation\n"
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["type"] for line in lines] == ["step", "step", "epoch"] * 2 + ["result"]
-    assert lines[0].keys() >= {"step", "epoch", "loss", "rate", "clips_per_s"}
+    assert lines[0].keys() >= {"step", "epoch", "loss", "lr", "clips_per_s"}
     assert lines[-1] == {"type": "result", "folder": "run", "finished": True, "scores": {"epoch": 2}}
 
 
@@ -391,7 +391,7 @@ def test_what_so_few_clips_show_is_said(files: Path, capfd: Capture, work: Path)
     assert told["compared"] in out
     assert told["compared"][1:] in (work / "run/README.md").read_text()
     first, *_ = table(work / "run/steps.csv")
-    assert float(first["rate"]) > 0
+    assert float(first["lr"]) > 0
 
 
 def test_a_run_keeps_its_network(files: Path, capfd: Capture, work: Path) -> None:

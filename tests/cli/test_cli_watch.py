@@ -19,7 +19,7 @@ from tiny import tiny_weights
 
 from movinet.cli import main
 from movinet.data.encode import encode_video
-from movinet.data.synthetic import render_gesture
+from movinet.data.synthetic.gesture_clips import render_gesture
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 MODEL = "--model @/tiny_stream.safetensors"

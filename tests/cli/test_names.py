@@ -15,7 +15,7 @@ from tiny import tiny_spec, tiny_weights
 from movinet.cli import main
 from movinet.cli.console import err, out, print_json
 from movinet.data.encode import encode_video
-from movinet.data.synthetic import render_gesture
+from movinet.data.synthetic.gesture_clips import render_gesture
 from movinet.errors import MovinetError, printable
 from movinet.files import dump_json
 from movinet.live.view import View
@@ -86,7 +86,7 @@ def test_markup_is_only_text(folder: Path, capfd: pytest.CaptureFixture[str]) ->
     assert "[bold]" in printed
 
 
-def test_consoles_keep_their_own_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consoles_keep_their_own_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     for console in (out, err):
         monkeypatch.setattr(console, "_force_terminal", True)
         monkeypatch.setattr(console, "_color_system", None)

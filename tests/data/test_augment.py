@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from movinet.data.augment import Augmentation, Box, ColourJitter, RandomCrop, augment, crop_and_resize, draw_box
-from movinet.data.policies import AutoAugment, RandAugment
+from movinet.data.augment import Augmentation, Box, ColorJitter, RandomCrop, augment, crop_and_resize, draw_box
+from movinet.data.auto_augment import AutoAugment, RandAugment
 
 seeds = st.integers(0, 2**32)
 EVERYTHING = [
     Augmentation(flip=0.5),
     Augmentation(policy=AutoAugment()),
     Augmentation(policy=RandAugment(operations=3, translate=10, cutout=8)),
-    Augmentation(colour=ColourJitter(0.4, 0.4, 0.4, 0.5)),
+    Augmentation(color=ColorJitter(0.4, 0.4, 0.4, 0.5)),
 ]
 
 
@@ -56,7 +56,7 @@ def test_nothing_asked_nothing_changed() -> None:
     for nothing in (
         Augmentation(),
         Augmentation(policy=RandAugment(operations=0)),
-        Augmentation(colour=ColourJitter()),
+        Augmentation(color=ColorJitter()),
     ):
         assert (augment(clip, nothing, rng())[0] == clip).all()
 
@@ -113,9 +113,9 @@ GREY = torch.tensor([0.299, 0.587, 0.114])
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_factor_moves_colours_away_from_black_mean_or_grey(name: str, seed: int) -> None:
+def test_a_factor_moves_colors_away_from_black_mean_or_grey(name: str, seed: int) -> None:
     clip = noise()
-    changed = augment(clip, Augmentation(colour=replace(ColourJitter(), **{name: 0.3})), rng(seed))[0]
+    changed = augment(clip, Augmentation(color=replace(ColorJitter(), **{name: 0.3})), rng(seed))[0]
     origin = {
         "brightness": torch.zeros(()),
         "contrast": (clip.float() @ GREY).mean(),
@@ -129,9 +129,9 @@ def test_a_factor_moves_colours_away_from_black_mean_or_grey(name: str, seed: in
     assert torch.allclose(after[inside], before[inside] * factor, atol=1.5)
 
 
-def test_hue_turns_all_colours_by_one_angle() -> None:
+def test_hue_turns_all_colors_by_one_angle() -> None:
     clip = 100 + noise() // 8  # leaves room, so that nothing is cut off
-    changed = augment(clip, Augmentation(colour=ColourJitter(hue=0.3)), rng(1))[0]
+    changed = augment(clip, Augmentation(color=ColorJitter(hue=0.3)), rng(1))[0]
     pixels = zip(clip.view(-1, 3).tolist(), changed.view(-1, 3).tolist(), strict=True)
     pairs = [(colorsys.rgb_to_yiq(*before), colorsys.rgb_to_yiq(*after)) for before, after in pixels]
     assert all(abs(before[0] - after[0]) < 1.5 for before, after in pairs)
@@ -146,8 +146,8 @@ def test_unfit_descriptions_and_clips_are_refused() -> None:
         lambda: RandomCrop(area=(0.5, 0.1)),
         lambda: RandomCrop(area=(0.0, 1.0)),
         lambda: RandomCrop(aspect=(2, 1)),
-        lambda: ColourJitter(brightness=-1),
-        lambda: ColourJitter(hue=0.6),
+        lambda: ColorJitter(brightness=-1),
+        lambda: ColorJitter(hue=0.6),
         lambda: Augmentation(flip=2),
         lambda: RandAugment(magnitude=11),
         lambda: augment(noise().float(), Augmentation(), rng()),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from movinet.data.check import Report, check_set
+from movinet.data.check import DatasetReport, check_set
 from movinet.data.encode import encode_video
 from movinet.data.inspection import full_digest, inspect_video, sample_digest
-from movinet.data.lists import Video, VideoSet, read_set
+from movinet.data.readers import VideoEntry, VideoSet, read_set
 
 
 def noise(seed: int, frames: int = 10, height: int = 32, width: int = 48) -> NDArray[np.uint8]:
@@ -33,10 +33,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def inspect(path: Path, start: float = 0.0, end: float | None = None):  # type: ignore[no-untyped-def]
-    return inspect_video(Video(path, (), start, end))
+    return inspect_video(VideoEntry(path, (), start, end))
 
 
-def kinds(report: Report) -> dict[str, int]:
+def kinds(report: DatasetReport) -> dict[str, int]:
     return {problem.kind: len(problem.items) for problem in report.problems}
 
 
@@ -199,7 +199,7 @@ def test_a_set_that_cannot_be_trained_on_is_fatal(clips: Path, tmp_path: Path) -
     assert not check_set({"train": whole, "test": only_a}).fatal
     assert not check_set(replace(only_a, multi_label=True)).fatal
     (tmp_path / "bad.mp4").write_bytes(b"")
-    bad = VideoSet((Video(tmp_path / "bad.mp4", ("a",)),), ("a", "b"), False)
+    bad = VideoSet((VideoEntry(tmp_path / "bad.mp4", ("a",)),), ("a", "b"), False)
     assert check_set({"train": whole, "test": bad}).fatal
     assert check_set({"0": only_a, "1": bad}).fatal
 

@@ -14,13 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
+from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
+from movinet.data.auto_augment import AutoAugment
 from movinet.data.batches import EpochOrder, load_batches
-from movinet.data.dataset import ClipDataset, Example, Pick, scaled
+from movinet.data.dataset import ClipDataset, Example, SampleKey, scaled
 from movinet.data.encode import encode_video
-from movinet.data.policies import AutoAugment
+from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import dense, random_clip, uniform, windows
-from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
 from movinet.video.decode import read_clip, read_frames
 from movinet.video.transform import Transform
@@ -28,7 +28,7 @@ from movinet.video.transform import Transform
 TRANSFORM = Transform((24, 24), 28, fps=5.0)
 SAMPLE = partial(random_clip, fps=5.0, frames=4, jitter=(0.8, 1.25))
 AUGMENTATION = Augmentation(
-    RandomCrop(), flip=0.5, swap=(("left", "right"),), policy=AutoAugment(), colour=ColourJitter(0.2)
+    RandomCrop(), flip=0.5, swap=(("left", "right"),), policy=AutoAugment(), color=ColorJitter(0.2)
 )
 
 
@@ -42,7 +42,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
         texture = rng.integers(0, 20, (32, 48, 3), dtype=np.uint8)
         frames = np.stack([texture + np.uint8(38 * number + 2 * t) for t in range(20)])
         encode_video(folder / f"{number}.mp4", frames, 10.0)
-        listed.append(Video(folder / f"{number}.mp4", (("left", "right")[number % 2],)))
+        listed.append(VideoEntry(folder / f"{number}.mp4", (("left", "right")[number % 2],)))
     return VideoSet(tuple(listed), ("left", "right", "up"), False)
 
 
@@ -54,18 +54,18 @@ def same(a: Example, b: Example) -> bool:
 def test_an_example_depends_on_seed_epoch_and_video(videos: VideoSet) -> None:
     make = partial(ClipDataset, videos, TRANSFORM, SAMPLE, AUGMENTATION)
     dataset = make(seed=1)
-    first = dataset[Pick(3, 2)]
+    first = dataset[SampleKey(3, 2)]
     assert first.clip.shape == (3, 4, 24, 24)
     assert first.clip.dtype == torch.uint8
     assert first.track.shape == (4, 2)
     assert first.track.isnan().all()
     assert dataset.labels_of(2) == ("left",)
     _ = dataset[0]
-    assert same(first, dataset[Pick(3, 2)])
-    assert same(first, make(seed=1)[Pick(3, 2)])
-    assert not same(first, dataset[Pick(4, 2)])
-    assert not same(first, make(seed=2)[Pick(3, 2)])
-    assert same(dataset[5], dataset[Pick(0, 5)])
+    assert same(first, dataset[SampleKey(3, 2)])
+    assert same(first, make(seed=1)[SampleKey(3, 2)])
+    assert not same(first, dataset[SampleKey(4, 2)])
+    assert not same(first, make(seed=2)[SampleKey(3, 2)])
+    assert same(dataset[5], dataset[SampleKey(0, 5)])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -88,7 +88,7 @@ def test_workers_change_nothing(videos: VideoSet, workers: int) -> None:
 
 
 class Collecting(ClipDataset):
-    def __getitem__(self, pick: Pick | int) -> Example:
+    def __getitem__(self, pick: SampleKey | int) -> Example:
         gc.collect()
         return super().__getitem__(pick)
 
@@ -132,7 +132,7 @@ def test_every_example_comes_once_and_an_epoch_can_be_gone_on_with(
         assert len(order) == len(picks[position:])
 
 
-def split(order: EpochOrder, batch: int = 0) -> list[list[Pick]]:
+def split(order: EpochOrder, batch: int = 0) -> list[list[SampleKey]]:
     """An epoch's batches, from the batch-th on."""
     order.set_epoch(1, order.before(batch))
     return [list(picks) for _, picks in groupby(order, lambda pick: pick.batch)]
@@ -185,7 +185,7 @@ def test_without_augmentation_the_pixels_are_those_a_stream_sees(tmp_path: Path)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(turn, 9 * number, 1), format="rgb24")))
         out.mux(stream.encode(None))
     expected = np.stack([frame.levels(TRANSFORM) for frame in read_frames(path, TRANSFORM.fps)])
-    videos = VideoSet((Video(path, ("up",)),), ("up",), False)
+    videos = VideoSet((VideoEntry(path, ("up",)),), ("up",), False)
     for augmentation in (None, Augmentation()):
         (example,) = ClipDataset(videos, TRANSFORM, partial(dense, fps=5.0), augmentation)
         np.testing.assert_array_equal(example.clip.permute(1, 2, 3, 0).numpy(), expected)
@@ -286,7 +286,7 @@ def test_what_is_not_the_fault_of_a_clip_names_it(videos: VideoSet, monkeypatch:
 def test_what_replaces_a_broken_video_depends_on_the_epoch_alone(videos: VideoSet, tmp_path: Path) -> None:
     listed = (replace(videos.videos[0], path=tmp_path / "gone.mp4"), *videos.videos[1:])
     datasets = [ClipDataset(replace(videos, videos=listed), TRANSFORM, SAMPLE, seed=3) for _ in range(2)]
-    picks = [Pick(epoch, 0) for epoch in range(8)]
+    picks = [SampleKey(epoch, 0) for epoch in range(8)]
     chosen = [datasets[0][pick] for pick in picks]
     assert {example.video for example in chosen} == {2, 4}
     again = [datasets[1][pick] for pick in reversed(picks)][::-1]
@@ -320,6 +320,9 @@ def test_image_folders(tmp_path: Path, videos: VideoSet) -> None:
     for number in range(6):
         (tmp_path / f"{number}.ppm").write_bytes(b"P6 32 32 255\n" + bytes([40 * number] * 32 * 32 * 3))
     dataset = ClipDataset(
-        VideoSet((Video(tmp_path, ("up",)),), videos.labels, False), TRANSFORM, partial(dense, fps=5.0), folder_fps=10.0
+        VideoSet((VideoEntry(tmp_path, ("up",)),), videos.labels, False),
+        TRANSFORM,
+        partial(dense, fps=5.0),
+        folder_fps=10.0,
     )
     assert torch.allclose(dataset[0].clip[0, :, 0, 0].int(), torch.tensor([0, 80, 160], dtype=torch.int32), atol=1)

@@ -1,4 +1,4 @@
-"""Videos come back as they went in: size, rate, colours."""
+"""Videos come back as they went in: size, rate, colors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 60)]
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 60)]
 
 
 def bands(frames: int, height: int, width: int) -> NDArray[np.uint8]:
     clip = np.empty((frames, height, width, 3), dtype=np.uint8)
     for index in range(frames):
-        clip[index] = COLOURS[index % len(COLOURS)]
+        clip[index] = COLORS[index % len(COLORS)]
     return clip
 
 

@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader, WeightedRandomSampler
 from training_sets import clips_folder
 
 from movinet.data.augment import Augmentation, RandomCrop
-from movinet.data.dataset import ClipDataset, Pick
-from movinet.data.gestures import GestureDataset
-from movinet.data.lists import read_set
+from movinet.data.dataset import ClipDataset, SampleKey
+from movinet.data.readers import read_set
 from movinet.data.sampling import random_clip
+from movinet.data.synthetic.gesture_dataset import GestureDataset
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((16, 16), 18, fps=5.0)
@@ -49,7 +49,7 @@ def test_every_epoch_is_new_and_the_same_for_any_workers(workers: int, persisten
     for n, shown in enumerate(epochs):
         assert sorted(shown) == [0, 1, 2, 3, 4]
         for video, clip in shown.items():
-            assert torch.equal(clip, again[Pick(n, video)].clip)  # in whatever order they came
+            assert torch.equal(clip, again[SampleKey(n, video)].clip)  # in whatever order they came
     assert not any(torch.equal(epochs[0][video], epochs[1][video]) for video in range(5))
     assert not any(torch.equal(epochs[1][video], epochs[2][video]) for video in range(5))
 
@@ -61,7 +61,7 @@ def test_a_run_goes_on_with_the_epoch_it_was_in(workers: int, persistent: bool, 
     epoch_of(loader)
     data.set_epoch(7)
     for video, clip in epoch_of(loader).items():
-        assert torch.equal(clip, again[Pick(7, video)].clip)
+        assert torch.equal(clip, again[SampleKey(7, video)].clip)
 
 
 def test_samplers_that_draw_twice_see_two(folder: Path) -> None:
@@ -73,11 +73,11 @@ def test_samplers_that_draw_twice_see_two(folder: Path) -> None:
 
 def test_what_our_own_loader_asks_for_does_not_count(folder: Path) -> None:
     data = new_set(folder)
-    first = data[Pick(0, 1)].clip
-    data[Pick(5, 1)]
+    first = data[SampleKey(0, 1)].clip
+    data[SampleKey(5, 1)]
     assert torch.equal(data[1].clip, first)
     assert not torch.equal(data[1].clip, first)
-    assert torch.equal(new_set(folder)[-1].clip, data[Pick(0, 4)].clip)
+    assert torch.equal(new_set(folder)[-1].clip, data[SampleKey(0, 4)].clip)
     with pytest.raises(IndexError):
         data[5]
 
@@ -87,7 +87,7 @@ def test_synthetic_gestures_too() -> None:
     loader = DataLoader(data, 2, shuffle=True)
     first, second = epoch_of(loader), epoch_of(loader)
     assert not any(torch.equal(first[n], second[n]) for n in range(4))
-    assert torch.equal(second[3], data[Pick(1, 3)].clip)
+    assert torch.equal(second[3], data[SampleKey(1, 3)].clip)
     still = DataLoader(GestureDataset((16, 16), 5.0, 3, clips=4, seed=1, fresh=False), 2)
     first, second = epoch_of(still), epoch_of(still)
     assert all(torch.equal(first[n], second[n]) for n in range(4))

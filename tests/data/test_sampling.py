@@ -1,4 +1,4 @@
-"""Instants: within the video, in order, where they were asked for."""
+"""FrameTimes: within the video, in order, where they were asked for."""
 
 from functools import partial
 

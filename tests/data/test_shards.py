@@ -19,11 +19,11 @@ from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.check import check_set
 from movinet.data.dataset import ClipDataset
 from movinet.data.encode import encode_video
+from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.inspection import full_digest, sample_digest
-from movinet.data.lists import read_set
+from movinet.data.readers import read_set
 from movinet.data.sampling import dense, random_clip
 from movinet.data.shards import read_shards, write_shards
-from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError
 from movinet.video.decode import duration, probe
 from movinet.video.locations import Member
@@ -42,7 +42,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
         path = folder / f"{'abc'[number % 3]}" / f"{number}.{('mp4', 'mkv')[number % 2]}"
         path.parent.mkdir(exist_ok=True)
         encode_video(path, np.random.default_rng(number).integers(0, 256, (14, 32, 48, 3), dtype=np.uint8), 10.0)
-        listed.append(Video(path, (path.parent.name,)))
+        listed.append(VideoEntry(path, (path.parent.name,)))
     listed += [replace(listed[0], start=0.3, end=0.8), replace(listed[0], start=0.9)]
     return VideoSet(tuple(listed), ("a", "b", "c", "empty"), False)
 
@@ -191,7 +191,7 @@ def test_image_folders_become_videos(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for number in range(6):
             (folder / f"{number}.ppm").write_bytes(b"P6 32 32 255\n" + bytes([40 * number] * 32 * 32 * 3))
-        listed.append(Video(folder, (label,)))
+        listed.append(VideoEntry(folder, (label,)))
     frames = VideoSet(tuple(listed), ("a", "b"), False)
     with pytest.raises(MovinetError, match="folder-fps"):
         write_shards(frames, tmp_path / "s")

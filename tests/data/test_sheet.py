@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from movinet.data.encode import encode_video
-from movinet.data.lists import Video, VideoSet
+from movinet.data.readers import VideoEntry, VideoSet
 from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.errors import MovinetError
 
@@ -29,9 +29,9 @@ def videos(tmp_path: Path) -> VideoSet:
             frames[..., channel] = (80 + 30 * np.arange(6))[:, None, None]
             path = tmp_path / f"{label}{clip}.mp4"
             encode_video(path, frames, fps=3)
-            found.append(Video(path, (label,)))
+            found.append(VideoEntry(path, (label,)))
     (tmp_path / "bad.mp4").write_text("not a video")
-    found.append(Video(tmp_path / "bad.mp4", ("Ärger, ganz ohne jeden Anlass und Grund",)))
+    found.append(VideoEntry(tmp_path / "bad.mp4", ("Ärger, ganz ohne jeden Anlass und Grund",)))
     return VideoSet(tuple(found), tuple(sorted({video.labels[0] for video in found})), False)
 
 
@@ -53,7 +53,7 @@ def test_rows_are_classes_and_columns_are_time(videos: VideoSet, tmp_path: Path)
 
 def test_a_long_set_is_cut(tmp_path: Path) -> None:
     many = tuple(f"class {k:03d}" for k in range(130))
-    absent = tuple(Video(tmp_path / "absent.mp4", (label,)) for label in many)
+    absent = tuple(VideoEntry(tmp_path / "absent.mp4", (label,)) for label in many)
     contact_sheet(VideoSet(absent, many, False), tmp_path / "sheet.png", per_class=1, frames=1, height=24)
     assert read_png(tmp_path / "sheet.png").shape[0] < 100 * 36 + 60
 

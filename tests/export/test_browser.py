@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movinet import Recognizer
-from movinet.data.synthetic import render_gesture
+from movinet.data.synthetic.gesture_clips import render_gesture
 from movinet.errors import MovinetError
 from movinet.export.export import export
 from movinet.video.transform import Transform

@@ -27,9 +27,9 @@ from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import dump_spec, parse_spec, read_spec
 from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
-from movinet.data.lists import read_set
+from movinet.data.entries import VideoEntry, VideoSet
+from movinet.data.readers import read_set
 from movinet.data.shards import read_shards, write_shards
-from movinet.data.videos import Video, VideoSet
 from movinet.dataclass_io import from_plain
 from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
@@ -37,12 +37,11 @@ from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.live.cameras import read_cameras, told_apart
 from movinet.recognizer import Recognizer
 from movinet.search.latency import LatencyTable
-from movinet.search.loop import Place as SearchPlace
-from movinet.search.recipe import dump_search, read_search
+from movinet.search.search_recipe import dump_search, read_search
 from movinet.train.checkpoint import load_checkpoint, save_checkpoint
 from movinet.train.logs import read_log
-from movinet.train.loop import Place
 from movinet.train.recipe import dump_recipe, read_recipe, recipe_from_dict, recipe_to_dict
+from movinet.train.train_loop import TrainState
 from movinet.video.credentials import Credentials, read_credentials, with_login
 from movinet.video.login import Address, Login
 from movinet.weights.info import WeightsInfo, default_transform
@@ -79,14 +78,14 @@ def recipe(folder: Path) -> Target:
         "options": {"size": [64, 80], "dropout": 0.1, "gate": "sigmoid", "decay": 0.9},
         "data": {"kind": "videos", "paths": ["clips"], "held_out": 0.2, "train": ["train"]},
         "clips": {"frames": 8, "jitter": [0.8, 1.0], "loop": True},
-        "augmentation": {"flip": 0.5, "swap": [["left", "right"]], "colour": {"hue": 0.1}, "crop": {"area": [0.1, 1]}},
+        "augmentation": {"flip": 0.5, "swap": [["left", "right"]], "color": {"hue": 0.1}, "crop": {"area": [0.1, 1]}},
         "epochs": 3,
         "batch_size": 4,
-        "optimizer": {"kind": "rmsprop", "rate": 0.1},
+        "optimizer": {"kind": "rmsprop", "lr": 0.1},
         "strategy": "recurrent",
-        "reach": 2,
+        "bptt_clips": 2,
         "freeze": ["stem", "blocks.0"],
-        "loss": {"class_weights": {"left": 2.0}, "smoothing": {"weight": 0.1}},
+        "loss": {"class_weights": {"left": 2.0}, "smoothness": {"weight": 0.1}},
     }
     rich["augmentation"]["policy"] = {"kind": "randaugment", "operations": 2}  # type: ignore[index]
 
@@ -147,7 +146,7 @@ def shards(folder: Path) -> Target:
     (folder / "left").mkdir()
     video = folder / "left" / "a.mp4"
     video.touch()
-    clips = VideoSet((Video(video, ("left",)), Video(video, ("right",), 1.0, 2.0)), ("left", "right"), False)
+    clips = VideoSet((VideoEntry(video, ("left",)), VideoEntry(video, ("right",), 1.0, 2.0)), ("left", "right"), False)
     tar = BytesIO()
     with TarFile(fileobj=tar, mode="w", format=1) as archive:
         for name, data in (
@@ -231,7 +230,7 @@ def checkpoint(folder: Path) -> Target:
         "optimizer": {"weight/step": torch.ones(1)},
     }
     files = []
-    for place in (Place(step=3, best=(0.5, -1.0)), SearchPlace(step=3, recent={"reward": 0.5})):
+    for place in (TrainState(step=3, best=(0.5, -1.0)), TrainState(step=3, before={"validation_top1": 0.5})):
         save_checkpoint(made, tensors, {**asdict(place), "examples": "abc"})
         files.append(made.read_bytes())
     header, body = _parts(files[0])
@@ -244,7 +243,7 @@ def checkpoint(folder: Path) -> Target:
         path.write_bytes(_joined(data, body) if way == "header" else data)
         progress = dict(load_checkpoint(path).progress)
         progress.pop("examples", None)
-        from_plain(SearchPlace if "recent" in progress else Place, progress, "progress")
+        from_plain(TrainState, progress, "progress")
 
     described = [_parts(file)[0]["__metadata__"]["movinet_training"].encode() for file in files]
     seeds = (*(b"@progress\n" + text for text in described), *(b"@file\n" + file for file in files))
@@ -255,7 +254,7 @@ def checkpoint(folder: Path) -> Target:
 def run_folder(folder: Path) -> Target:
     """What a run or search leaves beside its network, and lists of labels."""
     from movinet.cli.training_report import print_finished
-    from movinet.train.describe import _read_sessions
+    from movinet.train.run_readme import _read_sessions
 
     began = "2026-01-02T03:04:05+00:00"
     session = {"began": began, "ended": began, "command": "movinet train", "machine": "here"}

@@ -17,13 +17,13 @@ from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.serialize import dump_spec, parse_spec
 from movinet.arch.spec import EnsembleSpec, MemberSpec
-from movinet.data.lists import read_set
+from movinet.data.entries import VideoEntry, VideoSet
+from movinet.data.readers import read_set
 from movinet.data.shards import read_shards, write_shards
-from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError, SpecError, WeightsError
 from movinet.reading import LARGEST, parse_json, parse_yaml
 from movinet.recognizer import Recognizer
-from movinet.search.recipe import read_search
+from movinet.search.search_recipe import read_search
 from movinet.train.recipe import read_recipe
 from movinet.weights.info import WeightsInfo, default_transform
 
@@ -176,7 +176,7 @@ def _shards(folder: Path) -> tuple[VideoSet, Path]:
     videos = []
     for label in ("left", "right"):
         (folder / f"{label}.mp4").write_bytes(b"no video")
-        videos.append(Video(folder / f"{label}.mp4", (label,)))
+        videos.append(VideoEntry(folder / f"{label}.mp4", (label,)))
     clips, made = VideoSet(tuple(videos), ("left", "right"), False), folder / "made"
     write_shards({"train": clips}, made)
     return clips, made

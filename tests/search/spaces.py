@@ -7,8 +7,8 @@ from tiny import tiny_spec
 from training_sets import BASIC, as_file
 
 from movinet.arch.spec import NetworkSpec
-from movinet.search.recipe import ControllerOptions, SearchRecipe
 from movinet.search.reward import Budget
+from movinet.search.search_recipe import ControllerOptions, SearchRecipe
 from movinet.search.space import Space
 
 SPACE = Space(
@@ -31,6 +31,6 @@ def search_recipe(folder: Path, **changes: object) -> SearchRecipe:
     """Two epochs of three updates."""
     training = replace(BASIC, network=str(as_file(folder)), options={"dropout": 0.0, "stochastic_depth": 0.0})
     recipe = SearchRecipe(
-        Budget(200_000, tolerance=0.1), training, SPACE, controller=ControllerOptions(rate=0.1, clips=4, draws=2)
+        Budget(200_000, tolerance=0.1), training, SPACE, controller=ControllerOptions(lr=0.1, clips=4, draws=2)
     )
     return replace(recipe, **changes)

@@ -10,7 +10,7 @@ from spaces import SPACE, template
 
 from movinet.errors import MovinetError
 from movinet.search import cost
-from movinet.search.choose import Judge, evolution, most_probable, random_search
+from movinet.search.candidates import CandidateEvaluator, evolution, most_probable, random_search
 from movinet.search.controller import Controller
 from movinet.search.reward import Budget
 from movinet.search.space import Point, Points, Space
@@ -45,7 +45,7 @@ def test_the_estimate_is_the_gradient_of_the_mean_reward() -> None:
     controller = Controller(TINY)
     points = all_points(TINY)  # each as likely as any other, so that their mean is the expectation
     expected = true_gradient(controller)
-    controller.update(points, rewards_of(points, TINY), rate=0.0)
+    controller.update(points, rewards_of(points, TINY), lr=0.0)
     assert controller.logits.grad is not None
     torch.testing.assert_close(-controller.logits.grad, expected, atol=1e-6, rtol=1e-4)
 
@@ -56,7 +56,7 @@ def test_the_estimate_is_right_on_average_whatever_the_odds() -> None:
         controller.logits.copy_(torch.randn(controller.logits.shape))
     points = controller.sample(100_000, np.random.default_rng(0))
     expected = true_gradient(controller)
-    controller.update(points, rewards_of(points, TINY), rate=0.0)
+    controller.update(points, rewards_of(points, TINY), lr=0.0)
     assert controller.logits.grad is not None
     torch.testing.assert_close(-controller.logits.grad, expected, atol=0.01, rtol=0.0)
     assert expected.abs().max() > 0.05
@@ -87,12 +87,12 @@ def test_entropy_is_a_share() -> None:
     assert controller.best() == (0,) * len(choices)
 
 
-def judge_of(target: float, tolerance: float = 0.03) -> Judge:
+def judge_of(target: float, tolerance: float = 0.03) -> CandidateEvaluator:
     state = cost.state_bytes(SPACE, template())
-    return Judge(Budget(target, tolerance=tolerance), cost.macs(SPACE, template()), state)
+    return CandidateEvaluator(Budget(target, tolerance=tolerance), cost.macs(SPACE, template()), state)
 
 
-def search_for(reward: FloatArray, judge: Judge, steps: int = 600, noise: float = 0.02) -> Controller:
+def search_for(reward: FloatArray, judge: CandidateEvaluator, steps: int = 600, noise: float = 0.02) -> Controller:
     """Learn, with noise in every reward."""
     controller = Controller(SPACE)
     for step in range(steps):
@@ -115,7 +115,9 @@ def test_a_known_optimum_is_found() -> None:
         if decision.kind == "layers":
             worth[place, len(decision.choices) - 1] += 0.3  # so that all decisions matter
     optimum = tuple(int(row[: len(d.choices)].argmax()) for row, d in zip(worth, SPACE.decisions, strict=True))
-    judge = Judge(Budget(1e6, weight=0.0), cost.macs(SPACE, template()), cost.state_bytes(SPACE, template()))
+    judge = CandidateEvaluator(
+        Budget(1e6, weight=0.0), cost.macs(SPACE, template()), cost.state_bytes(SPACE, template())
+    )
     controller = search_for(worth, judge, steps=1500)
     wrong = [d.name for d, a, b in zip(SPACE.decisions, controller.best(), optimum, strict=True) if a != b]
     shortfall = quality(np.array([optimum, controller.best()]), worth)

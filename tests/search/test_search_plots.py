@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from spaces import SPACE, template
 
-from movinet.search import plots
+from movinet.search import search_plots as plots
 from movinet.search.controller import Controller
-from movinet.search.names import amount, choice_name, odds
+from movinet.search.names import choice_name, format_count, odds
 from movinet.train.logs import Log
 from movinet.train.plots import save_figure
 
@@ -80,4 +80,4 @@ def test_names(choice: object, name: str) -> None:
 
 @pytest.mark.parametrize(("number", "text"), [(1.5e6, "1.5M"), (2e9, "2G"), (147_312, "147k"), (3.25, "3.25")])
 def test_amounts(number: float, text: str) -> None:
-    assert amount(number) == text
+    assert format_count(number) == text

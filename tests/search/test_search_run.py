@@ -19,20 +19,20 @@ from training_sets import Noise, fabric, noise
 from movinet.arch.count import macs_per_frame
 from movinet.arch.serialize import read_spec
 from movinet.arch.spec import NetworkSpec
-from movinet.data.dataset import Pick
+from movinet.data.dataset import SampleKey
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
 from movinet.search import cost
-from movinet.search.choose import Judge
+from movinet.search.candidates import CandidateEvaluator
 from movinet.search.latency import measure_latencies
-from movinet.search.learner import Draws, Remembered, SuperLearner
-from movinet.search.recipe import ControllerOptions, SearchRecipe, dump_search, read_search
 from movinet.search.reward import Budget
-from movinet.search.run import FOUND, LATENCIES, RESULT, Found, Prepared, search
+from movinet.search.search_recipe import ControllerOptions, SearchRecipe, dump_search, read_search
+from movinet.search.search_run import FOUND, LATENCIES, RESULT, Found, PreparedSearch, run_search
 from movinet.search.supernet import SuperNetwork
-from movinet.train.folder import CHECKPOINT, RECIPE
-from movinet.train.recipe import Loss, Tracking
-from movinet.train.sets import Sets
+from movinet.search.supernet_loss import Draws, Remembered, SupernetWithLoss
+from movinet.train.datasets import Sets
+from movinet.train.recipe import AuxPoint, Loss
+from movinet.train.run_dir import CHECKPOINT, RECIPE
 
 SETS = noise(clips=13, validation=8)
 
@@ -40,19 +40,19 @@ SETS = noise(clips=13, validation=8)
 @pytest.fixture(autouse=True)
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take most of the time; test_plots.py draws them."""
-    monkeypatch.setattr("movinet.search.run.draw_decisions", lambda *_: None)
-    monkeypatch.setattr("movinet.search.run.draw_network", lambda *_: None)
+    monkeypatch.setattr("movinet.search.search_run.draw_decisions", lambda *_: None)
+    monkeypatch.setattr("movinet.search.search_run.draw_network", lambda *_: None)
 
 
 def run(folder: Path, *watchers: object, resume: bool = False, sets: Sets = SETS, **changes: object) -> Found:
     recipe = search_recipe(folder.parent, **changes)
-    prepared = Prepared(recipe, recipe.template(3), sets)
-    return search(prepared, folder, fabric(), resume=resume, watchers=watchers)
+    prepared = PreparedSearch(recipe, recipe.template(3), sets)
+    return run_search(prepared, folder, fabric(), resume=resume, watchers=watchers)
 
 
 def tracked(folder: Path) -> SearchRecipe:
     recipe = search_recipe(folder)
-    return replace(recipe.training, loss=Loss(0.1, tracking=Tracking(("blocks.1.0",))))
+    return replace(recipe.training, loss=Loss(0.1, aux_point=AuxPoint(("blocks.1.0",))))
 
 
 def table(path: Path, without: str) -> list[dict[str, str]]:
@@ -87,8 +87,8 @@ class Terminator:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("searches") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("movinet.search.run.draw_decisions", lambda *_: None)
-        patch.setattr("movinet.search.run.draw_network", lambda *_: None)
+        patch.setattr("movinet.search.search_run.draw_decisions", lambda *_: None)
+        patch.setattr("movinet.search.search_run.draw_network", lambda *_: None)
         assert run(folder, training=tracked(folder.parent)).finished
     return folder
 
@@ -158,7 +158,7 @@ def test_latency_as_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
     space = replace(SPACE, layers=((1,), (1, 2)), kernels=((1, 3, 3), (3, 3, 3)), expansions=(2.0,), hidden=(8,))
     table = measure_latencies(space, search_recipe(tmp_path).template(3), networks=8, visits=1)
     monkeypatch.setattr(
-        "movinet.search.run.measure_latencies", lambda *_, **__: replace(table, spread=0.01, error=0.02)
+        "movinet.search.search_run.measure_latencies", lambda *_, **__: replace(table, spread=0.01, error=0.02)
     )
     changes = {"space": space, "budget": Budget(1.0, "latency", tolerance=0.99)}
     found = run(tmp_path / "run", **changes)
@@ -198,17 +198,17 @@ def test_a_folder_in_use_and_sets_without_held_out_clips_are_refused(uninterrupt
 def test_tracked_layers_must_always_be_there(tmp_path: Path) -> None:
     network = SuperNetwork(SPACE, template(), 0.5)
     with pytest.raises(MovinetError, match=r"blocks\.1\.2.*not every network has"):
-        SuperLearner(network, Loss(tracking=Tracking(("blocks.1.2",))), Noise())
+        SupernetWithLoss(network, Loss(aux_point=AuxPoint(("blocks.1.2",))), Noise())
 
 
 def test_clips_are_remembered() -> None:
     data = Noise(5, fresh=False)
     remembered = Remembered(data)
     for n in (3, 1, 3):
-        for ours, theirs in zip(remembered[Pick(0, n)], data[Pick(7, n)], strict=True):
+        for ours, theirs in zip(remembered[SampleKey(0, n)], data[SampleKey(7, n)], strict=True):
             np.testing.assert_array_equal(torch.as_tensor(ours), torch.as_tensor(theirs))
     data.clips = 0  # whoever asks again is told from memory
-    assert remembered[Pick(0, 3)].video == 3
+    assert remembered[SampleKey(0, 3)].video == 3
     assert len(Remembered(Noise(5), limit=10)) == 5
 
 
@@ -223,10 +223,10 @@ def test_processes_share_what_each_update_draws() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"average": 0.9}, "without average"),
+        ({"ema_decay": 0.9}, "without ema_decay"),
         ({"freeze": ("stem",)}, "without freeze"),
         ({"strategy": "recurrent"}, "without strategy"),
-        ({"network": None, "start": "x"}, "needs a `network`"),
+        ({"network": None, "init_from": "x"}, "needs a `network`"),
     ],
 )
 def test_what_a_search_cannot_do_is_refused(changes: dict[str, object], complaint: str, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_committed_recipes(name: str) -> None:
     recipe = read_search(RECIPES / f"{name}.yaml")
     assert from_plain(SearchRecipe, yaml.safe_load(dump_search(recipe)), "again") == recipe
     space, like = recipe.space, recipe.template(11)
-    judge = Judge(recipe.budget, cost.macs(space, like), cost.state_bytes(space, like))
+    judge = CandidateEvaluator(recipe.budget, cost.macs(space, like), cost.state_bytes(space, like))
     assert judge.fits(judge.random(1, np.random.default_rng(0))).all()
 
 

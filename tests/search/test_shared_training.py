@@ -12,13 +12,13 @@ from movinet.arch.count import macs_per_frame
 from movinet.errors import MovinetError, WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.search import cost
-from movinet.search.choose import Judge
-from movinet.search.learner import SuperLearner
-from movinet.search.loop import Search
-from movinet.search.recipe import SearchRecipe
+from movinet.search.candidates import CandidateEvaluator
+from movinet.search.search_loop import Search
+from movinet.search.search_recipe import SearchRecipe
 from movinet.search.supernet import SuperNetwork
+from movinet.search.supernet_loss import SupernetWithLoss
 from movinet.train.checkpoint import load_checkpoint
-from movinet.train.learner import Learner
+from movinet.train.model_with_loss import ModelWithLoss
 from movinet.train.recipe import Loss
 
 
@@ -26,8 +26,8 @@ from movinet.train.recipe import Loss
 @pytest.mark.parametrize("weights", ["even", "balanced", {"left": 3.0}])
 def test_classes_weigh_the_same(multi_label: bool, weights: object) -> None:
     data, loss = Noise(13, multi_label=multi_label), Loss(class_weights=weights)
-    alone = Learner(MoViNet(template()), loss, data).class_weights
-    shared = SuperLearner(SuperNetwork(SPACE, template()), loss, data).class_weights
+    alone = ModelWithLoss(MoViNet(template()), loss, data).class_weights
+    shared = SupernetWithLoss(SuperNetwork(SPACE, template()), loss, data).class_weights
     assert (alone is None) == (shared is None)
     if alone is not None:
         torch.testing.assert_close(shared, alone)
@@ -35,7 +35,7 @@ def test_classes_weigh_the_same(multi_label: bool, weights: object) -> None:
 
 def new_search(recipe: SearchRecipe, folder: Path, on: object = None) -> Search:
     like, sets = recipe.template(3), noise(clips=13, validation=8)
-    judge = Judge(recipe.budget, cost.macs(recipe.space, like), cost.state_bytes(recipe.space, like))
+    judge = CandidateEvaluator(recipe.budget, cost.macs(recipe.space, like), cost.state_bytes(recipe.space, like))
     torch.manual_seed(0)
     network = SuperNetwork(recipe.space, like, 0.5)
     return Search(on or fabric(), recipe, network, sets, judge, folder / "checkpoint.safetensors")

@@ -6,7 +6,7 @@ import torch
 from training_sets import BASIC
 
 from movinet.train.differences import other_entry, other_tensor, recipe_entries
-from movinet.train.recipe import AdamW, Loss, Recipe, Smoothing, Videos, recipe_to_dict
+from movinet.train.recipe import AdamW, Loss, Recipe, Smoothness, Videos, recipe_to_dict
 
 
 def other(now: Recipe, then: Recipe) -> str | None:
@@ -16,15 +16,15 @@ def other(now: Recipe, then: Recipe) -> str | None:
 def test_entries_are_named_with_their_values() -> None:
     assert other(BASIC, BASIC) is None
     assert other(replace(BASIC, epochs=9), BASIC) == "epochs was 2 and is 9"
-    assert other(replace(BASIC, optimizer=AdamW(0.5)), BASIC) == "optimizer.rate was 0.01 and is 0.5"
-    smooth = replace(BASIC, loss=Loss(smoothing=Smoothing(weight=0.3)))
-    assert other(BASIC, smooth) == "loss.smoothing.weight was 0.3 and is as by default"
+    assert other(replace(BASIC, optimizer=AdamW(0.5)), BASIC) == "optimizer.lr was 0.01 and is 0.5"
+    smooth = replace(BASIC, loss=Loss(smoothness=Smoothness(weight=0.3)))
+    assert other(BASIC, smooth) == "loss.smoothness.weight was 0.3 and is as by default"
     assert other(replace(BASIC, options={"frames": 8}), BASIC) == "options.frames was as by default and is 8"
 
 
 def test_files_may_lie_elsewhere() -> None:
-    there = replace(BASIC, start="a.safetensors", data=Videos(("a",), "b", test=("3",)))
-    assert other(there, replace(there, start="c", network="d", data=Videos(("e",), test=("3",)))) is None
+    there = replace(BASIC, init_from="a.safetensors", data=Videos(("a",), "b", test=("3",)))
+    assert other(there, replace(there, init_from="c", network="d", data=Videos(("e",), test=("3",)))) is None
     assert other(there, replace(there, data=Videos(("e",), test=("2",)))) == 'data.test was ["2"] and is ["3"]'
 
 

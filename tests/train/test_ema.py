@@ -64,7 +64,7 @@ def test_applying_it_swaps_and_swaps_back() -> None:
     assert all(torch.equal(value, trained[key]) for key, value in model.state_dict().items())
     model(clip).sum().backward()
     optimizer.step()
-    assert not torch.equal(model.head.classifier.bias, trained["head.classifier.bias"]), "still the optimiser's tensors"
+    assert not torch.equal(model.head.classifier.bias, trained["head.classifier.bias"]), "still the optimizer's tensors"
     with pytest.raises(RuntimeError, match="stop"), average.applied(model):
         raise RuntimeError("stop")
     assert {p.data_ptr() for p in model.parameters()} == pointers

@@ -74,7 +74,7 @@ def test_what_lies_below_the_first_layer_that_learns_is_not_kept() -> None:
 
 def test_weights_gradients_optimiser_and_average_are_counted() -> None:
     spec = zoo("movinet_a0_stream")
-    memory = estimate(replace(RECIPE, average=0.9), spec, 16).memory
+    memory = estimate(replace(RECIPE, ema_decay=0.9), spec, 16).memory
     numbers = {name: value.numel() for name, value in MoViNet(spec).state_dict().items() if value.is_floating_point()}
     assert memory.weights == memory.average == 4 * sum(numbers.values())
     assert 2 * memory.gradients == memory.optimizer == 8 * parameters(spec)
@@ -116,7 +116,7 @@ def test_steps_rates_and_shapes() -> None:
     synthetic = replace(RECIPE, data=Gestures(clips=100, frames=(4, 9)), strategy="recurrent", sub_clip=5)
     assert estimate(synthetic, spec, 100).batch[2] == 9
     assert estimate(synthetic, spec, 100).sub_clip == 5
-    once, twice = estimate(synthetic, spec, 100), estimate(replace(synthetic, reach=2), spec, 100)
+    once, twice = estimate(synthetic, spec, 100), estimate(replace(synthetic, bptt_clips=2), spec, 100)
     assert twice.macs == pytest.approx(once.macs * 3.5 / 3)  # the first of two sub-clips goes forwards twice
     assert 0 < twice.memory.total - once.memory.total < 0.1 * once.memory.activations
 

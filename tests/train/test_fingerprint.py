@@ -10,16 +10,16 @@ from PIL import Image
 from training_sets import SIZE, noise
 
 from movinet.data.dataset import ClipDataset
+from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import dense
-from movinet.data.videos import Video, VideoSet
+from movinet.train.datasets import Sets
 from movinet.train.fingerprint import changed_clips, clip_digests
-from movinet.train.sets import Sets
 from movinet.video.locations import Member
 from movinet.video.transform import Transform
 
 
 def sets_of(*paths: Path | Member) -> Sets:
-    videos = tuple(Video(path, ("a",)) for path in paths)
+    videos = tuple(VideoEntry(path, ("a",)) for path in paths)
     clips = ClipDataset(VideoSet(videos, ("a",), False), Transform(SIZE, 24, 5.0), lambda s, _: dense(s, fps=5.0))
     return Sets(clips, clips, None)
 

@@ -24,12 +24,12 @@ def losses(steps: int, seed: int) -> list[float]:
 
 def run(folder: Path, seed: int, first: int, last: int, per_epoch: int = 3, tensorboard: bool = False) -> None:
     """Steps after `first` up to `last` of a run that depends on the seed alone."""
-    log = RunLog(folder, ["loss", "rate"], ["top1"], tensorboard=tensorboard, resume_at=first or None)
+    log = RunLog(folder, ["loss", "lr"], ["top1"], tensorboard=tensorboard, resume_at=first or None)
     with log:
         for step, loss in enumerate(losses(last, seed), 1):
             if step > first:
                 epoch = (step - 1) // per_epoch
-                log.step({"step": step, "epoch": epoch, "loss": loss, "rate": 1 / step})
+                log.step({"step": step, "epoch": epoch, "loss": loss, "lr": 1 / step})
                 if step % per_epoch == 0:
                     log.epoch({"step": step, "epoch": epoch, "top1": step / 100})
 
@@ -72,9 +72,9 @@ def test_columns_are_agreed_upon(tmp_path: Path) -> None:
         for row in ({"step": 1, "epoch": 0, "los": 1.0}, {"step": 1, "loss": 1.0}):
             with pytest.raises(ValueError, match=r"steps\.csv: a row has too many or too few columns: (los|epoch)$"):
                 log.step(row)
-    with pytest.raises(MovinetError, match=r"steps\.csv: has the columns step,epoch,loss, but .* step,epoch,rate"):
-        RunLog(tmp_path, ["rate"], [], resume_at=1)
-    RunLog(tmp_path, ["rate"], []).close()  # begun anew
+    with pytest.raises(MovinetError, match=r"steps\.csv: has the columns step,epoch,loss, but .* step,epoch,lr"):
+        RunLog(tmp_path, ["lr"], [], resume_at=1)
+    RunLog(tmp_path, ["lr"], []).close()  # begun anew
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def test_tensorboard_shows_what_the_tables_hold(tmp_path: Path) -> None:
     run(tmp_path, 0, 0, 8, tensorboard=True)
     run(tmp_path, 0, 4, 9, tensorboard=True)
     found, log = events(tmp_path), read_log(tmp_path)
-    assert found.keys() == {"steps/loss", "steps/rate", "epochs/top1"}
+    assert found.keys() == {"steps/loss", "steps/lr", "epochs/top1"}
     for table, tag in ((log.steps, "steps/loss"), (log.epochs, "epochs/top1")):
         values = table[tag.split("/")[1]].astype(np.float32).tolist()
         assert found[tag] == list(zip(table["step"].tolist(), values, strict=True))

@@ -1,4 +1,4 @@
-"""The optimiser against TensorFlow's own numbers, and which parameter learns at which rate."""
+"""The optimizer against TensorFlow's own numbers, and which parameter learns at which rate."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import nn
 from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
-from movinet.train.optimizer import RMSprop, adamw, freeze, parameter_groups, set_rate, train_mode
+from movinet.train.optimizer import RMSpropTF, adamw, freeze, parameter_groups, set_lr, train_mode
 
 REFERENCE = json.loads((Path(__file__).parent / "rmsprop.json").read_text(encoding="utf-8"))
 
@@ -28,7 +28,7 @@ def test_steps_are_those_of_tensorflow() -> None:
     groups = [
         {"params": [w], "weight_decay": decay} for w, decay in zip(variables, REFERENCE["weight_decay"], strict=True)
     ]
-    optimizer = RMSprop(groups, lr=0.0, **REFERENCE["settings"])
+    optimizer = RMSpropTF(groups, lr=0.0, **REFERENCE["settings"])
     for step in REFERENCE["steps"]:
         for group in optimizer.param_groups:
             group["lr"] = step["lr"]
@@ -46,7 +46,7 @@ def test_one_variable_by_hand(seed: int, scale: float, decay: float) -> None:
     start, gradients = rng.normal(size=7), scale * rng.normal(size=(3, 7))
     w, square, update = start.copy(), np.zeros(7), np.zeros(7)
     parameter = nn.Parameter(torch.from_numpy(start.copy()))
-    optimizer = RMSprop([parameter], 0.3, clip_norm=1.0, weight_decay=decay)
+    optimizer = RMSpropTF([parameter], 0.3, clip_norm=1.0, weight_decay=decay)
     for gradient in gradients:
         g = gradient + decay * w
         g = g * min(1.0, 1.0 / np.linalg.norm(g))
@@ -63,11 +63,11 @@ def test_a_loaded_optimiser_goes_on_as_if_nothing_had_happened() -> None:
     def run(interrupted: bool) -> torch.Tensor:
         torch.manual_seed(0)
         layer = nn.Linear(4, 3)
-        optimizer = RMSprop(layer.parameters(), 0.5, clip_norm=1.0)
+        optimizer = RMSpropTF(layer.parameters(), 0.5, clip_norm=1.0)
         for number in range(6):
             if interrupted and number == 3:
                 state = optimizer.state_dict()
-                optimizer = RMSprop(layer.parameters(), 0.1)
+                optimizer = RMSpropTF(layer.parameters(), 0.1)
                 optimizer.load_state_dict(state)
             optimizer.zero_grad()
             layer(torch.randn(2, 4)).square().sum().backward()
@@ -79,7 +79,7 @@ def test_a_loaded_optimiser_goes_on_as_if_nothing_had_happened() -> None:
 
 def test_impossible_settings_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"momentum is out of range: 1\.5"):
-        RMSprop([nn.Parameter(torch.ones(1))], 0.1, momentum=1.5)
+        RMSpropTF([nn.Parameter(torch.ones(1))], 0.1, momentum=1.5)
 
 
 @pytest.mark.parametrize("name", ["movinet_a0_stream", "movinet_a3_stream", "movinet_a0_base"])
@@ -87,7 +87,7 @@ def test_kernels_decay_and_nothing_else(name: str) -> None:
     with torch.device("meta"):
         model = MoViNet(network_spec(name))
     groups = parameter_groups(model, decay=3e-5)
-    assert [group["rate_scale"] for group in groups] == [1.0, 1.0]
+    assert [group["lr_scale"] for group in groups] == [1.0, 1.0]
     decayed = {n for group in groups if group["weight_decay"] for n in names(model, group["params"])}
     others = {n for group in groups if not group["weight_decay"] for n in names(model, group["params"])}
     assert decayed | others == {n for n, _ in model.named_parameters()}
@@ -101,7 +101,7 @@ def test_kernels_decay_and_nothing_else(name: str) -> None:
 def test_layers_further_down_learn_more_slowly() -> None:
     model = MoViNet(tiny_spec())
     optimizer = adamw(parameter_groups(model, decay=0.1, layer_decay=0.5), 1.0)
-    set_rate(optimizer, 8.0)
+    set_lr(optimizer, 8.0)
     rates = {n: group["lr"] for group in optimizer.param_groups for n in names(model, group["params"])}
     assert rates["head.classifier.weight"] == rates["head.project.norm.bias"] == 8.0
     assert rates["blocks.1.0.expand.weight"] == 4.0
@@ -118,7 +118,7 @@ def test_frozen_parts_are_left_out_and_keep_their_statistics() -> None:
     assert learning == {n for n, _ in model.named_parameters() if not n.startswith(("stem.", "blocks.0."))}
     before = {key: value.clone() for key, value in model.state_dict().items()}
     train_mode(model, frozen)
-    optimizer = RMSprop(groups, 0.1)
+    optimizer = RMSpropTF(groups, 0.1)
     model(torch.rand(2, 3, 4, 24, 32)).square().sum().backward()
     optimizer.step()
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
@@ -165,4 +165,4 @@ def test_further_modules_learn_at_the_rate_of_the_head() -> None:
     groups = parameter_groups(MoViNet(tiny_spec()), decay=0.1, layer_decay=0.5, extra=[extra])
     for parameter, decay in ((extra.weight, 0.1), (extra.bias, 0.0)):
         (group,) = [group for group in groups if any(p is parameter for p in group["params"])]
-        assert (group["rate_scale"], group["weight_decay"]) == (1.0, decay)
+        assert (group["lr_scale"], group["weight_decay"]) == (1.0, decay)

@@ -22,7 +22,7 @@ class Run:
         for _ in range(count):
             self.now, self.done = self.now + 2.0, self.done + 1
             epoch = (self.done - 1) // 10 + 1
-            row = {"step": self.done, "epoch": epoch, "loss": loss, "rate": 1e-3, "clips_per_s": 2.0, "[b]": 0.0}
+            row = {"step": self.done, "epoch": epoch, "loss": loss, "lr": 1e-3, "clips_per_s": 2.0, "[b]": 0.0}
             self.display.step(row)
 
     def validation(self, best: bool = False, **scores: float) -> None:
@@ -60,7 +60,7 @@ def test_long_epochs_are_heard_of_every_half_minute() -> None:
         run.now += 60.0  # a slow one
         run.steps(1, loss=3.0)
     # Six updates in 72 s; fourteen are left.
-    assert run.lines() == ["epoch 2/3  6/10  loss 1.333  rate 0.001  2 clips/s  0:02:48 left"]
+    assert run.lines() == ["epoch 2/3  6/10  loss 1.333  lr 0.001  2 clips/s  0:02:48 left"]
 
 
 def test_remaining_time() -> None:
@@ -101,7 +101,7 @@ def test_on_a_terminal_bars_move() -> None:
         assert seen() == [
             "epoch 1/3 " + "━" * 16 + " " * 25 + "4/10 0:00:12 left",
             "run       " + "━" * 5 + " " * 36 + "4/30 0:00:52 left",
-            "loss 0.500 · rate 0.001 · 2 clips/s",
+            "loss 0.500 · lr 0.001 · 2 clips/s",
         ]
         run.steps(6)
         assert seen()[0] == "epoch 1/3 " + "━" * 40 + " 10/10 validation"

@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec
-from movinet.data.augment import Augmentation, ColourJitter, RandomCrop
-from movinet.data.gesture_paths import GESTURES
-from movinet.data.policies import AutoAugment, RandAugment
+from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
+from movinet.data.auto_augment import AutoAugment, RandAugment
+from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
+from movinet.train.init_model import init_model
 from movinet.train.recipe import (
     AdamW,
+    AuxPoint,
     Clips,
     Gestures,
     Loss,
     Recipe,
     RMSprop,
-    Smoothing,
-    Tracking,
+    Smoothness,
     Videos,
     dump_recipe,
     read_recipe,
@@ -30,11 +31,10 @@ from movinet.train.recipe import (
     recipe_to_dict,
     with_absolute_paths,
 )
-from movinet.train.starting import starting_network
 from movinet.weights.info import default_transform
 
 FOLDER = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
-SMALLEST = {"network": "movinet_a0_stream", "epochs": 1, "batch_size": 2, "optimizer": {"kind": "adamw", "rate": 1e-3}}
+SMALLEST = {"network": "movinet_a0_stream", "epochs": 1, "batch_size": 2, "optimizer": {"kind": "adamw", "lr": 1e-3}}
 
 # The official configurations: top-1 is in the files' comments; dropout; frames of a training and a validation clip;
 # frame stride at 25 frames a second; crop; short side; AutoAugment with a stride that may be one less.
@@ -66,12 +66,12 @@ def without_what_synthetic_clips_lack(**entries: Any) -> Recipe:
 
 recipes = st.builds(
     without_what_synthetic_clips_lack,
-    optimizer=st.builds(RMSprop, rate=st.floats(1e-6, 10))
-    | st.builds(AdamW, rate=st.floats(1e-6, 10), betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99))),
+    optimizer=st.builds(RMSprop, lr=st.floats(1e-6, 10))
+    | st.builds(AdamW, lr=st.floats(1e-6, 10), betas=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99))),
     epochs=st.integers(1, 300),
     batch_size=st.integers(1, 2048),
     network=st.just("movinet_a0_stream"),
-    start=st.none() | names,
+    init_from=st.none() | names,
     options=st.dictionaries(st.sampled_from(["fps", "frames"]), st.integers(1, 9)),
     data=st.none()
     | st.builds(Videos, st.lists(names, max_size=2).map(tuple), videos=st.none() | names)
@@ -83,17 +83,17 @@ recipes = st.builds(
         flip=st.floats(0, 1),
         swap=st.sampled_from([(), (("left", "right"),)]),
         policy=st.none() | st.builds(AutoAugment) | st.builds(RandAugment, operations=st.integers(0, 3)),
-        colour=st.none() | st.builds(ColourJitter, hue=st.floats(0, 0.5)),
+        color=st.none() | st.builds(ColorJitter, hue=st.floats(0, 0.5)),
     ),
     warmup_epochs=st.floats(0, 1),
     freeze=st.lists(names, max_size=2).map(tuple),
     loss=st.builds(
         Loss,
         class_weights=st.sampled_from(["even", "balanced"]) | st.dictionaries(names, st.floats(0, 2)),
-        smoothing=st.none() | st.builds(Smoothing),
-        tracking=st.none() | st.builds(Tracking, st.lists(names, max_size=2).map(tuple)),
+        smoothness=st.none() | st.builds(Smoothness),
+        aux_point=st.none() | st.builds(AuxPoint, st.lists(names, max_size=2).map(tuple)),
     ),
-    average=st.none() | st.floats(0, 0.999),
+    ema_decay=st.none() | st.floats(0, 0.999),
     patience=st.none() | st.integers(1, 9),
 )
 
@@ -112,11 +112,11 @@ def test_what_is_as_by_default_is_not_written() -> None:
 def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(
-        "network: movinet_a0_stream\nepochs: 1\nbatch_size: 2\noptimizer: {kind: adamw, rate: 1e-3}\naverage: 0\n"
+        "network: movinet_a0_stream\nepochs: 1\nbatch_size: 2\noptimizer: {kind: adamw, lr: 1e-3}\nema_decay: 0\n"
     )
     recipe = read_recipe(path)
-    assert recipe.optimizer.rate == 1e-3
-    assert type(recipe.average) is float
+    assert recipe.optimizer.lr == 1e-3
+    assert type(recipe.ema_decay) is float
 
 
 @pytest.mark.parametrize(
@@ -125,24 +125,24 @@ def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"epochs": 1.5}, "recipe.epochs is 1.5; want a whole number"),
         ({"epochs": True}, "recipe.epochs is True; want a whole number"),
-        ({"epoch": 1}, "no entry 'epoch'; there are optimizer, epochs"),
-        ({"network": None}, "want a `network`, weights to `start` from, or both"),
-        ({"optimizer": {"kind": "sgd", "rate": 1}}, "among them `kind`, one of rmsprop, adamw"),
-        ({"optimizer": {"kind": "adamw"}}, "recipe.optimizer: 'rate' is missing"),
-        ({"optimizer": {"kind": "adamw", "rate": 0}}, "optimizer.rate is 0.0; it must be positive"),
+        ({"epoch": 1}, r"no entry 'epoch' \(did you mean epochs\?\); there are optimizer, epochs"),
+        ({"network": None}, r"want a `network`, weights to start from \(`init_from`\), or both"),
+        ({"optimizer": {"kind": "sgd", "lr": 1}}, "among them `kind`, one of rmsprop, adamw"),
+        ({"optimizer": {"kind": "adamw"}}, "recipe.optimizer: 'lr' is missing"),
+        ({"optimizer": {"kind": "adamw", "lr": 0}}, "optimizer.lr is 0.0; it must be positive"),
         ({"strategy": "stream"}, "'stream'; choose one of clip, recurrent"),
         ({"loss": {"class_weights": "odd"}}, "choose one of even, balanced; or .*want a mapping of names"),
         ({"clips": {"jitter": [1]}}, r"clips.jitter is \[1\]; want a list of 2"),
         ({"augmentation": {"flip": 2}}, "augmentation: flip is a probability, not 2"),
-        ({"average": 1}, "average is 1.0; it must lie in"),
+        ({"ema_decay": 1}, "ema_decay is 1.0; it must lie in"),
         ({"layer_decay": 0}, "layer_decay is 0.0"),
         ({"patience": 0}, "patience is 0"),
-        ({"statistics": "kept"}, "a new network has no statistics to keep"),
+        ({"batch_norm": "kept"}, "a new network has no statistics to keep"),
         ({"data": {"kind": "videos", "paths": ["a"], "held_out": 1}}, "data.held_out is 1.0"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": []}}, "want clips and frames, at least 1 each"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": [4]}, "clips": {"frames": 4}}, "take neither `clips` nor"),
-        ({"reach": 2}, "they need the strategy recurrent"),
-        ({"answers": "last"}, "they need the strategy recurrent"),
+        ({"bptt_clips": 2}, "they need the strategy recurrent"),
+        ({"loss_on": "last"}, "they need the strategy recurrent"),
         ({"clips": {"spread": True, "loop": True}}, "has no jitter and does not loop"),
     ],
 )
@@ -190,7 +190,7 @@ def test_the_published_recipes_are_the_official_ones(name: str) -> None:
     assert recipe.clips.jitter == pytest.approx(jitter, abs=1e-4)
     policy = AutoAugment() if augmented else None
     assert recipe == Recipe(
-        RMSprop(rate=1.8, decay=0.9, momentum=0.9, epsilon=1.0, clip_norm=1.0, l2=3e-5),
+        RMSprop(lr=1.8, decay=0.9, momentum=0.9, epsilon=1.0, clip_norm=1.0, l2=3e-5),
         epochs=240,
         batch_size=1024,
         network=recipe.network,
@@ -208,16 +208,16 @@ def test_the_published_recipes_are_the_official_ones(name: str) -> None:
 def test_the_gesture_recipes_make_networks(name: str) -> None:
     recipe = read_recipe(FOLDER / f"{name}.yaml")
     assert isinstance(recipe.data, Gestures)
-    start = starting_network(recipe, GESTURES)
+    start = init_model(recipe, GESTURES)
     assert start.info.transform.resize_short == start.model.spec.size[0]
-    for layer in recipe.loss.tracking.layers if recipe.loss.tracking else ():
+    for layer in recipe.loss.aux_point.layers if recipe.loss.aux_point else ():
         start.model.get_submodule(layer)
 
 
 def test_the_gesture_network_is_the_bundled_one() -> None:
     recipe = read_recipe(FOLDER / "gestures.yaml")
-    bundled = replace(recipe, network=None, options={}, start="movinet_t0_stream.gestures")
-    assert starting_network(recipe, GESTURES).info.spec == starting_network(bundled, GESTURES).info.spec
+    bundled = replace(recipe, network=None, options={}, init_from="movinet_t0_stream.gestures")
+    assert init_model(recipe, GESTURES).info.spec == init_model(bundled, GESTURES).info.spec
 
 
 def test_a_run_finds_its_files_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,10 +225,10 @@ def test_a_run_finds_its_files_from_anywhere(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "mine.safetensors").touch()
     (tmp_path / "movinet_t0_stream.gestures").touch()  # the name still means the weights
     recipe = Recipe(
-        AdamW(1e-3), 1, 1, network="net.yaml", start="mine.safetensors", data=Videos(("clips",), videos="v")
+        AdamW(1e-3), 1, 1, network="net.yaml", init_from="mine.safetensors", data=Videos(("clips",), videos="v")
     )
     found = with_absolute_paths(recipe)
-    assert (found.network, found.start) == (str(tmp_path / "net.yaml"), str(tmp_path / "mine.safetensors"))
+    assert (found.network, found.init_from) == (str(tmp_path / "net.yaml"), str(tmp_path / "mine.safetensors"))
     assert found.data == Videos((str(tmp_path / "clips"),), videos=str(tmp_path / "v"))
-    named = Recipe(AdamW(1e-3), 1, 1, network="movinet_a0_stream", start="movinet_t0_stream.gestures")
+    named = Recipe(AdamW(1e-3), 1, 1, network="movinet_a0_stream", init_from="movinet_t0_stream.gestures")
     assert with_absolute_paths(named) == named

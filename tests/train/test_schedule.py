@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movinet.errors import MovinetError
-from movinet.train.schedule import rate_factor
+from movinet.train.schedule import lr_factor
 
 # LinearWarmup(CosineDecay(1.0, steps, alpha), warmup_steps, 0.0)(step) of tf-models-official 2.19.1 and tf_keras 2.19.0
 OFFICIAL = {
@@ -18,7 +18,7 @@ OFFICIAL = {
 @pytest.mark.parametrize(("steps", "warmup_steps", "floor"), OFFICIAL)
 def test_as_the_official_schedule_but_that_the_first_update_learns(steps: int, warmup_steps: int, floor: float) -> None:
     for step, factor in OFFICIAL[steps, warmup_steps, floor].items():
-        found = rate_factor(step, steps, warmup_steps, floor)
+        found = lr_factor(step, steps, warmup_steps, floor)
         if step >= warmup_steps:
             assert found == pytest.approx(factor, abs=2e-7)
         elif step:  # as straight a line to the same end, from one step earlier
@@ -30,7 +30,7 @@ def test_as_the_official_schedule_but_that_the_first_update_learns(steps: int, w
 @given(st.integers(1, 50), st.just(0.0) | st.floats(0.001, 1), st.data())
 def test_up_then_down_to_the_floor(steps: int, floor: float, data: st.DataObject) -> None:
     warmup_steps = data.draw(st.integers(0, steps if floor else steps - 1))
-    factors = [rate_factor(step, steps, warmup_steps, floor) for step in range(steps + 3)]
+    factors = [lr_factor(step, steps, warmup_steps, floor) for step in range(steps + 3)]
     rising, falling = factors[: warmup_steps + 1], factors[warmup_steps:]
     assert rising == sorted(rising)
     assert falling == sorted(falling, reverse=True)
@@ -40,10 +40,10 @@ def test_up_then_down_to_the_floor(steps: int, floor: float, data: st.DataObject
 
 
 def test_a_floor_of_one_keeps_the_rate() -> None:
-    assert {rate_factor(step, 10, 2, floor=1.0) for step in range(2, 12)} == {1.0}
+    assert {lr_factor(step, 10, 2, floor=1.0) for step in range(2, 12)} == {1.0}
 
 
 @pytest.mark.parametrize(("steps", "warmup_steps"), [(0, 0), (10, 10), (10, 11), (10, -1)])
 def test_a_warmup_must_fit(steps: int, warmup_steps: int) -> None:
     with pytest.raises(MovinetError, match="does not fit into a training"):
-        rate_factor(0, steps, warmup_steps)
+        lr_factor(0, steps, warmup_steps)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from training_sets import Noise
 
 from movinet.data.batches import EpochOrder, load_batches
-from movinet.data.dataset import Example, Pick
+from movinet.data.dataset import Example, SampleKey
 from movinet.train.signals import graceful_stop
 
 
@@ -102,7 +102,7 @@ def test_workers_live_on() -> None:
 class Faulty(Noise):
     """A mistake of ours in a worker, of the kind that torch's own words hide."""
 
-    def __getitem__(self, pick: Pick) -> Example:
+    def __getitem__(self, pick: SampleKey) -> Example:
         b"\xcf".decode()
         return super().__getitem__(pick)
 

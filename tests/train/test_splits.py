@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.data.videos import Listing, Video, VideoSet
+from movinet.data.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.errors import MovinetError
 from movinet.train.recipe import Videos
 from movinet.train.splits import choose_splits
@@ -15,13 +15,13 @@ from movinet.train.splits import choose_splits
 LABELS = ("left", "other", "right")
 
 
-def listing(multi_label: bool = False, **splits: list[Video]) -> Listing:
+def listing(multi_label: bool = False, **splits: list[VideoEntry]) -> DatasetIndex:
     sets = {name: VideoSet(tuple(videos), LABELS, multi_label) for name, videos in splits.items()}
-    return Listing("a CSV list", sets)
+    return DatasetIndex("a CSV list", sets)
 
 
-def videos(name: str, count: int = 10, labels: tuple[str, ...] = LABELS) -> list[Video]:
-    return [Video(Path(f"{name}/{label}/{n}.mp4"), (label,)) for label in labels for n in range(count)]
+def videos(name: str, count: int = 10, labels: tuple[str, ...] = LABELS) -> list[VideoEntry]:
+    return [VideoEntry(Path(f"{name}/{label}/{n}.mp4"), (label,)) for label in labels for n in range(count)]
 
 
 def data(
@@ -50,7 +50,7 @@ def test_files_with_two_uses_are_told_of(tmp_path: Path) -> None:
     """Also under another name."""
     (tmp_path / "a.mp4").touch()
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
-    first, again = (Video(tmp_path / name, ("left",)) for name in ("a.mp4", "link.mp4"))
+    first, again = (VideoEntry(tmp_path / name, ("left",)) for name in ("a.mp4", "link.mp4"))
     splits = choose_splits(listing(train=[first, *videos("a")], val=[again, *videos("b")], test=videos("c")), data())
     assert [w for w in splits.warnings if "flatter" in w] == [
         f"1 file is for training and for validation, whose scores flatter then: {tmp_path / 'a.mp4'}, …"
@@ -100,8 +100,8 @@ def test_nothing_is_held_out_where_nothing_may_be() -> None:
 def test_a_file_is_on_one_side_and_every_class_in_training(
     rows: list[tuple[int, set[str]]], share: float, seed: int
 ) -> None:
-    stretches = [Video(Path(f"a/../{file}.mp4"), tuple(sorted(shown)), n) for n, (file, shown) in enumerate(rows)]
-    stretches += [Video(Path("last.mp4"), LABELS, len(rows))]
+    stretches = [VideoEntry(Path(f"a/../{file}.mp4"), tuple(sorted(shown)), n) for n, (file, shown) in enumerate(rows)]
+    stretches += [VideoEntry(Path("last.mp4"), LABELS, len(rows))]
     splits = choose_splits(listing(multi_label=True, all=stretches), data(held_out=share), seed)
     held_out = splits.validation.videos if splits.validation else ()
     assert sorted([*splits.train.videos, *held_out], key=lambda video: video.start) == sorted(
@@ -116,7 +116,7 @@ def test_a_file_is_on_one_side_and_every_class_in_training(
 
 def test_one_file_by_two_names_is_one_file() -> None:
     names = ("a", "b/../a")
-    twice = [Video(Path(f"{name}/{n}.mp4"), (LABELS[n % 3],)) for n in range(30) for name in names]
+    twice = [VideoEntry(Path(f"{name}/{n}.mp4"), (LABELS[n % 3],)) for n in range(30) for name in names]
     splits = choose_splits(listing(all=twice), data(held_out=0.5))
     assert splits.validation is not None
     assert not {v.path.name for v in splits.train.videos} & {v.path.name for v in splits.validation.videos}
@@ -131,7 +131,7 @@ def test_one_file_by_two_names_is_one_file() -> None:
         ({"all": videos("a", labels=("left",))}, data(), "all videos to train on show left; .* add clips of something"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused(splits: dict[str, list[Video]], asked: Videos, message: str) -> None:
+def test_what_cannot_be_trained_on_is_refused(splits: dict[str, list[VideoEntry]], asked: Videos, message: str) -> None:
     with pytest.raises(MovinetError, match=message):
         choose_splits(listing(**splits), asked)
 
@@ -144,7 +144,7 @@ def test_a_class_that_is_never_shown_is_told_of() -> None:
 
 
 def test_one_class_is_enough_where_clips_may_show_none() -> None:
-    shown = [Video(Path(f"{n}.mp4"), ("left",) if n % 2 else ()) for n in range(20)]
-    splits = choose_splits(Listing("a list", {"all": VideoSet(tuple(shown), ("left",), True)}), data())
+    shown = [VideoEntry(Path(f"{n}.mp4"), ("left",) if n % 2 else ()) for n in range(20)]
+    splits = choose_splits(DatasetIndex("a list", {"all": VideoSet(tuple(shown), ("left",), True)}), data())
     assert splits.validation is not None
     assert {len(video.labels) for video in splits.validation.videos} == {0, 1}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from training_sets import BASIC, Noise, fabric, new_network
 
-from movinet.data.dataset import Pick
+from movinet.data.dataset import SampleKey
 from movinet.nn.movinet import MoViNet
-from movinet.train.validation import Answers, answer_clips, main_score
+from movinet.train.validation import EvalOutput, evaluate, main_score
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def network(tmp_path: Path) -> MoViNet:
 def one_by_one(model: MoViNet, data: Noise) -> np.ndarray:
     model.eval()
     with torch.no_grad():
-        answers = [model(data[Pick(0, n)].clip[None] / 255) for n in range(len(data))]
+        answers = [model(data[SampleKey(0, n)].clip[None] / 255) for n in range(len(data))]
     model.train()
     return torch.cat(answers).numpy()
 
@@ -31,18 +31,20 @@ def one_by_one(model: MoViNet, data: Noise) -> np.ndarray:
 def test_every_clip_is_answered_once_and_in_order(network: MoViNet, multi_label: bool, workers: int) -> None:
     data = Noise(7, multi_label=multi_label)
     wanted = one_by_one(network, data)
-    answers = answer_clips(fabric(), network, data, batch_size=3, workers=workers)
+    answers = evaluate(fabric(), network, data, batch_size=3, workers=workers)
     np.testing.assert_allclose(answers.logits, wanted, atol=1e-5)
     assert answers.videos.tolist() == list(range(7))
     assert answers.classes == data.classes
     assert answers.multi_label is multi_label
-    np.testing.assert_array_equal(answers.targets, torch.stack([data[Pick(0, n)].target for n in range(7)]).numpy())
+    np.testing.assert_array_equal(
+        answers.targets, torch.stack([data[SampleKey(0, n)].target for n in range(7)]).numpy()
+    )
     assert network.training
 
 
 def test_a_stream_comes_to_what_the_clip_does(network: MoViNet) -> None:
     data = Noise(3, frames=19)  # two pieces and a rest
-    answers = answer_clips(fabric(), network.eval(), data, 1)
+    answers = evaluate(fabric(), network.eval(), data, 1)
     np.testing.assert_allclose(answers.logits, one_by_one(network, data), atol=1e-5)
     assert answers.videos.tolist() == [0, 1, 2]
 
@@ -56,7 +58,7 @@ def test_a_stream_goes_through_in_pieces(network: MoViNet, monkeypatch: pytest.M
         return step(frames, *rest)
 
     monkeypatch.setattr(network, "step", noted)
-    answer_clips(fabric(), network, Noise(3, frames=30), 2)
+    evaluate(fabric(), network, Noise(3, frames=30), 2)
     assert sum(lengths) == 2 * 30
     assert max(lengths) <= 8
 
@@ -64,22 +66,22 @@ def test_a_stream_goes_through_in_pieces(network: MoViNet, monkeypatch: pytest.M
 def test_a_base_network_answers_for_whole_clips(tmp_path: Path) -> None:
     network = new_network(BASIC, tmp_path, causal=False, convolution="3d", squeeze_excitation="global", name="base")
     data = Noise(2, frames=9)
-    np.testing.assert_allclose(answer_clips(fabric(), network, data, 2).logits, one_by_one(network, data), atol=1e-5)
+    np.testing.assert_allclose(evaluate(fabric(), network, data, 2).logits, one_by_one(network, data), atol=1e-5)
 
 
 def test_training_goes_on_after_an_evaluation(network: MoViNet) -> None:
     """Nothing that was made without gradients stays behind."""
     data = Noise(2)
-    answer_clips(fabric(), network, data, 2)
-    network(data[Pick(0, 0)].clip[None] / 255).sum().backward()
+    evaluate(fabric(), network, data, 2)
+    network(data[SampleKey(0, 0)].clip[None] / 255).sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
 LOGITS = np.array([[3, 1, 0], [0, 1, 2], [1, 2, 0], [5, 1, 0]], np.float32)
 
 
-def answers(targets: object, classes: tuple[str, ...] = ("a", "b", "c")) -> Answers:
-    return Answers(LOGITS, np.array(targets), np.arange(4), classes)
+def answers(targets: object, classes: tuple[str, ...] = ("a", "b", "c")) -> EvalOutput:
+    return EvalOutput(LOGITS, np.array(targets), np.arange(4), classes)
 
 
 def test_scores_of_one_label() -> None:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from training_sets import BASIC, Asked, Noise, Rows, new_training, noise
 
-from movinet.train.norms import SynchronisedNorm, renormalise, synchronise_norms
-from movinet.train.processes import connect, settle_process
-from movinet.train.recipe import Loss, Recipe, RMSprop, Smoothing, Tracking
-from movinet.train.validation import answer_clips
+from movinet.train.batch_norm import SynchronizedNorm, renormalize, synchronize_norms
+from movinet.train.distributed import connect, settle_process
+from movinet.train.recipe import AuxPoint, Loss, Recipe, RMSprop, Smoothness
+from movinet.train.validation import evaluate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # AdamW would make as much of a gradient that is nothing but rounding, as in front of a norm, as of any other.
 PLAIN = replace(BASIC, optimizer=RMSprop(0.5))
 RECIPES = {
-    "clip": replace(PLAIN, loss=Loss(0.1, "balanced", Smoothing(frames=3), Tracking(("blocks.0.0",))), average=0.9),
+    "clip": replace(PLAIN, loss=Loss(0.1, "balanced", Smoothness(frames=3), AuxPoint(("blocks.0.0",))), ema_decay=0.9),
     "recurrent": replace(PLAIN, strategy="recurrent", sub_clip=2),
-    "reach": replace(PLAIN, strategy="recurrent", sub_clip=2, reach=2),
+    "reach": replace(PLAIN, strategy="recurrent", sub_clip=2, bptt_clips=2),
 }
 SETS = noise(clips=8, validation=5)
 STEADY = {"dropout": 0.0, "stochastic_depth": 0.0}
@@ -52,13 +52,13 @@ def new_norm() -> nn.Sequential:
     return nn.Sequential(norm)
 
 
-def renormalised() -> nn.Sequential:
+def renormalized() -> nn.Sequential:
     norm = new_norm()
-    renormalise(norm, settled=True)
+    renormalize(norm, settled=True)
     return norm
 
 
-def normalise(model: nn.Sequential, ranks: int, rank: int) -> dict[str, Tensor]:
+def normalize(model: nn.Sequential, ranks: int, rank: int) -> dict[str, Tensor]:
     """Results, gradients and statistics."""
     results = {}
     for n, (x, weight) in enumerate(zip(*norm_batches(ranks, rank), strict=True)):
@@ -82,16 +82,16 @@ def main(folder: Path) -> None:
         (own / "rows.json").write_text(json.dumps([rows.steps, rows.epochs]))
 
     norm = new_norm()
-    synchronise_norms(norm)
-    assert type(norm[0]) is SynchronisedNorm
-    torch.save(normalise(norm, 2, rank), folder / f"norm{rank}.pt")
-    torch.save(normalise(renormalised(), 2, rank), folder / f"renorm{rank}.pt")
+    synchronize_norms(norm)
+    assert type(norm[0]) is SynchronizedNorm
+    torch.save(normalize(norm, 2, rank), folder / f"norm{rank}.pt")
+    torch.save(normalize(renormalized(), 2, rank), folder / f"renorm{rank}.pt")
 
     (own := folder / "stop" / str(rank)).mkdir(parents=True)
     stopped = new_training(BASIC, SETS, own, fabric)
     assert not stopped.run(Asked(2 if rank == 1 else None))
-    assert stopped.place.step == 2
-    answers = answer_clips(fabric, stopped.model, Noise(5, fresh=False), 2)
+    assert stopped.state.step == 2
+    answers = evaluate(fabric, stopped.model, Noise(5, fresh=False), 2)
     told = {"videos": answers.videos.tolist(), "targets": answers.targets.tolist(), "logits": answers.logits.tolist()}
     (own / "answers.json").write_text(json.dumps(told))
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from video_clips import write
 
+from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
-from movinet.data.videos import Video as Clip
 from movinet.errors import VideoError
 from movinet.video.decode import probe, read_frames
 from movinet.video.orientation import rotation

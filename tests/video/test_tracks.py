@@ -10,8 +10,8 @@ import pytest
 from av.stream import Disposition
 from video_clips import number_of, numbered, write
 
+from movinet.data.entries import Video as Clip
 from movinet.data.inspection import inspect_video
-from movinet.data.videos import Video as Clip
 from movinet.errors import VideoError
 from movinet.video import container
 from movinet.video.container import Video

@@ -13,10 +13,10 @@ from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.data_report import print_report
 from movinet.cores import usable_cores
 from movinet.data.check import check_set
-from movinet.data.lists import read_set
+from movinet.data.readers import read_set
 from movinet.data.shards import write_shards
 from movinet.data.sheet import contact_sheet, is_sheet
-from movinet.data.synthetic import GESTURES, write_dataset
+from movinet.data.synthetic.gesture_clips import GESTURES, write_dataset
 from movinet.errors import MovinetError
 from movinet.words import counted
 

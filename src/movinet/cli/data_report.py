@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from movinet.cli.console import out
-from movinet.data.check import Report
+from movinet.data.check import DatasetReport
 from movinet.words import counted
 
 _ROWS = 40
@@ -14,7 +14,7 @@ _ITEMS = 5
 _WARNING, _ERROR = ("! ", "yellow"), ("✗ ", "bold red")
 
 
-def print_report(report: Report, missing: int) -> None:
+def print_report(report: DatasetReport, missing: int) -> None:
     """Counts by class and split, durations, sizes and rates, and the problems."""
     what = ", any number of them in a clip" if report.multi_label else ""
     out.print(f"{counted(report.total, 'clip')} of {counted(len(report.labels), 'class', 'classes')}{what}\n")
@@ -43,7 +43,7 @@ def print_report(report: Report, missing: int) -> None:
         out.print(Text.assemble(("✓ ", "green"), "nothing wrong"))
 
 
-def _counts(report: Report) -> Table:
+def _counts(report: DatasetReport) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("class")
     for split in report.clips:

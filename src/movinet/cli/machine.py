@@ -14,11 +14,11 @@ from movinet.cli.console import warn, warnings_as_lines
 from movinet.cli.training_report import JsonLines
 from movinet.cores import limit_torch, usable_cores
 from movinet.errors import MovinetError
-from movinet.train.folder import CHECKPOINT, RECIPE
-from movinet.train.loop import Observer
-from movinet.train.processes import Precision, connect, settle_process
+from movinet.train.distributed import TrainPrecision, connect, settle_process
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Recipe, Videos
+from movinet.train.run_dir import CHECKPOINT, RECIPE
+from movinet.train.train_loop import Observer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -42,7 +42,7 @@ class Machine:
     device: str = "auto"
     processes: int = 1
     nodes: int = 1
-    precision: Precision | None = None
+    precision: TrainPrecision | None = None
     workers: int | None = None
     threads: int | None = None
     checkpoint_minutes: float = 5.0

@@ -19,12 +19,11 @@ from movinet.data.batches import batches_of
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.search import cost
-from movinet.search.names import amount
-from movinet.search.progress import SearchDisplay
-from movinet.search.recipe import SearchRecipe, absolute, read_search
-from movinet.search.run import FOUND, TRAINING, Found, Prepared, begun_search, prepare
-from movinet.search.run import search as run_search
-from movinet.train.processes import shared_batch
+from movinet.search.names import format_count
+from movinet.search.search_display import SearchDisplay
+from movinet.search.search_recipe import SearchRecipe, absolute, read_search
+from movinet.search.search_run import FOUND, TRAINING, Found, PreparedSearch, begun_search, prepare_search, run_search
+from movinet.train.distributed import shared_batch
 from movinet.train.recipe import Gestures, Videos
 from movinet.words import counted
 
@@ -100,7 +99,7 @@ def _run(
     """Prepare, then say what would be done or do it."""
     machine.check()
     refuse_folder(folder, recipe.training, new=not dry_run and not resume)
-    prepared = prepare(recipe)
+    prepared = prepare_search(recipe)
     everywhere = machine.processes * machine.nodes
     batch = shared_batch(recipe.training.batch_size, len(prepared.sets.train), everywhere)
     per_epoch = batches_of(len(prepared.sets.train), batch, everywhere)
@@ -130,7 +129,7 @@ def _run(
     return 0 if found.finished or not fabric.is_global_zero else 130
 
 
-def _print_plan(prepared: Prepared, per_epoch: int, as_json: bool) -> None:
+def _print_plan(prepared: PreparedSearch, per_epoch: int, as_json: bool) -> None:
     """What a search would do."""
     recipe, space, sets = prepared.recipe, prepared.recipe.space, prepared.sets
     training, budget = recipe.training, recipe.budget
@@ -147,8 +146,8 @@ def _print_plan(prepared: Prepared, per_epoch: int, as_json: bool) -> None:
     unit = "multiply-adds a frame" if budget.cost == "macs" else "ms a step on this machine"
     rows = {
         "space": f"{space.size():.1e} networks, {counted(open_ones, 'decision')}; "
-        f"{amount(mean)} multiply-adds a frame on average",
-        "budget": f"{amount(budget.target)} {unit}, within {budget.tolerance:.0%}",
+        f"{format_count(mean)} multiply-adds a frame on average",
+        "budget": f"{format_count(budget.target)} {unit}, within {budget.tolerance:.0%}",
         "clips": f"{len(sets.train)} for weights, {len(sets.validation)} held out for rewards; "
         f"{counted(len(sets.train.classes), 'class', 'classes')}",
         "updates": f"{steps} = {counted(training.epochs, 'epoch')} of {per_epoch}; by {recipe.method}",
@@ -169,7 +168,8 @@ def _print_found(found: Found, as_json: bool) -> None:
         return
     figures = found.figures
     out.print(
-        f"found: cost {amount(figures['cost'])}, {amount(figures['macs_per_frame'])} multiply-adds a frame, "
+        f"found: cost {format_count(figures['cost'])}, "
+        f"{format_count(figures['macs_per_frame'])} multiply-adds a frame, "
         f"{figures['parameters']:,.0f} parameters; {figures['quality']:.1%} of held-out clips with the shared weights"
     )
     if figures.get("entropy", 0.0) > _UNDECIDED:

@@ -15,11 +15,10 @@ from movinet.cli.training_report import print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
+from movinet.train.finetune_recipe import finetune_recipe
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.run import METRICS, begun_recipe, prepare
-from movinet.train.run import train as run_training
-from movinet.train.small_data import fine_tuning
+from movinet.train.train_run import METRICS, begun_recipe, prepare_training, run_training
 from movinet.weights.load import load_weights
 
 
@@ -95,15 +94,15 @@ def finetune(
     out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
     dry_run: bool = False,
     epochs: int | None = None,
-    rate: float | None = None,
+    lr: float | None = None,
     batch_size: int | None = None,
     frames: int | None = None,
     size: tuple[int, int] | None = None,
     fps: float | None = None,
     strategy: Literal["clip", "recurrent"] = "clip",
     sub_clip: int = 8,
-    reach: int = 1,
-    answers: Literal["all", "last"] = "all",
+    bptt_clips: int = 1,
+    loss_on: Literal["all", "last"] = "all",
     freeze: Sequence[str] = (),
     flip: float = 0.0,
     swap: Sequence[tuple[str, str]] = (),
@@ -125,15 +124,15 @@ def finetune(
         out_folder: the run's folder; runs/NAME of the data by default.
         dry_run: say what would be done; train nothing.
         epochs: over the training clips; 25 by default, fewer where validation gets no better for 8 of them.
-        rate: learning rate of the head, 1e-3 by default; deeper layers learn more slowly.
+        lr: learning rate of the head, 1e-3 by default; deeper layers learn more slowly.
         batch_size: over all processes; 8 by default.
         frames: of a training clip; 16 by default, or what the network is meant for if that is less.
         size: height and width of the frames, other than the network's own.
         fps: frames a second, other than the network's own.
         strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
         sub_clip: frames of a sub-clip.
-        reach: sub-clips that gradients go back through; more than one takes longer, and no more memory.
-        answers: learn from the answers after all sub-clips, or after the last alone; with a reach over all sub-clips
+        bptt_clips: sub-clips that gradients go back through; more than one takes longer, and no more memory.
+        loss_on: learn from the answers after all sub-clips, or after the last alone; with gradients through all of them
             the latter is training on whole clips, in the memory of one.
         freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
         flip: probability of mirroring clips left and right; not where labels have a direction.
@@ -155,20 +154,20 @@ def finetune(
         info = load_weights(model, offline=offline, progress=progress).info
     given: dict[str, Any] = {
         "epochs": epochs,
-        "rate": rate,
+        "lr": lr,
         "batch_size": batch_size,
         "frames": frames,
         "size": size,
         "fps": fps,
     }
-    recipe = fine_tuning(
+    recipe = finetune_recipe(
         model,
         Videos(data, videos, tuple(train), tuple(validation), tuple(test), held_out),
         info,
         strategy=strategy,
         sub_clip=sub_clip,
-        reach=reach,
-        answers=answers,
+        bptt_clips=bptt_clips,
+        loss_on=loss_on,
         freeze=freeze,
         flip=flip,
         swap=swap,
@@ -187,7 +186,9 @@ def _run(
     machine.check()
     refuse_folder(folder, recipe, new=not dry_run and not resume)
     with progress_bar("downloading") as progress:
-        prepared = prepare(recipe, offline=offline, progress=progress)  # what is wrong is said before processes begin
+        prepared = prepare_training(
+            recipe, offline=offline, progress=progress
+        )  # what is wrong is said before processes begin
     everywhere = machine.processes * machine.nodes
     plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
     fabric = machine.connect(alone=dry_run)

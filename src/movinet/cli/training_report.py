@@ -13,8 +13,8 @@ from movinet.errors import MovinetError
 from movinet.reading import parse_json
 from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
-from movinet.train.run import METRICS, MODEL, Prepared, Result
-from movinet.train.validation import Answers
+from movinet.train.train_run import METRICS, MODEL, PreparedRun, Result
+from movinet.train.validation import EvalOutput
 from movinet.train.verdict import Verdict, outlook
 from movinet.words import counted
 
@@ -33,17 +33,17 @@ class JsonLines:
     def best(self, model: "MoViNet", row: Mapping[str, float]) -> None:
         """The row of the epoch says it."""
 
-    def epoch(self, row: Mapping[str, float], answers: Answers | None) -> None:
+    def epoch(self, row: Mapping[str, float], answers: EvalOutput | None) -> None:
         print_json({"type": "epoch", **row})
 
 
-def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) -> None:
+def print_plan(prepared: PreparedRun, processes: int, half: bool, as_json: bool) -> None:
     """What a run would do."""
     recipe, spec, sets = prepared.recipe, prepared.start.info.spec, prepared.sets
     plan = estimate(recipe, prepared.start.model.spec, len(sets.train), processes=processes, half=half)
     clips = {"train": sets.train, "validation": sets.validation, "test": sets.test}
     counts = {name: len(part) for name, part in clips.items() if part is not None}
-    said = outlook(counts, plan.steps) if recipe.start is not None else []
+    said = outlook(counts, plan.steps) if recipe.init_from is not None else []
     if as_json:
         print_json(
             {
@@ -56,15 +56,15 @@ def print_plan(prepared: Prepared, processes: int, half: bool, as_json: bool) ->
         )
         return
     clips_of = ", ".join(f"{count} for {name}" for name, count in counts.items())
-    start = f" from {recipe.start}" if recipe.start else ", from scratch"
+    start = f" from {recipe.init_from}" if recipe.init_from else ", from scratch"
     rows = {
         "network": f"{spec.name}{start}; {plan.parameters / 1e6:.2f} M parameters",
         "clips": f"{clips_of}; {counted(len(sets.train.classes), 'class', 'classes')}",
-        "batch": f"{'×'.join(map(str, plan.batch))} (clips, colours, frames, height, width)"
+        "batch": f"{'×'.join(map(str, plan.batch))} (clips, colors, frames, height, width)"
         + (f", {counted(plan.sub_clip, 'frame')} at a time" if recipe.strategy == "recurrent" else ""),
         "updates": f"{plan.steps} = {counted(recipe.epochs, 'epoch')} of {plan.steps_per_epoch}, "
         f"{plan.macs / 1e9:.1f} G multiply-adds each",
-        "rate": ", ".join(f"{rate:.2g} at {step}" for step, rate in plan.rates.items()),
+        "lr": ", ".join(f"{rate:.2g} at {step}" for step, rate in plan.rates.items()),
         "memory": f"about {plan.memory.total / 2**20:.0f} MiB, "
         f"{plan.memory.activations / 2**20:.0f} of them activations",
     }

@@ -1,4 +1,4 @@
-"""Labelled clips, real and synthetic."""
+"""Labeled clips, real and synthetic."""
 
 from movinet.errors import needs_extra
 

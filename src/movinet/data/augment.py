@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from movinet.data.policies import Policy, apply_policy
+from movinet.data.auto_augment import Policy, apply_policy
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class RandomCrop:
 
 
 @dataclass(frozen=True)
-class ColourJitter:
-    """Colours changed by up to so much, each 0 or more: factors from 1 − x (at least 0) to 1 + x, the hue by ±x turns
-    (at most 0.5). Hue turns in YIQ, which is linear, so that all four are one map of colours."""
+class ColorJitter:
+    """Colors changed by up to so much, each 0 or more: factors from 1 − x (at least 0) to 1 + x, the hue by ±x turns
+    (at most 0.5). Hue turns in YIQ, which is linear, so that all four are one map of colors."""
 
     brightness: float = 0.0
     contrast: float = 0.0
@@ -47,7 +47,7 @@ class ColourJitter:
 
     def __post_init__(self) -> None:
         if min(self.brightness, self.contrast, self.saturation, self.hue) < 0 or self.hue > 0.5:
-            raise ValueError(f"a colour jitter is 0 or more, and at most half a turn of the hue; got {self}")
+            raise ValueError(f"a color jitter is 0 or more, and at most half a turn of the hue; got {self}")
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Augmentation:
             which labels become each other.
         swap: Pairs of labels that are each other's mirror image, such as ("swipe_left", "swipe_right").
         policy: AutoAugment or RandAugment.
-        colour: Change of colours.
+        color: Change of colors.
     """
 
     crop: RandomCrop | None = None
     flip: float = 0.0
     swap: tuple[tuple[str, str], ...] = ()
     policy: Policy | None = None
-    colour: ColourJitter | None = None
+    color: ColorJitter | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
@@ -140,8 +140,8 @@ def augment(clip: Tensor, augmentation: Augmentation, rng: np.random.Generator) 
         clip = clip.flip(2)
     if augmentation.policy:
         clip = apply_policy(clip.contiguous(), augmentation.policy, rng)
-    if augmentation.colour:
-        clip = _jitter(clip, augmentation.colour, rng)
+    if augmentation.color:
+        clip = _jitter(clip, augmentation.color, rng)
     return clip, flipped
 
 
@@ -149,15 +149,14 @@ _TO_GREY = torch.tensor([0.299, 0.587, 0.114])
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 
 
-def _jitter(clip: Tensor, colour: ColourJitter, rng: np.random.Generator) -> Tensor:
+def _jitter(clip: Tensor, color: ColorJitter, rng: np.random.Generator) -> Tensor:
     """One linear map and one shift: hue, saturation, contrast around the clip's mean grey, then brightness."""
     brightness, contrast, saturation = (
-        rng.uniform(max(0.0, 1 - jitter), 1 + jitter)
-        for jitter in (colour.brightness, colour.contrast, colour.saturation)
+        rng.uniform(max(0.0, 1 - jitter), 1 + jitter) for jitter in (color.brightness, color.contrast, color.saturation)
     )
-    angle = 2 * pi * rng.uniform(-colour.hue, colour.hue)
+    angle = 2 * pi * rng.uniform(-color.hue, color.hue)
     turn = torch.tensor([[1, 0, 0], [0, cos(angle), -sin(angle)], [0, sin(angle), cos(angle)]])
-    hue = torch.linalg.solve(_TO_YIQ, turn @ _TO_YIQ) if colour.hue else torch.eye(3)
+    hue = torch.linalg.solve(_TO_YIQ, turn @ _TO_YIQ) if color.hue else torch.eye(3)
     saturate = saturation * torch.eye(3) + (1 - saturation) * _TO_GREY.expand(3, 3)
     pixels = clip.reshape(-1, 3).float()
     grey = float(pixels.mean(dim=0) @ _TO_GREY)

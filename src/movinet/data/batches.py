@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from movinet.data.dataset import Example, LabelledClips, Pick
+from movinet.data.dataset import Example, LabeledClips, SampleKey
 from movinet.errors import MovinetError
 
 _ORDER = 2  # what a generator is for, beside those of `movinet.data.dataset`
 
 
-class EpochOrder(Sampler[Pick]):
+class EpochOrder(Sampler[SampleKey]):
     """The order of an epoch: all examples once, shuffled anew in each. `set_epoch` before each epoch, with a position
     to go on where a run was interrupted.
 
@@ -65,7 +65,7 @@ class EpochOrder(Sampler[Pick]):
         """Choose the epoch, leaving out the first `position` examples of this rank, which are whole batches' shares."""
         self.epoch, self.position = epoch, position
 
-    def __iter__(self) -> Iterator[Pick]:
+    def __iter__(self) -> Iterator[SampleKey]:
         order = (
             np.random.default_rng((_ORDER, self.seed, self.epoch)).permutation(self.size)
             if self.shuffle
@@ -73,7 +73,7 @@ class EpochOrder(Sampler[Pick]):
         )
         own = self.size // self.ranks
         for n in range(self.position, own):
-            yield Pick(self.epoch, int(order[n * self.ranks + self.rank]), ((n + 1) * self.batches - 1) // own)
+            yield SampleKey(self.epoch, int(order[n * self.ranks + self.rank]), ((n + 1) * self.batches - 1) // own)
 
     def before(self, batch: int) -> int:
         """How many examples of this rank come before its `batch`-th batch: the position to go on from there."""
@@ -88,18 +88,18 @@ def batches_of(size: int, batch_size: int, ranks: int = 1) -> int:
     return -(-(size // ranks) // (batch_size // ranks))
 
 
-class _AsNumbered(Sampler[list[Pick]]):
+class _AsNumbered(Sampler[list[SampleKey]]):
     """Batches as the picks' numbers say."""
 
-    def __init__(self, order: Sampler[Pick]) -> None:
+    def __init__(self, order: Sampler[SampleKey]) -> None:
         self.order = order
 
-    def __iter__(self) -> Iterator[list[Pick]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         return (list(picks) for _, picks in groupby(self.order, lambda pick: pick.batch))
 
 
 def load_batches(
-    dataset: LabelledClips, order: Sampler[Pick], batch_size: int | None = None, workers: int = 0
+    dataset: LabeledClips, order: Sampler[SampleKey], batch_size: int | None = None, workers: int = 0
 ) -> DataLoader[Example]:
     """Batches of examples, this process's share, prepared by `workers` processes of one thread each; 0 for this
     process.

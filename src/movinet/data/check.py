@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from movinet.cores import usable_cores
+from movinet.data.entries import ALL, VideoEntry, VideoSet
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
-from movinet.data.videos import ALL, Video, VideoSet
 from movinet.video.locations import Member
 from movinet.words import counted
 
@@ -36,7 +36,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Report:
+class DatasetReport:
     """What a data set is like.
 
     Args:
@@ -75,7 +75,7 @@ def check_set(
     sets: VideoSet | Mapping[str, VideoSet],
     progress: Callable[[int, int | None], None] | None = None,
     workers: int | None = None,
-) -> Report:
+) -> DatasetReport:
     """Looks at every clip: all its packets and three of its frames.
 
     Args:
@@ -88,7 +88,7 @@ def check_set(
         raise ValueError("no sets to check")
     some = next(iter(splits.values()))
     videos = list(dict.fromkeys(replace(video, labels=()) for part in splits.values() for video in part.videos))
-    seen: dict[Video, Inspection] = {}
+    seen: dict[VideoEntry, Inspection] = {}
     with ThreadPoolExecutor(workers or usable_cores()) as pool:  # decoding lets go of Python's lock
         jobs = {pool.submit(inspect_video, video): video for video in videos}
         try:
@@ -112,7 +112,7 @@ def check_set(
     ]
     seconds = sorted(found.duration for found in usable.values() if found.duration is not None)
     frames = sorted(found.frames for found in usable.values())
-    return Report(
+    return DatasetReport(
         labels=some.labels,
         multi_label=some.multi_label,
         clips=counts,
@@ -125,7 +125,7 @@ def check_set(
     )
 
 
-def _count(part: VideoSet, usable: Mapping[Video, Inspection]) -> dict[str, int]:
+def _count(part: VideoSet, usable: Mapping[VideoEntry, Inspection]) -> dict[str, int]:
     counts = dict.fromkeys(part.labels, 0)
     for video in part.videos:
         if replace(video, labels=()) in usable:
@@ -147,7 +147,7 @@ def _too_few(
         yield Problem("too_few_classes", f"only one class has clips to train on: {present[0]}", fatal=True)
 
 
-def _by_clip(seen: Mapping[Video, Inspection]) -> Iterable[Problem]:
+def _by_clip(seen: Mapping[VideoEntry, Inspection]) -> Iterable[Problem]:
     for kind, message, why in (
         ("unreadable", "clips that cannot be used", lambda found: found.error),
         ("damaged", "clips that are damaged in parts", lambda found: found.damage),
@@ -227,7 +227,7 @@ def _of(split: str) -> str:
     return "" if split == ALL else f"{split}: "
 
 
-def _name(video: Video) -> str:
+def _name(video: VideoEntry) -> str:
     if video.start == 0.0 and video.end is None:
         return str(video.path)
     return f"{video.path} from {video.start:g} s" + (f" to {video.end:g} s" if video.end else "")

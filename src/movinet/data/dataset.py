@@ -1,4 +1,4 @@
-"""Labelled videos as training and test examples, which depend on nothing but seed, epoch and video."""
+"""Labeled videos as training and test examples, which depend on nothing but seed, epoch and video."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
+from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import Sampling
-from movinet.data.videos import Video, VideoSet
 from movinet.errors import MovinetError, VideoError
 from movinet.video.decode import duration, read_at
 from movinet.video.frame import Frame
@@ -65,7 +65,7 @@ def scaled(levels: Tensor, transform: Transform) -> Tensor:
     return out.add_(low) if low else out
 
 
-class Pick(NamedTuple):
+class SampleKey(NamedTuple):
     """Which example is wanted: `epoch` decides what is random about it. `batch` counts the batches of the epoch, those
     of all processes together as one: it decides what a batch must have in common, such as the length of its clips."""
 
@@ -74,8 +74,8 @@ class Pick(NamedTuple):
     batch: int = 0
 
 
-class LabelledClips(Protocol):
-    """What training wants of a data set: examples that depend on their `Pick` alone.
+class LabeledClips(Protocol):
+    """What training wants of a data set: examples that depend on their `SampleKey` alone.
 
     Attributes:
         classes: A network's output i stands for classes[i].
@@ -90,7 +90,7 @@ class LabelledClips(Protocol):
     @property
     def transform(self) -> Transform: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, pick: Pick, /) -> Example: ...
+    def __getitem__(self, pick: SampleKey, /) -> Example: ...
     def labels_of(self, index: int, /) -> tuple[str, ...]:
         """The labels of an example, without reading it; mirroring may exchange them."""
 
@@ -105,7 +105,7 @@ class DrawCounts:
     def __init__(self, size: int) -> None:
         self._counts = torch.zeros(size, dtype=torch.int64).share_memory_()  # workers, and those that outlive an epoch
 
-    def pick(self, wanted: "Pick | int") -> Pick:
+    def pick(self, wanted: "SampleKey | int") -> SampleKey:
         """What is wanted, as a pick; an index counts as drawn.
 
         Raises:
@@ -116,7 +116,7 @@ class DrawCounts:
         index = range(len(self._counts))[wanted]
         epoch = int(self._counts[index])
         self._counts[index] += 1
-        return Pick(epoch, index)
+        return SampleKey(epoch, index)
 
     def set(self, epoch: int) -> None:
         """Let what is drawn next, of all examples, be of an epoch."""
@@ -126,8 +126,8 @@ class DrawCounts:
 class ClipDataset(Dataset[Example]):
     """Videos, sampled, augmented and made ready for a network.
 
-    The example of a `Pick` depends on it and the arguments here, not on process, worker or what was read before. An
-    index alone, as samplers of torch give it, shows another epoch each time it is asked for (see `DrawCounts`). A
+    The example of a `SampleKey` depends on it and the arguments here, not on process, worker or what was read before.
+    An index alone, as samplers of torch give it, shows another epoch each time it is asked for (see `DrawCounts`). A
     video that cannot be read is replaced by one with the same labels, or any if none of those can be read; that is
     logged once and noted in `broken`.
 
@@ -178,7 +178,7 @@ class ClipDataset(Dataset[Example]):
         where several processes share the examples out anew in every epoch."""
         self._draws.set(epoch)
 
-    def __getitem__(self, pick: Pick | int) -> Example:
+    def __getitem__(self, pick: SampleKey | int) -> Example:
         """The example of a pick; of an index alone, that of the epoch after the last it was drawn for, from 0.
 
         Raises:
@@ -243,7 +243,7 @@ def _generator(purpose: int, *seeds: int) -> np.random.Generator:
     return np.random.default_rng((purpose, *seeds))
 
 
-def _stretch(video: Video, folder_fps: float) -> tuple[float, float]:
+def _stretch(video: VideoEntry, folder_fps: float) -> tuple[float, float]:
     """(start, end) in seconds, within what there is of the video."""
     lasts = duration(video.path, folder_fps=folder_fps)
     end = lasts if video.end is None else min(video.end, lasts)

@@ -12,7 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from movinet.data.videos import Video
+from movinet.data.entries import VideoEntry
 from movinet.errors import MovinetError
 from movinet.video.container import Video as Source
 from movinet.video.container import open_at
@@ -48,7 +48,7 @@ class Inspection:
     oddities: tuple[str, ...] = ()
 
 
-def inspect_video(video: Video) -> Inspection:
+def inspect_video(video: VideoEntry) -> Inspection:
     """Reads all packets of a video, and decodes the first frame of the stretch, the middle and the last. Never raises:
     what is wrong is told."""
     try:
@@ -101,7 +101,7 @@ def _files(path: Path | Member) -> Iterator[tuple[Path, int, int]]:
             yield file, 0, file.stat().st_size
 
 
-def _inspect_images(video: Video) -> Inspection:
+def _inspect_images(video: VideoEntry) -> Inspection:
     info = probe(video.path)
     count = info.frames or 0
     for frame in read_at(video.path, sorted({0, count // 2, count - 1})):
@@ -109,7 +109,7 @@ def _inspect_images(video: Video) -> Inspection:
     return Inspection(info.size, frames=count)
 
 
-def _inspect_file(video: Video) -> Inspection:
+def _inspect_file(video: VideoEntry) -> Inspection:
     packets = _read_packets(video.path)
     times, fps = packets.times, packets.fps
     if not len(times):

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from movinet.video.timing import LATE
 
-Instants = NDArray[np.floating[Any]]
+FrameTimes = NDArray[np.floating[Any]]
 """(frames,), or (clips, frames) where a video gives several clips."""
 
-Sampling = Callable[[float, np.random.Generator], Instants]
+Sampling = Callable[[float, np.random.Generator], FrameTimes]
 """From a duration in seconds and a generator to the instants to be seen."""
 
 
@@ -32,7 +32,7 @@ def random_clip(
     frames: int,
     jitter: tuple[float, float] = (1.0, 1.0),
     loop: bool = False,
-) -> Instants:
+) -> FrameTimes:
     """A stretch of `frames` at `fps` that begins anywhere it fits; for training.
 
     Args:
@@ -61,7 +61,7 @@ def windows(
     frames: int,
     clips: int = 1,
     loop: bool = False,
-) -> Instants:
+) -> FrameTimes:
     """Stretches of `frames` at `fps`: the middle one, or several from the first to the last that fits, as in the
     official evaluation. Nothing is random.
 
@@ -75,7 +75,7 @@ def windows(
     return instants if clips > 1 else instants[0]
 
 
-def uniform(duration: float, rng: np.random.Generator | None = None, *, frames: int, clips: int = 1) -> Instants:
+def uniform(duration: float, rng: np.random.Generator | None = None, *, frames: int, clips: int = 1) -> FrameTimes:
     """The whole video in `frames` instants: it is cut into equal parts, and the middle of each is seen; several clips
     see different instants of each part. Nothing is random.
 
@@ -87,13 +87,13 @@ def uniform(duration: float, rng: np.random.Generator | None = None, *, frames: 
     return instants.reshape(frames, clips).T if clips > 1 else instants
 
 
-def dense(duration: float, rng: np.random.Generator | None = None, *, fps: float) -> Instants:
+def dense(duration: float, rng: np.random.Generator | None = None, *, fps: float) -> FrameTimes:
     """Every frame at `fps`, those that `movinet.video.decode.read_frames` gives; at least one. Nothing is random."""
     _check(duration, fps=fps)
     return np.arange(max(1, math.ceil((duration - LATE) * fps))) / fps
 
 
-def _fitted(instants: Instants, duration: float, loop: bool) -> Instants:
+def _fitted(instants: FrameTimes, duration: float, loop: bool) -> FrameTimes:
     return np.where(instants < duration, instants, instants % duration) if loop else np.minimum(instants, duration)
 
 

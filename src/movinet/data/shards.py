@@ -25,9 +25,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from av.error import FFmpegError
 
+from movinet.data.entries import ALL, DatasetIndex, VideoEntry, VideoSet, join
+from movinet.data.rows import malformed, read_json, read_text
 from movinet.data.shrink import is_small, shrink_video
-from movinet.data.tables import malformed, read_json, read_text
-from movinet.data.videos import ALL, Listing, Video, VideoSet, join
 from movinet.errors import MovinetError, VideoError, brief
 from movinet.files import dump_json, replacing, write_atomically, write_json
 from movinet.reading import parse_json
@@ -48,7 +48,7 @@ _LARGEST_DETAILS = 1 << 20  # bytes of what is told beside a clip
 class _Clip:
     number: int
     source: str  # the path of its file within the set
-    video: Video
+    video: VideoEntry
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def write_shards(
     return written
 
 
-def read_shards(folder: Path, skip_missing: bool = False) -> Listing:
+def read_shards(folder: Path, skip_missing: bool = False) -> DatasetIndex:
     """What `write_shards` wrote, as the set it was written from: the same videos in the same order.
 
     Raises:
@@ -161,11 +161,11 @@ def read_shards(folder: Path, skip_missing: bool = False) -> Listing:
             bool(record["multi_label"]),
         )
         missing = tuple(member for member, _ in videos if member.archive in gone)
-        listings[split] = Listing("shards", {split: part}, missing)
+        listings[split] = DatasetIndex("shards", {split: part}, missing)
     return join(listings)
 
 
-def _named(videos: Iterable[Video]) -> list[_Clip]:
+def _named(videos: Iterable[VideoEntry]) -> list[_Clip]:
     """Clips with paths that do not depend on where the set is."""
     videos = list(videos)
     files = [os.path.abspath(video.path) for video in videos if isinstance(video.path, Path)]
@@ -327,7 +327,7 @@ def _entries(shard: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _indexed(index: Path, where: str, entry: dict[str, Any]) -> tuple[Member, Video]:
+def _indexed(index: Path, where: str, entry: dict[str, Any]) -> tuple[Member, VideoEntry]:
     try:
         shard, source, labels = entry["shard"], entry["source"], entry["labels"]
         if not isinstance(shard, str) or not isinstance(source, str) or not _is_texts(labels):
@@ -341,7 +341,7 @@ def _indexed(index: Path, where: str, entry: dict[str, Any]) -> tuple[Member, Vi
         if not all(type(time) in (int, float) for time in (start, until)) or not 0 <= start < until:
             raise ValueError(f"want 0 <= start < end, not {brief(start)} and {brief(end)}")
         member = Member(index.parent / shard, source, offset, size)
-        return member, Video(member, tuple(labels), start, end)
+        return member, VideoEntry(member, tuple(labels), start, end)
     except KeyError as error:
         raise malformed(index, where, f"not a place in a shard: {error} is missing") from None
     except ValueError as error:

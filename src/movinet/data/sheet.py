@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from movinet.data.videos import Video, VideoSet
+from movinet.data.entries import VideoEntry, VideoSet
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.video.decode import duration, read_at
@@ -95,12 +95,12 @@ def contact_sheet(
     write_atomically(path, _png(sheet))
 
 
-def _spread(videos: list[Video], count: int) -> list[Video]:
+def _spread(videos: list[VideoEntry], count: int) -> list[VideoEntry]:
     count = min(count, len(videos))
     return [videos[(2 * k + 1) * len(videos) // (2 * count)] for k in range(count)]
 
 
-def _strip(video: Video, frames: int, height: int) -> list[NDArray[np.uint8]]:
+def _strip(video: VideoEntry, frames: int, height: int) -> list[NDArray[np.uint8]]:
     """Frames of a clip, evenly spaced in time, at a height; none where it cannot be read."""
     try:
         lasts = duration(video.path)

@@ -4,7 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 from movinet.data.encode import encode_video
-from movinet.data.videos import Video
+from movinet.data.entries import VideoEntry
 from movinet.errors import MovinetError
 from movinet.video.decode import probe, read_frames
 from movinet.video.transform import Transform
@@ -12,7 +12,7 @@ from movinet.video.transform import Transform
 _ASSUMED_RATE = 25.0  # frames a second, where a video does not tell
 
 
-def is_small(video: Video, short_side: int) -> bool:
+def is_small(video: VideoEntry, short_side: int) -> bool:
     """Whether it is a whole file whose short side is no longer than this.
 
     Raises:
@@ -21,7 +21,7 @@ def is_small(video: Video, short_side: int) -> bool:
     return video.start == 0.0 and video.end is None and min(probe(video.path).size) <= short_side
 
 
-def shrink_video(video: Video, path: Path, short_side: int | None = None, folder_fps: float | None = None) -> None:
+def shrink_video(video: VideoEntry, path: Path, short_side: int | None = None, folder_fps: float | None = None) -> None:
     """Writes the stretch that counts as a video of its own, at its own rate.
 
     Args:

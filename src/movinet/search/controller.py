@@ -61,18 +61,18 @@ class Controller:
         odds = self.probabilities()
         return [float(-(p * np.log(p.clip(1e-30))).sum() / log(len(p))) if len(p) > 1 else 0.0 for p in odds]
 
-    def update(self, points: Points, rewards: NDArray[np.float64], rate: float) -> None:
+    def update(self, points: Points, rewards: NDArray[np.float64], lr: float) -> None:
         """One step of REINFORCE against a moving average of rewards.
 
         Args:
             points: (N, decisions) networks drawn with the odds.
             rewards: (N,) of them.
-            rate: Of learning.
+            lr: Of learning.
         """
         mean = float(rewards.mean())
         self.baseline = mean if self.baseline is None else _MOMENTUM * self.baseline + (1 - _MOMENTUM) * mean
         advantages = torch.from_numpy(rewards - self.baseline).float()
-        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.zero_grad()
         (-(advantages * self.log_probabilities(points)).mean()).backward()
         self.optimizer.step()

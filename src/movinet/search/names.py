@@ -41,7 +41,7 @@ def entropies(controller: Controller) -> dict[str, float]:
     return {"entropy": sum(entropy for _, entropy in each) / max(1, len(each)), **found}
 
 
-def amount(number: float) -> str:
+def format_count(number: float) -> str:
     """`1.5M`"""
     for unit, letter in _UNITS:
         if number >= unit:

@@ -16,8 +16,8 @@ from movinet.arch.spec import NetworkSpec
 from movinet.nn.blocks import Layer, Skip, initialise
 from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Kernel, Point, Space
-from movinet.train.norms import synchronise_norms
-from movinet.train.starting import begin_rezero
+from movinet.train.batch_norm import synchronize_norms
+from movinet.train.init_model import begin_rezero
 
 _SKELETONS = 4  # a point comes again for its hooks, and for many batches when it is judged
 
@@ -26,7 +26,7 @@ class SuperNetwork(nn.Module):
     """The weights that all networks of a space share, and any of these networks run with them.
 
     Layers share 1×1 convolutions by their first filters, kernels by what lies around the centre; of a causal temporal
-    kernel by the latest taps. Normalisation is by the batch at hand, in training and evaluation alike: running means
+    kernel by the latest taps. Normalization is by the batch at hand, in training and evaluation alike: running means
     would be those of no network in particular.
 
     Args:
@@ -106,7 +106,7 @@ class SuperNetwork(nn.Module):
         with torch.device("meta"):
             skeleton = MoViNet(spec)
             if torch.distributed.is_available() and torch.distributed.is_initialized():
-                synchronise_norms(skeleton)
+                synchronize_norms(skeleton)
         return skeleton.train()
 
     def _kernel(self, point: Point, name: str, source: Tensor, shape: Sequence[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training: recipes, optimisers, losses and the loop."""
+"""Training: recipes, optimizers, losses and the loop."""
 
 from movinet.errors import needs_extra
 

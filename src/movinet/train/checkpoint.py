@@ -106,7 +106,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def optimizer_tensors(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What an optimiser remembers of each parameter (momentum, mean of squares, steps), in whatever order it has them.
+    """What an optimizer remembers of each parameter (momentum, mean of squares, steps), in whatever order it has them.
 
     What its groups say, such as rates, is the recipe's and not part of it.
 
@@ -130,7 +130,7 @@ def optimizer_tensors(optimizer: Optimizer, parameters: Mapping[str, Tensor]) ->
 
 
 def restore_optimizer(optimizer: Optimizer, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Let an optimiser remember what another of its kind did.
+    """Let an optimizer remember what another of its kind did.
 
     Args:
         optimizer: What it remembers so far is forgotten.
@@ -138,7 +138,7 @@ def restore_optimizer(optimizer: Optimizer, parameters: Mapping[str, Tensor], te
         tensors: From `optimizer_tensors`. They are copied to where the parameters are and laid out in memory as those.
 
     Raises:
-        WeightsError: A tensor is of a parameter that the optimiser does not have, or of another shape.
+        WeightsError: A tensor is of a parameter that the optimizer does not have, or of another shape.
     """
     group_of = {parameter: group for group in optimizer.param_groups for parameter in group["params"]}
     state: dict[Tensor, dict[str, Tensor]] = {}
@@ -153,7 +153,7 @@ def restore_optimizer(optimizer: Optimizer, parameters: Mapping[str, Tensor], te
 
 
 def _placed(value: Tensor, parameter: Tensor, group: Mapping[str, Any], key: str) -> Tensor:
-    if key.endswith("/step"):  # counted where the optimiser looks for it
+    if key.endswith("/step"):  # counted where the optimizer looks for it
         on_device = group.get("capturable") or group.get("fused")
         return value.to(parameter.device if on_device else "cpu", copy=True)
     if value.shape == parameter.shape:
@@ -164,7 +164,7 @@ def _placed(value: Tensor, parameter: Tensor, group: Mapping[str, Any], key: str
 
 
 def _factor(value: Tensor, parameter: Tensor) -> bool:
-    """Whether it has one number for several of the parameter's, as in factored optimisers."""
+    """Whether it has one number for several of the parameter's, as in factored optimizers."""
     shapes = zip(value.shape, parameter.shape, strict=False)
     return value.ndim == parameter.ndim and all(a in (1, b) for a, b in shapes)
 

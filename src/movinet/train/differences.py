@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-_ELSEWHERE = ("data.paths", "data.videos", "network", "start")  # files that may lie elsewhere by now
+_ELSEWHERE = ("data.paths", "data.videos", "network", "init_from")  # files that may lie elsewhere by now
 
 
 def recipe_entries(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a recipe in plain types, such as `optimizer.rate`, in JSON's; without places of files. Of a
+    """The entries of a recipe in plain types, such as `optimizer.lr`, in JSON's; without places of files. Of a
     search, those of its training have `training.` before them."""
     plain = json.loads(json.dumps(recipe))
     return {name: value for name, value in _flat(plain) if name.removeprefix("training.") not in _ELSEWHERE}

@@ -6,9 +6,9 @@ from math import prod
 from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.arch.spec import LayerPlace, NetworkSpec
 from movinet.data.batches import batches_of
-from movinet.train.processes import shared_batch
+from movinet.train.distributed import shared_batch
 from movinet.train.recipe import Gestures, Recipe
-from movinet.train.schedule import rate_factor
+from movinet.train.schedule import lr_factor
 
 _FLOAT = 4  # bytes
 _PASSING = 3  # gradients as large as the largest activation: of a result, of its input, and of the way around a layer
@@ -89,12 +89,12 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
     frames = max(recipe.data.frames) if isinstance(recipe.data, Gestures) else recipe.clips.frames or spec.frames
     sub_clip = min(frames, recipe.sub_clip) if recipe.strategy == "recurrent" else frames
     pieces = -(-frames // sub_clip)
-    twice = (pieces - -(-pieces // recipe.reach)) / pieces  # the share of sub-clips that go forwards twice
+    twice = (pieces - -(-pieces // recipe.bptt_clips)) / pieces  # the share of sub-clips that go forwards twice
     return Estimate(
         steps_per_epoch,
         steps,
         rates={
-            step: recipe.optimizer.rate * rate_factor(step, steps, warmup, recipe.final_rate)
+            step: recipe.optimizer.lr * lr_factor(step, steps, warmup, recipe.final_lr_ratio)
             for step in sorted({0, warmup, steps // 2, steps - 1})
         },
         batch=(share, 3, frames, *spec.size),
@@ -117,8 +117,8 @@ def _memory(recipe: Recipe, spec: NetworkSpec, batch: int, frames: int, sub_clip
         weights=weights,
         gradients=_FLOAT * parameters(spec),
         optimizer=2 * _FLOAT * parameters(spec),
-        average=weights if recipe.average is not None else 0,
-        batch=pixels * (frames + _FLOAT * sub_clip) + (1 + recipe.reach) * batch * state_bytes(spec),
+        average=weights if recipe.ema_decay is not None else 0,
+        batch=pixels * (frames + _FLOAT * sub_clip) + (1 + recipe.bptt_clips) * batch * state_bytes(spec),
         activations=number * batch * sub_clip * sum(kept for _, kept, _ in parts[frozen:]),
         passing=number * batch * sub_clip * _PASSING * largest,
     )

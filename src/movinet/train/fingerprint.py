@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from movinet.data.dataset import ClipDataset
-from movinet.train.sets import Sets
+from movinet.train.datasets import Sets
 from movinet.video.locations import Member
 
 _DIGEST = 8  # bytes

@@ -1,4 +1,4 @@
-"""RMSprop as TensorFlow defines it, and which parameters learn at which rate."""
+"""RMSpropTF as TensorFlow defines it, and which parameters learn at which rate."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from movinet.nn.movinet import MoViNet
 Groups = list[dict[str, Any]]
 
 
-class RMSprop(torch.optim.Optimizer):
-    """TensorFlow's RMSprop (tf_keras/src/optimizers/rmsprop.py), which every published MoViNet was trained with.
+class RMSpropTF(torch.optim.Optimizer):
+    """TensorFlow's RMSpropTF (tf_keras/src/optimizers/rmsprop.py), which every published MoViNet was trained with.
 
     For each variable w with gradient g, from zeros:
 
@@ -24,7 +24,7 @@ class RMSprop(torch.optim.Optimizer):
         w ← w - m
 
     `torch.optim.RMSprop` puts ε outside the root and the rate outside the momentum; with ε = 1 that is another
-    optimiser. Keras' L2(c) adds 2c·w to the gradient: the official weight decay, 3e-5, is c = 1.5e-5.
+    optimizer. Keras' L2(c) adds 2c·w to the gradient: the official weight decay, 3e-5, is c = 1.5e-5.
 
     Args:
         params: Parameters or groups of them; see `parameter_groups`.
@@ -117,14 +117,14 @@ def parameter_groups(
     frozen: Sequence[str] = (),
     extra: Iterable[nn.Module] = (),
 ) -> Groups:
-    """Groups of the parameters that learn, for either optimiser.
+    """Groups of the parameters that learn, for either optimizer.
 
     Each has `weight_decay`, which is `decay` for kernels and 0 for the classifier, biases, norms and scalars, as in the
-    official training; and `rate_scale`, for `set_rate`: `layer_decay`ᵏ for what lies k layers below the head.
+    official training; and `lr_scale`, for `set_lr`: `layer_decay`ᵏ for what lies k layers below the head.
 
     Args:
         model: In its training form.
-        decay: Weight decay, or L2 of `RMSprop`.
+        decay: Weight decay, or L2 of `RMSpropTF`.
         layer_decay: In (0, 1].
         frozen: Names of parts that keep their weights; see `freeze`.
         extra: Further modules, which learn at the head's rate.
@@ -148,15 +148,15 @@ def parameter_groups(
     for parameter in (p for module in extra for p in module.parameters() if p.requires_grad):
         found.setdefault((1.0, decay if parameter.ndim > 1 else 0.0), []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": weight_decay, "rate_scale": scale}
+        {"params": parameters, "weight_decay": weight_decay, "lr_scale": scale}
         for (scale, weight_decay), parameters in found.items()
     ]
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give each group its share of a learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["rate_scale"]
+        group["lr"] = rate * group["lr_scale"]
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colors, which the color-blind tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 INK, FAINT, LINE = "#24272b", "#80858c", "#e3e5e8"
 _RIGHT, _WRONG = ("#f4f5f6", "#9ecae1", "#0068a8"), ("#f4f5f6", "#fdbe85", "#d94801")  # from never to always
 _SCORES = {"top1": "top-1 accuracy", "map": "mean average precision", "top5": "top-5 accuracy"}
@@ -28,11 +28,11 @@ _LISTED = 25  # of more classes
 _POINTS = 2000  # of a curve
 
 
-def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
+def draw_learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
     """Draws loss, accuracy and learning rate against steps, as a PNG.
 
     Args:
-        runs: What was logged, by the run's name; several are laid over each other. Drawn are `loss` and `rate` of the
+        runs: What was logged, by the run's name; several are laid over each other. Drawn are `loss` and `lr` of the
             steps, and `validation_loss` and `validation_top1`, `_map` and `_top5` of the epochs.
         path: The picture to write.
 
@@ -57,10 +57,10 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
         shown = next((name for name in _SCORES if any(_has(log.epochs, name) for log in runs.values())), "top1")
         score.set_title(f"Validation {_SCORES[shown]}", loc="left", pad=12, **HEADLINE)
         for n, (name, log) in enumerate(runs.items()):
-            _curves_of_several(loss, score, log, shown, name, COLOURS[n % len(COLOURS)])
+            _curves_of_several(loss, score, log, shown, name, COLORS[n % len(COLORS)])
     for n, log in enumerate(runs.values()):
-        colour = COLOURS[n % len(COLOURS)] if len(runs) > 1 else INK
-        rate.plot(*_thinned(log.steps, "rate"), color=colour, linewidth=1.5)
+        color = COLORS[n % len(COLORS)] if len(runs) > 1 else INK
+        rate.plot(*_thinned(log.steps, "lr"), color=color, linewidth=1.5)
     _limit_loss(loss, runs.values())
     score.set_ylim(top=min(score.get_ylim()[1], 1.03))  # shares
     score.yaxis.set_major_formatter(lambda value, _: percent(value))
@@ -78,7 +78,7 @@ def learning_curves(runs: Mapping[str, Log], path: str | Path) -> None:
     save_figure(figure, path)
 
 
-def confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], path: str | Path) -> None:
+def draw_confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], path: str | Path) -> None:
     """Draws which class is taken for which, as a PNG; of many classes, the hardest and the pairs most often
     confused are listed.
 
@@ -98,39 +98,39 @@ def confusion_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str], pa
 
 def _curves_of_one(loss: "Axes", score: "Axes", log: Log) -> None:
     steps, losses = _thinned(log.steps, "loss")
-    loss.plot(steps, losses, color=COLOURS[0], linewidth=0.6, alpha=0.25)
-    loss.plot(steps, _smoothed(losses), color=COLOURS[0], linewidth=1.8, label="training")
+    loss.plot(steps, losses, color=COLORS[0], linewidth=0.6, alpha=0.25)
+    loss.plot(steps, _smoothed(losses), color=COLORS[0], linewidth=1.8, label="training")
     if _has(log.epochs, "loss"):
-        _epoch_curve(loss, log, "loss", COLOURS[1], "validation")
+        _epoch_curve(loss, log, "loss", COLORS[1], "validation")
     shown = [name for name in _SCORES if _has(log.epochs, name)]
-    for colour, name in zip((COLOURS[1], COLOURS[2], COLOURS[0]), shown, strict=False):
-        _epoch_curve(score, log, name, colour, _SCORES[name])
+    for color, name in zip((COLORS[1], COLORS[2], COLORS[0]), shown, strict=False):
+        _epoch_curve(score, log, name, color, _SCORES[name])
     for name in shown[:1]:
-        _mark_best(score, log, name, COLOURS[1])
+        _mark_best(score, log, name, COLORS[1])
 
 
-def _curves_of_several(loss: "Axes", score: "Axes", log: Log, shown: str, name: str, colour: str) -> None:
+def _curves_of_several(loss: "Axes", score: "Axes", log: Log, shown: str, name: str, color: str) -> None:
     steps, losses = _thinned(log.steps, "loss")
-    loss.plot(steps, _smoothed(losses), color=colour, linewidth=1.0, alpha=0.45)
+    loss.plot(steps, _smoothed(losses), color=color, linewidth=1.0, alpha=0.45)
     if _has(log.epochs, "loss"):
-        _epoch_curve(loss, log, "loss", colour, None)
+        _epoch_curve(loss, log, "loss", color, None)
     if _has(log.epochs, shown):
-        _epoch_curve(score, log, shown, colour, name)
+        _epoch_curve(score, log, shown, color, name)
 
 
-def _epoch_curve(axes: "Axes", log: Log, name: str, colour: str, label: str | None) -> None:
+def _epoch_curve(axes: "Axes", log: Log, name: str, color: str, label: str | None) -> None:
     steps = log.epochs["step"]
     marker = "o" if len(steps) <= 40 else None
     axes.plot(
-        steps, log.epochs[f"validation_{name}"], color=colour, linewidth=1.8, marker=marker, markersize=3, label=label
+        steps, log.epochs[f"validation_{name}"], color=color, linewidth=1.8, marker=marker, markersize=3, label=label
     )
 
 
-def _mark_best(axes: "Axes", log: Log, name: str, colour: str) -> None:
+def _mark_best(axes: "Axes", log: Log, name: str, color: str) -> None:
     values = log.epochs[f"validation_{name}"]
     best = int(np.nanargmax(values))
     step, value = log.epochs["step"][best], values[best]
-    axes.plot([step], [value], marker="o", markersize=7, color="none", markeredgecolor=colour, markeredgewidth=1.5)
+    axes.plot([step], [value], marker="o", markersize=7, color="none", markeredgecolor=color, markeredgewidth=1.5)
     low, high = axes.get_ylim()
     below = value > low + 0.85 * (high - low)  # no room above
     axes.annotate(
@@ -140,7 +140,7 @@ def _mark_best(axes: "Axes", log: Log, name: str, colour: str) -> None:
         textcoords="offset points",
         ha="center",
         va="top" if below else "bottom",
-        color=colour,
+        color=color,
         fontsize=9,
     )
 
@@ -209,16 +209,16 @@ def _strengths(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
 
 
 def _shaded(strengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, n, 3) colours."""
+    """(n, n, 3) colors."""
     right, wrong = (
         np.stack([np.interp(strengths, (0, 0.4, 1), c) for c in _rgb(ramp)], -1) for ramp in (_RIGHT, _WRONG)
     )
     return np.where(np.eye(len(strengths), dtype=bool)[..., None], right, wrong)
 
 
-def _rgb(colours: Sequence[str]) -> list[list[float]]:
-    """Red, green and blue of several colours."""
-    return [[int(colour[n : n + 2], 16) / 255 for colour in colours] for n in (1, 3, 5)]
+def _rgb(colors: Sequence[str]) -> list[list[float]]:
+    """Red, green and blue of several colors."""
+    return [[int(color[n : n + 2], 16) / 255 for color in colors] for n in (1, 3, 5)]
 
 
 def _whole_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
@@ -239,8 +239,8 @@ def _whole_matrix(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "F
     for row, column in zip(*np.nonzero(counts), strict=True):
         number = str(counts[row, column])
         size = min(font, 72 * cell * 0.85 / (0.65 * len(number)))
-        colour = "white" if strengths[row, column] > 0.6 else INK
-        axes.text(column, row, number, ha="center", va="center", color=colour, fontsize=size)
+        color = "white" if strengths[row, column] > 0.6 else INK
+        axes.text(column, row, number, ha="center", va="center", color=color, fontsize=size)
     for row, right in enumerate(np.diag(counts)):
         share = percent(right / of[row]) if of[row] else "–"
         axes.text(n - 0.4, row, share, ha="left", va="center", color=FAINT, fontsize=font)
@@ -262,7 +262,7 @@ def _lists(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
     names = [_shortened(labels[n], 30) for n in hardest]
     notes = [f"{right[n]} of {of[n]} right" for n in hardest]
     axes = figure.add_axes((0.2, 0, 0.15, 0.95))
-    _bars(axes, "Hardest classes", names, [shares[n] for n in hardest], notes, COLOURS[0])
+    _bars(axes, "Hardest classes", names, [shares[n] for n in hardest], notes, COLORS[0])
 
     wrong = counts - np.diag(right)
     order = np.argsort(-wrong, axis=None, kind="stable")[: min(_LISTED, int((wrong > 0).sum()))]
@@ -270,12 +270,12 @@ def _lists(counts: NDArray[np.integer[Any]], labels: Sequence[str]) -> "Figure":
     names = [f"{_shortened(labels[row], 24)} → {_shortened(labels[column], 24)}" for row, column in pairs]
     notes = [f"{wrong[pair]} of {of[pair[0]]}" for pair in pairs]
     axes = figure.add_axes((0.8, 0, 0.15, 0.95))
-    _bars(axes, "Most often confused", names, [wrong[pair] / of[pair[0]] for pair in pairs], notes, COLOURS[1])
+    _bars(axes, "Most often confused", names, [wrong[pair] / of[pair[0]] for pair in pairs], notes, COLORS[1])
     return figure
 
 
-def _bars(axes: "Axes", title: str, names: list[str], shares: list[float], notes: list[str], colour: str) -> None:
-    axes.barh(range(len(shares)), shares, height=0.62, color=colour)
+def _bars(axes: "Axes", title: str, names: list[str], shares: list[float], notes: list[str], color: str) -> None:
+    axes.barh(range(len(shares)), shares, height=0.62, color=color)
     for place, (share, note) in enumerate(zip(shares, notes, strict=True)):
         axes.text(share, place, f"  {note}", va="center", color=FAINT, fontsize=9)
     axes.set_yticks(range(len(names)), names, parse_math=False)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from movinet.train.validation import Answers
+from movinet.train.validation import EvalOutput
 from movinet.train.verdict import FEW
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ProgressDisplay:
     """Shows epochs, updates, loss, rate, speed and the remaining time, and a line for every epoch that ended.
 
     On a terminal bars are kept up to date below those lines; elsewhere there is a line every `seconds`. Enter it before
-    the first update; the rows are those of the logs (`movinet.train.loop.Observer`).
+    the first update; the rows are those of the logs (`movinet.train.train_loop.Observer`).
 
     Args:
         console: Of standard error.
@@ -67,7 +67,7 @@ class ProgressDisplay:
             self._live = None
 
     def step(self, row: Mapping[str, float]) -> None:
-        """After every update: `step`, from 1 over all epochs, `epoch`, from 1, `loss`, `rate` and `clips_per_s`."""
+        """After every update: `step`, from 1 over all epochs, `epoch`, from 1, `loss`, `lr` and `clips_per_s`."""
         now = self.clock()
         if self._session is None:
             self._session = (now if self._last_step is None else self._last_step, int(row["step"]) - 1)
@@ -89,7 +89,7 @@ class ProgressDisplay:
         """After every epoch: `epoch`, `loss`, its mean, and what there is of `validation_loss`, `validation_top1` …"""
         scores = {name.removeprefix("validation_"): row[name] for name in row if name.startswith("validation_")}
         line = [f"loss {row['loss']:.3f}"]
-        clips = len(answers.targets) if isinstance(answers, Answers) else FEW
+        clips = len(answers.targets) if isinstance(answers, EvalOutput) else FEW
         few = f" of {clips}" if clips < FEW else ""
         for name, value in scores.items():
             said = f"validation loss {value:.3f}" if name == "loss" else f"{_NAMES.get(name, name)} {value:.1%}{few}"
@@ -131,7 +131,7 @@ class ProgressDisplay:
         finite = math.isfinite(row["loss"]) and self._losses
         loss = sum(self._losses) / len(self._losses) if finite else row["loss"]
         speed = len(self._paces) / sum(self._paces) if self._paces else 0.0
-        return [f"loss {loss:.3f}", f"rate {row['rate']:.2g}", f"{speed:.3g} clips/s"]
+        return [f"loss {loss:.3f}", f"lr {row['lr']:.2g}", f"{speed:.3g} clips/s"]
 
     def _render(self) -> "RenderableType":
         from rich.console import Group

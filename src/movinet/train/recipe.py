@@ -23,7 +23,7 @@ def _require(right: bool, complaint: str) -> None:
 
 @dataclass(frozen=True)
 class Videos:
-    """Labelled videos on disk: whatever `movinet data check` reads.
+    """Labeled videos on disk: whatever `movinet data check` reads.
 
     Args:
         paths: A folder or lists; relative ones start from where the command is run.
@@ -49,7 +49,7 @@ class Gestures:
     Args:
         clips: Of an epoch.
         frames: Lengths of clips; every batch has one of them.
-        rate: The network's frame rate is multiplied by a number from this range.
+        fps_scale: The network's frame rate is multiplied by a number from this range.
         validation: Clips to look at after every epoch, always the same.
         test: Clips to stream once, at the end.
         fresh: Every epoch shows new ones.
@@ -57,7 +57,7 @@ class Gestures:
 
     clips: int
     frames: tuple[int, ...]
-    rate: tuple[float, float] = (0.75, 1.4)
+    fps_scale: tuple[float, float] = (0.75, 1.4)
     validation: int = 220
     test: int = 220
     fresh: bool = True
@@ -98,7 +98,7 @@ class RMSprop:
     """As TensorFlow defines it; every published network was trained with it.
 
     Args:
-        rate: At the end of the warm-up.
+        lr: Learning rate at the end of the warm-up.
         decay: Of the mean of squares.
         momentum: Of the update; the rate is inside.
         epsilon: Inside the root.
@@ -106,7 +106,7 @@ class RMSprop:
         l2: Added to the gradient, times the weight, before clipping; kernels only, without the classifier.
     """
 
-    rate: float
+    lr: float
     decay: float = 0.9
     momentum: float = 0.9
     epsilon: float = 1.0
@@ -114,7 +114,7 @@ class RMSprop:
     l2: float = 3e-5
 
     def __post_init__(self) -> None:
-        _require(0 < self.rate < inf, f"optimizer.rate is {self.rate}; it must be positive")
+        _require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
         for name in ("decay", "momentum"):
             _require(0 <= getattr(self, name) < 1, f"optimizer.{name} is {getattr(self, name)}; it must lie in [0, 1)")
         _require(0 < self.epsilon < inf, f"optimizer.epsilon is {self.epsilon}; it must be positive")
@@ -125,27 +125,27 @@ class RMSprop:
 @dataclass(frozen=True)
 class AdamW:
     """Args:
-    rate: At the end of the warm-up.
+    lr: Learning rate at the end of the warm-up.
     betas: Of the means.
     weight_decay: Of kernels only.
     clip_norm: Largest norm of all gradients together; 0: no limit.
     """
 
-    rate: float
+    lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.02
     clip_norm: float = 5.0
 
     def __post_init__(self) -> None:
-        _require(0 < self.rate < inf, f"optimizer.rate is {self.rate}; it must be positive")
+        _require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
         _require(all(0 <= beta < 1 for beta in self.betas), f"optimizer.betas are {self.betas}; they lie in [0, 1)")
         for name in ("weight_decay", "clip_norm"):
             _require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
 
 
 @dataclass(frozen=True)
-class Smoothing:
-    """The Gaussian-random-walk loss on per-frame embeddings (`movinet.train.grw`).
+class Smoothness:
+    """The Gaussian-random-walk loss on per-frame embeddings (`movinet.train.smoothness_loss`).
 
     Args:
         weight: λ.
@@ -158,14 +158,14 @@ class Smoothing:
     frames: int = 6
 
     def __post_init__(self) -> None:
-        _require(0 <= min(self.weight, self.velocity) < inf, "loss.smoothing: want a weight and a velocity from 0")
-        _require(3 <= self.frames <= 7, f"loss.smoothing.frames is {self.frames}; it compares the orders of 3 to 7")
+        _require(0 <= min(self.weight, self.velocity) < inf, "loss.smoothness: want a weight and a velocity from 0")
+        _require(3 <= self.frames <= 7, f"loss.smoothness.frames is {self.frames}; it compares the orders of 3 to 7")
 
 
 @dataclass(frozen=True)
-class Tracking:
+class AuxPoint:
     """Throw-away linear layers learn where a point is and where it goes, for data that know it
-    (`movinet.train.tracking`).
+    (`movinet.train.aux_point_loss`).
 
     Args:
         layers: Whose features they read, such as `blocks.3.3`.
@@ -176,7 +176,7 @@ class Tracking:
     weight: float = 3.0
 
     def __post_init__(self) -> None:
-        _require(0 <= self.weight < inf, f"loss.tracking.weight is {self.weight}; want a number from 0")
+        _require(0 <= self.weight < inf, f"loss.aux_point.weight is {self.weight}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -186,14 +186,14 @@ class Loss:
     Args:
         label_smoothing: Share of the target that is spread evenly over the classes.
         class_weights: `balanced`: a rare class weighs more; or a weight by label, 1 for those not named.
-        smoothing: Of per-frame embeddings.
-        tracking: Of a point.
+        smoothness: Of per-frame embeddings.
+        aux_point: Of a point.
     """
 
     label_smoothing: float = 0.0
     class_weights: Literal["even", "balanced"] | dict[str, float] = "even"
-    smoothing: Smoothing | None = None
-    tracking: Tracking | None = None
+    smoothness: Smoothness | None = None
+    aux_point: AuxPoint | None = None
 
     def __post_init__(self) -> None:
         share = self.label_smoothing
@@ -205,8 +205,8 @@ class Recipe:
     """A whole run, but for the machine it runs on.
 
     Args:
-        network: A name of the zoo or a YAML specification; that of the weights where only `start` is given.
-        start: Weights to start from: a name or a file.
+        network: A name of the zoo or a YAML specification; that of the weights where only `init_from` is given.
+        init_from: Weights to start from: a name or a file.
         options: Fields of the network's specification that are different here (`size`, `fps`, `frames`, `dropout` …).
         data: None where the command line says it.
         clips: Frames of a clip.
@@ -215,22 +215,22 @@ class Recipe:
         strategy: `clip`: clips go through whole. `recurrent`: in sub-clips, in order; the state is carried and
             detached, the loss is the mean, one update a batch; memory does not grow with the clip.
         sub_clip: Frames of a sub-clip.
-        reach: The state is detached after every so many sub-clips. With more than one, gradients reach further back
-            than a sub-clip, in the memory of one; all but the last of them go forwards twice.
-        answers: Which sub-clips' answers the loss is of. `all`: the mean. `last`: the whole clip's alone; with a reach
+        bptt_clips: The state is detached after every so many sub-clips. With more than one, gradients reach further
+            back than a sub-clip, in the memory of one; all but the last of them go forwards twice.
+        loss_on: Which sub-clips' answers the loss is of. `all`: the mean. `last`: the whole clip's alone; with a reach
             over all sub-clips and without batch statistics this is training on whole clips, in the memory of one.
         epochs: Over the training set.
         batch_size: Over all processes.
         optimizer: And its rate.
         warmup_epochs: While the rate rises evenly from one step above 0; then it falls along a cosine.
-        final_rate: Where it ends, as a share of the rate.
+        final_lr_ratio: Where it ends, as a share of the rate.
         layer_decay: The rate of each layer is this times that of the one above.
         freeze: Parts that keep their weights and statistics, such as `stem` or `blocks.0`.
-        statistics: What batch norms normalise by. `batch`: the batch, and running statistics follow. `kept`: running
+        batch_norm: What batch norms normalize by. `batch`: the batch, and running statistics follow. `kept`: running
             statistics as they are, for trained networks that go on with few clips.
-        rezero: Where ReZero scales begin in a new network.
+        rezero_init: Where ReZero scales begin in a new network.
         loss: What is minimised.
-        average: Decay of the moving average of the weights, which is what is validated and kept; None: none.
+        ema_decay: Decay of the moving average of the weights, which is what is validated and kept; None: none.
         patience: Stop after so many epochs without a better validation score; None: never.
         seed: Of everything random.
     """
@@ -239,7 +239,7 @@ class Recipe:
     epochs: int
     batch_size: int
     network: str | None = None
-    start: str | None = None
+    init_from: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     data: Videos | Gestures | None = None
     clips: Clips = Clips()
@@ -248,43 +248,44 @@ class Recipe:
     cutmix: float = 0.0
     strategy: Literal["clip", "recurrent"] = "clip"
     sub_clip: int = 8
-    reach: int = 1
-    answers: Literal["all", "last"] = "all"
+    bptt_clips: int = 1
+    loss_on: Literal["all", "last"] = "all"
     warmup_epochs: float = 0.0
-    final_rate: float = 0.0
+    final_lr_ratio: float = 0.0
     layer_decay: float = 1.0
     freeze: tuple[str, ...] = ()
-    statistics: Literal["batch", "kept"] = "batch"
-    rezero: float = 0.0
+    batch_norm: Literal["batch", "kept"] = "batch"
+    rezero_init: float = 0.0
     loss: Loss = Loss()
-    average: float | None = None
+    ema_decay: float | None = None
     patience: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "reach": 1}
+        least = {"epochs": 1, "batch_size": 1, "sub_clip": 1, "bptt_clips": 1}
         least |= {"warmup_epochs": 0, "seed": 0, "mixup": 0, "cutmix": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             _require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
             _require(value <= _MOST, f"{name} is {value}; it can be at most {_MOST}")
         _require(
-            self.network is not None or self.start is not None, "want a `network`, weights to `start` from, or both"
+            self.network is not None or self.init_from is not None,
+            "want a `network`, weights to start from (`init_from`), or both",
         )
-        whole = self.strategy == "clip" and (self.reach > 1 or self.answers == "last")
-        _require(not whole, "`reach` and `answers` are of sub-clips: they need the strategy recurrent")
+        whole = self.strategy == "clip" and (self.bptt_clips > 1 or self.loss_on == "last")
+        _require(not whole, "`bptt_clips` and `loss_on` are of sub-clips: they need the strategy recurrent")
         _require(self.warmup_epochs <= self.epochs, "the warm-up is longer than the training")
-        _require(0 <= self.final_rate <= 1, f"final_rate is {self.final_rate}; it must lie in [0, 1]")
+        _require(0 <= self.final_lr_ratio <= 1, f"final_lr_ratio is {self.final_lr_ratio}; it must lie in [0, 1]")
         _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
-        _require(isfinite(self.rezero), f"rezero is {self.rezero}; want a number")
-        new = self.start is None and self.statistics == "kept"
-        _require(not new, "a new network has no statistics to keep; give weights to `start` from")
+        _require(isfinite(self.rezero_init), f"rezero_init is {self.rezero_init}; want a number")
+        new = self.init_from is None and self.batch_norm == "kept"
+        _require(not new, "a new network has no statistics to keep; give weights to start from (`init_from`)")
         mixed = bool(self.mixup or self.cutmix)
         _require(
-            not (self.loss.tracking and mixed), "clips mixed with others have no one point to track; leave out one"
+            not (self.loss.aux_point and mixed), "clips mixed with others have no one point to track; leave out one"
         )
-        average, patience, data = self.average, self.patience, self.data
-        _require(average is None or 0 <= average < 1, f"average is {average}; it must lie in [0, 1)")
+        decay, patience, data = self.ema_decay, self.patience, self.data
+        _require(decay is None or 0 <= decay < 1, f"ema_decay is {decay}; it must lie in [0, 1)")
         _require(patience is None or patience >= 1, f"patience is {patience}; it must be at least 1")
         if isinstance(data, Videos):
             _require(0 <= data.held_out < 1, f"data.held_out is {data.held_out}; it must lie in [0, 1)")
@@ -296,7 +297,10 @@ class Recipe:
             _require(min(data.validation, data.test) >= 0, "data: there cannot be fewer than 0 clips")
             few = max(data.clips, data.validation, data.test) <= _MOST and max(data.frames) <= MOST_FRAMES
             _require(few, f"data: there can be at most {_MOST} clips, of {MOST_FRAMES} frames")
-            _require(0 < data.rate[0] <= data.rate[1] < inf, f"data.rate is {data.rate}; want a range above 0")
+            _require(
+                0 < data.fps_scale[0] <= data.fps_scale[1] < inf,
+                f"data.fps_scale is {data.fps_scale}; want a range above 0",
+            )
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -330,12 +334,12 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
     if isinstance(data, Videos):
         videos = None if data.videos is None else str(Path(data.videos).absolute())
         data = replace(data, paths=tuple(str(Path(path).absolute()) for path in data.paths), videos=videos)
-    network, start = recipe.network, recipe.start
+    network, start = recipe.network, recipe.init_from
     if network is not None and Path(network).suffix in (".yaml", ".yml"):
         network = str(Path(network).absolute())
     if start is not None and registry.lookup(start) is None and Path(start).exists():
         start = str(Path(start).absolute())
-    return replace(recipe, network=network, start=start, data=data)
+    return replace(recipe, network=network, init_from=start, data=data)
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:

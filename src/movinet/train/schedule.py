@@ -6,7 +6,7 @@ from movinet.errors import MovinetError
 from movinet.words import counted
 
 
-def rate_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0) -> float:
+def lr_factor(step: int, steps: int, warmup_steps: int = 0, floor: float = 0.0) -> float:
     """The share of the full rate at a step: a linear warm-up, then down a cosine.
 
     The cosine begins at step 0, under the warm-up, which ends on it: just below the full rate. So it is in the official

@@ -1,4 +1,4 @@
-"""Which of the labelled videos are trained on, looked at after every epoch, and streamed at the end."""
+"""Which of the labeled videos are trained on, looked at after every epoch, and streamed at the end."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from movinet.data.videos import Listing, Video, VideoSet
+from movinet.data.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.errors import MovinetError
 from movinet.train.recipe import Videos
 from movinet.words import counted
@@ -33,7 +33,7 @@ class Splits:
     warnings: tuple[str, ...] = ()
 
 
-def choose_splits(listing: Listing, data: Videos, seed: int = 0) -> Splits:
+def choose_splits(listing: DatasetIndex, data: Videos, seed: int = 0) -> Splits:
     """The splits of a data set as `Videos` says.
 
     Args:
@@ -76,7 +76,7 @@ def choose_splits(listing: Listing, data: Videos, seed: int = 0) -> Splits:
     return Splits(train, validation, test, tuple(warnings))
 
 
-def _names(listing: Listing, data: Videos) -> dict[str, tuple[str, ...]]:
+def _names(listing: DatasetIndex, data: Videos) -> dict[str, tuple[str, ...]]:
     """Names of splits by what they are for."""
     names = {use: tuple(getattr(data, use)) for use in _DEFAULTS}
     said = [name for chosen in names.values() for name in chosen]
@@ -97,7 +97,7 @@ def _uses(names: dict[str, tuple[str, ...]]) -> str:
     return ", ".join(f"{'+'.join(chosen)} for {use}" for use, chosen in names.items() if chosen)
 
 
-def _hold_out(videos: Sequence[Video], share: float, seed: int) -> list[bool]:
+def _hold_out(videos: Sequence[VideoEntry], share: float, seed: int) -> list[bool]:
     """Whether each video is held out: at most a share of every class, rounded, and never all of it.
 
     A file is held out with all its stretches or not at all: they look alike. Going through the files at random, each
@@ -129,7 +129,7 @@ def _shared(parts: Mapping[str, VideoSet | None]) -> Iterable[str]:
             yield f"{files_are} for {one} and for {other}, whose scores flatter then: {both[0]}, …"
 
 
-def _labels(video: Video) -> Iterable[str]:
+def _labels(video: VideoEntry) -> Iterable[str]:
     """Of what a video is counted; one that shows nothing is of a kind of its own."""
     return video.labels or ("",)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from movinet.data.batches import load_batches
-from movinet.data.dataset import LabelledClips, Pick, scaled
+from movinet.data.dataset import LabeledClips, SampleKey, scaled
 from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
 from movinet.nn.movinet import MoViNet
 from movinet.train.losses import binary_cross_entropy, cross_entropy
@@ -25,7 +25,7 @@ _PIECE = 8  # frames of a stream that go through the network at once
 
 
 @dataclass(frozen=True)
-class Answers:
+class EvalOutput:
     """What a network said of the clips of a set.
 
     Attributes:
@@ -71,9 +71,9 @@ def main_score(scores: dict[str, float]) -> float:
     return scores["top1"] if "top1" in scores else scores["map"]
 
 
-def answer_clips(
-    fabric: "Fabric", model: MoViNet, data: LabelledClips, batch_size: int, workers: int = 0, stop: Stop | None = None
-) -> Answers:
+def evaluate(
+    fabric: "Fabric", model: MoViNet, data: LabeledClips, batch_size: int, workers: int = 0, stop: Stop | None = None
+) -> EvalOutput:
     """What the network says of every clip of a set. A stream network takes them in steps of some frames, so that memory
     grows with their length by their 8-bit pixels alone.
 
@@ -110,27 +110,27 @@ def answer_clips(
     columns = zip(*(answer for part, _ in parts for answer in part), strict=True)
     logits, targets, videos = (np.concatenate(column) for column in columns)
     _, kept = np.unique(videos, return_index=True)  # one that stood in for a broken one counts once
-    return Answers(logits[kept], targets[kept], videos[kept], data.classes)
+    return EvalOutput(logits[kept], targets[kept], videos[kept], data.classes)
 
 
-class _Share(Sampler[Pick]):
+class _Share(Sampler[SampleKey]):
     """Every `ranks`-th clip, all of them over all processes."""
 
     def __init__(self, size: int, rank: int, ranks: int) -> None:
         self.indices = range(rank, size, ranks)
 
-    def __iter__(self) -> Iterator[Pick]:
-        return (Pick(0, index) for index in self.indices)
+    def __iter__(self) -> Iterator[SampleKey]:
+        return (SampleKey(0, index) for index in self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
-def _whole(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
+def _whole(model: MoViNet, data: LabeledClips, levels: Tensor) -> Tensor:
     return model(scaled(levels, data.transform))
 
 
-def _streamed(model: MoViNet, data: LabelledClips, levels: Tensor) -> Tensor:
+def _streamed(model: MoViNet, data: LabeledClips, levels: Tensor) -> Tensor:
     state = None
     for piece in levels.split(_PIECE, dim=2):
         logits, state = model.step(scaled(piece, data.transform), state)

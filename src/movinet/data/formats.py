@@ -1,0 +1,190 @@
+"""The lists that published data sets come with. Their videos are found by name anywhere below a folder."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from movinet.data.entries import ALL, DatasetIndex, Row, VideoEntry, find_videos, gather
+from movinet.data.rows import malformed, read_json, read_lines, read_table, read_text
+from movinet.errors import MovinetError, brief
+from movinet.reading import parse_json
+
+
+def read_kinetics(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """Kinetics 400, 600 or 700: columns label, youtube_id, time_start, time_end, split.
+
+    A video is a trimmed `{youtube_id}_{start:06d}_{end:06d}.mp4` or, where there is only `{youtube_id}.mp4`, its
+    stretch from start to end; with any suffix, in one folder or in folders by class.
+
+    Raises:
+        MovinetError: a row is malformed, or a video missing.
+    """
+    index = _index(videos)
+    columns, table = read_table(path)
+    if "label" not in columns:
+        raise MovinetError(f"{path}: has no column `label`; lists of test sets without labels are of no use here")
+
+    def rows() -> Iterator[Row]:
+        for where, row in table:
+            try:
+                start, end = (float(row[column]) for column in ("time_start", "time_end"))
+                name = f"{row['youtube_id']}_{int(start):06d}_{int(end):06d}"
+            except (KeyError, ValueError, OverflowError):
+                raise malformed(path, where, "time_start and time_end must be seconds") from None
+            if not row["label"]:
+                raise malformed(path, where, "no label")
+            if not 0 <= start < end:
+                raise malformed(path, where, f"time_end ({end:g}) must be after time_start ({start:g})")
+            whole = index.get(row["youtube_id"])
+            if name not in index and whole:
+                video = VideoEntry(whole, (row["label"],), start, end)
+            else:
+                video = VideoEntry(index.get(name, _below(videos, f"{name}.mp4", path, where)), (row["label"],))
+            yield Row(video, where, row.get("split") or ALL)
+
+    return gather("a Kinetics list", path, rows(), skip_missing=skip_missing)
+
+
+def read_something(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """Something-Something v2: a JSON array of {id, template}; the class is the template without brackets. `labels.json`
+    beside it, where there is one, says which classes there are.
+
+    Raises:
+        MovinetError: an entry is malformed or of no known class, or a video missing.
+    """
+    index = _index(videos)
+    names = next((p for p in sorted(path.parent.glob("*labels.json")) if p != path), None)
+    classes = set(_names(names)) if names else set()
+
+    def rows() -> Iterator[Row]:
+        for where, entry in read_json(path):
+            name, template = entry.get("id"), entry.get("template")
+            if not isinstance(name, str | int) or not isinstance(template, str):
+                raise malformed(path, where, "want an id and a template (test sets have none, and are of no use here)")
+            label = template.replace("[", "").replace("]", "")
+            if classes and label not in classes:
+                raise malformed(path, where, f"class {label!r} is not in {names}")
+            yield Row(VideoEntry(index.get(str(name), _below(videos, f"{name}.webm", path, where)), (label,)), where)
+
+    return gather("a Something-Something list", path, rows(), classes, skip_missing=skip_missing)
+
+
+def read_charades(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """Charades: columns id and actions, such as `c092 11.90 21.20;c147 0.00 12.60`. A video's labels are all its
+    actions, also none. `Charades_v1_classes.txt` beside it, where there is one, gives the classes their names.
+
+    Raises:
+        MovinetError: a row is malformed, or a video missing.
+    """
+    index = _index(videos)
+    names: dict[str, str] = {}
+    for file in sorted(path.parent.glob("*_classes.txt")):
+        names |= {code: name.strip() for code, _, name in (line.partition(" ") for _, line in read_lines(file))}
+
+    def rows() -> Iterator[Row]:
+        for where, row in read_table(path)[1]:
+            labels = set()
+            for action in filter(None, row["actions"].split(";")):
+                if not (found := re.fullmatch(r"(c\d{3}) [\d.]+ [\d.]+", action.strip())):
+                    raise malformed(path, where, f"action {action!r}: want a class and two times, c092 11.90 21.20")
+                labels.add(names.get(found[1], found[1]))
+            video = VideoEntry(
+                index.get(row["id"], _below(videos, f"{row['id']}.mp4", path, where)), tuple(sorted(labels))
+            )
+            yield Row(video, where)
+
+    return gather("a Charades list", path, rows(), names.values(), multi_label=True, skip_missing=skip_missing)
+
+
+def read_ucf101(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """UCF101: `trainlist01.txt` or `testlist01.txt`, lines such as `Archery/v_Archery_g08_c01.avi 3`, with
+    `classInd.txt` beside it.
+
+    Raises:
+        MovinetError: there is no classInd.txt, a line is malformed or of no known class, or a video missing.
+    """
+    index = _index(videos)
+    file = path.with_name("classInd.txt")
+    if not file.exists():
+        raise MovinetError(f"{path}: a UCF101 list needs classInd.txt beside it")
+    classes = {}
+    for where, line in read_lines(file):
+        number, _, name = line.partition(" ")
+        if not number.isdecimal() or not name:
+            raise malformed(file, where, f"{line!r}: want a number and a class")
+        classes[number] = name.strip()
+
+    def rows() -> Iterator[Row]:
+        for where, line in read_lines(path):
+            video, _, number = line.partition(" ")
+            label = Path(video).parent.name
+            if label not in classes.values():
+                raise malformed(path, where, f"{line!r}: want a class of classInd.txt, a slash and a video")
+            if number and classes.get(number.strip()) != label:
+                raise malformed(path, where, f"class {number.strip()} of classInd.txt is not {label}")
+            yield Row(VideoEntry(_of_class(index, label, video) or _below(videos, video, path, where), (label,)), where)
+
+    return gather("a UCF101 list", path, rows(), classes.values(), skip_missing=skip_missing)
+
+
+def read_hmdb51(folder: Path, videos: Path, number: int = 1, skip_missing: bool = False) -> DatasetIndex:
+    """HMDB51: a `{class}_test_split{number}.txt` for every class, lines such as `clip.avi 1`: 1 is for training, 2 for
+    testing, 0 for neither.
+
+    Raises:
+        MovinetError: there are no such files, a line is malformed, or a video is missing.
+    """
+    index = _index(videos)
+    ending = f"_test_split{number}.txt"
+    files = sorted(folder.glob(f"*{ending}"))
+
+    def rows() -> Iterator[Row]:
+        for file in files:
+            label = file.name.removesuffix(ending)
+            for where, line in read_lines(file):
+                name, _, use = line.rpartition(" ")
+                if not name or use not in {"0", "1", "2"}:
+                    raise malformed(file, where, f"{line!r}: want a video and 0, 1 or 2")
+                if use != "0":
+                    video = VideoEntry(
+                        _of_class(index, label, name) or _below(videos, f"{label}/{name}", file, where), (label,)
+                    )
+                    yield Row(video, f"{file.name} {where}", "train" if use == "1" else "test")
+
+    return gather(f"split {number} of HMDB51", folder, rows(), skip_missing=skip_missing)
+
+
+def _index(folder: Path) -> dict[str, Path]:
+    """Videos by name without suffix, and by the same with the name of their folder before it."""
+    if not folder.is_dir():
+        raise MovinetError(f"{folder}: no such folder of videos")
+    index: dict[str, Path] = {}
+    # The first of a name wins, so that the order of folders decides, not that of the disk.
+    for path in reversed(list(find_videos(folder))):
+        name = path.stem if path.is_file() else path.name
+        index |= {name: path, f"{path.parent.name}/{name}": path}
+    return index
+
+
+def _below(folder: Path, name: str, path: Path, where: str) -> Path:
+    """Where a video should be that was not found."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise malformed(path, where, f"{brief(name)} leads out of the folder of videos")
+    return folder / name
+
+
+def _of_class(index: Mapping[str, Path], label: str, name: str) -> Path | None:
+    """A video in the folder of its class, or else anywhere: classes may share the names of files."""
+    stem = Path(name).stem
+    return index.get(f"{label}/{stem}", index.get(stem))
+
+
+def _names(path: Path) -> Iterable[str]:
+    """The keys of a JSON object."""
+    try:
+        names = parse_json(read_text(path))
+    except MovinetError as error:
+        raise MovinetError(f"{path}: {error}") from None
+    if not isinstance(names, dict | list) or not all(isinstance(name, str) for name in names):
+        raise MovinetError(f"{path}: want an object with the classes as keys, not {brief(names)}")
+    return list(names)

@@ -1,0 +1,11 @@
+"""A renderer of air gestures, as a head-mounted camera sees a hand draw them, and data sets of them.
+
+`gesture_clips` renders a clip of a label and a seed: `paths` says where the fingertip goes, `motion` how arm and camera
+move, `hand` what a hand looks like, `background` and `textures` what is behind it, `render` puts them into frames, and
+`camera` exposes these. `gesture_dataset` gives clips as training examples.
+"""
+
+from movinet.data.synthetic.gesture_clips import GestureClip, render_gesture, write_dataset
+from movinet.data.synthetic.paths import GESTURES
+
+__all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]

@@ -1,0 +1,105 @@
+"""The sets of a run: what is trained on, looked at after every epoch, and streamed once at the end."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+from movinet.arch.spec import NetworkSpec
+from movinet.data.dataset import ClipDataset, LabeledClips
+from movinet.data.readers import read_set
+from movinet.data.sampling import Sampling, dense, random_clip, uniform, windows
+from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
+from movinet.data.synthetic.paths import GESTURES
+from movinet.errors import MovinetError
+from movinet.train.recipe import Gestures, Recipe
+from movinet.train.splits import Splits, choose_splits
+from movinet.video.transform import Transform
+
+_GESTURE_SECONDS = 4.0  # of a synthetic clip for validation and test
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The sets of one run; they share their classes."""
+
+    train: LabeledClips
+    validation: LabeledClips | None
+    test: LabeledClips | None  # whole videos
+    fingerprint: str = ""  # of what is trained on and validated with: a run goes on with the same only
+
+
+def read_splits(recipe: Recipe) -> Splits | None:
+    """The videos a recipe names, split; None where its clips are synthetic.
+
+    Raises:
+        MovinetError: There are none, or they cannot be trained on.
+    """
+    if recipe.data is None:
+        raise MovinetError(
+            "the recipe does not say what to train on: give --data, a folder or a list of labeled videos"
+        )
+    if isinstance(recipe.data, Gestures):
+        return None
+    listing = read_set(*recipe.data.paths, videos=recipe.data.videos)
+    return choose_splits(listing, recipe.data, seed=recipe.seed)
+
+
+def classes_of(splits: Splits | None) -> tuple[str, ...]:
+    """The classes, in the order of a network's outputs."""
+    return splits.train.labels if splits else GESTURES
+
+
+def make_sets(recipe: Recipe, splits: Splits | None, spec: NetworkSpec, transform: Transform) -> Sets:
+    """The sets as examples for a network."""
+    if splits is None:
+        assert isinstance(recipe.data, Gestures)
+        return _synthetic(recipe.data, recipe.seed, spec)
+    frames, fps, loop = recipe.clips.frames or spec.frames, spec.fps, recipe.clips.loop
+    test_frames = spec.frames
+    random: Sampling
+    middle: Sampling
+    if recipe.clips.spread:
+        random, middle = partial(uniform, frames=frames), partial(uniform, frames=test_frames)
+    else:
+        random = partial(random_clip, fps=fps, frames=frames, jitter=recipe.clips.jitter, loop=loop)
+        middle = partial(windows, fps=fps, frames=test_frames, loop=loop)
+    whole = partial(dense, fps=fps) if spec.causal and not recipe.clips.spread else middle
+    train = ClipDataset(splits.train, transform, random, recipe.augmentation, recipe.seed)
+    return Sets(
+        train,
+        ClipDataset(splits.validation, transform, middle) if splits.validation else None,
+        ClipDataset(splits.test, transform, whole) if splits.test else None,
+        _fingerprint(splits),
+    )
+
+
+def _fingerprint(splits: Splits) -> str:
+    """Of names, labels and stretches; where the files are does not matter."""
+    parts = [splits.train, splits.validation]
+    what = [
+        [(Path(str(video.source)).name, video.labels, video.start, video.end) for video in part.videos] if part else []
+        for part in parts
+    ]
+    return blake2b(json.dumps([splits.train.labels, what]).encode(), digest_size=16).hexdigest()
+
+
+def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
+    still = partial(
+        GestureDataset,
+        spec.size,
+        spec.fps,
+        round(_GESTURE_SECONDS * spec.fps),
+        seeds=TEST_SEEDS,
+        fps_scale=(1.0, 1.0),
+        fresh=False,
+    )
+    return Sets(
+        GestureDataset(
+            spec.size, spec.fps, data.frames, data.clips, seed=seed, fps_scale=data.fps_scale, fresh=data.fresh
+        ),
+        still(data.validation, seed=0) if data.validation else None,
+        still(data.test, seed=1) if data.test else None,
+        "synthetic",
+    )

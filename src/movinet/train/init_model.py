@@ -1,0 +1,179 @@
+"""The network a training run starts with: a new one, or one that has learned something already."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from movinet.arch.parameters import parameter_shapes
+from movinet.arch.serialize import find_spec
+from movinet.arch.spec import NetworkSpec, Spec
+from movinet.errors import MovinetError
+from movinet.nn.blocks import Layer
+from movinet.nn.movinet import MoViNet
+from movinet.train.recipe import Recipe
+from movinet.video.transform import Transform
+from movinet.weights.download import Progress
+from movinet.weights.info import WeightsInfo, default_transform
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
+from movinet.words import counted
+
+
+@dataclass(frozen=True)
+class InitialModel:
+    """A network before training.
+
+    Args:
+        model: With a classifier for the labels, in training mode, on the CPU.
+        info: Its specification, transform and labels; license and source of what it starts from.
+    """
+
+    model: MoViNet
+    info: WeightsInfo
+
+
+def init_model(
+    recipe: Recipe, labels: tuple[str, ...], *, offline: bool = False, progress: Progress | None = None
+) -> InitialModel:
+    """The network of a recipe, new or from weights. New parameters come from torch's generator: seed it before.
+
+    Weights go into another network than their own where every parameter but the classifier fits, such as those of a
+    base network into a causal one with the same convolutions. The classifier is kept where the weights know every
+    label; otherwise it is new.
+
+    Args:
+        recipe: Says which network, weights and options.
+        labels: Of the data, one a class.
+        offline: Use only what is on this machine.
+        progress: Called with the bytes so far and in all while downloading.
+
+    Raises:
+        MovinetError: There is no such network or weights, they do not fit each other, or are an ensemble.
+    """
+    if recipe.init_from is None:
+        return _new(recipe, labels)
+    weights = load_weights(recipe.init_from, offline=offline, progress=progress)
+    known = single_network(weights.spec, recipe.init_from)
+    wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
+    spec = wanted.with_options(**_without_classes(recipe)).with_options(num_classes=known.num_classes)
+    _refuse_misfits(known, spec, recipe.init_from, recipe.options)
+    model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
+    assert isinstance(model, MoViNet)
+    _relabel(model, weights.info.labels, labels)
+    info = WeightsInfo(
+        model.spec.name,
+        model.spec,
+        training_transform(model.spec, recipe, weights.info.transform),
+        labels,
+        license=weights.info.license,
+        source=f"trained further from {weights.info.name} ({weights.info.source})",
+    )
+    return InitialModel(model.train(), info)
+
+
+def new_spec(recipe: Recipe, num_classes: int) -> NetworkSpec:
+    """The specification of a network that a recipe trains from scratch.
+
+    Raises:
+        MovinetError: There is no such network, it cannot have such options, or is an ensemble.
+    """
+    assert recipe.network is not None
+    spec = single_network(find_spec(recipe.network), recipe.network)
+    return spec.with_options(**_without_classes(recipe)).with_options(num_classes=num_classes)
+
+
+def begin_rezero(model: nn.Module, value: float) -> None:
+    """Let ReZero scales begin there."""
+    for part in model.modules():
+        if isinstance(part, Layer) and part.scale is not None:
+            nn.init.constant_(part.scale, value)
+
+
+def _without_classes(recipe: Recipe) -> dict[str, Any]:
+    if "num_classes" in recipe.options:
+        raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
+    return recipe.options
+
+
+def _new(recipe: Recipe, labels: tuple[str, ...]) -> InitialModel:
+    spec = new_spec(recipe, len(labels))
+    model = MoViNet(spec)
+    begin_rezero(model, recipe.rezero_init)
+    transform = training_transform(spec, recipe)
+    return InitialModel(model.train(), WeightsInfo(spec.name, spec, transform, labels, source="trained from scratch"))
+
+
+def single_network(spec: Spec, name: str) -> NetworkSpec:
+    """The specification, if it is of one network.
+
+    Args:
+        spec: Of what is called `name` in messages.
+
+    Raises:
+        MovinetError: It is an ensemble.
+    """
+    if not isinstance(spec, NetworkSpec):
+        members = " and ".join(member.network.name for member in spec.members)
+        raise MovinetError(f"{name}: an ensemble is not trained as one; train its members, {members}, one by one")
+    return spec
+
+
+def _refuse_misfits(known: NetworkSpec, wanted: NetworkSpec, start: str, options: dict[str, Any]) -> None:
+    """Refuse what the weights cannot be, or would be only with functions they did not learn with."""
+    for field in ("activation", "gate", "head_activation"):
+        had, has = getattr(known, field), getattr(wanted, field)
+        if had != has and field not in options:
+            raise MovinetError(
+                f"{start} was trained with the {field} {had}, but {wanted.name} has {has}; "
+                f"choose one of them in the recipe (options: {field}: {had}), or leave out `network`"
+            )
+    have, want = parameter_shapes(known), parameter_shapes(wanted)
+    if misfits := sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name)):
+        raise MovinetError(f"{start} cannot be turned into {wanted.name}: {_reason(known, wanted, misfits)}")
+
+
+def _reason(known: NetworkSpec, wanted: NetworkSpec, misfits: list[str]) -> str:
+    forms = (known.convolution, wanted.convolution)
+    if forms == ("3d", "2plus1d"):
+        return (
+            "a 3d kernel cannot be split into 2plus1d: a (2+1)D layer computes something else, with an activation "
+            "between its halves; train from scratch, or start from stream weights"
+        )
+    if forms == ("2plus1d", "3d"):
+        return (
+            "the two halves of a 2plus1d layer have an activation between them and make no 3d kernel; train from "
+            "scratch, or start from base weights"
+        )
+    for field in ("norm", "squeeze_excitation", "rezero", "positional_encoding"):
+        had, has = getattr(known, field), getattr(wanted, field)
+        if had != has:
+            return (
+                f"its {field} is {had} and not {has}, so that "
+                f"{counted(len(misfits), 'parameter does', 'parameters do')} not fit, {misfits[0]} first"
+            )
+    are = counted(len(misfits), "parameter is", "parameters are")
+    return f"{are} missing or of another shape, {misfits[0]} among them"
+
+
+def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, ...]) -> None:
+    old = model.head.classifier
+    if known == labels:
+        return
+    model.reset_classifier(len(labels))
+    new = model.head.classifier
+    if known and set(labels) <= set(known) and isinstance(old, nn.Linear) and isinstance(new, nn.Linear):
+        rows = [known.index(label) for label in labels]
+        with torch.no_grad():
+            new.weight.copy_(old.weight[rows])
+            new.bias.copy_(old.bias[rows])
+
+
+def training_transform(spec: NetworkSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
+    """How clips become what a network takes: as the weights know it, as far as the size stays."""
+    transform = default_transform(spec)
+    if known is not None:
+        short = known.resize_short if known.size == spec.size else transform.resize_short
+        transform = replace(transform, resize_short=short, scale=known.scale)
+    return replace(transform, resize_short=recipe.clips.resize_short or transform.resize_short)
