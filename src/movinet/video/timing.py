@@ -51,7 +51,7 @@ class Clock:
 
     def time_of(self, ticks: int, base: Fraction) -> float | None:
         """Seconds of a frame that has yet to come, by its presentation stamp; None before the first frame was read."""
-        return None if self.offset is None else float(ticks * base) + self.offset
+        return None if self.offset is None else _seconds(ticks, base) + self.offset
 
     def joined(self) -> None:
         """Packets were met that begin another recording, with a clock that is ahead."""
@@ -79,7 +79,7 @@ class Clock:
         if self._time is not None and time < self._time:
             return None
         if frame.duration > 0:
-            self._duration = _seconds(frame.duration, frame)
+            self._duration = _seconds(frame.duration, frame.time_base)
         elif self._time is not None and time > self._time:
             self._duration = time - self._time
         else:
@@ -112,8 +112,9 @@ class Clock:
         if frame.dts is None and self._faults > 0 and self._last_dts > float("-inf"):
             return None  # the last frames that a decoder held back; their presentation times are not to be trusted
         ticks = frame.pts if frame.dts is None or (self._faults <= 0 and frame.pts is not None) else frame.dts
-        return None if ticks is None else _seconds(ticks, frame)
+        return None if ticks is None else _seconds(ticks, frame.time_base)
 
 
-def _seconds(ticks: int, frame: Stamped) -> float:
-    return float(ticks * (frame.time_base or 0))
+def _seconds(ticks: int, base: Fraction | None) -> float:
+    """What float(ticks * base) is, to the bit, in a tenth of its time: fractions are reduced at every step."""
+    return ticks * base.numerator / base.denominator if base else 0.0
