@@ -50,6 +50,8 @@ def test_a_source_alone_shows_labels_figures_and_events() -> None:
                   "lag 0.1 s", "3 late", "2 dropped", "1 damaged", "1 reconnect"):  # fmt: skip
         assert piece in text
     assert f"{clock(WALL)}  1.2–  star  75%" in text
+    one.take(report(Seen(prediction(), (replace(EVENT, confidence=0.85),)), "front door"))
+    assert "1.2–  star  85%" in seen(one), "surer than when it began"
     tell(one, ["ended"], "front door")
     assert f"{clock(WALL)}  1.2–2.6 s  star  90%" in seen(one)
     assert "1.2–  star" not in seen(one)

@@ -104,6 +104,9 @@ class View:
             match report.what:
                 case Seen(prediction, running):
                     row.seen, row.running = prediction, running
+                    for event in running:  # surer than when it began, maybe
+                        if told := self._running.get((report.source, event.label, event.start)):
+                            told.event = event
                 case Begun(event):
                     self._running[report.source, event.label, event.start] = _Told(report.source, event, report.wall)
                 case Ended(event):
@@ -175,7 +178,7 @@ class View:
         if (figures := row.figures) is None:
             return
         if row.seen is not None and row.over is None:
-            said = f"{row.seen.time:7.1f} s · {figures.fps:.1f} frames/s · {figures.step_ms:.0f} ms a frame · "
+            said = f"{row.seen.time:.1f} s · {figures.fps:.1f} frames/s · {figures.step_ms:.0f} ms a frame · "
             lag = f"lag {figures.source.lag:.1f} s"
             yield Text.assemble((said, "dim"), (lag, "bold yellow" if row.lagging else "dim"))
         if left_out := _left_out(figures):
