@@ -55,6 +55,18 @@ app.command(
     help_epilogue=examples("movinet demo", "movinet demo --json"),
 )
 app.command(
+    "movinet.cli.evaluate:evaluate",
+    help="""Measure how good the events of a stream network are: false alarms an hour against misses.
+
+Runs the network over long videos, as `movinet watch` would, and compares its events with what happens in them when.
+""",
+    help_epilogue=examples(
+        "movinet evaluate streams.csv",
+        "movinet evaluate streams.csv --model runs/mine/model.safetensors --target-false-alarms 1",
+        "movinet evaluate thumos14.json --videos /data/thumos --model mine.safetensors --json",
+    ),
+)
+app.command(
     "movinet.cli.models:models",
     help="List the weights that can be loaded by name, and the networks that can be trained.",
     help_epilogue=examples(

@@ -1,0 +1,166 @@
+"""Long videos and what happens in them when: segments in CSV, or JSON as ActivityNet and THUMOS write it."""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from movinet.errors import MovinetError, brief
+from movinet.evaluate.matching import Segment
+from movinet.reading import parse_json
+
+_LARGEST = 1 << 28  # bytes of a list
+_COLUMNS = ("file", "label", "start", "end")
+
+
+@dataclass(frozen=True)
+class LabeledStream:
+    """A video and what happens in it; nothing, where it has no segments."""
+
+    video: Path
+    segments: tuple[Segment, ...]  # by start
+
+
+def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
+    """What a list says of long videos.
+
+    A CSV file names its columns: file, label, start, end, the times in seconds; a row without label and times is of a
+    video in which nothing happens. A JSON file has `{"database": {video: {"annotations": [{"label", "segment": [start,
+    end]}]}}}`.
+
+    Args:
+        path: of the list.
+        videos: the folder that names of videos count from; that of the list by default. The ending of a name may be
+            missing.
+
+    Raises:
+        MovinetError: it cannot be read, or is wrong: with the line or name, and what is wrong there.
+    """
+    text = _read(path)
+    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
+    found: dict[str, list[Segment]] = {}
+    for where, name, segment in rows:
+        segments = found.setdefault(name, [])
+        if segment is not None:
+            if clash := next((s for s in segments if s.label == segment.label and _overlap(s, segment)), None):
+                raise MovinetError(
+                    f"{path}: {where}: {segment.label} from {segment.start:g} to {segment.end:g} s overlaps the one "
+                    f"from {clash.start:g} to {clash.end:g} s: give them as one"
+                )
+            segments.append(segment)
+    if not found:
+        raise MovinetError(f"{path}: lists no videos")
+    folder = videos or path.parent
+    return [
+        LabeledStream(_located(folder, name, path), tuple(sorted(segments, key=lambda segment: segment.start)))
+        for name, segments in found.items()
+    ]
+
+
+def refuse_unknown_labels(
+    streams: Iterable[LabeledStream], labels: Sequence[str] | None, background: Set[str], model: str
+) -> None:
+    """Raises MovinetError where something happens that is not background and that the network has no label for."""
+    happens = {segment.label for stream in streams for segment in stream.segments}
+    if unknown := sorted(happens - set(labels or ()) - background):
+        known = f"it knows {brief(list(labels or ()))}" if labels else "its weights bring no labels"
+        raise MovinetError(f"{model} has no label {brief(unknown[0])} ({len(unknown)} of {len(happens)}); {known}")
+
+
+def refuse_beyond_end(stream: LabeledStream, seconds: float) -> None:
+    """Raises MovinetError where something happens after the video has ended."""
+    if late := next((s for s in stream.segments if s.start >= seconds), None):
+        raise MovinetError(
+            f"{stream.video}: {late.label} is said to begin at {late.start:g} s, but the video lasts {seconds:.2f} s"
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise MovinetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise MovinetError(f"{path}: not a list in UTF-8") from error
+    if len(text) > _LARGEST:
+        raise MovinetError(f"{path}: a list of more than {_LARGEST >> 20} MB")
+    return text
+
+
+def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, str, Segment | None]]:
+    header = text.split("\n", 1)[0]
+    reader = csv.reader(StringIO(text), strict=True, delimiter=max(",;\t", key=header.count))
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        if missing := [name for name in _COLUMNS if name not in columns]:
+            raise MovinetError(f"{path}: line 1: no column {missing[0]}; want {', '.join(_COLUMNS)}")
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(columns):
+                raise MovinetError(f"{path}: line {reader.line_num}: {len(cells)} cells for {len(columns)} columns")
+            row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+            where = f"line {reader.line_num}"
+            if not row["file"]:
+                raise MovinetError(f"{path}: {where}: no file")
+            if not (row["label"] or row["start"] or row["end"]):
+                yield where, row["file"], None
+            else:
+                yield where, row["file"], _segment(path, where, row["file"], row["label"], row["start"], row["end"])
+    except csv.Error as error:
+        raise MovinetError(f"{path}: line {reader.line_num}: {error}") from error
+
+
+def _json_rows(path: Path, text: str) -> Iterable[tuple[str, str, Segment | None]]:
+    try:
+        value = parse_json(text)
+    except MovinetError as error:
+        raise MovinetError(f"{path}: {error}") from error
+    database = value.get("database") if isinstance(value, Mapping) else None
+    if not isinstance(database, Mapping):
+        raise MovinetError(f'{path}: want {{"database": {{video: {{"annotations": […]}}}}}}, as ActivityNet writes it')
+    for name, entry in database.items():
+        annotations = entry.get("annotations", []) if isinstance(entry, Mapping) else None
+        if not isinstance(annotations, list):
+            raise MovinetError(f"{path}: {brief(name)}: its annotations are no list")
+        if not annotations:
+            yield name, name, None
+        for annotation in annotations:
+            span = annotation.get("segment") if isinstance(annotation, Mapping) else None
+            if not isinstance(span, list) or len(span) != 2:
+                raise MovinetError(f'{path}: {brief(name)}: want "segment": [start, end], got {brief(annotation)}')
+            yield name, name, _segment(path, name, name, annotation.get("label"), *span)
+
+
+def _segment(path: Path, where: str, stream: str, label: Any, start: Any, end: Any) -> Segment:
+    try:
+        begins, ends = float(start), float(end)
+    except (TypeError, ValueError):
+        begins = ends = math.nan
+    if not isinstance(label, str) or not label or not 0 <= begins < ends < math.inf:
+        given = brief([label, start, end])
+        raise MovinetError(f"{path}: {where}: want a label and seconds from 0, the end after the start; got {given}")
+    return Segment(stream, label, begins, ends)
+
+
+def _overlap(one: Segment, other: Segment) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _located(folder: Path, name: str, path: Path) -> Path:
+    video = folder / name
+    if video.exists():
+        return video
+    near = sorted(video.parent.glob(f"{_escaped(video.name)}.*")) if video.parent.is_dir() else []
+    if len(near) == 1:
+        return near[0]
+    what = f"{len(near)} videos of this name" if near else "no such video"
+    raise MovinetError(f"{path}: {name}: {what} in {folder}")
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
