@@ -79,7 +79,7 @@ def test_attempts_are_counted_in_a_row() -> None:
 
 def test_pauses_begin_anew_only_after_lasting_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect.random, "uniform", lambda low, high: high)
-    attempts = Attempts(None, (0.5, 4.0))
+    attempts = Attempts(None, (0.8, 2.0))
     pauses = []
     for now in itertools.count(0, 100):  # some old pictures, again and again
         pauses.append(attempts.lost())
@@ -87,10 +87,10 @@ def test_pauses_begin_anew_only_after_lasting_success(monkeypatch: pytest.Monkey
         attempts.found(now + LASTING / 2)
         if len(pauses) == 5:
             break
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 4.0]
+    assert pauses == pytest.approx([0.8, 1.2, 1.8, 2.0, 2.0])
     attempts.found(1000.0)
     attempts.found(1000.0 + LASTING)
-    assert attempts.lost() == 0.5
+    assert attempts.lost() == 0.8
 
 
 def test_logins_that_are_refused_are_tried_rarely() -> None:

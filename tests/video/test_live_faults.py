@@ -65,12 +65,15 @@ def stops(footage: Footage, fault: str) -> None:
         assert viewer.kinds() == ["lost"]
         returned = time.monotonic()
         if fault == "kill":
+            assert camera.asked.count("DESCRIBE") == 2  # by us, whether it leads elsewhere, and by FFmpeg
             camera.start()
         else:
             setattr(camera.faults, fault, False)
         at, found = viewer.told("found")
         assert at - returned < 2.0
         assert found.seconds == pytest.approx(at - viewer.seen[count - 1][0], abs=0.2)
+        if fault == "kill":
+            assert camera.asked.count("DESCRIBE") == 3
         viewer.sees()
         go_on(viewer)
         # Time goes on as the clock does.

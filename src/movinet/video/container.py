@@ -47,6 +47,7 @@ class Video:
             videos); more shorten the wait for one file where processors are idle.
         limits: What the source may make this process do.
         hardware: What decodes an address instead of the processor, where it can.
+        asked: As in `movinet.video.opening.open_address`.
         pacer: Which frames of a file are wanted: others may be absent, as far as no later one refers to them. Where
             what was wanted turns out damaged, the file is read again from before there. None for all frames.
 
@@ -69,6 +70,7 @@ class Video:
         limits: Limits = DEFAULT_LIMITS,
         hardware: HWAccel | None = None,
         pacer: FilePacer | None = None,
+        asked: bool = False,
     ) -> None:
         self.name = without_password(source)
         self.pacer = pacer
@@ -83,7 +85,7 @@ class Video:
         self._stopped: VideoError | None = None  # why no more can be read, where that is no end
         self._is_believed = True  # what was read in part when that happened
         self._selection = Selection()
-        self._open = partial(open_source, source, timeout, device, options or {}, limits, hardware)
+        self._open = partial(open_source, source, timeout, device, options or {}, limits, hardware, asked)
         self._wanted_track, self._threads, self._limits = source, threads, limits
         self._local = not (live or device or is_address(source))
         self._opened = self._open()

@@ -52,11 +52,13 @@ class Known:
         kind: What it turned out to be.
         past: Of a stream.
         place: In a file.
+        is_direct: Whether it is a camera whose server leads nowhere else.
     """
 
     kind: Literal["stream", "file", "pictures"] | None = None
     past: Past = field(default_factory=Past)
     place: Place = field(default_factory=Place)
+    is_direct: bool = False
 
     @property
     def timeline(self) -> Timeline:
@@ -75,11 +77,11 @@ def follow(wanted: Wanted, line: Line, pacer: LivePacer, known: Known) -> None:
         _poll(wanted, line, pacer, known)
         return
     if known.kind != "file":
-        with open_live(wanted) as video:
+        with open_live(wanted, known.is_direct) as video:
             if video.is_picture and known.kind is None:
                 known.kind = "pictures"
             elif video.duration is None and not video.finite:
-                known.kind = "stream"
+                known.kind, known.is_direct = "stream", video.is_direct
                 Running(video, line, pacer, known.past, wanted.timeout, wanted.max_lag).run()
                 return
             elif known.kind == "stream":
@@ -94,8 +96,12 @@ def follow(wanted: Wanted, line: Line, pacer: LivePacer, known: Known) -> None:
     play(source, line, pacer, known.place, loop=wanted.loop, timeout=timeout, limits=limits)
 
 
-def open_live(wanted: Wanted) -> LiveVideo:
+def open_live(wanted: Wanted, asked: bool = False) -> LiveVideo:
     """Open what is not a file of this machine.
+
+    Args:
+        wanted: The source.
+        asked: Whether it was opened before and `is_direct`.
 
     Raises:
         VideoError: It cannot be opened.
@@ -104,7 +110,7 @@ def open_live(wanted: Wanted) -> LiveVideo:
     if number is not None:
         return open_camera(number, wanted.timeout)
     if _scheme(wanted.source) in ("rtsp", "rtsps"):
-        return _open(wanted, {**_QUICK, **_RTSP, "rtsp_transport": wanted.transport})
+        return _open(wanted, {**_QUICK, **_RTSP, "rtsp_transport": wanted.transport}, asked)
     video = _open(wanted, {**_QUICK, **_SOON})
     if video.stream.width or video.duration is not None:
         return video
@@ -112,9 +118,9 @@ def open_live(wanted: Wanted) -> LiveVideo:
     return _open(wanted, _QUICK)
 
 
-def _open(wanted: Wanted, options: dict[str, str]) -> LiveVideo:
+def _open(wanted: Wanted, options: dict[str, str], asked: bool = False) -> LiveVideo:
     source, timeout, limits = wanted.source, wanted.timeout, wanted.limits
-    return LiveVideo(source, timeout, options=options, limits=limits, hardware=wanted.hardware)
+    return LiveVideo(source, timeout, options=options, limits=limits, hardware=wanted.hardware, asked=asked)
 
 
 def _poll(wanted: Wanted, line: Line, pacer: LivePacer, known: Known) -> None:

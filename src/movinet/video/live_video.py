@@ -24,6 +24,7 @@ class LiveVideo(Video):
     Args:
         source, timeout, device, options, limits: As in `movinet.video.container.Video`.
         hardware: What decodes an address, as in `movinet.video.live.LiveSource`.
+        asked: Whether it was opened before and `is_direct`.
 
     Raises:
         VideoError: It cannot be opened, or has no video.
@@ -37,12 +38,20 @@ class LiveVideo(Video):
         options: dict[str, str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         hardware: bool | str = False,
+        asked: bool = False,
     ) -> None:
         accelerated = accelerator(hardware, source)
-        super().__init__(source, timeout, True, device, options, threads=1, limits=limits, hardware=accelerated)
+        super().__init__(
+            source, timeout, True, device, options, threads=1, limits=limits, hardware=accelerated, asked=asked
+        )
         tell_used(self.stream.codec_context, accelerated, self.name)
         if self.stream.codec_context.name == "hevc":  # which hides what is missing, where H.264 flags it
             self._context.options = {**self._context.options, "err_detect": "explode"}
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is a camera whose server leads nowhere else."""
+        return self._opened.is_direct
 
     @property
     def format(self) -> str:

@@ -81,6 +81,7 @@ def open_source(
     options: dict[str, str],
     limits: Limits,
     hardware: HWAccel | None,
+    asked: bool = False,
 ) -> Opened:
     name = without_password(source)
     began = monotonic()
@@ -90,7 +91,7 @@ def open_source(
         if device:
             return open_device(str(source), device, limits, timeout, options)
         if isinstance(source, Address) or (isinstance(source, str) and is_address(source)):
-            return open_address(source, limits, timeout, options, hardware)
+            return open_address(source, limits, timeout, options, hardware, asked)
         # "file:" keeps FFmpeg from reading a protocol into a file name with a colon
         where = _inside(source) if isinstance(source, Member) else f"file:{source}"
         return open_file(where, limits, timeout, options)

@@ -35,6 +35,8 @@ class Opened:
     def __init__(self, container: InputContainer, opener: "Opener | None" = None) -> None:
         self.container = container
         self._opener = opener
+        self.is_direct = False
+        """Whether it is a camera whose server leads nowhere else."""
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -97,6 +99,7 @@ def open_address(
     timeout: float | None,
     options: Mapping[str, str],
     hardware: "HWAccel | None" = None,
+    asked: bool = False,
 ) -> Opened:
     """Open an address.
 
@@ -104,6 +107,7 @@ def open_address(
         source: What is written, or what was read from it.
         limits, timeout, options: As in `movinet.video.container.Video`.
         hardware: What decodes; the processor by default.
+        asked: Whether an RTSP server was asked before where it leads, and led nowhere else (`Opened.is_direct`).
 
     Raises:
         VideoError: It is of no kind that is read, cannot be reached, or leads where it may not.
@@ -129,9 +133,14 @@ def open_address(
         if allowed["rtsp_transport"] == "http":
             where = tunnelled(address, limits, timeout).for_ffmpeg()
             allowed["protocol_whitelist"] += ",http"
+        elif asked and limits.private_networks:  # some take seconds to answer, anew for each who asks
+            Hosts(address.url, limits).resolve(split(address.url, name))
+            where = address.for_ffmpeg()
         else:
             where = destination(address, limits, timeout).for_ffmpeg()
-        return Opened(_av_open(where, limits, timeout, {**options, **allowed}, hardware=hardware))
+        opened = Opened(_av_open(where, limits, timeout, {**options, **allowed}, hardware=hardware))
+        opened.is_direct = where == address.for_ffmpeg()
+        return opened
     if not limits.private_networks:
         raise BadSource(f"{name}: where a {scheme} address leads cannot be checked: refused")
     Hosts(address.url, limits).resolve(split(address.url, name))

@@ -49,9 +49,9 @@ class Attempts:
 
 
 def back_off(first: float = 0.5, most: float = 3.0) -> Iterator[float]:
-    """Seconds to wait before each attempt: doubling up to `most`, each shortened at random by up to half so that many
-    clients do not return at once."""
+    """Seconds to wait before each attempt: growing by half up to `most`, each shortened at random by up to half so that
+    many clients do not return at once."""
     delay = first
     while True:
         yield delay * random.uniform(0.5, 1.0)
-        delay = min(most, 2 * delay)
+        delay = min(most, 1.5 * delay)

@@ -16,7 +16,8 @@ def trouble(error: Exception, scheme: str, transport: str = "tcp") -> tuple[type
         transport: How an RTSP server was asked to send.
     """
     if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
-        return LoginRefused, "the server refuses this user and password"
+        said = 401 if isinstance(error, av.error.HTTPUnauthorizedError) else 403
+        return LoginRefused, f"the server answers {said}: it refuses this user and password"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return VideoError, f"this FFmpeg does not know {scheme}"
     if isinstance(error, av.error.EOFError):
