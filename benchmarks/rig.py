@@ -37,10 +37,10 @@ def footage(codec: str, size: str, fps: int, *, key_every: float = 2.0, b_frames
         b_frames: Between others.
         first: The number burnt into the first picture.
     """
-    path = _FOLDER / f"{codec}-{size}{fps}-{key_every:g}-{b_frames}-{first}.footage"
+    path = _FOLDER / f"2-{codec}-{size}{fps}-{key_every:g}-{b_frames}-{first}.footage"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        more: dict[str, Any] = {"kilobits": _KILOBITS[size], "first": first, "b_frames": b_frames}
+        more: dict[str, Any] = {"kilobits": _KILOBITS[size], "first": first, "b_frames": b_frames, "preset": "veryfast"}
         made = film(codec, seconds=10.0, fps=fps, size=SIZES[size], key_every=key_every, pictures=_hand(fps), **more)
         made.save(path.with_suffix(".part")).rename(path)
     return str(path)

@@ -57,7 +57,7 @@ class Usage:
     at: float
     processor: float
     mb: float
-    threads: int
+    machine: float  # processor seconds of everything on it since it started
 
 
 class Watch:
@@ -141,8 +141,10 @@ class Watch:
         folder = Path(f"/proc/{self.process.pid}")
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         ticks, pages = int(fields[11]) + int(fields[12]), int((folder / "statm").read_text().split()[1])
-        processor = ticks / os.sysconf("SC_CLK_TCK")
-        return Usage(time.monotonic(), processor, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, int(fields[17]))
+        second, mb = os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        everything = [int(part) for part in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        machine = sum(everything) - everything[3] - everything[4]  # idle, and waiting for a disk
+        return Usage(time.monotonic(), ticks / second, mb, machine / second)
 
     def counts(self) -> list[Count]:
         """The pictures so far."""

@@ -56,6 +56,7 @@ def film(
     b_frames: int = 0,
     kilobits: int = 600,
     first: int = 0,
+    preset: str = "ultrafast",
     pictures: Callable[[int, int], Iterator[NDArray[np.uint8]]] = moving_square,
 ) -> Footage:
     """Encode footage.
@@ -69,6 +70,7 @@ def film(
         b_frames: Between others; pictures then come out of order.
         kilobits: A second.
         first: Number of the first picture: cameras with pictures of their own can be told apart.
+        preset: Of H.264's encoder; a slower one makes pictures that take longer to decode, as cameras' do.
         pictures: What is seen, of a width and height.
     """
     width, height = size
@@ -77,7 +79,7 @@ def film(
     encoder.time_base, encoder.framerate = Fraction(1, fps), Fraction(fps)
     encoder.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     encoder.thread_count = 1
-    encoder.options = _options(codec, max(1, round(key_every * fps)), b_frames)
+    encoder.options = _options(codec, max(1, round(key_every * fps)), b_frames, preset)
     if codec == "mjpeg":
         encoder.qmin = encoder.qmax = 5
     else:
@@ -92,10 +94,10 @@ def film(
     return Footage(codec, fps, width, height, units)
 
 
-def _options(codec: Codec, interval: int, b_frames: int) -> dict[str, str]:
+def _options(codec: Codec, interval: int, b_frames: int, preset: str) -> dict[str, str]:
     if codec == "mjpeg":
         return {}
-    plain = {"preset": "ultrafast", "forced-idr": "1"}
+    plain = {"preset": preset if codec == "h264" else "ultrafast", "forced-idr": "1"}
     if codec == "h264":
         tune = {} if b_frames else {"tune": "zerolatency"}
         x264 = f"keyint={interval}:min-keyint={interval}:scenecut=0:bframes={b_frames}:b-adapt=0:sliced-threads=0"

@@ -11,6 +11,7 @@ Prints the addresses as a JSON list, without logins, then obeys a JSON object a 
 
 import json
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -56,7 +57,10 @@ def obey(camera: Camera, order: dict[str, Any]) -> object:
 def main() -> None:
     sys.setswitchinterval(0.001)  # many cameras: each is due at its moment
     with ExitStack() as stack:
+        began = time.monotonic()
         cameras = [stand_up(about, stack) for about in json.loads(sys.argv[1])]
+        for n, (camera, _) in enumerate(cameras):  # at one place of their footage, to within a picture
+            camera.began = began + n * 0.618 % 1 / camera.footage.fps
         print(json.dumps([url for _, url in cameras]), flush=True)
         for line in sys.stdin:
             order = json.loads(line)
