@@ -242,7 +242,7 @@ class MoViNet(nn.Module):
 
         Of layers whose buffer the past lacks there is none afterwards.
         """
-        after = State()
+        after: State = {}
         x = (
             frames.permute(0, 2, 3, 4, 1).flatten(0, 1).contiguous().permute(0, 3, 1, 2)
         )  # (B·T, 3, H, W), channels last

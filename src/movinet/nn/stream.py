@@ -5,6 +5,7 @@ Activations are images `(B·T, C, H, W)` in channels-last memory, which in memor
 numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple, Self
 
 import torch
@@ -86,7 +87,8 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
     Returns:
         The means (B, R, C) and the mean after the call (B, C), both float32.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    # There is no autocast to switch off for tensors without values.
+    with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
         if mean is None:
             means = torch.bmm(clock.mix, x.float())
         else:
