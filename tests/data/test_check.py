@@ -223,3 +223,13 @@ def test_digests_see_any_byte_or_most(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("one", "two", "begin", "end", "between")]
     assert len({sample_digest(path) for path in paths}) == 3  # not that between the samples
     assert len({full_digest(path) for path in paths}) == 4
+
+
+def test_classes_that_differ_only_in_case(clips: Path, tmp_path: Path) -> None:
+    rows = [f"a/{n}.mp4,{label}" for n, label in ((0, "Jump"), (2, "jump"), (4, "wave  at"))]
+    rows += [f"b/{n}.mp4,{label}" for n, label in ((1, "wave at"), (3, "rest"), (5, "straße"))]
+    (tmp_path / "clips.csv").write_text("\n".join(["file,label", *rows]), encoding="utf-8")
+    report = check_set(read_set(tmp_path / "clips.csv", videos=clips).splits)
+    (problem,) = report.problems
+    assert (problem.kind, problem.fatal) == ("similar_names", False)
+    assert problem.items == ("'Jump' = 'jump'", "'wave  at' = 'wave at'")

@@ -142,6 +142,26 @@ def test_hmdb51(tmp_path: Path) -> None:
     assert [video.path.name for video in second.splits["test"].videos] == ["d.avi"]
 
 
+def test_mmaction(tmp_path: Path) -> None:
+    make(tmp_path / "videos", ("jump/a b.mp4", "run/c.mp4", "d.mp4", "folder/1.jpg"))
+    make(tmp_path, kinetics_train_list__txt="jump/a b.mp4 1\nrun/c.mp4\t0\n", kinetics_val_list__txt="folder 1 2\n")
+    numbered = read_set(tmp_path, videos=tmp_path / "videos")
+    assert numbered.kind == "an mmaction2 list"
+    assert {name: [(v.path.name, v.labels) for v in part.videos] for name, part in numbered.splits.items()} == {
+        "train": [("a b.mp4", ("1",)), ("c.mp4", ("0",))],
+        "val": [("folder", ("2",))],
+    }
+    make(tmp_path, label_map_k400__txt="run fast\njump\nwave\nrest\n")
+    named = read_set(tmp_path, videos=tmp_path / "videos")
+    assert named.splits["train"].labels == ("jump", "rest", "run fast", "wave")
+    assert [video.labels for video in named.select().videos] == [("jump",), ("run fast",), ("wave",)]
+    make(tmp_path, several__txt="d.mp4 0 3\nrun/c.mp4 1\n")
+    several = read_set(tmp_path / "several.txt", videos=tmp_path / "videos").splits["all"]
+    assert several.multi_label
+    assert several.videos[0].labels == ("run fast", "rest")
+    assert read_set(tmp_path / "kinetics_train_list.txt", videos=tmp_path / "videos").splits.keys() == {"all"}
+
+
 def test_classes_that_share_names_of_files(tmp_path: Path) -> None:
     files = tuple(f"{label}/{n}.mp4" for label in ("Archery", "YoYo") for n in range(2))
     make(tmp_path / "videos", files)
@@ -184,6 +204,10 @@ def test_classes_that_share_names_of_files(tmp_path: Path) -> None:
         ("trainlist01.txt", "../Archery/v.avi 1\n", "line 1: '../Archery/v.avi' leads out"),
         ("wave_test_split1.txt", "../../x.avi 1\n", "line 1: .*leads out"),
         ("wave_test_split1.txt", "a.avi 1\nb.avi 3\n", "line 2: 'b.avi 3'"),
+        ("train.txt", "a.avi 1\nb.avi\n", "line 2: 'b.avi': want a video and the number of its class"),
+        ("train.txt", "a.avi -1\n", "line 1: 'a.avi -1'"),
+        ("train.txt", "../a.avi 1\n", "line 1: .*leads out"),
+        ("train.txt", f"a.avi {'9' * 5000}\n", "line 1: "),
     ],
 )
 def test_malformed(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -175,8 +175,8 @@ data.command(
     help="""Look at every clip of a data set before training on it, and say what is in it and what is wrong.
 
 Reads a folder with a folder of videos per class (also within train, val, test), CSV and JSON lists (file, label,
-and optionally start, end, split), the lists of Kinetics, Something-Something v2, Charades, UCF101 and HMDB51, and
-what `movinet data shard` writes.
+and optionally start, end, split), the lists of Kinetics, Something-Something v2, Charades, UCF101, HMDB51 and
+mmaction2 (`clip.mp4 3`), and what `movinet data shard` writes.
 Exit code 2 where training is impossible.
 """,
     usage="Usage: movinet data check DATA... [OPTIONS]",

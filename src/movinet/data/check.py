@@ -23,7 +23,7 @@ class Problem:
 
     Args:
         kind: a word for programs: `unreadable`, `damaged`, `one_frame`, `time_stamps`, `empty_class`, `leak`,
-            `duplicate`, `unbalanced`, `too_few_classes`.
+            `duplicate`, `unbalanced`, `too_few_classes`, `similar_names`.
         message: in words.
         items: each video or class concerned, and why.
         fatal: training is impossible.
@@ -107,6 +107,7 @@ def check_set(
         *_too_few(splits, counts, some.multi_label),
         *_by_clip(seen),
         *_empty(counts),
+        *_similar_names(some.labels),
         *_leaks(splits, copies),
         *_unbalanced(counts, some.multi_label),
     ]
@@ -163,6 +164,17 @@ def _empty(counts: Mapping[str, Mapping[str, int]]) -> Iterable[Problem]:
     for name, count in counts.items():
         if (empty := tuple(label for label, clips in count.items() if not clips)) and len(empty) < len(count):
             yield Problem("empty_class", f"{_of(name)}classes without a clip that can be used: {len(empty)}", empty)
+
+
+def _similar_names(labels: Iterable[str]) -> Iterable[Problem]:
+    """Classes that are one to a reader, and perhaps to whoever labeled the clips."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        alike[" ".join(label.casefold().split())].append(label)
+    items = tuple(" = ".join(map(repr, group)) for group in alike.values() if len(group) > 1)
+    if items:
+        message = f"classes whose names differ only in case or spaces: {len(items)}; are they one? give them one name"
+        yield Problem("similar_names", message, items)
 
 
 def _leaks(splits: Mapping[str, VideoSet], copies: Mapping[Path | Member, Path | Member]) -> Iterable[Problem]:

@@ -9,6 +9,8 @@ from movinet.data.rows import malformed, read_json, read_lines, read_table, read
 from movinet.errors import MovinetError, brief
 from movinet.reading import parse_json
 
+_MMACTION = re.compile(r"(\S.*?)((?:\s+\d{1,9})+)")
+
 
 def read_kinetics(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
     """Kinetics 400, 600 or 700: columns label, youtube_id, time_start, time_end, split.
@@ -152,6 +154,34 @@ def read_hmdb51(folder: Path, videos: Path, number: int = 1, skip_missing: bool 
                     yield Row(video, f"{file.name} {where}", "train" if use == "1" else "test")
 
     return gather(f"split {number} of HMDB51", folder, rows(), skip_missing=skip_missing)
+
+
+def read_mmaction(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """A list as mmaction2 writes them: lines such as `jump/clip.mp4 3`, of a set where a clip may show several classes
+    `clip.mp4 1 3`, and of folders of images `jump/clip 120 3`, with their number before the class. Names of classes are
+    the lines of a `label_map*.txt` or `classes.txt` beside it, the first for class 0; without, numbers are the names.
+
+    Raises:
+        MovinetError: a line is malformed, has a class that there is no name of, or a video is missing.
+    """
+    file = next((p for pattern in ("label_map*.txt", "classes.txt") for p in sorted(path.parent.glob(pattern))), None)
+    names = [line for _, line in read_lines(file)] if file else []
+
+    def rows() -> Iterator[Row]:
+        for where, line in read_lines(path):
+            found = _MMACTION.fullmatch(line)
+            if found is None:
+                raise malformed(path, where, f"{brief(line)}: want a video and the number of its class, `clip.mp4 3`")
+            numbers = [int(number) for number in found[2].split()]
+            video = _below(videos, found[1], path, where)
+            if len(numbers) > 1 and not video.suffix:
+                numbers = numbers[1:]
+            if file and (unknown := [number for number in numbers if number >= len(names)]):
+                raise malformed(path, where, f"class {unknown[0]}, but {file.name} names {len(names)}, from 0 on")
+            labels = tuple(dict.fromkeys(names[number] if names else str(number) for number in numbers))
+            yield Row(VideoEntry(video, labels), where)
+
+    return gather("an mmaction2 list", path, rows(), names, skip_missing=skip_missing)
 
 
 def _index(folder: Path) -> dict[str, Path]:

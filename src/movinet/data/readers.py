@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from movinet.data.entries import ALL, VIDEOS, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
-from movinet.data.formats import read_charades, read_hmdb51, read_kinetics, read_something, read_ucf101
+from movinet.data.formats import (
+    read_charades,
+    read_hmdb51,
+    read_kinetics,
+    read_mmaction,
+    read_something,
+    read_ucf101,
+)
 from movinet.data.rows import malformed, read_json, read_table
 from movinet.data.shards import RECORD, read_shards
 from movinet.errors import MovinetError, brief
@@ -33,6 +40,7 @@ def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing:
     - a list: CSV, JSON or JSONL, see `read_csv` and `read_json_list`; or a folder with `clips.csv`, or with a list for
       every split (`train.csv`, `val.json`, …);
     - a list of Kinetics, Something-Something v2, Charades, UCF101 or HMDB51, or a folder of them;
+    - lists as mmaction2 writes them, `path 3` a line, in files ending in .txt;
     - a folder of shards, see `movinet.data.shards`.
 
     Args:
@@ -211,10 +219,12 @@ def _read_any(path: Path, videos: Path | None, skip_missing: bool) -> DatasetInd
         if "id" in (keys := _first_keys(path)) and not keys & set(_FILE):
             return read_something(path, folder, skip_missing)
         return read_json_list(path, folder, skip_missing)
+    if suffix == ".txt":
+        return read_mmaction(path, folder, skip_missing)
     if suffix in VIDEOS:
         raise MovinetError(f"{path}: one video; give a folder with a folder per class, or a list of videos")
     raise MovinetError(
-        f"{path}: not a list that is known; want .csv, .json, .jsonl, or a folder with a folder per class"
+        f"{path}: not a list that is known; want .csv, .json, .jsonl, .txt, or a folder with a folder per class"
     )
 
 
@@ -231,7 +241,8 @@ def _read_any_folder(folder: Path, videos: Path | None, skip_missing: bool) -> D
     elif any(name.endswith("_test_split1.txt") for name in names):
         return read_hmdb51(folder, where, 1, skip_missing)
     else:
-        lists = [path for path in files if path.suffix in {".csv", ".json", ".jsonl"} and _split_name(path) in _SPLITS]
+        kinds = {".csv", ".json", ".jsonl", ".txt"}
+        lists = [path for path in files if path.suffix in kinds and _split_name(path) in _SPLITS]
     if not lists:
         return read_folder(folder)
     found = {}
@@ -256,8 +267,11 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _split_name(path: Path) -> str:
-    """`train` for train.csv, Charades_v1_train.csv, trainlist01.txt, …; otherwise the file's name."""
+    """`train` for train.csv, Charades_v1_train.csv, trainlist01.txt, ucf101_train_split_1_videos.txt, …; otherwise the
+    file's name."""
     if ucf101 := _UCF101.fullmatch(path.name):
         return ucf101[1]
-    last = re.split(r"[-_.]", path.stem.lower())[-1]
-    return last if last in _SPLITS else path.stem
+    parts = re.split(r"[-_.]", path.stem.lower())
+    if path.suffix == ".txt":  # mmaction2's, with more behind
+        parts = [part for part in parts if part in _SPLITS] or parts
+    return parts[-1] if parts[-1] in _SPLITS else path.stem
