@@ -23,7 +23,7 @@ from movinet.data.entries import VideoEntry
 from movinet.data.readers import read_set
 from movinet.metrics import wilson_interval
 from movinet.train.distributed import connect, keep_freed_memory
-from movinet.train.finetune_recipe import finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.recipe import Videos
 from movinet.train.train_run import METRICS, prepare_training, run_training
 from movinet.train.validation import evaluate
@@ -80,7 +80,9 @@ def run(draw: Draw, folder: Path, rows: list[tuple[VideoEntry, str]], args: argp
         writer.writerow(("file", "label", "split"))
         prefix = "my " if args.rename else ""
         writer.writerows((Path(str(video.path)).absolute(), prefix + video.labels[0], split) for video, split in rows)
-    recipe = finetune_recipe(draw.model, Videos((str(where),)), load_weights(draw.model).info, seed=draw.seed)
+    recipe = finetune_recipe(
+        draw.model, Videos((str(where),)), load_weights(draw.model).info, Finetuning(seed=draw.seed)
+    )
     if args.size:
         recipe = replace(recipe, options=recipe.options | {"size": list(args.size)})
     fabric = connect("cpu")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from movinet.cores import usable_cores
 from movinet.data.readers import read_set
 from movinet.metrics import paired_bootstrap, wilson_interval
-from movinet.train.finetune_recipe import finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.recipe import Recipe, Videos, dump_recipe
 from movinet.weights.load import load_weights
 
@@ -34,11 +34,7 @@ VARIANTS = ("pretrained", "scratch", "recurrent", "last")
 
 
 def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) -> Recipe:
-    info = load_weights(args.model).info
-    recipe = finetune_recipe(
-        args.model,
-        Videos((args.data,), test=(fold,), held_out=0.0),
-        info,
+    options = Finetuning(
         epochs=args.epochs,
         frames=args.frames,
         size=tuple(args.size),
@@ -49,6 +45,8 @@ def make_recipe(args: argparse.Namespace, variant: str, fold: str, seed: int) ->
         freeze=() if variant == "scratch" else args.freeze,
         seed=seed,
     )
+    clips = Videos((args.data,), test=(fold,), held_out=0.0)
+    recipe = finetune_recipe(args.model, clips, load_weights(args.model).info, options)
     if variant == "scratch":
         recipe = replace(recipe, init_from=None, network=args.scratch_network, layer_decay=1.0, rezero_init=0.2)
     return recipe

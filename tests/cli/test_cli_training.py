@@ -18,6 +18,7 @@ from movinet.cli import main
 from movinet.recognizer import Recognizer
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.recipe import Videos, read_recipe
+from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_info
 
 RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
@@ -409,3 +410,17 @@ def test_a_run_among_its_clips_is_refused(files: Path, capfd: Capture, work: Pat
     assert code == 2
     assert "taken for a class" in err
     assert not (work / "clips/run").exists()
+
+
+def test_weights_are_loaded_once(files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(name: str, **options: object) -> object:
+        loaded.append(name)
+        return load_weights(name, **options)
+
+    monkeypatch.setattr("movinet.cli.training.load_weights", load)
+    monkeypatch.setattr("movinet.train.init_model.load_weights", load)
+    code, *_ = finetune(files, str(files / "two"), "--dry-run", capfd)
+    assert code == 0
+    assert len(loaded) == 1

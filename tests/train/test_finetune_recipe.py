@@ -8,7 +8,7 @@ from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
-from movinet.train.finetune_recipe import finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.init_model import init_model
 from movinet.train.recipe import AdamW, Videos, dump_recipe, recipe_from_dict
 from movinet.weights.info import WeightsInfo, default_transform
@@ -37,19 +37,21 @@ def test_what_is_said_is_done(tmp_path: Path) -> None:
         str(tiny_weights(tmp_path)),
         DATA,
         WeightsInfo("tiny", tiny_spec(), default_transform(tiny_spec()), LABELS),
-        epochs=2,
-        lr=0.1,
-        batch_size=3,
-        frames=5,
-        size=(32, 48),
-        fps=10.0,
-        strategy="recurrent",
-        sub_clip=4,
-        bptt_clips=3,
-        freeze=["stem"],
-        flip=0.5,
-        swap=[("left", "right")],
-        seed=9,
+        Finetuning(
+            epochs=2,
+            lr=0.1,
+            batch_size=3,
+            frames=5,
+            size=(32, 48),
+            fps=10.0,
+            strategy="recurrent",
+            sub_clip=4,
+            bptt_clips=3,
+            freeze=["stem"],
+            flip=0.5,
+            swap=[("left", "right")],
+            seed=9,
+        ),
     )
     assert (recipe.epochs, recipe.optimizer, recipe.batch_size) == (2, AdamW(0.1), 3)
     assert (recipe.strategy, recipe.sub_clip, recipe.bptt_clips) == ("recurrent", 4, 3)
@@ -70,4 +72,4 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(MovinetError, match="train its members"):
         finetune_recipe("movinet_a6_base", DATA, info("movinet_a6_base"))
     with pytest.raises(MovinetError, match="epochs is 0"):
-        finetune_recipe("movinet_a0_base", DATA, info("movinet_a0_base"), epochs=0)
+        finetune_recipe("movinet_a0_base", DATA, info("movinet_a0_base"), Finetuning(epochs=0))

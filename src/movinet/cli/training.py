@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,11 +15,14 @@ from movinet.cli.training_report import print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
-from movinet.train.finetune_recipe import finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
 from movinet.train.train_run import METRICS, begun_recipe, prepare_training, run_training
 from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
+
+DEFAULTS = Finetuning()
 
 
 def train(
@@ -90,23 +93,10 @@ def finetune(
     train: Sequence[str] = (),
     validation: Sequence[str] = (),
     test: Sequence[str] = (),
-    held_out: float = 0.15,
+    held_out: float = Videos.held_out,
     out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
     dry_run: bool = False,
-    epochs: int | None = None,
-    lr: float | None = None,
-    batch_size: int | None = None,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    fps: float | None = None,
-    strategy: Literal["clip", "recurrent"] = "clip",
-    sub_clip: int = 8,
-    bptt_clips: int = 1,
-    loss_on: Literal["all", "last"] = "all",
-    freeze: Sequence[str] = (),
-    flip: float = 0.0,
-    swap: Sequence[tuple[str, str]] = (),
-    seed: int = 0,
+    options: Annotated[Finetuning, Parameter(name="*")] = DEFAULTS,
     machine: Machine = HERE,
     offline: bool = False,
     json: bool = False,
@@ -123,21 +113,7 @@ def finetune(
         held_out: the share of the training clips to validate with, where there is no such split; 0: none.
         out_folder: the run's folder; runs/NAME of the data by default.
         dry_run: say what would be done; train nothing.
-        epochs: over the training clips; 25 by default, fewer where validation gets no better for 8 of them.
-        lr: learning rate of the head, 1e-3 by default; deeper layers learn more slowly.
-        batch_size: over all processes; 8 by default.
-        frames: of a training clip; 16 by default, or what the network is meant for if that is less.
-        size: height and width of the frames, other than the network's own.
-        fps: frames a second, other than the network's own.
-        strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
-        sub_clip: frames of a sub-clip.
-        bptt_clips: sub-clips that gradients go back through; more than one takes longer, and no more memory.
-        loss_on: learn from the answers after all sub-clips, or after the last alone; with gradients through all of them
-            the latter is training on whole clips, in the memory of one.
-        freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
-        flip: probability of mirroring clips left and right; not where labels have a direction.
-        swap: two labels that are each other's mirror image.
-        seed: of everything random.
+        options: of the training.
         machine: where.
         offline: never download.
         json: progress and results as JSON lines, for programs.
@@ -148,38 +124,24 @@ def finetune(
         raise MovinetError(
             "give the weights to start from: --model movinet_a0_stream.k600 or another of `movinet models`, or a file"
         )
-    if swap and not flip:
-        raise MovinetError("--swap says what mirrored clips show, and none are: give --flip 0.5 too")
     with progress_bar("downloading") as progress:
-        info = load_weights(model, offline=offline, progress=progress).info
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "lr": lr,
-        "batch_size": batch_size,
-        "frames": frames,
-        "size": size,
-        "fps": fps,
-    }
-    recipe = finetune_recipe(
-        model,
-        Videos(data, videos, tuple(train), tuple(validation), tuple(test), held_out),
-        info,
-        strategy=strategy,
-        sub_clip=sub_clip,
-        bptt_clips=bptt_clips,
-        loss_on=loss_on,
-        freeze=freeze,
-        flip=flip,
-        swap=swap,
-        seed=seed,
-        **{name: value for name, value in given.items() if value is not None},
-    )
+        weights = load_weights(model, offline=offline, progress=progress)
+    clips = Videos(data, videos, tuple(train), tuple(validation), tuple(test), held_out)
+    recipe = finetune_recipe(model, clips, weights.info, options)
     folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
-    return _run(recipe, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=json)
+    return _run(recipe, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=json, weights=weights)
 
 
 def _run(
-    recipe: Recipe, folder: Path, *, machine: Machine, dry_run: bool, offline: bool, as_json: bool, resume: bool = False
+    recipe: Recipe,
+    folder: Path,
+    *,
+    machine: Machine,
+    dry_run: bool,
+    offline: bool,
+    as_json: bool,
+    resume: bool = False,
+    weights: Weights | None = None,
 ) -> int:
     """Prepare, then say what would be done or do it."""
     recipe = with_absolute_paths(recipe)

@@ -1,6 +1,7 @@
 """The recipe for what most people have: some hundred clips of their own, and a network that has seen many others."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
@@ -13,26 +14,45 @@ _FRAMES = 16
 _STEM_RATE = 0.05  # of the head's
 
 
-def finetune_recipe(
-    start: str,
-    data: Videos,
-    info: WeightsInfo,
-    *,
-    epochs: int = 25,
-    lr: float = 1e-3,
-    batch_size: int = 8,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    fps: float | None = None,
-    strategy: Literal["clip", "recurrent"] = "clip",
-    sub_clip: int = 8,
-    bptt_clips: int = 1,
-    loss_on: Literal["all", "last"] = "all",
-    freeze: Sequence[str] = (),
-    flip: float = 0.0,
-    swap: Sequence[tuple[str, str]] = (),
-    seed: int = 0,
-) -> Recipe:
+@dataclass(frozen=True)
+class Finetuning:
+    """What may be said of a fine-tuning; the rest follows from the weights.
+
+    Args:
+        epochs: over the training clips; fewer where validation gets no better for 8 of them.
+        lr: learning rate of the head; deeper layers learn more slowly.
+        batch_size: over all processes.
+        frames: of a training clip; 16 by default, or what the network is meant for if that is less.
+        size: height and width of the frames, other than the network's own.
+        fps: frames a second, other than the network's own.
+        strategy: clip, or recurrent: in sub-clips, with memory that does not grow with the clip.
+        sub_clip: frames of a sub-clip.
+        bptt_clips: sub-clips that gradients go back through; more than one takes longer, and no more memory.
+        loss_on: learn from the answers after all sub-clips, or after the last alone; with gradients through all of them
+            the latter is training on whole clips, in the memory of one.
+        freeze: parts that keep their weights: stem, blocks.0, blocks.1.2 ….
+        flip: probability of mirroring clips left and right; not where labels have a direction.
+        swap: two labels that are each other's mirror image.
+        seed: of everything random.
+    """
+
+    epochs: int = 25
+    lr: float = 1e-3
+    batch_size: int = 8
+    frames: int | None = None
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    strategy: Literal["clip", "recurrent"] = "clip"
+    sub_clip: int = Recipe.sub_clip
+    bptt_clips: int = 1
+    loss_on: Literal["all", "last"] = "all"
+    freeze: Sequence[str] = ()
+    flip: float = 0.0
+    swap: Sequence[tuple[str, str]] = ()
+    seed: int = 0
+
+
+def finetune_recipe(start: str, data: Videos, info: WeightsInfo, options: Finetuning | None = None) -> Recipe:
     """How weights are taught other classes by few clips.
 
     What lies deep in the network is kept more than what lies near the classifier: every layer learns more slowly than
@@ -44,41 +64,39 @@ def finetune_recipe(
         start: Weights, a name or a file.
         data: The clips.
         info: Of these weights.
-        epochs: At most; it stops early where validation does not get better.
-        lr: The head's.
-        frames: Of training and validation clips; 16 by default, or fewer where the network is meant for fewer.
-        size, fps: Other than the network's own.
-        flip, swap: See `Augmentation`.
+        options: Other than by default.
 
     Raises:
         MovinetError: An entry is out of its range, or the weights are an ensemble's.
     """
+    options = options or Finetuning()
+    if options.swap and not options.flip:
+        raise MovinetError("--swap says what mirrored clips show, and none are: give --flip 0.5 too")
     spec = single_network(info.spec, start)
-    options: dict[str, Any] = {"frames": min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
-    given = {"frames": frames, "size": list(size) if size else None, "fps": fps}
-    options |= {name: value for name, value in given.items() if value is not None}
-    layers = len(spec.layers())
+    network: dict[str, Any] = {"frames": min(_FRAMES, spec.frames), "dropout": 0.2, "stochastic_depth": 0.1}
+    given = {"frames": options.frames, "size": list(options.size) if options.size else None, "fps": options.fps}
+    network |= {name: value for name, value in given.items() if value is not None}
     return Recipe(
-        AdamW(lr),
-        epochs=epochs,
-        batch_size=batch_size,
+        AdamW(options.lr),
+        epochs=options.epochs,
+        batch_size=options.batch_size,
         init_from=start,
-        options=options,
+        options=network,
         data=data,
         clips=Clips(jitter=(0.8, 1.25)),
-        augmentation=_mild(flip, tuple(swap)),
-        strategy=strategy,
-        sub_clip=sub_clip,
-        bptt_clips=bptt_clips,
-        loss_on=loss_on,
-        warmup_epochs=min(1.0, epochs / 5),
-        layer_decay=round(_STEM_RATE ** (1 / (layers + 1)), 3),
-        freeze=tuple(freeze),
+        augmentation=_mild(options.flip, tuple(options.swap)),
+        strategy=options.strategy,
+        sub_clip=options.sub_clip,
+        bptt_clips=options.bptt_clips,
+        loss_on=options.loss_on,
+        warmup_epochs=min(1.0, options.epochs / 5),
+        layer_decay=round(_STEM_RATE ** (1 / (len(spec.layers()) + 1)), 3),
+        freeze=tuple(options.freeze),
         batch_norm="kept",
         loss=Loss(label_smoothing=0.1, class_weights="balanced"),
         ema_decay=0.99,
         patience=8,
-        seed=seed,
+        seed=options.seed,
     )
 
 

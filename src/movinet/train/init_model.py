@@ -35,7 +35,12 @@ class InitialModel:
 
 
 def init_model(
-    recipe: Recipe, labels: tuple[str, ...], *, offline: bool = False, progress: Progress | None = None
+    recipe: Recipe,
+    labels: tuple[str, ...],
+    weights: Weights | None = None,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
 ) -> InitialModel:
     """The network of a recipe, new or from weights. New parameters come from torch's generator: seed it before.
 
@@ -46,6 +51,7 @@ def init_model(
     Args:
         recipe: Says which network, weights and options.
         labels: Of the data, one a class.
+        weights: That the recipe starts from, where they are loaded already.
         offline: Use only what is on this machine.
         progress: Called with the bytes so far and in all while downloading.
 
@@ -54,7 +60,7 @@ def init_model(
     """
     if recipe.init_from is None:
         return _new(recipe, labels)
-    weights = load_weights(recipe.init_from, offline=offline, progress=progress)
+    weights = weights or load_weights(recipe.init_from, offline=offline, progress=progress)
     known = single_network(weights.spec, recipe.init_from)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
     spec = wanted.with_options(**_without_classes(recipe)).with_options(num_classes=known.num_classes)

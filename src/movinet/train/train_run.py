@@ -37,6 +37,7 @@ from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import RUN_WEIGHTS, load_weights
 from movinet.weights.safetensors_file import read_info, save_weights
+from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -85,15 +86,23 @@ def begun_recipe(folder: Path) -> Recipe:
     return replace(recipe, network=str(folder / NETWORK)) if (folder / NETWORK).exists() else recipe
 
 
-def prepare_training(recipe: Recipe, *, offline: bool = False, progress: Progress | None = None) -> PreparedRun:
+def prepare_training(
+    recipe: Recipe, weights: Weights | None = None, *, offline: bool = False, progress: Progress | None = None
+) -> PreparedRun:
     """Find data and network of a recipe. Nothing is written.
+
+    Args:
+        recipe: What to do.
+        weights: That it starts from, where they are loaded already.
+        offline: Use only what is on this machine.
+        progress: Called with the bytes so far and in all while downloading.
 
     Raises:
         MovinetError: There is no such data or network, or they cannot be trained on.
     """
     splits = read_splits(recipe)
     torch.manual_seed(recipe.seed)
-    start = init_model(recipe, classes_of(splits), offline=offline, progress=progress)
+    start = init_model(recipe, classes_of(splits), weights, offline=offline, progress=progress)
     freeze(start.model, recipe.freeze)
     sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
     if recipe.strategy == "recurrent" and not start.model.spec.causal:
