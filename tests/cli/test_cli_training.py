@@ -412,7 +412,9 @@ def test_a_run_among_its_clips_is_refused(files: Path, capfd: Capture, work: Pat
     assert not (work / "clips/run").exists()
 
 
-def test_weights_are_loaded_once(files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_loaded_once(
+    files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded = []
 
     def load(name: str, **options: object) -> object:

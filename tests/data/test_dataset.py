@@ -23,6 +23,7 @@ from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import dense, random_clip, uniform, windows
 from movinet.errors import MovinetError
 from movinet.video.decode import read_clip, read_frames
+from movinet.video.opening import open_file
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((24, 24), 28, fps=5.0)
@@ -275,7 +276,7 @@ def test_what_is_not_the_fault_of_a_clip_names_it(videos: VideoSet, monkeypatch:
     def mistaken(*_: object, **__: object) -> float:
         raise KeyError("a mistake of ours")
 
-    monkeypatch.setattr("movinet.data.dataset.duration", mistaken)
+    monkeypatch.setattr("movinet.data.dataset.read_at", mistaken)
     dataset = ClipDataset(videos, TRANSFORM, SAMPLE)
     with pytest.raises(KeyError, match="a mistake of ours") as caught:
         _ = dataset[2]
@@ -326,3 +327,18 @@ def test_image_folders(tmp_path: Path, videos: VideoSet) -> None:
         folder_fps=10.0,
     )
     assert torch.allclose(dataset[0].clip[0, :, 0, 0].int(), torch.tensor([0, 80, 160], dtype=torch.int32), atol=1)
+
+
+@pytest.mark.parametrize("augmentation", [None, AUGMENTATION])
+def test_a_clip_is_opened_once(
+    videos: VideoSet, augmentation: Augmentation | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def counting(*arguments: object) -> object:
+        opened.append(arguments[0])
+        return open_file(*arguments)
+
+    monkeypatch.setattr("movinet.video.locations.open_file", counting)
+    _ = ClipDataset(videos, TRANSFORM, SAMPLE, augmentation)[3]
+    assert len(opened) == 1

@@ -148,9 +148,8 @@ def _run(
     machine.check()
     refuse_folder(folder, recipe, new=not dry_run and not resume)
     with progress_bar("downloading") as progress:
-        prepared = prepare_training(
-            recipe, offline=offline, progress=progress
-        )  # what is wrong is said before processes begin
+        # What is wrong is said before processes begin.
+        prepared = prepare_training(recipe, weights, offline=offline, progress=progress)
     everywhere = machine.processes * machine.nodes
     plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
     fabric = machine.connect(alone=dry_run)

@@ -15,7 +15,7 @@ from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_bo
 from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import Sampling
 from movinet.errors import MovinetError, VideoError
-from movinet.video.decode import duration, read_at
+from movinet.video.decode import read_at
 from movinet.video.frame import Frame
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
@@ -207,14 +207,19 @@ class ClipDataset(Dataset[Example]):
         yield from sorted(others, key=lambda index: self.videos[index].labels != labels)
 
     def _read(self, index: int, rng: np.random.Generator) -> Example:
-        video = self.videos[index]
-        start, end = _stretch(video, self.folder_fps)
-        # What begins at the end is no longer part of the stretch.
-        instants = start + np.minimum(self.sampling(end - start, rng), max(0.0, end - start - 2 * LATE))
-        order = np.argsort(instants, axis=None, kind="stable")  # a decoder reads forwards
+        video, sampled = self.videos[index], []
+
+        def instants_of(lasts: float) -> list[float]:
+            start, end = _stretch(video, lasts)
+            # What begins at the end is no longer part of the stretch.
+            sampled.append(start + np.minimum(self.sampling(end - start, rng), max(0.0, end - start - 2 * LATE)))
+            return np.sort(sampled[0], axis=None).tolist()  # a decoder reads forwards
+
         # One decoding thread: the workers are as many as there are cores.
-        read = read_at(video.path, instants.ravel()[order].tolist(), folder_fps=self.folder_fps, threads=1)
-        labels = video.labels
+        read = read_at(video.path, instants_of, folder_fps=self.folder_fps, threads=1)
+        read = chain([next(read)], read)  # by which the instants are known
+        (instants,), labels = sampled, video.labels
+        order = np.argsort(instants, axis=None, kind="stable")
         if self.augmentation is None:
             clip = torch.empty(3, instants.size, *self.transform.size, dtype=torch.uint8)  # long ones are here once
             for place, frame in enumerate(read):
@@ -243,9 +248,8 @@ def _generator(purpose: int, *seeds: int) -> np.random.Generator:
     return np.random.default_rng((purpose, *seeds))
 
 
-def _stretch(video: VideoEntry, folder_fps: float) -> tuple[float, float]:
+def _stretch(video: VideoEntry, lasts: float) -> tuple[float, float]:
     """(start, end) in seconds, within what there is of the video."""
-    lasts = duration(video.path, folder_fps=folder_fps)
     end = lasts if video.end is None else min(video.end, lasts)
     if not video.start < end:
         raise VideoError(f"{video.path}: lasts {lasts:.2f} s, so nothing is left from {video.start} s on")

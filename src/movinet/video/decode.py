@@ -154,7 +154,7 @@ def read_frames(
 
 def read_at(
     path: Source,
-    times: Sequence[float],
+    times: Sequence[float] | Callable[[float], Sequence[float]],
     *,
     folder_fps: float = 1.0,
     threads: int = 1,
@@ -166,7 +166,8 @@ def read_at(
 
     Args:
         path: A video, also one inside an archive, an image, an address, or a folder of images.
-        times: Seconds from the first frame, at least one, ascending. After the end the last frame stays.
+        times: Seconds from the first frame, at least one, ascending. After the end the last frame stays. Or what gives
+            them when it is told the seconds that the video lasts, as by `duration`: then it is opened only once.
         folder_fps: At which rate a folder's images were taken.
         threads: Decoding threads, as in `movinet.video.container.Video`.
         timeout: Seconds an address may stay silent.
@@ -179,21 +180,31 @@ def read_at(
         VideoError: Missing, not readable, not a video, or without a frame that can be decoded.
         ValueError: No times, or times that descend or are negative.
     """
-    if not times or times[0] < 0 or any(later < earlier for earlier, later in pairwise(times)):
-        raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
+    if not callable(times):
+        _check_times(times)
     _check_exists(path)
-    pacer = FilePacer(times=times)
     if _is_folder(path):
         images = _timed_images(Path(path), folder_fps)
+        pacer = FilePacer(times=_check_times(times(len(images) / folder_fps) if callable(times) else times))
         yield from _frames(pacer.shown(images), partial(_read_image, limits=limits))
         return
-    with open_at(path, times[0], timeout if is_address(path) else None, threads, limits, pacer) as video:
+    with Video(path, timeout if is_address(path) else None, threads=threads, limits=limits) as video:
+        if callable(times):
+            times = _check_times(times(video.duration or duration(path, timeout=timeout, limits=limits)))
+        pacer = video.pacer = FilePacer(times=times)
+        video.go_to(times[0])
         found = False
         for frame in _frames(pacer.shown(video), _decoded_by(video)):
             found = True
             yield frame
         if not found:
             raise video.empty()
+
+
+def _check_times(times: Sequence[float]) -> Sequence[float]:
+    if not times or times[0] < 0 or any(later < earlier for earlier, later in pairwise(times)):
+        raise ValueError(f"times must be ascending seconds from 0, at least one; got {list(times)}")
+    return times
 
 
 def read_clip(
