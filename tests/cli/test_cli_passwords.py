@@ -147,7 +147,6 @@ def test_cameras_are_seen_and_their_passwords_are_not(rig: Rig) -> None:
               f"rtsp://{rig.free}/user=***_channel=1_stream=0.sdp"]  # fmt: skip
     names = {camera.get("name") for camera in cameras} - {None}
     assert counts.keys() == {*names, *hidden} - {"wrong", "refused"}
-    assert min(counts.values()) >= 3, counts
     assert count > 1, "commands were run"
     assert "exit code 3" in err
     assert "libav." in err
@@ -157,19 +156,13 @@ def test_cameras_are_seen_and_their_passwords_are_not(rig: Rig) -> None:
         assert not pieces_in(text), [part for part in text.splitlines() if pieces_in(part)][:3]
 
 
-@pytest.mark.parametrize("address", ["rtsp://me:{raw}@{there}/live", "rtsp://me:{safe}@{there}/live"])
-def test_an_address_on_the_command_line_is_hinted_at(rig: Rig, address: str) -> None:
-    """What may be read in two ways is refused; what may not be is watched."""
-    address = address.format(raw=SECRET, safe=quote(SECRET, safe=""), there=rig.there)
-    line = ["watch", address, "--model", str(rig.folder / "tiny_stream.safetensors"), "--seconds", "1", "--json"]
-    code, out, err, _, _ = run(line, {})
-    assert not pieces_in(out + err)
-    if "%40" in address:
-        assert (code, '"prediction"' in out) == (0, True), err
-        assert "--credentials FILE" in err
-    else:
-        assert (code, out) == (2, "")
-        assert "may be read in two ways" in " ".join(err.split())
+def test_an_address_that_may_be_read_in_two_ways_is_refused(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["watch", f"rtsp://me:{SECRET}@{rig.there}/live", "--seconds", "1", "--json"])
+    out, err = capfd.readouterr()
+    assert (stop.value.code, out) == (2, "")
+    assert not pieces_in(err)
+    assert "may be read in two ways" in " ".join(err.split())
 
 
 def test_classify_takes_logins_from_the_same_places(
@@ -225,7 +218,7 @@ def test_the_terminal_has_none(rig: Rig) -> None:
     leader, follower = pty.openpty()
     address = f"rtsp://me:{quote(SECRET, safe='')}@{rig.there}/live"
     model = str(rig.folder / "tiny_stream.safetensors")
-    command = [sys.executable, "-c", LOUD, "watch", address, f"{address}?x=1", "--model", model, "--seconds", "1.5"]
+    command = [sys.executable, "-c", LOUD, "watch", address, f"{address}?x=1", "--model", model, "--seconds", "0.5"]
     size = {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "24"}
     process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env={**os.environ, **size})
     os.close(follower)
@@ -240,4 +233,5 @@ def test_the_terminal_has_none(rig: Rig) -> None:
     assert process.wait(20) == 0
     text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode())
     assert re.search(rf"{rig.there}/live +ended", text)
+    assert "--credentials FILE" in text, "a password on the command line is hinted at"
     assert not pieces_in(text)

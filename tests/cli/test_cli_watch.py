@@ -176,7 +176,9 @@ def started(folder: Path, line: str, **more: Any) -> "subprocess.Popen[str]":
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_no_event_is_lost_when_somebody_stops_it(folder: Path, number: int, code: int) -> None:
     line = f"watch @/long.mp4 {EAGER} --json --on-event \"sh -c 'sleep 0.3; cat >> @/events-{code}'\""
     with started(folder, line) as process:
@@ -206,7 +208,7 @@ def test_seconds_end_it_whatever_the_camera_does(folder: Path, capfd: pytest.Cap
     with socket.create_server(("127.0.0.1", 0)) as mute:
         began = time.monotonic()
         address = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/x"
-        code, out, _ = run(folder, f"watch {address} {MODEL} --json --seconds 1 --timeout 30", capfd)
+        code, out, _ = run(folder, f"watch {address} {MODEL} --json --seconds 0.3 --timeout 30", capfd)
         assert time.monotonic() - began < 6.0
     assert code == 0
     assert told(out)[-1]["type"] == "over"
