@@ -51,6 +51,17 @@ def test_streaming_a_file_ends_where_classifying_its_clip_does(weights: Path, vi
     np.testing.assert_array_equal(recognizer.classify(video).probabilities, predictions[-1].probabilities)
 
 
+@pytest.mark.parametrize("count", [1, 32, 33, 64, 70])
+def test_frames_that_are_decoded_together_are_all_seen_in_order(weights: Path, tmp_path: Path, count: int) -> None:
+    recognizer, seen = Recognizer.load(weights), []
+    encode_video(tmp_path / "video.mp4", frames(count), fps=5)
+    last = recognizer.classify(tmp_path / "video.mp4", progress=lambda done, _: seen.append(done))
+    *_, expected = recognizer.stream(tmp_path / "video.mp4")
+    assert (last.time, last.frames) == (expected.time, count)
+    np.testing.assert_array_equal(last.probabilities, expected.probabilities)
+    assert seen == list(range(1, count))
+
+
 def test_predictions_name_the_likeliest_labels_first(weights: Path) -> None:
     prediction = Recognizer.load(weights).push(frames(1)[0])
     assert prediction is not None

@@ -4,6 +4,7 @@ import itertools
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from video_clips import number_of, numbered, write
@@ -87,3 +88,14 @@ def test_frames_of_arrays() -> None:
         Frame.of_rgb(rgb.astype(float), 0.0).levels(SMALL)
     with pytest.raises(ValueError, match="one picture, not 2"):
         Frame.of_rgb(np.stack([rgb, rgb]), 0.0).levels(SMALL)
+
+
+def test_a_frame_that_is_kept_has_what_the_network_sees_and_holds_no_picture(clip: Path) -> None:
+    frame = next(iter(read_frames(clip)))
+    kept = frame.kept(SMALL)
+    assert kept.time == frame.time
+    assert kept.levels(SMALL) is frame.levels(SMALL)
+    assert not any(isinstance(held, av.VideoFrame) for held in vars(kept._picture).values())
+    for ask in (lambda: kept.rgb, lambda: kept.levels(Transform((8, 8), 8, 5.0))):
+        with pytest.raises(ValueError, match="only what another network sees"):
+            ask()

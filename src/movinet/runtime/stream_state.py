@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import FRAME_COUNT, Past, step_signature
-from movinet.deploy.deployed_state import deployed_state
-from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError
 from movinet.runtime.engine import Engine, StreamState
 from movinet.weights.weights import Weights
@@ -38,6 +36,9 @@ def saved_streams(weights: Weights, state: Mapping[str, ArrayLike], engine: Engi
     height, width = engine.signature.inputs[0].shape[1:]
     past = _past(weights, engine)
     try:
+        from movinet.deploy.deployed_state import deployed_state
+        from movinet.deploy.network import folded_network
+
         held = deployed_state(folded_network(weights, (height, width)), state, past)
     except KeyError as error:
         raise MovinetError(f"the state has no {error}: it is not one of {weights.spec.name}") from error

@@ -59,6 +59,14 @@ class Frame:
         """A part of the picture, cut out when somebody looks at it: VideoError where it has no such part."""
         return type(self)(self.time, Part(self._picture, crop))
 
+    def kept(self, transform: Transform) -> Self:
+        """The same frame with nothing but what a network sees: it holds on to no picture, so that many may wait.
+
+        Raises:
+            VideoError, ValueError: As `levels`. Whoever asks the new frame for other pixels gets a ValueError.
+        """
+        return type(self)(self.time, Kept(transform, self.levels(transform)))
+
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8. The size may change within a video.
@@ -139,3 +147,14 @@ class Part(Picture):
         if self._rgb is None:
             self._rgb = self._crop(self._whole.rgb())
         return self._rgb
+
+
+class Kept(Picture):
+    """What one network sees of a picture that is gone."""
+
+    def __init__(self, transform: Transform, levels: NDArray[np.uint8]) -> None:
+        super().__init__()
+        self._levels = transform, levels
+
+    def _full_size(self) -> NDArray[np.uint8]:
+        raise ValueError("of this frame only what another network sees was kept")
