@@ -1,5 +1,6 @@
 """Opening a video wherever it is, and decoding its frames with their times."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
@@ -302,7 +303,7 @@ class Video:
         seams = Seams() if self._may_be_joined else None
         self._skipped += self._selection.skipped
         selection, packets = self._selection, _ = self._select()
-        shown = float("-inf")
+        shown, held = float("-inf"), deque[TimedFrame | None]()
         for packet in chain(selection.needed(packets), [self._last_packet()]):
             if packet.size or packet.pts is not None or packet.dts is not None:
                 if seams is not None and seams.ahead(packet):
@@ -318,25 +319,30 @@ class Video:
             except Exception:  # FFmpeg's error, or that of PyAV about something it does not know
                 self.damaged += 1
                 if selection.failed():
-                    return self._again(shown)
+                    return self._again(shown, counted=1)
                 continue
             for frame in frames:
                 self.damaged += frame.is_corrupt
                 if not selection.arrived(frame):
-                    return self._again(shown)
+                    return self._again(shown, counted=frame.is_corrupt)
                 times = self._clock.read(frame)
                 if times is not None:
-                    shown = times[0]
-                    yield *times, frame
-        if not selection.ended():
-            return self._again(shown)
+                    held.append((*times, frame) if selection.wanted_last else None)
+                while len(held) > selection.holds_back:
+                    if (timed := held.popleft()) is not None:
+                        shown = timed[0]
+                        yield timed
+        if self._is_believed and not selection.ended():
+            return self._again(shown, counted=0)
+        yield from (timed for timed in held if timed is not None)
         if self._stopped is not None:
             raise self._stopped
 
-    def _again(self, shown: float) -> None:
-        """Read on after the frame shown from a key frame before it: with what was left out, the next would differ."""
+    def _again(self, shown: float, counted: int) -> None:
+        """Read on after the frame shown from before it: with what was left out, the next would differ. The damage that
+        was counted last is met again."""
         assert isinstance(self._selection, FileSelection)
-        self.damaged -= 1  # is met again
+        self.damaged -= counted
         self._whole_to, place = self._selection.newest, self._selection.place
         self._times_again += 1
         if self._times_again == _MOST_AGAIN:

@@ -11,6 +11,7 @@ from movinet.video.timing import LATE, Clock
 from movinet.video.wanted import Coming, Least, LookAhead, Packet, Sent
 
 _INFLUENCE = 64  # packets over which what was left out may show in what is damaged, as decoders mend from their past
+_HELD = 8  # frames that come before a decoder, or their order, tells of damage
 _BACK = 60.0  # seconds
 
 
@@ -22,6 +23,10 @@ class Selection:
 
     skipped = 0
     """Packets that were left out."""
+    wanted_last = True
+    """Whether the last frame that arrived was wanted."""
+    holds_back = 0
+    """How many frames are kept until it is known that none was damaged."""
 
     def level(self, packet: Packet) -> Least:
         """How far the decoder may go with this packet."""
@@ -110,24 +115,30 @@ class FileSelection(Selection):
     def _can_do_without(self, pts: int, time: float) -> bool:
         if not self._started or self._whole_to is not None or not self._ahead.is_sound:
             return False
-        if (following := self._ahead.next_shown(pts)) is None:
+        later = [stamp for stamp in (self._ahead.next_shown(pts), self._coming.next_shown(pts)) if stamp is not None]
+        if not later:
             return False
-        end = self._clock.time_of(following, self._base)
+        end = self._clock.time_of(min(later), self._base)
         return end is not None and not self._pacer.wants(time, end)
 
     def arrived(self, frame: av.VideoFrame) -> bool:
-        passed, found = ([], False) if frame.pts is None else self._coming.take(frame.pts)
+        passed, sent = ([], None) if frame.pts is None else self._coming.take(frame.pts)
         if self._pairs_fields and frame.interlaced_frame:
             self._whole_to = float("inf")
-        is_odd = frame.is_corrupt or not found or any(sent.wanted for sent in passed)
+        is_odd = frame.is_corrupt or sent is None or any(other.wanted for other in passed)
         if (is_odd or self._whole_to == float("inf")) and self.failed():
             return False
-        for sent in passed:
-            if not sent.wanted:
+        for other in passed:
+            if not other.wanted:
                 self.skipped += 1
-                self._clock.read(sent)
+                self._clock.read(other)
+        self.wanted_last = sent is None or sent.wanted
         self._started = True
         return True
+
+    @property
+    def holds_back(self) -> int:  # type: ignore[override]
+        return _HELD if self._since < _INFLUENCE else 0
 
     def failed(self) -> bool:
         self._whole_to = max(self.newest, self._whole_to or 0.0)

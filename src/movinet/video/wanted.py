@@ -4,12 +4,11 @@ A packet's frame is wanted where an instant falls to it. Others are given to the
 to them, or not at all where each picture stands alone.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -93,7 +92,6 @@ class LookAhead:
     def __init__(self, packets: Iterator[Packet], faults: Stamps) -> None:
         self._packets, self._faults = packets, faults
         self._queue: deque[Packet] = deque()
-        self._given: deque[int] = deque(maxlen=_AHEAD)  # stamps of those before, which may be shown later
         self._bytes = 0
         self._ended = False
         self.is_sound = True
@@ -117,17 +115,13 @@ class LookAhead:
                 return
             packet = self._queue.popleft()
             self._bytes -= packet.size
-            if packet.pts is not None and not packet.is_discard:
-                self._given.append(packet.pts)
             self.is_damaged = packet.is_corrupt or any(other.is_corrupt for other in self._queue)
             yield packet
 
     def next_shown(self, pts: int) -> int | None:
-        """The stamp of the first frame in sight that is shown after one of this stamp, though it may be decoded before;
-        None where there is none."""
-        ahead = (packet.pts for packet in self._queue if not packet.is_discard)
-        stamps = chain(self._given, (stamp for stamp in ahead if stamp is not None))
-        return min((stamp for stamp in stamps if stamp > pts), default=None)
+        """The stamp of the first frame in sight that is shown after one of this stamp; None where there is none."""
+        stamps = (packet.pts for packet in self._queue if not packet.is_discard)
+        return min((stamp for stamp in stamps if stamp is not None and stamp > pts), default=None)
 
     def none_before(self) -> int | None:
         """A stamp before which no frame of the packets to come is shown; None where none is known."""
@@ -159,13 +153,18 @@ class Coming:
     def add(self, sent: Sent) -> None:
         insort(self._sent, sent, key=_pts)
 
-    def take(self, pts: int) -> tuple[list[Sent], bool]:
-        """Takes out a frame's own and those whose turn was before it: these, and whether its own was there."""
+    def take(self, pts: int) -> tuple[list[Sent], Sent | None]:
+        """Takes out a frame's own, and those whose turn was before it: these, and its own."""
         place = bisect_left(self._sent, pts, key=_pts)
-        found = place < len(self._sent) and self._sent[place].pts == pts
+        own = self._sent[place] if place < len(self._sent) and self._sent[place].pts == pts else None
         before = self._sent[:place]
-        del self._sent[: place + found]
-        return before, found
+        del self._sent[: place + (own is not None)]
+        return before, own
+
+    def next_shown(self, pts: int) -> int | None:
+        """The stamp of the first that is shown after one of this stamp; None where there is none."""
+        place = bisect_right(self._sent, pts, key=_pts)
+        return self._sent[place].pts if place < len(self._sent) else None
 
     def rest(self) -> list[Sent]:
         """Takes out all."""
