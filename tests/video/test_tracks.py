@@ -10,7 +10,7 @@ import pytest
 from av.stream import Disposition
 from video_clips import number_of, numbered, write
 
-from movinet.data.entries import Video as Clip
+from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
 from movinet.errors import VideoError
 from movinet.video import container
