@@ -22,7 +22,7 @@ FLOORS = [
     {"prediction"},
     {"events"},
     {"runtime"},
-    {"recognizer", "profiling", "metrics"},
+    {"recognizer", "profiling", "metrics", "inspecting"},
     {"evaluate", "live", "create"},
     {"__init__"},
     # The torch line: what is below runs networks and imports no PyTorch, what is above builds and trains them.

@@ -29,6 +29,7 @@ COMMANDS = [
     ("classify @/clip.mp4 --model @/stream.tflite", 0, "class 0"),
     (f"watch @/clip.mp4 {TINY} --seconds 0.4 --json", 0, '"prediction"'),
     (f"watch @/clip.mp4 @/other.mp4 {TINY} --seconds 0.4 --json", 0, '"prediction"'),
+    ("inspect @/clip.mp4 --out @/seen.png", 0, "what the network sees"),
     ("profile movinet_t0_stream --size 32 32 --repeats 1", 0, "ms"),
     ("convert @/stream.tflite @/stream.safetensors", 0, "5 classes"),
     ("classify @/clip.mp4 --model @/stream.safetensors", 0, "class 0"),

@@ -67,6 +67,20 @@ Runs the network over long videos, as `movinet watch` would, and compares its ev
     ),
 )
 app.command(
+    "movinet.cli.inspect:inspect",
+    help="""Show what a network sees of a video, and say what looks wrong with it.
+
+Draws the frames as they are prepared for the network, with their times, into a PNG, and says what would make its
+answers wrong: exchanged colors (BGR), a wrong range or rate, a picture that stands still, bars, a crop that loses most.
+""",
+    usage="Usage: movinet inspect VIDEO [OPTIONS]",
+    help_epilogue=examples(
+        "movinet inspect clip.mp4",
+        "movinet inspect clip.mp4 --model movinet_a2_stream.k600 --start 60 --end 70 --out seen.png",
+        "movinet inspect clip.mp4 --json | jq .findings",
+    ),
+)
+app.command(
     "movinet.cli.models:models",
     help="List the weights that can be loaded by name, and the networks that can be trained.",
     help_epilogue=examples(

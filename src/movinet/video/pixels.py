@@ -66,6 +66,11 @@ class ToRGB:
         """
         return self._picture(frame, transform, crop)
 
+    def size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """(height, width) of the whole picture as shown, without making it."""
+        square = frame.height, self._square_width(frame)
+        return square[::-1] if turn(_matrix(frame)).transposed else square
+
     def _picture(
         self, frame: av.VideoFrame, transform: Transform | None, crop: Crop | None = None
     ) -> NDArray[np.uint8]:
