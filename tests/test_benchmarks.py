@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     "command",
     [
+        "cameras.py --only faults --faults frozen,start --ours",
         "import_time.py --rounds 5",
         "stream_memory.py --source movinet_t0_stream.gestures",
         "streaming_step.py --models a0 --threads 1",
