@@ -19,7 +19,7 @@ PAUSE = (0.05, 0.2)
 class Viewer:
     """Iterates over a source in a thread and writes down what happens when."""
 
-    def __init__(self, source: Any, fps: float = 10, **options: Any) -> None:
+    def __init__(self, source: Any, fps: Any = 10, **options: Any) -> None:
         self.seen: list[tuple[float, float, int | None]] = []  # when, its time, its number
         self.changes: list[tuple[float, Change]] = []
         self.error: VideoError | None = None

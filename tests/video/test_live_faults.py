@@ -1,8 +1,10 @@
 """What real cameras do to a live source: told in time, back soon, and nothing false in between."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +14,7 @@ from camera_rig.footage import Footage
 from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
 from live_viewer import TIMEOUT, Viewer, viewing
+from loopback import Answer, Request
 
 from movinet.errors import LoginRefused, VideoError
 from movinet.video.live import LiveSource
@@ -82,7 +85,20 @@ def stops(footage: Footage, fault: str) -> None:
     assert viewer.source.reconnects == viewer.source.figures().reconnects == 1
 
 
-def test_a_short_stop_is_no_loss(footage: Footage) -> None:
+def test_one_camera_and_another(footage: Footage) -> None:
+    at_once(
+        lambda check: check(footage),
+        a_short_stop_is_no_loss,
+        off_at_the_start_it_is_watched,
+        a_wrong_password_is_told_once_and_tried_again_rarely,
+        a_password_that_was_changed_is_told_besides_the_loss,
+        another_size_goes_on,
+        pictures_that_are_late_are_left_out_and_counted,
+        damaged_pictures_are_not_recognized,
+    )
+
+
+def a_short_stop_is_no_loss(footage: Footage) -> None:
     with RtspCamera(footage) as camera, viewing(camera.url()) as viewer:
         viewer.sees()
         camera.faults.frozen = True
@@ -93,7 +109,7 @@ def test_a_short_stop_is_no_loss(footage: Footage) -> None:
     assert viewer.changes == []
 
 
-def test_a_camera_that_is_off_at_the_start_is_watched(footage: Footage) -> None:
+def off_at_the_start_it_is_watched(footage: Footage) -> None:
     camera = RtspCamera(footage)
     with camera:
         address = camera.url()
@@ -112,7 +128,7 @@ def test_a_camera_that_is_off_at_the_start_is_watched(footage: Footage) -> None:
     assert viewer.seen[0][1] == 0.0
 
 
-def test_a_wrong_password_is_told_once_and_tried_again_rarely(footage: Footage) -> None:
+def a_wrong_password_is_told_once_and_tried_again_rarely(footage: Footage) -> None:
     with RtspCamera(footage, user="me", password="right") as camera:
         address = camera.url().replace("right", "wrong")
         with viewing(address) as viewer:
@@ -126,7 +142,7 @@ def test_a_wrong_password_is_told_once_and_tried_again_rarely(footage: Footage) 
             pass
 
 
-def test_a_password_that_was_changed_is_told_besides_the_loss(footage: Footage) -> None:
+def a_password_that_was_changed_is_told_besides_the_loss(footage: Footage) -> None:
     with RtspCamera(footage, user="me", password="right") as camera, viewing(camera.url()) as viewer:
         viewer.sees()
         camera.password = "other"
@@ -153,7 +169,7 @@ def jumps(footage: Footage, jump: float) -> None:
     assert viewer.changes == []
 
 
-def test_another_size_goes_on(footage: Footage) -> None:
+def another_size_goes_on(footage: Footage) -> None:
     smaller = film(seconds=4, fps=FPS, key_every=0.4, size=(128, 96))
     with RtspCamera(footage) as camera, LiveSource(camera.url(), 10, timeout=TIMEOUT) as source:
         next(source)
@@ -203,7 +219,7 @@ def all_come(footage: Footage, fps: int) -> None:
     assert late[len(late) // 2] < 1 / FPS + 0.02
 
 
-def test_pictures_that_are_late_are_left_out_and_counted(footage: Footage) -> None:
+def pictures_that_are_late_are_left_out_and_counted(footage: Footage) -> None:
     with RtspCamera(footage) as camera, viewing(camera.url(), max_lag=0.3, timeout=3) as viewer:
         viewer.sees()
         camera.faults.holding = True
@@ -216,7 +232,7 @@ def test_pictures_that_are_late_are_left_out_and_counted(footage: Footage) -> No
     assert viewer.changes[0][1].seconds > 0.3
 
 
-def test_damaged_pictures_are_not_recognized(footage: Footage) -> None:
+def damaged_pictures_are_not_recognized(footage: Footage) -> None:
     with RtspCamera(footage) as camera, viewing(camera.url(), timeout=5) as viewer:
         viewer.sees()
         camera.faults.damaged = 0.9
@@ -232,7 +248,17 @@ def test_damaged_pictures_are_not_recognized(footage: Footage) -> None:
     assert viewer.source.reconnects == 0
 
 
-def test_mjpeg_that_freezes(footage: Footage) -> None:
+def test_cameras_over_http(footage: Footage) -> None:
+    at_once(
+        lambda check: check(footage),
+        mjpeg_that_freezes,
+        a_single_picture_is_asked_for_again_and_again,
+        hls_is_played_at_its_pace_and_old_pieces_only_once,
+        hls_that_ends_is_not_begun_again,
+    )
+
+
+def mjpeg_that_freezes(footage: Footage) -> None:
     camera = MjpegCamera(film("mjpeg", seconds=4, fps=FPS, size=(160, 120)))
     with served(camera) as url, viewing(url) as viewer:
         viewer.sees()
@@ -246,7 +272,7 @@ def test_mjpeg_that_freezes(footage: Footage) -> None:
         go_on(viewer)
 
 
-def test_a_single_picture_is_asked_for_again_and_again() -> None:
+def a_single_picture_is_asked_for_again_and_again(footage: Footage) -> None:
     camera = MjpegCamera(film("mjpeg", seconds=4, fps=FPS, size=(160, 120)))
     with served(camera) as url, viewing(url.replace("stream", "snapshot.jpg")) as viewer:
         began = viewer.sees(1)
@@ -259,7 +285,7 @@ def test_a_single_picture_is_asked_for_again_and_again() -> None:
         assert "the same picture" in lost.why or "no picture" in lost.why
 
 
-def test_hls_is_played_at_its_pace_and_old_pieces_only_once(footage: Footage) -> None:
+def hls_is_played_at_its_pace_and_old_pieces_only_once(footage: Footage) -> None:
     camera = HlsCamera(footage, target=0.4)
     with served(camera) as url:
         time.sleep(1.0)  # until there are some pieces
@@ -277,3 +303,31 @@ def test_hls_is_played_at_its_pace_and_old_pieces_only_once(footage: Footage) ->
             viewer.sees()
             go_on(viewer)
     assert None not in [number for _, _, number in viewer.seen]
+
+
+def hls_that_ends_is_not_begun_again(footage: Footage) -> None:
+    camera = HlsCamera(footage, target=0.4)
+    ended = threading.Event()
+    page = camera.page
+
+    def with_end(request: Request) -> Answer:
+        answer = page(request)
+        if ended.is_set() and request.path == "/live.m3u8":
+            return replace(answer, body=answer.body + b"#EXT-X-ENDLIST\n")
+        return answer
+
+    camera.page = with_end  # type: ignore[method-assign]
+    with served(camera) as url:
+        time.sleep(1.0)
+        with viewing(url, timeout=2.0) as viewer:
+            viewer.sees(5)
+            camera.faults.blind = True
+            ended.set()
+            viewer.told("lost")
+            count = len(viewer.seen)
+            time.sleep(1.5)
+            assert len(viewer.seen) == count
+            assert viewer.kinds() == ["lost"]
+            go_on(viewer)
+    numbers = [number for _, _, number in viewer.seen]
+    assert len(set(numbers)) == len(numbers)

@@ -195,7 +195,10 @@ class Running:
         stamp = None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
         if self.played and self._is_old(frame, stamp):
             return
+        is_first = self.past.timeline.last is None
         moment, passed = self.clock.shown(stamp)
+        if is_first and moment is not None:  # time begins here, with a key frame
+            self.ladder.key(moment)
         for other in passed:
             self.pacer.passed(other)
         if self.ladder.lagging and passed:
