@@ -56,7 +56,7 @@ def test_activations_are_those_that_autograd_keeps(spec: NetworkSpec, frames: in
     spec = spec.with_options(size=(90, 124))
     recipe = replace(RECIPE, batch_size=2, clips=Clips(frames=frames))
     kept = kept_by_autograd(MoViNet(spec).train(), torch.rand(2, 3, frames, *spec.size))
-    # What is told is what plain modules keep; on a CPU nn/cpu_training.py keeps less.
+    # What is told is what plain modules keep; on a CPU nn/fused_cpu.py keeps less.
     assert 0.96 * kept < estimate(recipe, spec, 16).memory.activations < 1.4 * kept
 
 

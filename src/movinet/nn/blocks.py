@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from movinet.arch.count import se_hidden
 from movinet.arch.spec import Activation, LayerPlace, NetworkSpec
-from movinet.nn import cpu_convolution, cpu_training
+from movinet.nn import fused_cpu
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding
 from movinet.nn.stream import (
@@ -55,17 +55,17 @@ class Convolution(nn.Module):
             gates: (N, C), multiplied with their channels first.
             scale: (), multiplied with the normalised result.
         """
-        if cpu_training.applies(x, self.norm):
+        if fused_cpu.applies_with(self.norm, x):
             assert isinstance(self.norm, nn.BatchNorm2d)
-            x = cpu_training.convolve_and_normalise(x, self.weight, self.norm, self.stride, gates, scale)
+            x = fused_cpu.convolve_and_normalise(x, self.weight, self.norm, self.stride, gates, scale)
             return self.activation(x) if self.activation else x
         if gates is not None:
             x = x * gates[..., None, None]
         weight, bias, norm = _with_settled_norm(self, x)
         if scale is not None and bias is not None:
             weight, bias, scale = weight * scale, bias * scale, None
-        if self.training and cpu_convolution.applies(x):
-            x = cpu_convolution.convolve(x, weight, bias, self.stride)
+        if self.training and fused_cpu.applies(x):
+            x = fused_cpu.convolve(x, weight, bias, self.stride)
         else:
             weight, padding = same_padding(weight, x.shape, self.stride)
             x = F.conv2d(x, weight, bias, self.stride, padding, groups=self.groups)
@@ -191,7 +191,7 @@ class Layer(nn.Module):
             x, buffer = self.volume(x, clock, buffer)
         gates = None
         if self.se is not None:
-            frame_means, x = cpu_training.frame_means(x) if self.training else (x.mean((2, 3)), x)
+            frame_means, x = fused_cpu.frame_means(x) if self.training else (x.mean((2, 3)), x)
             gates, pool = self.se(frame_means, clock, pool)
         x = self.project(x, gates, scale=self.scale)
         if self.training and self.drop_rate > 0:
@@ -272,7 +272,7 @@ def _with_settled_norm(part: Convolution | TemporalConvolution, x: Tensor) -> tu
     """Kernel, bias and norm to treat x with. A norm that keeps its running statistics in training is part of the kernel
     on a CPU: it costs no pass over images then."""
     norm = part.norm
-    if part.training and isinstance(norm, nn.BatchNorm2d) and not norm.training and cpu_convolution.applies(x):
+    if part.training and isinstance(norm, nn.BatchNorm2d) and not norm.training and fused_cpu.applies(x):
         return *without_norm(part.weight, norm, x.dtype), _NO_NORM
     return part.weight, part.bias, norm
 

@@ -26,6 +26,9 @@ class MoViNet(nn.Module):
 
     A clip is a stream that happens to be finished: a stream network gives the same logits for `model(clip)`, for one
     `step` with the whole clip and for any number of steps over its pieces (in `eval()`).
+
+    In training on a CPU, in float32, kernels of our own take the place of torch's: the same numbers in less time, but
+    gradients that cannot be differentiated again. `movinet.nn.fused_cpu.enabled = False` trains with torch's alone.
     """
 
     def __init__(self, spec: NetworkSpec, info: WeightsInfo | None = None) -> None:

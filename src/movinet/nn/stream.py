@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
-from movinet.nn import cpu_convolution
+from movinet.nn import fused_cpu
 from movinet.nn.padding import same_padding
 from movinet.nn.state import State
 
@@ -131,8 +131,8 @@ def temporal_convolution(
         y = F.conv2d(images, weight, bias, groups=c)
     elif not causal:
         y = F.conv2d(images, weight, bias, padding=(frames_around // 2, 0), groups=c)
-    elif training and cpu_convolution.applies(x):
-        y = cpu_convolution.convolve_causally(images, weight, bias)
+    elif training and fused_cpu.applies(x):
+        y = fused_cpu.convolve_causally(images, weight, bias)
     else:  # frames of zeros before and taps of zeros for what comes after: cheaper than to put frames before
         y = F.conv2d(images, F.pad(weight, (0, 0, 0, frames_around)), bias, padding=(frames_around, 0), groups=c)
     return y.permute(0, 2, 3, 1).reshape(n, h, w, c).permute(0, 3, 1, 2), buffer

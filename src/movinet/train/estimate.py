@@ -69,7 +69,7 @@ class Estimate:
 
 def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int = 1, half: bool = False) -> Estimate:
     """What training will take. Memory within about a quarter, as plain modules keep activations; on a CPU less is kept
-    (`movinet.nn.cpu_training`).
+    (`movinet.nn.fused_cpu`).
 
     Args:
         recipe: Of the run.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS
 from torch import Tensor
 
-from movinet.nn import cpu_convolution
-from movinet.nn.cpu_convolution import convolve, convolve_causally
+from movinet.nn import fused_cpu
+from movinet.nn.fused_cpu import convolve, convolve_causally
 from movinet.nn.padding import same_padding
 
 Convolve = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -85,10 +85,10 @@ def test_only_wanted_gradients_are_found() -> None:
 
 def test_where_it_applies() -> None:
     x = torch.rand(1, 4, 2, 2)
-    assert cpu_convolution.applies(x)
+    assert fused_cpu.applies(x)
     for other in (x.bfloat16(), x.double(), x.to("meta")):
-        assert not cpu_convolution.applies(other)
+        assert not fused_cpu.applies(other)
     with torch.no_grad():
-        assert not cpu_convolution.applies(x)
+        assert not fused_cpu.applies(x)
     with torch.autocast("cpu"):
-        assert not cpu_convolution.applies(x)
+        assert not fused_cpu.applies(x)

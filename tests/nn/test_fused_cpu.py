@@ -16,7 +16,8 @@ from nn.test_movinet import small_spec
 from torch import Tensor, nn
 
 from movinet.arch.spec import NetworkSpec
-from movinet.nn import cpu_convolution, cpu_training
+from movinet.nn import fused_cpu
+from movinet.nn.blocks import Convolution
 from movinet.nn.padding import same_padding
 
 
@@ -61,7 +62,7 @@ def answers(
         given = {"x": x, "weight": weight, "gates": gates, "scale": scale}
         leaves = {k: v if v is None else v.to(dtype, copy=True).requires_grad_() for k, v in given.items()}
         norm = norm_of(len(weight), seed).to(dtype)
-        assert cpu_training.applies(leaves["x"], norm) == (dtype == torch.float32)
+        assert fused_cpu.applies_with(norm, leaves["x"]) == (dtype == torch.float32)
         y = forward(leaves["x"], leaves["weight"], norm, stride, leaves["gates"], leaves["scale"])
         assert y.is_contiguous(memory_format=torch.channels_last)
         y.backward((torch.randn(y.shape, generator=torch.Generator().manual_seed(seed)) + 0.5).to(dtype))
@@ -74,7 +75,7 @@ def answers(
         }
 
     return (
-        run(cpu_training.convolve_and_normalise, torch.float32),
+        run(fused_cpu.convolve_and_normalise, torch.float32),
         run(plainly, torch.float32),
         run(plainly, torch.float64),
     )
@@ -145,8 +146,7 @@ def test_networks_learn_alike(spec: NetworkSpec, keep_statistics: bool, seed: in
 
     ours, exact = learn(torch.float32), learn(torch.float64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_training, "applies", lambda x, norm: False)
-        patch.setattr(cpu_convolution, "applies", lambda x: False)
+        patch.setattr(fused_cpu, "enabled", False)
         plain = learn(torch.float32)
     # A gradient that is zero but for rounding, as of a bias before batch norm, is judged by the others' size.
     assert_as_good(ours, plain, exact, floor=max(float(value.abs().max()) for value in exact.values()))
@@ -156,7 +156,7 @@ def test_a_part_that_needs_no_gradient_gets_none() -> None:
     for side in (1, 5):
         x = images(2, 8, (9, 12), 0)
         weight = torch.randn(8, 1 if side > 1 else 8, side, side, requires_grad=True)
-        cpu_training.convolve_and_normalise(x, weight, norm_of(8, 0), 1).sum().backward()
+        fused_cpu.convolve_and_normalise(x, weight, norm_of(8, 0), 1).sum().backward()
         assert x.grad is None
         assert weight.grad is not None
 
@@ -166,24 +166,24 @@ def test_where_it_applies() -> None:
         pass
 
     x, norm = torch.rand(1, 4, 2, 2), nn.BatchNorm2d(4)
-    assert cpu_training.applies(x, norm)
+    assert fused_cpu.applies_with(norm, x)
     for other in (nn.BatchNorm2d(4).eval(), OtherNorm(4), nn.Identity(), nn.BatchNorm2d(4, momentum=None)):
-        assert not cpu_training.applies(x, other)
-    assert not cpu_training.applies(x, nn.BatchNorm2d(4, track_running_stats=False))
-    assert not cpu_training.applies(x, nn.BatchNorm2d(4, affine=False))
+        assert not fused_cpu.applies_with(other, x)
+    assert not fused_cpu.applies_with(nn.BatchNorm2d(4, track_running_stats=False), x)
+    assert not fused_cpu.applies_with(nn.BatchNorm2d(4, affine=False), x)
     for other_x in (x.bfloat16(), x.double(), x.to("meta")):
-        assert not cpu_training.applies(other_x, norm)
+        assert not fused_cpu.applies_with(norm, other_x)
     with torch.no_grad():
-        assert not cpu_training.applies(x, norm)
+        assert not fused_cpu.applies_with(norm, x)
     with torch.autocast("cpu"):
-        assert not cpu_training.applies(x, norm)
+        assert not fused_cpu.applies_with(norm, x)
 
 
 @pytest.mark.parametrize("outputs", [4, 8])
 def test_one_value_per_channel_is_refused_as_batch_norm_does(outputs: int) -> None:
     weight = torch.randn(outputs, 4, 1, 1)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        cpu_training.convolve_and_normalise(torch.rand(1, 4, 1, 1), weight, norm_of(outputs, 0), 1)
+        fused_cpu.convolve_and_normalise(torch.rand(1, 4, 1, 1), weight, norm_of(outputs, 0), 1)
 
 
 def test_mixed_precision_trains_plainly() -> None:
@@ -215,3 +215,21 @@ print(plain, faults())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     plain, kept = map(int, done.stdout.split())
     assert kept < plain / 10
+
+
+def test_the_switch_trains_with_plain_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    def second_order() -> Tensor:
+        weight = torch.randn(16, 8, 1, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        conv = Convolution(8, 16, small_spec())
+        x = images(2, 8, (6, 5), 1)
+        with torch.no_grad():
+            conv.weight.copy_(weight)
+        (first,) = torch.autograd.grad(conv.train()(x).pow(3).sum(), conv.weight, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), conv.weight)
+        return second
+
+    with pytest.raises(RuntimeError):  # the way back is not one that has a way back
+        second_order()
+    monkeypatch.setattr(fused_cpu, "enabled", False)
+    assert not fused_cpu.applies(images(1, 2, (3, 3), 0))
+    assert second_order().isfinite().all()
