@@ -22,6 +22,13 @@ def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+def _with_stdin_last(tokens: Sequence[str]) -> list[str]:
+    """`-`, which stands for standard input, after `--`: cyclopts takes it for an option otherwise."""
+    if "-" not in tokens or "--" in tokens:
+        return list(tokens)
+    return [*(token for token in tokens if token != "-"), "--", *(token for token in tokens if token == "-")]
+
+
 def _without_passwords(message: str, tokens: Sequence[str]) -> str:
     """What is said of what was typed, with addresses as they may be shown: also where they stand in a wrong place."""
     for token in tokens:
@@ -43,7 +50,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     typed = sys.argv[1:] if tokens is None else tokens
     try:
         with log_as_lines():
-            code = app(tokens, exit_on_error=False, print_error=False)
+            code = app(_with_stdin_last(typed), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         err.print(CycloptsPanel(_without_passwords(str(error), typed)))
         code = 2

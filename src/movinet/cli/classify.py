@@ -5,8 +5,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one
 from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
+from movinet.cli.inputs import opened_input, read_aspect, read_time, stretch, videos_below
 from movinet.cli.recognizing import load_recognizer, mode_of, read_logins, source_of, tell_default
 from movinet.errors import MovinetError, printable
 from movinet.prediction import Prediction
@@ -24,9 +25,10 @@ def classify(
     labels: Path | None = None,
     topk: int = 5,
     frames: bool = False,
-    start: float = 0.0,
-    end: float | None = None,
+    start: str = "0",
+    end: str | None = None,
     stream: int | None = None,
+    aspect: str | None = None,
     credentials: Path | None = None,
     allow_hosts: Sequence[str] = (),
     insecure: bool = False,
@@ -42,15 +44,16 @@ def classify(
     """Say what videos show.
 
     Args:
-        videos: video files, folders of images, or addresses.
+        videos: video files, folders of them, folders of images, addresses, or - for standard input.
         model: a name of `movinet models`, or a weights file; by default the bundled movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
         topk: how many labels to show.
         frames: show the answer after every frame, not only the last (stream networks).
-        start: begin at this second.
-        end: stop at this second.
+        start: begin there: seconds (90.5), a time (0:01:30), or a frame (450f), by the video's average rate.
+        end: stop there.
         stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
+        aspect: width to height of the picture, such as 16:9, where a camera or file says something else.
         credentials: a YAML file with users and passwords, by host.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
@@ -67,10 +70,8 @@ def classify(
     if not videos:
         raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
     at_least_one("--topk", topk)
-    seconds("--start", start)
-    seconds("--end", end)
-    if end is not None and end <= start:
-        raise MovinetError(f"--end must come after --start; got {end} and {start}")
+    first, last = read_time("--start", start), None if end is None else read_time("--end", end)
+    shape = None if aspect is None else read_aspect(aspect)
     mode = mode_of(precision, fast)
     recognizer = load_recognizer(
         model or DEFAULT_MODEL, labels, offline, engine, mode, device, threads, memory=None, cache=not no_cache
@@ -79,13 +80,22 @@ def classify(
         tell_default(recognizer.info)
     limits, logins = Limits(tuple(allow_hosts), verify=not insecure), read_logins(credentials)
     failed = 0
-    for video in videos:
+    for given in videos:
         try:
-            source = source_of(video, stream, logins)
-            classify_one(recognizer, video, source, topk, frames, (start, end), limits, as_json=json)
+            below = videos_below(given)
         except MovinetError as error:
             failed += 1
             complain(error)
+            continue
+        for video in below:
+            try:
+                with opened_input(video) as path:
+                    source = source_of(path, stream, logins, shape)
+                    span = stretch(first, last, source, limits)
+                    classify_one(recognizer, video, source, topk, frames, span, limits, as_json=json)
+            except MovinetError as error:
+                failed += 1
+                complain(error)
     return 2 if failed else 0
 
 

@@ -1,5 +1,6 @@
 """What commands that recognize share: the network as the options say, and the source."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ def read_logins(path: Path | None) -> Credentials:
     return logins
 
 
-def source_of(video: str, stream: int | None, logins: Credentials) -> Source:
+def source_of(video: str, stream: int | None, logins: Credentials, aspect: Fraction | None = None) -> Source:
     """What to open, with its login."""
     opened = with_login(Address.of(video), None, logins) if is_address(video) else video
-    return opened if stream is None else Track(opened, stream)
+    return opened if stream is None and aspect is None else Track(opened, stream, aspect)
 
 
 def load_recognizer(

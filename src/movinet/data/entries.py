@@ -11,16 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from movinet.errors import MovinetError
-from movinet.video.decode import IMAGES
+from movinet.video.decode import IMAGES, VIDEOS
 from movinet.video.locations import Member
 
 T = TypeVar("T")
-
-VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
-)
-"""Endings of files that are taken for videos where a folder is searched."""
 
 ALL = "all"
 """The split of videos of which no split is told."""

@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from movinet.data.entries import ALL, VIDEOS, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
+from movinet.data.entries import ALL, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
 from movinet.data.formats import (
     read_charades,
     read_hmdb51,
@@ -19,6 +19,7 @@ from movinet.data.formats import (
 from movinet.data.rows import malformed, read_json, read_table
 from movinet.data.shards import RECORD, read_shards
 from movinet.errors import MovinetError, brief
+from movinet.video.decode import VIDEOS
 
 __all__ = ["DatasetIndex", "VideoEntry", "VideoSet", "read_csv", "read_folder", "read_json_list", "read_set"]
 

@@ -202,7 +202,10 @@ class Video:
 
     def to_rgb(self) -> ToRGB:
         """What turns this video's frames into pictures."""
-        return ToRGB(self.stream.sample_aspect_ratio, gray_is_limited(self.stream), self.name)
+        pixel, wanted = self.stream.sample_aspect_ratio, self._wanted_track
+        if isinstance(wanted, Track) and wanted.aspect and self.stream.width:
+            pixel = wanted.aspect * self.stream.height / self.stream.width
+        return ToRGB(pixel, gray_is_limited(self.stream), self.name)
 
     def empty(self) -> VideoError:
         """What to say where no frame came."""
@@ -225,7 +228,7 @@ class Video:
         self.close()
 
     def _choose(self, source: Source) -> VideoStream:
-        if isinstance(source, Track):
+        if isinstance(source, Track) and source.number is not None:
             return numbered_track(self._container, source.number, self.name)
         tracks = moving_tracks(self._container, self.name)
         if len(tracks) == 1 or not self._local or all(track.frames for track in tracks):

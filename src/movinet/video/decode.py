@@ -28,6 +28,12 @@ logger = logging.getLogger(__name__)
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """Endings of the files an image folder is made of."""
 
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
+)
+"""Endings of files that are taken for videos where a folder is searched."""
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -298,10 +304,10 @@ def _images(folder: Path) -> list[Path]:
         raise VideoError(f"{folder}: may not be read (permission denied)") from None
     if not images:
         raise VideoError(f"{folder}: a folder without images ({', '.join(sorted(IMAGES))}); give a video file instead?")
-    return sorted(images, key=lambda image: (_natural(image.name), image.name))
+    return sorted(images, key=lambda image: (in_natural_order(image.name), image.name))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def in_natural_order(name: str) -> list[tuple[int, str]]:
     """A key under which 2 comes before 10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name.lower())]
 

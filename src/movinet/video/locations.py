@@ -1,6 +1,7 @@
 """Where a video is, and opening it there."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from time import monotonic
 
@@ -46,15 +47,17 @@ class Member:
 
 @dataclass(frozen=True)
 class Track:
-    """One of the video tracks of a source that has several.
+    """One of the video tracks of a source that has several, or how it is shown, where the source does not tell or lies.
 
     Args:
         source: Where all of them are.
-        number: As `ffprobe` counts streams, sound and text included, from 0.
+        number: As `ffprobe` counts streams, sound and text included, from 0; None for the one that moves.
+        aspect: Width to height of the picture, before it is turned; as the source says by default.
     """
 
     source: str | Path | Member | Address
-    number: int
+    number: int | None
+    aspect: Fraction | None = None
 
     def __str__(self) -> str:
         return str(self.source)
