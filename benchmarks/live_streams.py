@@ -60,6 +60,11 @@ class Trial:
     busy: float  # share of the core's time that the pool's thread took
 
     @property
+    def cost(self) -> float:
+        """Milliseconds of processor time a frame."""
+        return 1e3 * self.busy / (RATE * self.streams)
+
+    @property
     def is_kept(self) -> bool:
         return self.lost == 0 and self.p99 < LIMIT_MS
 
@@ -133,6 +138,7 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(PROMISES))
     parser.add_argument("--frames", default=",".join(SIZES))
     parser.add_argument("--batches", default="1,4,8", help="streams that share a step")
+    parser.add_argument("--streams", default="", help="so many instead of the most, and what they cost: 3,8,16")
     parser.add_argument("--most", type=int, default=240, help="streams, where the search begins")
     parser.add_argument("--seconds", type=float, default=12.0, help="of every trial; the second half counts")
     parser.add_argument("--cores", type=int, nargs=2, default=sorted(os.sched_getaffinity(0))[:2])
@@ -147,12 +153,19 @@ def main() -> None:
         for mode in cast(list[Mode], options.modes.split(",")):
             for kind in options.frames.split(","):
                 for batch in map(int, options.batches.split(",")):
+                    if options.streams:
+                        for count in map(int, options.streams.split(",")):
+                            one = trial(source, mode, kind, batch, count, options.seconds, options.cores)
+                            print(f"{one.cost:.2f} ms a frame: {one}", flush=True)
+                        continue
                     best = most(source, mode, kind, batch, options)
                     if best is not None:
                         found.append(best)
                     if not options.json:
                         streams = "no streams" if best is None else f"{best.streams} streams a core"
                         print(f"{mode}, {kind} frames, batches of {batch}: {streams}  {best or ''}", flush=True)
+    if options.streams:
+        return
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     broken = [text for mode, least in PROMISES.items() if (text := shortfall(mode, least, found, options))]

@@ -43,3 +43,23 @@ def test_the_bundled_weights_say_how_often_quick_modes_agree() -> None:
     assert {"float16", "bfloat16", "int8"} <= agreement.keys()
     assert all(99 <= percent <= 100 for percent in agreement.values())
     assert isinstance(processor_abilities(), frozenset)
+
+
+def test_a_few_streams_step_alone_and_many_together() -> None:
+    """Where too few share a step, rows without a frame cost more than the batch gains."""
+    assert [factory.best_batch("auto", "float32", streams) for streams in (1, 3, 11, 12, 24, 1000)] == [
+        1,
+        1,
+        1,
+        2,
+        4,
+        4,
+    ]
+    assert [factory.best_batch("openvino", "float32", streams) for streams in (1, 24, 48, 1000)] == [1, 4, 8, 8]
+    assert factory.best_batch("torch", "float32", 3) == 3
+
+
+def test_the_fastest_mode_has_batches_of_the_engine_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for abilities, batch in (({"avx512_bf16"}, 8), ({"avx2"}, 4)):
+        monkeypatch.setattr(factory, "fast_modes", lambda streams, has=abilities: fast_modes(streams, frozenset(has)))
+        assert factory.best_batch("auto", "fast", 100) == batch

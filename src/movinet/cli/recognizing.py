@@ -11,7 +11,7 @@ from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.exported import ExportedNetwork
-from movinet.runtime.factory import EngineKind, create_engine
+from movinet.runtime.factory import EngineKind, best_batch, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import Network
@@ -19,8 +19,6 @@ from movinet.video.credentials import Credentials, open_to_others, read_credenti
 from movinet.video.locations import Source, Track, is_address
 from movinet.video.login import Address
 from movinet.weights.info import WeightsInfo
-
-_BATCH = 4  # streams that share a step
 
 
 def read_logins(path: Path | None) -> Credentials:
@@ -96,7 +94,7 @@ def load_pool(
             network,
             engine,
             size=network.info.transform.size,
-            streams=min(_BATCH, streams),
+            streams=best_batch(engine, precision, streams),
             precision=precision,
             threads=threads or 1,
             device=device,

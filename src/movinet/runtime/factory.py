@@ -93,6 +93,31 @@ def _fast(
     return create_engine(weights, kind, size=size, streams=streams, threads=threads, device=device, cache=cache)
 
 
+def best_batch(kind: EngineKind, precision: Mode, streams: int) -> int:
+    """How many of so many live streams should share a step, on a CPU.
+
+    Streams come at phases of their own, and a row without a frame costs as much as one with: a batch gains where there
+    are enough streams to fill it while frames wait 40 ms for each other. Milliseconds of processor time a frame of A0
+    through a pool of streams of 5 frames a second (`benchmarks/live_streams.py --streams`, one thread of a Zen 4):
+
+        streams     LiteRT float32, batch of 1, 2, 4, 8     OpenVINO bfloat16
+        3           3.5  3.9                                4.5  3.9
+        8           3.4  3.3  3.4  8.4                      4.4  3.6  3.0  11.9
+        12          3.4  3.0  4.5  7.2                      4.5  3.2  5.0  8.8
+        16          3.3  2.9  2.9  5.8                      3.8  3.1  4.0  7.9
+        32          3.1  2.8  2.6  3.1                      3.1  2.8  2.5  3.1
+
+    Where every row has a frame (`benchmarks/engines.py --work batch`), they cost 2.6, 2.2, 2.0 and 1.9 ms, and 2.9,
+    2.2, 1.7 and 1.4.
+    """
+    if kind in ("torch", "compile"):
+        return min(4, streams)
+    in_openvino = kind == "openvino" or precision == "bfloat16"
+    if precision == "fast" and kind == "auto":
+        in_openvino = fast_modes(4)[0][0] == "openvino"
+    return next((batch for batch in ((8, 4, 2) if in_openvino else (4, 2)) if streams >= 6 * batch), 1)
+
+
 def refuse_other_engines(network: ExportedNetwork, kind: EngineKind, precision: Mode, device: str) -> None:
     """Only one engine runs an exported network, on the CPU, in its own precision.
 

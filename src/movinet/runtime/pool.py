@@ -14,7 +14,7 @@ import numpy as np
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.runtime.engine import Engine, Mode, StreamState
-from movinet.runtime.factory import EngineKind, create_engine
+from movinet.runtime.factory import EngineKind, best_batch, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.scheduler import Round, Scheduler
@@ -91,7 +91,7 @@ class StreamPool:
         source: str | Path,
         *,
         max_streams: int,
-        batch: int = 4,
+        batch: int | None = None,
         engine: EngineKind = "auto",
         precision: Mode = "float32",
         threads: int | None = None,
@@ -105,7 +105,8 @@ class StreamPool:
         Args:
             source: of the weights.
             max_streams: that can be here at once.
-            batch: streams that share a step; at 1 nobody waits for anybody.
+            batch: streams that share a step; at 1 nobody waits for anybody. By default what so many streams gain by
+                (see `best_batch`).
             engine: see `create_engine`, as for precision, threads, device and cache.
             queue: see `StreamPool`, as for max_wait.
 
@@ -120,7 +121,7 @@ class StreamPool:
             network,
             engine,
             size=network.info.transform.size,
-            streams=min(batch, max_streams),
+            streams=min(batch or best_batch(engine, precision, max_streams), max_streams),
             precision=precision,
             threads=threads,
             device=device,
