@@ -13,6 +13,7 @@ from watched import Count, Line, Watch, quantile
 
 WANTED = 5.0  # predictions a second of the bundled network
 SETTLE = 3.0  # seconds after the first prediction that do not count
+RTSP = ("h264", "h265", "udp")
 TOLD_APART = 1024  # numbers of a camera's own
 
 
@@ -55,14 +56,14 @@ class Rate:
 
 def of_kind(kind: str, size: str, fps: int, first: int = 0) -> dict[str, Any]:
     """A camera for `camera_rig.serve`."""
-    codec = {"h265": "hevc", "mjpeg": "mjpeg", "esp32": "mjpeg"}.get(kind, "h264")
-    server = kind if kind in ("mjpeg", "esp32", "hls") else "rtsp"
-    return {"kind": server, "footage": footage(codec, size, fps, first=first)}
+    codec = {"h265": "hevc", "mjpeg": "mjpeg", "esp32": "mjpeg", "jpeg": "mjpeg"}.get(kind, "h264")
+    about = {"kind": "rtsp" if kind in RTSP else kind, "footage": footage(codec, size, fps, first=first)}
+    return {**about, "transports": ["udp"]} if kind == "udp" else about
 
 
 def measure(cameras: Sequence[tuple[str, str, int]], seconds: float, gstreamer: bool) -> list[Rate]:
     """Watch cameras at once, each told by its kind, size and pictures a second, for so many seconds."""
-    rtsp = [n for n, (kind, _, _) in enumerate(cameras) if kind in ("h264", "h265")]
+    rtsp = [n for n, (kind, _, _) in enumerate(cameras) if kind in RTSP]
     others = [n for n in range(len(cameras)) if n not in rtsp]
     abouts = [of_kind(*camera, first=n * TOLD_APART) for n, camera in enumerate(cameras)]
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +79,8 @@ def measure(cameras: Sequence[tuple[str, str, int]], seconds: float, gstreamer: 
                     for place, n in enumerate(group):
                         processes[n], urls[n] = (process, place), process.urls[place]
             ordered = [urls[n] for n in range(len(cameras))]
-            with Watch(*ordered, counts=Path(folder) / "counts") as watch:
+            udp = ["--transport", "udp"] if any(kind == "udp" for kind, _, _ in cameras) else []
+            with Watch(*ordered, *udp, counts=Path(folder) / "counts") as watch:
                 return _measure(watch, cameras, ordered, processes, seconds)
         finally:
             for process in started:

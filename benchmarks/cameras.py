@@ -36,6 +36,8 @@ BEFORE = {
     "mjpeg 480p15": (5.00, 4, 9, 3, 320),
     "esp32 480p15": (5.00, 4, 9, 3, 320),
     "hls 480p15": (0.46, None, None, 3, 323),
+    "udp 720p25": (None,) * 5,  # could not be chosen
+    "jpeg 480p15": (None,) * 5,  # a file's one picture
 }
 WAS = {
     "killed for 3 s": "back 5 s after; events run on",

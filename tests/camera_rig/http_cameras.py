@@ -57,13 +57,15 @@ class MjpegCamera(Camera):
 
     Args:
         footage: mjpeg.
+        path: Which of the two it is looked at by.
         esp32: Framed as the ESP32-CAM's example does: a boundary of digits, before each part a line break, times.
     """
 
-    def __init__(self, footage: Footage, *, esp32: bool = False, user: str = "", password: str = "") -> None:
+    def __init__(
+        self, footage: Footage, *, esp32: bool = False, path: str = "/stream", user: str = "", password: str = ""
+    ) -> None:
         super().__init__(footage, user=user, password=password)
-        self.esp32 = esp32
-        self.path = "/stream"
+        self.esp32, self.path = esp32, path
         self.gone = threading.Event()
 
     def close(self) -> None:

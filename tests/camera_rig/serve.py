@@ -22,7 +22,12 @@ from camera_rig.footage import Footage
 from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
 
-_HTTP = {"mjpeg": (MjpegCamera, {}), "esp32": (MjpegCamera, {"esp32": True}), "hls": (HlsCamera, {})}
+_HTTP = {
+    "mjpeg": (MjpegCamera, {}),
+    "esp32": (MjpegCamera, {"esp32": True}),
+    "jpeg": (MjpegCamera, {"path": "/snapshot"}),
+    "hls": (HlsCamera, {}),
+}
 
 
 def stand_up(about: dict[str, Any], stack: ExitStack) -> tuple[Camera, str]:
