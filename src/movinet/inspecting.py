@@ -208,6 +208,8 @@ def _count_luma(frame: av.VideoFrame, counts: NDArray[np.int64]) -> None:
     """Adds the levels of a frame's brightness as they are stored, where that is a plane of bytes."""
     if frame.format.name.startswith(("yuv4", "yuvj", "nv12")) and frame.format.components[0].bits == 8:
         plane = frame.planes[0]
+        if plane.line_size < plane.width:  # from the bottom up
+            return
         room = np.ndarray((plane.height, plane.width), np.uint8, memoryview(plane), strides=(plane.line_size, 1))
         counts += np.bincount(room[::2, ::2].ravel(), minlength=256)
 

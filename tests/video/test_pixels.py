@@ -219,6 +219,23 @@ def test_a_part_of_a_large_picture_has_the_colors_of_the_large_one() -> None:
     assert apart(ToRGB().levels(frame, transform), ToRGB()(frame)[0, 0]) <= (1, 1)
 
 
+@pytest.mark.parametrize(("tag", "like"), [(3, 2), (10, 9)])
+@pytest.mark.parametrize("height", [64, 720])
+def test_tags_that_the_scaler_does_not_know_stand_for_others(tag: int, like: int, height: int) -> None:
+    """Reserved is untagged; BT.2020 of constant luminance is BT.2020."""
+    frame, transform = frame_of(waves(height, 64), "yuv420p"), Transform((32, 32), 32, 5.0)
+    looks = []
+    for frame.colorspace in (tag, like):
+        looks.append((ToRGB()(frame), ToRGB().levels(frame, transform)))
+    for found, expected in zip(*looks, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_pixels_that_would_end_the_process_are_refused() -> None:
+    with pytest.raises(VideoError, match="ends the whole process over pixels in yaf32"):
+        ToRGB()(av.VideoFrame(16, 16, "yaf32le"))
+
+
 def test_gray_of_limited_range_is_stretched() -> None:
     frame = frame_of(np.repeat(np.array([16, 235], np.uint8), 32)[None, :, None].repeat(64, 0).repeat(3, 2), "gray")
     levels = ToRGB(gray_is_limited=True).levels(frame, Transform((32, 32), 32, 5.0))

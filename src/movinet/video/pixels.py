@@ -18,7 +18,8 @@ from movinet.video.scale import Kept, convert, see_frame, see_rgb
 from movinet.video.seen import Seen, seen, whole
 from movinet.video.transform import Transform
 
-_UNTAGGED, _LIMITED = 2, 1  # AVCOL_SPC_UNSPECIFIED, AVCOL_RANGE_MPEG
+_UNTAGGED, _RESERVED, _BT2020_CL = 2, 3, 10  # AVCOL_SPC_UNSPECIFIED, …
+_LIMITED = 1  # AVCOL_RANGE_MPEG
 _VIDEO_LEVELS = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 
 _matrices: Kept[Matrices] = Kept()
@@ -95,8 +96,7 @@ class ToRGB:
 
     def _scaled(self, frame: av.VideoFrame, rows: Seen, columns: Seen) -> NDArray[np.uint8]:
         layout = _layout(frame.format.name)
-        untagged_hd = frame.colorspace == _UNTAGGED and not layout.is_rgb and frame.height >= 720
-        colorspace = Colorspace.ITU709 if untagged_hd else None
+        colorspace = None if layout.is_rgb else _colorspace(frame)
         # FFmpeg takes all that is gray for full range.
         stretched = layout.is_gray and (
             frame.color_range == _LIMITED or (not frame.color_range and self.gray_is_limited)
@@ -155,6 +155,16 @@ def _seen(
     down, across = axes[::-1] if turned.transposed else axes
     group = _layout(layout)
     return seen(height, *down, group.rows), seen(width, *across, group.columns)
+
+
+def _colorspace(frame: av.VideoFrame) -> Colorspace | None:
+    """The color matrix, where it is not what the frame's tag says or the scaler does not know the tag."""
+    if frame.colorspace in (_UNTAGGED, _RESERVED) and frame.height >= 720:
+        return Colorspace.ITU709
+    if frame.colorspace == _RESERVED:
+        return Colorspace.ITU601
+    # Constant luminance differs from the other kind at the edges of colors only.
+    return Colorspace.BT2020 if frame.colorspace == _BT2020_CL else None
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:

@@ -124,6 +124,8 @@ def _part(frame: av.VideoFrame, rows: Seen, columns: Seen) -> av.VideoFrame:
 def _reformatted(
     frame: av.VideoFrame, height: int, width: int, layout: str, colorspace: Colorspace | None
 ) -> av.VideoFrame:
+    if frame.format.name.startswith("yaf32"):
+        raise ValueError("FFmpeg's scaler ends the whole process over pixels in yaf32")  # 8.1, by an assertion
     told = frame.format.name, frame.colorspace, frame.color_range, colorspace
     scaler = _scalers.get((*told, frame.height, frame.width, height, width, layout), VideoReformatter)
     return scaler.reformat(
