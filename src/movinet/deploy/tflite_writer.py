@@ -158,24 +158,25 @@ def write_tflite(graphs: dict[str, Graph], description: str = "") -> bytes:
     size = sum(tensor.data.nbytes for graph in graphs.values() for tensor in graph.tensors if tensor.data is not None)
     builder = flatbuffers.Builder(size + 2**20)
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])  # `Output` would make one copy more
 
 
 class _Constant:
     """A buffer of the schema that keeps the alignment, which the generated classes forget."""
 
     def __init__(self, data: NDArray[Any]) -> None:
-        self.bytes = data.tobytes()
+        self.data = data
 
     def Pack(self, builder: Any) -> Any:
         from ai_edge_litert import schema_py_generated as schema
 
-        builder.StartVector(1, len(self.bytes), _ALIGNMENT)
-        builder.head = builder.head - len(self.bytes)
-        builder.Bytes[builder.head : builder.head + len(self.bytes)] = self.bytes
-        data = builder.EndVector()
+        data = self.data.tobytes()
+        builder.StartVector(1, len(data), _ALIGNMENT)
+        builder.head = builder.head - len(data)
+        builder.Bytes[builder.head : builder.head + len(data)] = data
+        vector = builder.EndVector()
         schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
+        schema.BufferAddData(builder, vector)
         return schema.BufferEnd(builder)
 
 
