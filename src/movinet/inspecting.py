@@ -31,7 +31,7 @@ SOFTWARE = "movinet inspect"
 _SHOWN = 40  # frames of a sheet
 _COLUMNS = 8
 _LOOKED_AT = 300  # frames, as they are stored, whose times and levels are looked at
-_UNKNOWN = 20.0  # seconds of what does not tell how long it lasts
+_UNKNOWN = 10.0  # seconds of what does not tell how long it lasts
 _APART = 10.0  # seconds between frames from where on one seeks
 _TINY = Transform((32, 32), 32, 1.0)
 _MARGIN, _LINE, _TEXT = 12, 14, 110  # pixels; letters of a line
@@ -114,7 +114,7 @@ def inspect(
     """Look at a clip as a network does.
 
     Args:
-        source: A video, an image folder or an address. Of what does not tell its length, 20 seconds are looked at.
+        source: A video, an image folder or an address. Of what does not tell its length, 10 seconds count.
         info: The network's.
         start, end: Seconds.
         limits: What the video may make this process do.
@@ -170,13 +170,14 @@ def _stored(
     source: Source, start: float, end: float | None, limits: Limits
 ) -> tuple[Stored, NDArray[np.int64], list[float], NDArray[np.uint8]]:
     """The video, how often each level of brightness is in it, and its first frames with their times, very small."""
+    until = end if end is not None else start + _UNKNOWN if is_address(source) else math.inf
     counts, times, tiny = np.zeros(256, np.int64), list[float](), list[NDArray[np.uint8]]()
     with open_at(source, start, 10.0 if is_address(source) else None, limits=limits) as video:
         to_rgb, first = video.to_rgb(), None
         for time, _, frame in video:
             if time < start - 1e-3:
                 continue
-            if (end is not None and time >= end and times) or len(times) == _LOOKED_AT:
+            if (times and time >= until) or len(times) == _LOOKED_AT:
                 break
             first = first or frame
             if len(times) % 10 == 0:

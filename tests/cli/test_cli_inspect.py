@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from camera_rig.filming import film
+from camera_rig.rtsp_server import RtspCamera
+from loopback import site
 
 from movinet.cli import main
 from movinet.data.encode import encode_video
@@ -52,6 +55,22 @@ def test_other_peoples_pictures_are_not_overwritten(capsys: pytest.CaptureFixtur
     assert theirs.read_bytes() == b"a photograph"
     assert run(str(sample_clip()), "--force") == 0
     assert theirs.read_bytes() != b"a photograph"
+
+
+def test_an_address_keeps_its_secrets(capfd: pytest.CaptureFixture[str]) -> None:
+    with site({"/clip.mp4": sample_clip().read_bytes()}) as server:
+        address = server.url("/clip.mp4?token=abc", user="me:hunter2@")
+        assert run(address, "--json") == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["frames"] == 24
+    assert not any(secret in out + err for secret in ("hunter2", "abc"))
+    assert Path("clip.mp4.inspect.png").exists()
+
+
+def test_a_live_source_is_looked_at_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
+    with RtspCamera(film(seconds=3, fps=10)) as camera:
+        assert run(camera.url(), "--end", "1", "--json", "--out", "seen.png") == 0
+    assert json.loads(capfd.readouterr().out)["frames"] == 5
 
 
 @pytest.mark.parametrize(
