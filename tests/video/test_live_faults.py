@@ -5,19 +5,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from camera_rig.filming import film
 from camera_rig.footage import Footage
 from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
 from live_viewer import TIMEOUT, Viewer, viewing
-from loopback import Answer, Request
+from loopback import Answer, Request, site
 
 from movinet.errors import LoginRefused, VideoError
 from movinet.video.live import LiveSource
+from movinet.video.live_video import LiveVideo
 
 FPS = 25
 TOLD = TIMEOUT + 0.5  # seconds from the last picture
@@ -255,6 +261,7 @@ def test_cameras_over_http(footage: Footage) -> None:
         a_single_picture_is_asked_for_again_and_again,
         hls_is_played_at_its_pace_and_old_pieces_only_once,
         hls_that_ends_is_not_begun_again,
+        sound_that_goes_on_is_no_picture,
     )
 
 
@@ -331,3 +338,70 @@ def hls_that_ends_is_not_begun_again(footage: Footage) -> None:
             go_on(viewer)
     numbers = [number for _, _, number in viewer.seen]
     assert len(set(numbers)) == len(numbers)
+
+
+def sound_that_goes_on_is_no_picture(footage: Footage) -> None:
+    stopped = threading.Event()
+
+    def send(handler: BaseHTTPRequestHandler) -> None:
+        class Sent:
+            def write(self, data: bytes) -> int:
+                return handler.wfile.write(data)
+
+        out = av.open(Sent(), "w", format="mpegts", options={"flush_packets": "1"})
+        pictures = out.add_mux_stream("h264", rate=FPS, width=160, height=120)
+        pictures.time_base = Fraction(1, 90_000)
+        sound = out.add_stream("aac", rate=48_000, layout="mono")
+        began, shown, heard = time.monotonic(), 0, 0
+        while True:
+            now = time.monotonic() - began
+            while shown / FPS <= now and not stopped.is_set():
+                unit = footage.at(shown)
+                packet = av.Packet(unit.data)
+                packet.stream, packet.time_base, packet.is_keyframe = pictures, pictures.time_base, unit.key
+                packet.pts = packet.dts = round(90_000 * unit.time)
+                out.mux_one(packet)
+                shown += 1
+            while heard * 1024 / 48_000 <= now:
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                frame.sample_rate, frame.pts, frame.time_base = 48_000, 1024 * heard, Fraction(1, 48_000)
+                out.mux(sound.encode(frame))
+                heard += 1
+            time.sleep(0.01)
+
+    answer = Answer(send=send, headers={"Content-Type": "video/mp2t"})
+    with site({"/live.ts": answer}) as server, viewing(server.url("/live.ts")) as viewer:
+        viewer.sees()
+        stopped.set()
+        at = time.monotonic()
+        told, lost = viewer.told("lost")
+        assert told - at < TOLD
+        assert "no picture within" in lost.why
+
+
+def test_only_one_variant_of_a_playlist_is_fetched(footage: Footage, tmp_path: Path) -> None:
+    pages: dict[str, bytes] = {}
+    master = ["#EXTM3U"]
+    for name in ("small", "large"):
+        lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", "#EXT-X-MEDIA-SEQUENCE:0"]
+        for number in range(6):
+            path = tmp_path / f"{name}{number}.ts"
+            with av.open(str(path), "w", format="mpegts") as out:
+                stream = out.add_mux_stream("h264", rate=FPS, width=160, height=120)
+                stream.time_base = Fraction(1, 90_000)
+                for n in range(10 * number, 10 * number + 10):  # key frames are ten apart
+                    unit = footage.at(n)
+                    packet = av.Packet(unit.data)
+                    packet.stream, packet.time_base, packet.is_keyframe = stream, stream.time_base, unit.key
+                    packet.pts = packet.dts = round(90_000 * unit.time)
+                    out.mux_one(packet)
+            pages[f"/{path.name}"] = path.read_bytes()
+            lines += ["#EXTINF:0.4,", path.name]
+        pages[f"/{name}.m3u8"] = "\n".join([*lines, "#EXT-X-ENDLIST"]).encode()
+        master += [f"#EXT-X-STREAM-INF:BANDWIDTH={1000 if name == 'small' else 2000}", f"{name}.m3u8"]
+    pages["/live.m3u8"] = "\n".join(master).encode()
+    with site(pages) as server:
+        with LiveVideo(server.url("/live.m3u8"), 3.0) as video:
+            assert sum(1 for _ in video.arrivals()) == 60
+        fetched = [path for path in server.paths() if path.endswith(".ts")]
+    assert min(sum(path.startswith(f"/{name}") for path in fetched) for name in ("small", "large")) <= 4

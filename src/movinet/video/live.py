@@ -112,6 +112,7 @@ class LiveSource:
         self._picture: float | None = None  # when the last frame was handed out
         self._lost: float | None = None  # since when there is nothing to be recognized, where that was told
         self._why = ""  # it was lost
+        self._unfit = False  # whether its pictures are too damaged
         self._counts = False  # whether it was a loss, rather than damage
         self._entered = False
         self._time: float | None = None  # of the last frame
@@ -155,6 +156,8 @@ class LiveSource:
         if not self._entered:
             raise RuntimeError("a LiveSource plays inside `with LiveSource(...) as source:`")
         while not self._closed:
+            if self._reader is not None:
+                self._pass_on(self._reader.line, time.monotonic())
             frame = self._latest.take()
             if frame is not None:
                 self._found(frame)
@@ -218,9 +221,11 @@ class LiveSource:
         while line.news:
             state, why, seconds = line.news.popleft()
             if state == "unfit":
-                self._tell_lost(why, now)
+                self._unfit = True
+                if self._lost is None:
+                    self._tell_lost(why, now)
             elif state == "fit":
-                pass  # the next frame says so
+                self._unfit = False  # the next frame says that it is found
             else:
                 self._tell(state, why, seconds)
 
@@ -232,6 +237,7 @@ class LiveSource:
         """
         assert self._reader is not None
         line, self._reader = self._reader.line, None
+        self._unfit = False
         self.pacer.max_gap = self._usual_gap
         self._late, self._damaged = self._late + line.late, self._damaged + line.damaged
         local = self._wanted.is_local
@@ -264,7 +270,7 @@ class LiveSource:
         if not self._wanted.is_local:
             if self._counts and self._picture is not None:
                 self.reconnects += 1
-            if self._lost is not None:
+            if self._lost is not None and not self._unfit:
                 since, self._lost = self._lost, None
                 self._tell("found", "pictures come", now - since, frame.time)
             self._counts = False

@@ -1,10 +1,11 @@
 """A video that is running while it is read: packets as they come, and what is made of each."""
 
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Literal
 
 import av
 import av.error
+from av.stream import Discard
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
@@ -45,6 +46,9 @@ class LiveVideo(Video):
             source, timeout, True, device, options, threads=1, limits=limits, hardware=accelerated, asked=asked
         )
         tell_used(self.stream.codec_context, accelerated, self.name)
+        for other in self._container.streams:  # a playlist's variants are not even fetched then
+            if other.index != self.stream.index:
+                other.discard = Discard.all
         if self.stream.codec_context.name == "hevc":  # which hides what is missing, where H.264 flags it
             self._context.options = {**self._context.options, "err_detect": "explode"}
 
@@ -74,13 +78,13 @@ class LiveVideo(Video):
         """Whether packets whose pictures are not wanted need not be decoded at all."""
         return goes_without(self._context)
 
-    def arrivals(self) -> Iterator["av.Packet[VideoStream] | None"]:
-        """Packets of a stream that is running, as they come, for `decode`; None whenever one of another track came.
+    def arrivals(self) -> Iterator["av.Packet[VideoStream]"]:
+        """Packets of a stream that is running, as they come, for `decode`.
 
         Raises:
             VideoError: Nothing more can be read.
         """
-        packets, faults = self._container.demux(), 0
+        packets, faults = self._container.demux(self.stream), 0
         while True:
             try:
                 with self._opened.watch():
@@ -92,7 +96,7 @@ class LiveVideo(Video):
                 self.damaged += 1
                 if faults > _FAULTS:
                     raise VideoError(f"{self.name}: reading stopped: {reason(error)}") from None
-                packets = self._container.demux()
+                packets = self._container.demux(self.stream)
                 continue
             except Exception as error:  # which may name the source, password and all
                 raise VideoError(
@@ -103,7 +107,7 @@ class LiveVideo(Video):
                     raise VideoError(f"{self.name}: reading stopped: {self._opened.fault}")
                 return
             faults = 0
-            yield cast("av.Packet[VideoStream]", packet) if packet.stream.index == self.stream.index else None
+            yield packet
 
     def decode(self, packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
         """The pictures that come out of the decoder for a packet, in order of display; none where it is damaged."""

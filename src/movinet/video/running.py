@@ -18,7 +18,7 @@ from movinet.video.live_clock import LiveClock, Timeline
 from movinet.video.live_video import LiveVideo
 from movinet.video.pacer import LivePacer
 
-_STAMPED = ("rtsp", "hls", "flv", "live_flv", "mpegts", "matroska", "mp4", "mov", "asf", "nut")
+_STAMPED = ("rtsp", "rtp", "hls", "flv", "live_flv", "mpegts", "matroska", "mp4", "mov", "asf", "nut")
 """Formats, as FFmpeg names them, whose stamps are a camera's or server's clock."""
 _AS_LONG = 0.9  # of the time-out: a read that took this long ended because of it
 _BLIND = 2.0  # time-outs of packets without a picture, after which they are no pictures
@@ -131,17 +131,25 @@ class Running:
     def _packets(self) -> "Iterator[tuple[av.Packet[av.VideoStream], float]]":
         """The track's packets and the seconds that each was waited for; those that only came because reading was given
         up are thrown away."""
-        asked = time.monotonic()
-        for packet in self.video.arrivals():
+        asked, arrivals = time.monotonic(), self.video.arrivals()
+        while True:
+            try:
+                packet = next(arrivals, None)
+            except VideoError:
+                if not self.line.is_cut and not self._is_silent(asked):
+                    raise
+                packet = None
             if self.line.is_cut:
                 return
-            silent = time.monotonic() - asked
-            if silent >= _AS_LONG * self.timeout:
-                sound = ", though sound goes on" if packet is None else ""
-                raise VideoError(f"{self.video.name}: no picture within {self.timeout:g} s{sound}")
-            if packet is not None:
-                yield packet, silent
-                asked = time.monotonic()
+            if self._is_silent(asked):
+                raise VideoError(f"{self.video.name}: no picture within {self.timeout:g} s")
+            if packet is None:
+                return
+            yield packet, time.monotonic() - asked
+            asked = time.monotonic()
+
+    def _is_silent(self, since: float) -> bool:
+        return time.monotonic() - since >= _AS_LONG * self.timeout
 
     def _climb(self, now: float) -> None:
         """Leave out more, or less."""
