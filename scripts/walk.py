@@ -3,11 +3,11 @@
     python scripts/walk.py
     PYTHONPATH=OTHER_CHECKOUT/src python scripts/walk.py --json
 
-`classify`, `watch` with one source and `watch` with two play the bundled clip, whose rate is the network's, so that
-between two steps of the engine lies one frame; some are followed. A file stands where a function of it first hands the
-frame on (returns or yields); what comes after the step stands after it. `visits` counts how often a frame's walk enters
-a file: what is above one is going back, or a loop. The second of two sources is over when the frames pass. Lines are of
-code, without blank ones, comments and docstrings.
+`classify --frames`, `watch` with one source and `watch` with two play the bundled clip, whose rate is the network's, so
+that between two steps of the engine lies one frame; some are followed. A file stands where a function of it first hands
+the frame on (returns or yields); what comes after the step stands after it. `visits` counts how often a frame's walk
+enters a file: what is above one is going back, or a loop. The second of two sources is over when the frames pass. Lines
+are of code, without blank ones, comments and docstrings.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import av
 
 import movinet
 from movinet.cli import main as movinet_command
+from movinet.cli.app import DEFAULT_MODEL
 from movinet.video.sample import sample_clip
 
 PACKAGE = Path(movinet.__file__).parent
@@ -147,11 +148,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         short = beginning(clip, folder, 1.0)
         runs = {
-            "classify A": ["classify", str(clip)],
+            "classify A --frames": ["classify", str(clip), "--frames", "--json"],
             "watch A": ["watch", str(clip), "--json"],
             "watch A B": ["watch", str(clip), str(short), "--json"],
         }
-        walks = {name: walk(arguments) for name, arguments in runs.items()}
+        walks = {name: walk([*arguments, "--model", DEFAULT_MODEL]) for name, arguments in runs.items()}
     if options.json:
         print(json.dumps({name: [asdict(step) for step in steps] for name, steps in walks.items()}, indent=2))
         return
