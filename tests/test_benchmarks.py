@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
         "loading.py --rounds 1 --seconds 1",
         "pool.py --models t0 --batches 1,2 --streams 1,2 --seconds 2 --engine torch",
         "pool_soak.py --minutes 0.3 --engine torch",
+        "scaling.py --rounds 1",
         "recurrent_memory.py --size 64 --frames 8 64",
     ],
 )
