@@ -259,6 +259,11 @@ def test_a_hole_at_the_end_is_filled(tmp_path: Path) -> None:
     assert len(frames) == 15
 
 
+def test_an_end_that_only_rounding_tells_from_a_frame(tmp_path: Path) -> None:
+    path = make(Recipe("libx264", "mp4", 77, {"g": "1", "bf": "0"}, gaps=(1,), begin=1000), tmp_path / "clip.mp4")
+    assert_same(path, FilePacer(5.0, 3.0, 3.1), 1)
+
+
 def test_a_wanted_frame_that_is_damaged_is_read_anew_with_those_before(tmp_path: Path) -> None:
     """The frame before it, which was left out, is on screen in its place."""
     whole = make(Recipe("libx264", "mkv", 100, x264_of()), tmp_path / "whole.mkv")

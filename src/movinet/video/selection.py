@@ -13,6 +13,7 @@ from movinet.video.wanted import Coming, Least, LookAhead, Packet, Sent
 _INFLUENCE = 64  # packets over which what was left out may show in what is damaged, as decoders mend from their past
 _HELD = 8  # frames that come before a decoder, or their order, tells of damage
 _BACK = 60.0  # seconds
+_ROUNDED = 1e-6  # seconds
 
 
 class Selection:
@@ -162,4 +163,5 @@ class FileSelection(Selection):
         if (none_before := self._ahead.none_before()) is None:
             return False
         time = self._clock.time_of(none_before, self._base)
-        return time is not None and time > last + LATE and (self._pacer.stays or self._at_last[1] > last + LATE)
+        stays = self._pacer.stays or self._at_last[1] > last + LATE + _ROUNDED
+        return stays and time is not None and time > last + LATE
