@@ -25,6 +25,7 @@ Packet: TypeAlias = "av.Packet[VideoStream]"
 
 _AHEAD = 32  # packets that are read before one is decoded; codecs reorder over 16 frames at most
 _AHEAD_BYTES = 8 << 20
+_NEVER = -(1 << 63)
 _REMEMBERED = 64  # stamps among which none may be there twice
 # Decoders that take the level anew with each packet, and whose other frames are the same to the bit for it.
 _LEAVE_OUT = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -92,7 +93,8 @@ class LookAhead:
     def __init__(self, packets: Iterator[Packet], faults: Stamps) -> None:
         self._packets, self._faults = packets, faults
         self._queue: deque[Packet] = deque()
-        self._bytes = 0
+        self._stamps: deque[int] = deque()  # of the same packets; `_NEVER` for those that are not shown
+        self._bytes = self._corrupt = 0
         self._ended = False
         self.is_sound = True
         """Whether stamps can be trusted, up to the last packet read."""
@@ -101,27 +103,33 @@ class LookAhead:
 
     def __iter__(self) -> Iterator[Packet]:
         while True:
-            while not self._ended and len(self._queue) <= _AHEAD and self._bytes <= _AHEAD_BYTES:
-                packet = next(self._packets, None)
-                if packet is None:
-                    self._ended = True
-                    break
-                self.is_sound = self.is_sound and not self._faults.is_fault(packet)
-                self._queue.append(packet)
-                self._bytes += packet.size
-                if not self.is_sound:
-                    break
+            while not self._ended and len(self._queue) <= _AHEAD and self._bytes <= _AHEAD_BYTES and self.is_sound:
+                self._read()
+            if not self._queue and not self._ended:
+                self._read()
             if not self._queue:
                 return
             packet = self._queue.popleft()
+            self._stamps.popleft()
             self._bytes -= packet.size
-            self.is_damaged = packet.is_corrupt or any(other.is_corrupt for other in self._queue)
+            self.is_damaged = self._corrupt > 0
+            self._corrupt -= packet.is_corrupt
             yield packet
+
+    def _read(self) -> None:
+        packet = next(self._packets, None)
+        if packet is None:
+            self._ended = True
+            return
+        self.is_sound = self.is_sound and not self._faults.is_fault(packet)
+        self._queue.append(packet)
+        self._stamps.append(_NEVER if packet.pts is None or packet.is_discard else packet.pts)
+        self._bytes += packet.size
+        self._corrupt += packet.is_corrupt
 
     def next_shown(self, pts: int) -> int | None:
         """The stamp of the first frame in sight that is shown after one of this stamp; None where there is none."""
-        stamps = (packet.pts for packet in self._queue if not packet.is_discard)
-        return min((stamp for stamp in stamps if stamp is not None and stamp > pts), default=None)
+        return min((stamp for stamp in self._stamps if stamp > pts), default=None)
 
     def none_before(self) -> int | None:
         """A stamp before which no frame of the packets to come is shown; None where none is known."""
