@@ -1,7 +1,9 @@
 """Dataclasses to plain types and back; everything else is refused by name."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
+
+ONE = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,26 @@ def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> Non
 def test_true_is_no_number() -> None:
     with pytest.raises(MovinetError, match="want a number"):
         from_plain(Circle, {"radius": True}, "circle")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What others read too."""
+
+    rate: Fraction = ONE
+    size: tuple[int, int] = (1, 2)
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def test_what_others_read_is_written_whole() -> None:
+    shared = Shared(Fraction(1, 2), figures={"a": 1.5})
+    assert to_plain(Shared(), whole=True) == {"rate": "1", "size": [1, 2], "figures": {}}
+    assert to_plain(shared) == {"rate": "1/2", "figures": {"a": 1.5}}
+    assert from_plain(Shared, to_plain(shared, whole=True), "shared") == shared
+    assert from_plain(Shared, {"rate": 0.5, "figures": {"a": 1.5}}, "shared") == shared
+
+
+@pytest.mark.parametrize("rate", ["1/0", "1e-999999999", "half", None, float("inf"), [1], "9" * 5000])
+def test_what_is_no_fraction_is_refused(rate: object) -> None:
+    with pytest.raises(MovinetError, match=r"shared\.rate is .*; want a fraction such as 1/2"):
+        from_plain(Shared, {"rate": rate}, "shared")

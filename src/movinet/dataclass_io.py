@@ -1,11 +1,15 @@
-"""Frozen dataclasses to and from what YAML knows: mappings, lists, numbers and text.
+"""Frozen dataclasses to and from what YAML and JSON know: mappings, lists, numbers and text.
 
-What equals its default is left out. A field that may hold one of several dataclasses says which as `kind`, its class's
-name in small letters.
+What equals its default may be left out. A field that may hold one of several dataclasses says which as `kind`, its
+class's name in small letters.
 """
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
+from fractions import Fraction
+from functools import cache
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -15,21 +19,30 @@ from movinet.errors import MovinetError, brief
 T = TypeVar("T")
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
+_FRACTION = re.compile(r"\d{1,9}(/\d{1,9}|\.\d{1,9})?")  # `1e-999999999` would be one of a thousand million digits
 
 
-def to_plain(value: Any) -> Any:
-    """The value in plain types."""
+def to_plain(value: Any, *, whole: bool = False) -> Any:
+    """The value in plain types.
+
+    Args:
+        value: A dataclass, or what is in its fields.
+        whole: With what is as by default: for what others read too, or what is to stay though defaults may change.
+    """
     if not is_dataclass(value):
         if isinstance(value, tuple | list):
-            return [to_plain(item) for item in value]
-        return {key: to_plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+            return [to_plain(item, whole=whole) for item in value]
+        if isinstance(value, Mapping):
+            return {key: to_plain(item, whole=whole) for key, item in value.items()}
+        return str(value) if isinstance(value, Fraction) else value
     plain = {}
-    hints = get_type_hints(type(value))
+    hints = _hints(type(value))
     for field in fields(value):
         item = getattr(value, field.name)
-        if item == _default(field):
+        if item == _default(field) and not whole:
             continue
-        plain[field.name] = to_plain(item)
+        plain[field.name] = to_plain(item, whole=whole)
         if is_dataclass(item) and len(_classes(hints[field.name])) > 1:
             plain[field.name] = {"kind": type(item).__name__.lower(), **plain[field.name]}
     return plain
@@ -48,7 +61,7 @@ def from_plain(cls: type[T], data: Any, where: str) -> T:
     """
     if not isinstance(data, dict):
         raise MovinetError(f"{where}: want a mapping of entries, got {brief(data)}")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     if unknown := [str(key) for key in data if key not in hints]:
         near = get_close_matches(unknown[0], hints, n=1)
         meant = f" (did you mean {near[0]}?)" if near else ""
@@ -107,10 +120,17 @@ def _read_value(hint: Any, value: Any, where: str) -> Any:
         return tuple(
             _read(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, value, strict=True))
         )
-    if origin is dict:
+    if origin in (dict, Mapping):
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise MovinetError(f"{where} is {brief(value)}; want a mapping of names")
         return {key: _read(parts[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is Fraction:
+        if isinstance(value, float) or type(value) is int or (isinstance(value, str) and _FRACTION.fullmatch(value)):
+            try:
+                return Fraction(value)
+            except (ValueError, ArithmeticError):
+                pass
+        raise MovinetError(f"{where} is {brief(value)}; want a fraction such as 1/2")
     if hint is float:
         value = _number(value)
     if type(value) is not hint:

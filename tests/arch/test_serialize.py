@@ -33,7 +33,7 @@ def test_a_file_says_what_is_wrong_and_where(tmp_path: Path) -> None:
     for text, reason in [
         ("{", "not YAML"),
         ("", "mapping of fields, not NoneType"),
-        ("name: x", "'blocks' is missing"),
+        ("name: x\nstem: 8", "'blocks' is missing"),
         (dump_spec(spec).replace("decay: 1.0", "decay: 2"), "decay is 2"),
     ]:
         path.write_text(text, encoding="utf-8")

@@ -1,11 +1,9 @@
 """How large a network may be: far beyond any of use, and small enough that no file asks for all memory there is."""
 
-import re
 from collections.abc import Iterable
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from movinet.errors import SpecError, brief
+from movinet.errors import SpecError
 from movinet.reading import encodable
 
 if TYPE_CHECKING:
@@ -96,16 +94,3 @@ def _check_parameters(name: str, networks: "Iterable[NetworkSpec]") -> None:
             f"{name}: {total:,} parameters and more; a network can have {MOST_PARAMETERS:,}. Choose fewer channels, "
             "layers or classes, or smaller kernels"
         )
-
-
-_RATE = re.compile(r"[0-9]{1,9}([/.][0-9]{1,9})?")
-
-
-def read_rate(value: Any) -> Fraction:
-    """A fraction of few digits: `1e-999999999` would be one of a thousand million."""
-    if isinstance(value, int | float) or (isinstance(value, str) and _RATE.fullmatch(value)):
-        try:
-            return Fraction(value)
-        except (ValueError, ArithmeticError):
-            pass
-    raise SpecError(f"a rate is a fraction such as 1/2, not {brief(value)}")

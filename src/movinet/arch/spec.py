@@ -1,13 +1,14 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from math import floor, inf
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
-from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network, read_rate
-from movinet.errors import SpecError, brief
+from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
+from movinet.dataclass_io import from_plain, to_plain
+from movinet.errors import MovinetError, SpecError, brief
 from movinet.words import did_you_mean
 
 Convolution = Literal["3d", "2plus1d"]
@@ -20,6 +21,8 @@ Activation = Literal["relu", "relu6", "swish", "hard_swish"]
 Gate = Literal["sigmoid", "hard_sigmoid_keras", "hard_sigmoid_garden", "hard_sigmoid_torch"]
 Norm = Literal["batch", "folded"]
 Size = tuple[int, int]  # height, width
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -186,26 +189,16 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for YAML or JSON."""
-        return _plain(asdict(self))
+        return cast("dict[str, Any]", to_plain(self, whole=True))
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "NetworkSpec":
+    def from_dict(cls, data: Any) -> "NetworkSpec":
         """The inverse of `to_dict`.
 
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        try:
-            _refuse_unknown(data, data["name"])
-            blocks = tuple(
-                BlockSpec(**{**block, "layers": tuple(_layer_from_dict(layer) for layer in block["layers"])})
-                for block in data["blocks"]
-            )
-            return cls(**{**data, "blocks": blocks, "size": tuple(data["size"])})
-        except KeyError as error:
-            raise SpecError(f"not a network specification: {error} is missing") from error
-        except TypeError as error:
-            raise SpecError(f"not a network specification: {error}") from error
+        return _from_dict(cls, data, "network")
 
 
 @dataclass(frozen=True)
@@ -287,23 +280,16 @@ class EnsembleSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for YAML or JSON."""
-        members = [{"network": m.network.to_dict(), "rate": str(m.rate), "offset": m.offset} for m in self.members]
-        return {"name": self.name, "members": members, "size": list(self.size), "fps": self.fps, "frames": self.frames}
+        return cast("dict[str, Any]", to_plain(self, whole=True))
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "EnsembleSpec":
+    def from_dict(cls, data: Any) -> "EnsembleSpec":
         """The inverse of `to_dict`.
 
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        try:
-            members = tuple(_member_from_dict(member) for member in data["members"])
-            return cls(**{**data, "members": members, "size": tuple(data["size"])})
-        except KeyError as error:
-            raise SpecError(f"not an ensemble specification: {error} is missing") from error
-        except TypeError as error:
-            raise SpecError(f"not an ensemble specification: {error}") from error
+        return _from_dict(cls, data, "ensemble")
 
 
 Spec = NetworkSpec | EnsembleSpec
@@ -373,21 +359,13 @@ def _refuse_unknown(options: Iterable[object], network: object) -> None:
             raise SpecError(f"{network}: a network has no option {brief(option)}{did_you_mean(option, known)}")
 
 
-def _layer_from_dict(data: dict[str, Any]) -> LayerSpec:
-    return LayerSpec(**{**data, "kernel": tuple(data["kernel"])})
-
-
-def _member_from_dict(data: dict[str, Any]) -> MemberSpec:
-    network = NetworkSpec.from_dict(data["network"])
-    return MemberSpec(**{**data, "network": network, "rate": read_rate(data.get("rate", 1))})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+def _from_dict(cls: type[S], data: Any, what: str) -> S:
+    try:
+        return from_plain(cls, data, what)
+    except SpecError:
+        raise
+    except MovinetError as error:
+        raise SpecError(f"not a specification: {error}") from error
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -5,11 +5,11 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
 from movinet.arch.spec import NetworkSpec
+from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError, brief
 from movinet.reading import parse_json
 from movinet.search.cost import CostTable, Ends, LayerKind
@@ -68,9 +68,7 @@ class LatencyTable:
 
     def to_json(self) -> str:
         """As a file."""
-        about = {"engine": ENGINE, "version": self.version, "machine": self.machine, "threads": self.threads}
-        quality = {"networks": self.networks, "spread": self.spread, "error": self.error}
-        return json.dumps({**about, **quality, "ends": dict(self.ends), "layers": dict(self.layers)})
+        return json.dumps({"engine": ENGINE, **to_plain(self)})
 
     @classmethod
     def from_json(cls, text: str) -> "LatencyTable":
@@ -81,19 +79,10 @@ class LatencyTable:
         """
         try:
             data = parse_json(text)
-            engine = data.get("engine", "PyTorch" if "scale" in data else ENGINE)
+            engine = data.pop("engine", "PyTorch" if "scale" in data else ENGINE)
             if engine == ENGINE:
-                return cls(
-                    _times(data["layers"]),
-                    _times(data["ends"]),
-                    str(data["machine"]),
-                    int(data["threads"]),
-                    str(data["version"]),
-                    int(data["networks"]),
-                    float(data["spread"]),
-                    float(data["error"]),
-                )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                return from_plain(cls, data, "latencies")
+        except (ValueError, TypeError, AttributeError) as error:
             raise MovinetError(f"the table of latencies is damaged ({error}); remove it to measure again") from error
         raise MovinetError(
             f"the table of latencies is that of {brief(engine)}, not of the lowered step on LiteRT; remove it to "
@@ -178,10 +167,6 @@ def measure_latencies(
         spread(timings),
         error,
     )
-
-
-def _times(data: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in data.items()}
 
 
 def _key(part: LayerKind | Ends) -> str:

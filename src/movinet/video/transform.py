@@ -1,16 +1,15 @@
 """What a network does to a frame before looking at it; carried by its weights."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.limits import LARGEST_SIDE
-from movinet.errors import brief
+from movinet.dataclass_io import from_plain, to_plain
 from movinet.video.seen import seen
 
 
@@ -91,25 +90,16 @@ class Transform:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for YAML and JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return cast("dict[str, Any]", to_plain(self, whole=True))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Transform":
-        """The inverse of `to_dict`. Raises ValueError on unknown, missing or unfit entries."""
-        try:
-            if not isinstance(data, Mapping):
-                raise ValueError("want a mapping of entries")
-            height, width = data["size"]
-            low, high = data.get("scale", (0.0, 1.0))
-            unknown = set(data) - {"size", "resize_short", "fps", "scale"}
-            if unknown:
-                raise ValueError(f"unknown entries {brief(sorted(map(str, unknown)))}")
-            resize_short, fps = int(data["resize_short"]), float(data["fps"])
-            return cls((int(height), int(width)), resize_short, fps, (float(low), float(high)))
-        except KeyError as error:
-            raise ValueError(f"a transform needs {error.args[0]!r}; got {brief(dict(data))}") from None
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"not a transform: {error}; got {brief(data)}") from None
+    def from_dict(cls, data: Any) -> "Transform":
+        """The inverse of `to_dict`.
+
+        Raises:
+            MovinetError: An entry is unknown, missing or unfit.
+        """
+        return from_plain(cls, data, "transform")
 
 
 class HasArray(Protocol):
