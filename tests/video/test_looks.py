@@ -187,6 +187,18 @@ def test_image_folders_are_clips(tmp_path: Path, hand: np.ndarray, info: Weights
     assert "no rate of its own" in lines_of(found, "folder")[1]
 
 
+CLIPS = ("archery.avi", "arm_wrestling.mp4", "flipping_pancake.mkv", "putting_on_eyeliner.avi")
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_real_clips_are_passed_over_until_their_colors_are_exchanged(
+    shared: Path, name: str, info: WeightsInfo
+) -> None:
+    found = inspect(shared / "clips" / name, info)
+    assert kinds(found) <= {"damaged"}
+    assert [finding.kind for finding in of_pixels(found.levels[..., ::-1])] == ["channels"]
+
+
 def test_the_sheet_holds_the_frames_as_they_are_seen(tmp_path: Path, info: WeightsInfo) -> None:
     found = inspect(sample_clip(), info)
     (tmp_path / "sheet.png").write_bytes(sheet(found, "clip"))
