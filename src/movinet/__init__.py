@@ -20,7 +20,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (pip refuses to install it there;
 from movinet.errors import MovinetError
 
 if TYPE_CHECKING:
-    from movinet.create import create_model, list_models, load_model, save_model
+    from movinet.create import create_model, list_models, load_model, push_model, save_model
     from movinet.nn.ensemble import Ensemble
     from movinet.nn.movinet import MoViNet
     from movinet.prediction import Prediction
@@ -42,6 +42,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_weights",
+    "push_model",
     "save_model",
 ]
 
@@ -58,6 +59,7 @@ _HOMES = {
     "list_models": "movinet.create",
     "load_model": "movinet.create",
     "load_weights": "movinet.weights.load",
+    "push_model": "movinet.create",
     "save_model": "movinet.create",
 }
 

@@ -17,7 +17,7 @@ from movinet.errors import SpecError, WeightsError
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe, load_weights
-from movinet.weights.registry import entries, lookup
+from movinet.weights.registry import entries, is_on_hub, lookup
 from movinet.weights.safetensors_file import save_weights
 from movinet.weights.weights import Weights
 from movinet.words import did_you_mean
@@ -61,7 +61,7 @@ def create_model(
 
     Args:
         name: one of `list_models()`, with a tag for the network of certain weights (`movinet_a2_stream.k600`); the
-            path of a specification in YAML, or of a weights file.
+            path of a specification in YAML, or of a weights file; or `hf-hub:owner/name`.
         pretrained: with trained weights: those of the tag, or the published ones of this architecture, downloaded when
             first used. Otherwise parameters are fresh.
         num_classes: of the classifier, which is a new, untrained one where the weights have another number; 0 for none.
@@ -146,6 +146,40 @@ def save_model(
     save_weights(path, weights.arrays, weights.info, half=half)
 
 
+def push_model(
+    repo: str,
+    model: "nn.Module",
+    *,
+    labels: Sequence[str] | None = None,
+    transform: Transform | None = None,
+    multi_label: bool | None = None,
+    info: WeightsInfo | None = None,
+    private: bool = False,
+    message: str = "",
+) -> str:
+    """Publish a network on the Hugging Face Hub as it is now, with a card that says what is known of it.
+
+    Everything that takes a name takes `hf-hub:owner/name` then. Log in first (`hf auth login`, or `HF_TOKEN`).
+
+    Args:
+        repo: `owner/name`; a repository that is there gets a new commit.
+        model, labels, transform, multi_label, info: as of `save_model`; `repo`'s name is the tag.
+        private: a new repository is for its owner only.
+        message: of the commit.
+
+    Returns:
+        The repository's address.
+
+    Raises:
+        WeightsError: labels do not fit the classes, nobody is logged in, or the server refuses.
+        MissingExtra: huggingface_hub is not installed (`movinet[hub]`).
+    """
+    from movinet.weights.hub import push
+
+    weights = _weights_of(model, repo.rpartition("/")[2], labels, transform, multi_label, info)
+    return push(weights, repo, private=private, message=message)
+
+
 def _weights_of(
     model: "nn.Module",
     tag: str,
@@ -183,7 +217,7 @@ def _spec_of(name: str | Path) -> Spec:
             return network_spec(name)
         if entry := lookup(name):
             return describe(entry).spec
-        if not Path(name).exists():
+        if not is_on_hub(name) and not Path(name).exists():
             known = [*list_models(), *list_models(pretrained=True)]
             raise SpecError(f"no network is called {name!r}{did_you_mean(name, known, most=2)}")
     return load_weights(name).spec

@@ -45,9 +45,10 @@ def test_a_compiled_network_trains_and_streams() -> None:
     expected = torch.autograd.grad(model.train()(CLIP).square().sum(), list(model.parameters()))
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
     compiled(CLIP).square().sum().backward()
+    largest = max(gradient.abs().max() for gradient in expected)  # some are nothing but rounding, before a norm
     for parameter, gradient in zip(compiled.parameters(), expected, strict=True):
         assert parameter.grad is not None
-        assert_same(parameter.grad, gradient, 1e-3)
+        assert (parameter.grad - gradient).abs().max() <= 1e-3 * largest
     model.eval()
     step = torch.compile(model.step, fullgraph=True)
     with torch.no_grad():

@@ -114,6 +114,15 @@ MoViNet-pytorch, our own files, and names of `movinet models`.
     ),
 )
 app.command(
+    "movinet.cli.push:push",
+    help="Publish weights on the Hugging Face Hub, with a card that says what is known of them.",
+    help_epilogue=examples(
+        "movinet push runs/mine/model.safetensors me/air-gestures",
+        "movinet push mine.safetensors me/mine --private",
+        "movinet classify clip.mp4 --model hf-hub:me/air-gestures",
+    ),
+)
+app.command(
     "movinet.cli.exporting:export",
     help="""Write a network for another runtime, with a manifest of all that is needed to use it.
 

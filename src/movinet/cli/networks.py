@@ -17,7 +17,7 @@ from movinet.reading import parse_yaml
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.weights.load import describe, load_weights
-from movinet.weights.registry import entries
+from movinet.weights.registry import entries, is_on_hub
 from movinet.weights.safetensors_file import read_info, save_weights
 from movinet.words import counted
 
@@ -136,6 +136,8 @@ def _spec_of(model: str) -> Spec:
     """What a name of weights, a weights file, a network's name or a YAML file describes."""
     if entry := next((entry for entry in entries() if entry.name == model), None):
         return describe(entry).spec
+    if is_on_hub(model):
+        return load_weights(model).spec
     if model.endswith(".safetensors"):
         return read_info(model).spec
     if Path(model).exists() and not model.endswith((".yaml", ".yml")):

@@ -9,7 +9,7 @@ from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.reading import encodable
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
 from movinet.weights.load import load_weights, read_labels
-from movinet.weights.registry import lookup
+from movinet.weights.registry import is_on_hub, lookup
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def open_network(
     """Find what is to be run.
 
     Args:
-        source: what `load_weights` takes, a folder that `movinet export` wrote, or any TFLite file of a stream network
-            with a signature: one whose parts we do not know runs as it is.
+        source: what `load_weights` takes, `hf-hub:owner/name` among it; a folder that `movinet export` wrote; or any
+            TFLite file of a stream network with a signature: one whose parts we do not know runs as it is.
         labels: a file with one label a line, where the network brings none.
         options: as of `load_weights`; exported networks have none.
         offline: use only what is on this machine.
@@ -43,6 +43,10 @@ def open_network(
         WeightsError: the name is unknown, or the file is missing, damaged or of no known kind.
         SpecError: `options` contradict the network.
     """
+    if is_on_hub(source):
+        from movinet.weights.hub import hub_file
+
+        source = hub_file(source, offline, progress)
     path = Path(source)
     known = isinstance(source, str) and lookup(source) is not None
     if not known and is_exported(path):

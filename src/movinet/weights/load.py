@@ -42,7 +42,8 @@ def load_weights(
 ) -> Weights:
     """Load weights by name or from a file of any kind we know.
 
-    A string that is a name of `movinet models` means those weights; any other string, and every `Path`, is a file.
+    A string that is a name of `movinet models` means those weights, and `hf-hub:owner/name` those of a repository on
+    the Hugging Face Hub; any other string, and every `Path`, is a file.
 
     Args:
         source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
@@ -59,7 +60,11 @@ def load_weights(
         SpecError: `options` contradict the network.
     """
     entry = registry.lookup(source) if isinstance(source, str) else None
-    if entry:
+    if registry.is_on_hub(source):
+        from movinet.weights.hub import hub_file
+
+        arrays, info = read_any(hub_file(source, offline, progress), spec, options)
+    elif entry:
         arrays, info = _read_entry(entry, options, offline, progress)
         if spec is not None and spec != info.spec:
             raise WeightsError(f"{source}: the name says which network it is; spec= is for files (options= changes it)")

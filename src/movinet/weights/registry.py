@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeGuard
 
 from movinet.arch.zoo import network_names
 from movinet.errors import WeightsError
 
+HUB = "hf-hub:"
 _BUCKET = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
 _LABELS = "https://raw.githubusercontent.com/tensorflow/models/f8af2291cced43fc9f1d9b41ddbf772ae7b0d7d2/official/projects/movinet/files/kinetics_600_labels.txt"
 
@@ -117,6 +119,11 @@ def entries() -> list[Entry]:
         )
     ]
     return bundled + official + lite + ensembles
+
+
+def is_on_hub(source: str | Path) -> TypeGuard[str]:
+    """Whether this names a repository on the Hugging Face Hub, as `hf-hub:owner/name` does."""
+    return isinstance(source, str) and source.startswith(HUB)
 
 
 def lookup(name: str) -> Entry | None:
