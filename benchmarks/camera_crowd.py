@@ -133,6 +133,8 @@ class Soak:
         lag: Seconds by which predictions came later than their stream says, against the first half minute: the median
             of every 10 s.
         rate: Predictions a second and camera.
+        lost: How often a camera was.
+        dropped: Frames that came too late for the network, of all cameras.
     """
 
     cameras: int
@@ -140,6 +142,8 @@ class Soak:
     mb: list[float] = field(default_factory=list)
     lag: list[float] = field(default_factory=list)
     rate: float = 0.0
+    lost: int = 0
+    dropped: float = 0.0
 
     @property
     def growth(self) -> float:
@@ -176,8 +180,11 @@ def soak(cameras: int, minutes: float, gstreamer: bool) -> Soak:
             if watch.process.poll() is not None:
                 raise SystemExit(f"movinet ended: {[line.what for line in watch.lines[-3:]]}")
             lines = watch.of("prediction")
+            found.lost += len(watch.of("lost"))
             watch.lines.clear()
             found.mb.append(watch.usage().mb)
+            newest = {line.source: last_figure([line], "dropped") for line in lines}
+            found.dropped = sum(newest.values())
             found.lag.append(quantile([line.at - began - line.what["time"] for line in lines], 0.5))
             count += len(lines)
         found.rate = count / cameras / (time.monotonic() - began)

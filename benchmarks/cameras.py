@@ -152,14 +152,25 @@ def crowded(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
 
 
 def soaked(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
-    heading("Soak", "cameras", "minutes", "predictions/s each", "MB at 10 s, 2 min, end", "growth", "drift s", "")
-    row("1 (0.1)", 10, "4.69", "561, –, 630", "12 %", None, "a loaded machine")
+    heading(
+        "Soak",
+        "cameras",
+        "minutes",
+        "predictions/s each",
+        "MB at 10 s, 2 min, end",
+        "growth",
+        "drift s",
+        "lost, dropped",
+        "",
+    )
+    row("1 (0.1)", 10, "4.69", "561, –, 630", "12 %", None, "0, 8", "a loaded machine")
     results, faults = [], []
     for cameras, minutes in ((1, options.minutes), (8, options.minutes / 2)):
         found = soak(cameras, minutes, options.gstreamer)
         memory = ", ".join(f"{mb:.0f}" for mb in (found.mb[0], found.mb[min(11, len(found.mb) - 1)], found.mb[-1]))
         growth, drift = f"{100 * found.growth:+.1f} %", f"{found.drift:+.3f}"
-        row(cameras, f"{minutes:g}", f"{found.rate:.3f}", memory, growth, drift, load())
+        lost = f"{found.lost}, {found.dropped:g}"
+        row(cameras, f"{minutes:g}", f"{found.rate:.3f}", memory, growth, drift, lost, load())
         results.append(asdict(found))
         faults += found.faults()
     return results, faults
