@@ -3,11 +3,11 @@
     python scripts/walk.py
     PYTHONPATH=OTHER_CHECKOUT/src python scripts/walk.py --json
 
-`classify --frames`, `watch` with one source and `watch` with two play the bundled clip, whose rate is the network's, so
-that between two steps of the engine lies one frame; some are followed. A file stands where a function of it first hands
-the frame on (returns or yields); what comes after the step stands after it. `visits` counts how often a frame's walk
-enters a file: what is above one is going back, or a loop. The second of two sources is over when the frames pass. Lines
-are of code, without blank ones, comments and docstrings.
+`classify --per-frame`, `watch` with one source and `watch` with two play the bundled clip, whose rate is the network's,
+so that between two steps of the engine lies one frame; some are followed. A file stands where a function of it first
+hands the frame on (returns or yields); what comes after the step stands after it. `visits` counts how often a frame's
+walk enters a file: what is above one is going back, or a loop. The second of two sources is over when the frames pass.
+Lines are of code, without blank ones, comments and docstrings.
 """
 
 import argparse
@@ -148,7 +148,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         short = beginning(clip, folder, 1.0)
         runs = {
-            "classify A --frames": ["classify", str(clip), "--frames", "--json"],
+            "classify A --per-frame": ["classify", str(clip), "--per-frame", "--json"],
             "watch A": ["watch", str(clip), "--json"],
             "watch A B": ["watch", str(clip), str(short), "--json"],
         }

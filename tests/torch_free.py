@@ -23,7 +23,7 @@ COMMANDS = [
     ("models --json", 0, "movinet_a0_stream"),
     ("demo", 0, "The hand drew star"),
     ("classify @/clip.mp4", 0, "star"),
-    ("classify @/clip.mp4 --frames --json", 0, '"star"'),
+    ("classify @/clip.mp4 --per-frame --json", 0, '"star"'),
     ("classify @/clip.mp4 --precision int8", 0, "star"),
     (f"classify @/clip.mp4 {TINY} --threads 2", 0, "left"),
     ("classify @/clip.mp4 --model @/stream.tflite", 0, "class 0"),

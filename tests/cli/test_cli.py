@@ -96,7 +96,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         (f"classify @/good.mp4 {MODEL} --labels @/labels.txt", "2 labels for 3 classes"),
         (f"classify @/good.mp4 {MODEL} --labels @/missing.txt", "missing.txt"),
         (f"classify @/good.mp4 {MODEL} --frobnicate", "frobnicate"),
-        ("classify @/good.mp4 --model @/tiny_base.safetensors --frames", "stream network"),
+        ("classify @/good.mp4 --model @/tiny_base.safetensors --per-frame", "stream network"),
         ("classify @/good.mp4 --model @/missing.safetensors", "no such file"),
         ("classify @/good.mp4 --model @/bad.safetensors", "bad.safetensors"),
         ("classify @/good.mp4 --model @/junk.tar.gz", "junk.tar.gz"),
@@ -170,10 +170,10 @@ def test_a_bad_video_does_not_keep_the_good_ones_from_being_classified(
 
 
 def test_frames_show_every_frame(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = run(folder, f"classify @/good.mp4 {MODEL} --frames --json --topk 1", capfd)
+    _, out, _ = run(folder, f"classify @/good.mp4 {MODEL} --per-frame --json --topk 1", capfd)
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["frames"] for line in lines] == list(range(1, 13))
-    _, text, _ = run(folder, f"classify @/good.mp4 {MODEL} --frames", capfd)
+    _, text, _ = run(folder, f"classify @/good.mp4 {MODEL} --per-frame", capfd)
     assert len(text.splitlines()) == 13
 
 
@@ -181,7 +181,7 @@ def test_brackets_in_names_and_labels_are_shown_as_they_are(folder: Path, capfd:
     (folder / "[Subs] clip [x9].mp4").write_bytes((folder / "good.mp4").read_bytes())
     (folder / "brackets.txt").write_text("[a]\nPushing [something] [/up]\nc\n")
     line = f"classify '@/[Subs] clip [x9].mp4' {MODEL} --labels @/brackets.txt --topk 3"
-    for more in ("", "--frames"):
+    for more in ("", "--per-frame"):
         code, out, _ = run(folder, f"{line} {more}", capfd)
         assert code == 0
         assert "[Subs] clip [x9].mp4" in out

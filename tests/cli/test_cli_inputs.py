@@ -111,12 +111,12 @@ def test_stretches_of_a_video(folder: Path, capfd: pytest.CaptureFixture[str]) -
 
 def test_an_image_folder_has_no_frames_to_count_by(tmp_path: Path) -> None:
     encode_video(tmp_path / "one.mp4", np.zeros((5, 32, 48, 3), np.uint8), fps=5)
-    assert stretch(2, 0.9, str(tmp_path / "one.mp4"), DEFAULT_LIMITS) == (pytest.approx(0.4), 0.9)
+    assert stretch((2, 0.9), str(tmp_path / "one.mp4"), DEFAULT_LIMITS) == (pytest.approx(0.4), 0.9)
     images = tmp_path / "images"
     images.mkdir()
     shutil.copyfile(tmp_path / "one.mp4", images / "1.png")
     with pytest.raises(MovinetError, match="give a time instead of 2f"):
-        stretch(0.0, 2, str(images), DEFAULT_LIMITS)
+        stretch((0.0, 2), str(images), DEFAULT_LIMITS)
 
 
 def test_the_shape_of_a_picture_may_be_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def test_a_live_source_is_looked_at_for_a_while(capfd: pytest.CaptureFixture[str
         ("CLIP --out seen.jpg", "ending in .png"),
         ("CLIP --out absent/seen.png", "in a folder that is there"),
         ("CLIP --start 2 --end 1", "--end must come after --start"),
-        ("CLIP --start nan", "--start must be seconds"),
+        ("CLIP --start nan", "--start is nan; want seconds"),
         ("CLIP --model nothing", "nothing"),
     ],
 )

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "line",
     [
         "classify @/v*.mp4 --model @/nasty.safetensors --topk 3",
-        "classify @/v*.mp4 --model @/nasty.safetensors --topk 3 --frames",
+        "classify @/v*.mp4 --model @/nasty.safetensors --topk 3 --per-frame",
         "classify @/v*.mp4 --model @/nasty.safetensors --json",
         "watch @/v*.mp4 --model @/nasty.safetensors --seconds 1",
         "watch @/v*.mp4 --model @/nasty.safetensors --seconds 1 --json",

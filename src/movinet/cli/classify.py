@@ -7,7 +7,7 @@ from rich.text import Text
 
 from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one
 from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
-from movinet.cli.inputs import opened_input, read_aspect, read_time, stretch, videos_below
+from movinet.cli.inputs import opened_input, read_aspect, read_times, stretch, videos_below
 from movinet.cli.recognizing import load_recognizer, mode_of, read_logins, source_of, tell_default
 from movinet.errors import MovinetError, printable
 from movinet.prediction import Prediction
@@ -24,7 +24,7 @@ def classify(
     model: Model = None,
     labels: Path | None = None,
     topk: int = 5,
-    frames: bool = False,
+    per_frame: bool = False,
     start: str = "0",
     end: str | None = None,
     stream: int | None = None,
@@ -48,7 +48,7 @@ def classify(
         model: a name of `movinet models`, or a weights file; by default the bundled movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
         topk: how many labels to show.
-        frames: show the answer after every frame, not only the last (stream networks).
+        per_frame: show the answer after every frame, not only the last (stream networks).
         start: begin there: seconds (90.5), a time (0:01:30), or a frame (450f), by the video's average rate.
         end: stop there.
         stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
@@ -70,7 +70,7 @@ def classify(
     if not videos:
         raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
     at_least_one("--topk", topk)
-    first, last = read_time("--start", start), None if end is None else read_time("--end", end)
+    times = read_times(start, end)
     shape = None if aspect is None else read_aspect(aspect)
     mode = mode_of(precision, fast)
     recognizer = load_recognizer(
@@ -91,8 +91,8 @@ def classify(
             try:
                 with opened_input(video) as path:
                     source = source_of(path, stream, logins, shape)
-                    span = stretch(first, last, source, limits)
-                    classify_one(recognizer, video, source, topk, frames, span, limits, as_json=json)
+                    span = stretch(times, source, limits)
+                    classify_one(recognizer, video, source, topk, per_frame, span, limits, as_json=json)
             except MovinetError as error:
                 failed += 1
                 complain(error)
@@ -104,7 +104,7 @@ def classify_one(
     video: str,
     source: Source,
     topk: int,
-    frames: bool,
+    per_frame: bool,
     span: tuple[float, float | None],
     limits: Limits,
     *,
@@ -113,12 +113,12 @@ def classify_one(
     start, end = span
     told = without_password(video) if is_address(video) else video
     name = printable(told if is_address(video) else Path(video).name)
-    if frames and not as_json:
+    if per_frame and not as_json:
         out.print(name, style="bold")
-    if frames and not recognizer.info.spec.causal:
-        raise MovinetError(f"--frames needs a stream network; {recognizer.info.name} sees whole clips only")
+    if per_frame and not recognizer.info.spec.causal:
+        raise MovinetError(f"--per-frame needs a stream network; {recognizer.info.name} sees whole clips only")
     with progress_bar(name) as progress:
-        if not frames:
+        if not per_frame:
             prediction = recognizer.classify(source, start, end, limits=limits, progress=progress)
         else:
             for prediction in recognizer.stream(source, start, end, limits=limits):

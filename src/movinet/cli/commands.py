@@ -22,7 +22,7 @@ app.command(
         "movinet classify clips/ --start 0:01:30 --end 0:01:40",
         "ffmpeg -i clip.mp4 -f matroska - | movinet classify -",
         "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
-        "movinet classify talk.mkv --model weights.tflite --labels labels.txt --frames --json",
+        "movinet classify talk.mkv --model weights.tflite --labels labels.txt --per-frame --json",
     ),
 )
 app.command(

@@ -26,7 +26,7 @@ def export(
     size: tuple[int, int] | None = None,
     past: Past | None = None,
     frames: int | None = None,
-    streams: Annotated[int, Parameter(name=["--streams", "--batch"])] = 1,
+    streams: int = 1,
     precision: Precision = "float32",
     labels: Path | None = None,
     untrained: bool = False,

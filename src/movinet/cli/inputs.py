@@ -93,13 +93,29 @@ def read_time(option: str, text: str) -> float | int:
     return time
 
 
-def stretch(start: float | int, end: float | int | None, source: Source, limits: Limits) -> tuple[float, float | None]:
-    """From when to when, in seconds of a video, by what `read_time` read; frames go by the video's average rate.
+Times = tuple[float | int, float | int | None]
+"""Where to begin and to end: seconds as a float, the number of a frame as an int."""
+
+
+def read_times(start: str, end: str | None) -> Times:
+    """What `--start` and `--end` say.
+
+    Raises:
+        MovinetError: they are no times, or in the wrong order as far as that can be told.
+    """
+    first, last = read_time("--start", start), None if end is None else read_time("--end", end)
+    if last is not None and type(first) is type(last) and last <= first:
+        raise MovinetError(f"--end must come after --start; got {end} and {start}")
+    return first, last
+
+
+def stretch(times: Times, source: Source, limits: Limits) -> tuple[float, float | None]:
+    """From when to when, in seconds of a video; frames go by its average rate.
 
     Raises:
         MovinetError: the video does not tell its rate, or the end is not after the start.
     """
-    first, last = (_in_seconds(time, source, limits) for time in (start, end))
+    first, last = (_in_seconds(time, source, limits) for time in times)
     assert first is not None
     if last is not None and last <= first:
         raise MovinetError(f"--end must come after --start; got {last:g} s and {first:g} s")

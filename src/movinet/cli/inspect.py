@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model, seconds
+from movinet.cli.app import DEFAULT_MODEL, Model
 from movinet.cli.console import out, print_json, progress_bar
+from movinet.cli.inputs import read_times, stretch
 from movinet.cli.recognizing import read_logins, source_of, tell_default
 from movinet.errors import MovinetError, printable
 from movinet.files import write_atomically
@@ -27,8 +28,8 @@ def inspect(
     *,
     model: Model = None,
     picture: Annotated[Path | None, Parameter(name="--out")] = None,
-    start: float = 0.0,
-    end: float | None = None,
+    start: str = "0",
+    end: str | None = None,
     stream: int | None = None,
     credentials: Path | None = None,
     allow_hosts: Sequence[str] = (),
@@ -44,8 +45,8 @@ def inspect(
         model: a name of `movinet models`, or a weights file: the network through whose eyes to look; by default the
             bundled movinet_t0_stream.gestures.
         picture: the PNG to draw the frames into; by default the video's name with .inspect.png, in this folder.
-        start: begin at this second.
-        end: stop at this second.
+        start: begin there: seconds (90.5), a time (0:01:30), or a frame (450f), by the video's average rate.
+        end: stop there.
         stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
         credentials: a YAML file with users and passwords, by host.
@@ -55,10 +56,7 @@ def inspect(
         force: overwrite a picture that is not one of ours.
         json: one JSON object, for programs.
     """
-    seconds("--start", start)
-    seconds("--end", end)
-    if end is not None and end <= start:
-        raise MovinetError(f"--end must come after --start; got {end} and {start}")
+    times = read_times(start, end)
     told = without_password(video) if is_address(video) else video
     name = printable(Path(urlsplit(told).path if is_address(video) else told).name or "video")
     path = picture if picture is not None else Path(f"{name}.inspect.png")
@@ -68,7 +66,7 @@ def inspect(
     if model is None:
         tell_default(info)
     source, limits = source_of(video, stream, read_logins(credentials)), Limits(tuple(allow_hosts), verify=not insecure)
-    seen = look(source, info, start, end, limits=limits)
+    seen = look(source, info, *stretch(times, source, limits), limits=limits)
     write_atomically(path, sheet(seen, name))
     if json:
         print_json({"source": told, "picture": str(path), **seen.to_dict()})
