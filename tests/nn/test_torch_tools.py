@@ -1,6 +1,7 @@
 """What people do to a module in PyTorch, done to these: compiled whole, exported, halved, without values, moved."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,9 @@ def test_levels_are_taken_for_no_values(kind: str) -> None:
         call(CLIP * 4 - 2)
         call(torch.randn(CLIP.shape))
         call(CLIP * torch.nan)
+
+
+def test_a_network_of_levels_takes_levels() -> None:
+    model = network()
+    levels = replace(model.info, transform=replace(model.info.transform, scale=(0.0, 255.0)))
+    assert MoViNet(model.spec, levels).eval()(CLIP * 255).shape == (2, 3)

@@ -226,13 +226,20 @@ class MoViNet(nn.Module):
         return self._features(clip, clock, {})[0], clock
 
     def _check_range(self, frames: Tensor) -> None:
-        """Refuse values in 0…255, by the first frame. On other devices than the CPU only once: it waits for them."""
+        """Refuse values far beyond the transform's range, such as 0…255, by the first frame.
+
+        On other devices than the CPU only once: it waits for them.
+        """
         if torch.compiler.is_compiling() or type(frames) is not Tensor or frames.is_meta or not frames.numel():
             return
         if frames.is_cpu or not self._range_seen:
             self._range_seen = True
-            if (most := frames[:, :, 0].amax().item()) > MOST:
-                raise ValueError(f"values are in [0, 1], but there is {most:g}: divide what goes to 255 by 255")
+            low, high = self.info.transform.scale
+            if (most := frames[:, :, 0].amax().item()) > MOST * max(1.0, abs(low), abs(high)):
+                raise ValueError(
+                    f"values are in [{low:g}, {high:g}], but there is {most:g}: divide what goes to 255 by 255, or "
+                    "prepare frames by `model.info.transform`"
+                )
 
     def _clock(self, batch: int, frames: int, device: torch.device) -> Clock:
         """Of whole clips."""
