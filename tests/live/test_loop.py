@@ -136,6 +136,22 @@ def test_events_end_as_soon_as_the_source_is_lost(weights: Path) -> None:
     assert sum(kind is Begun for kind in kinds) == sum(kind is Ended for kind in kinds)
 
 
+def test_the_rate_is_that_of_the_last_seconds_by_the_clock(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that has shown nothing for a while shows nothing a second."""
+    monkeypatch.setattr("movinet.live.loop._RECENTLY", 0.3)
+    silent = Played(8, pause=0.02, silent=True)
+    with StreamPool.load(weights, max_streams=1, engine="torch") as pool:
+        reports = []
+        for report in watch([Feed("camera", silent.opened, pool, detector())]):
+            reports.append(report)
+            if isinstance(report.what, Changed):
+                time.sleep(0.5)
+                silent.closed.set()
+    assert isinstance(reports[-1].what, Over)
+    assert reports[-1].figures.fps == 0.0
+    assert 1 < [report for report in reports if isinstance(report.what, Seen)][-1].figures.fps <= 50
+
+
 def test_a_lost_source_is_told_and_the_others_go_on(weights: Path) -> None:
     reports = watched(weights, {"lost": Played(2, lost=True), "fine": Played(6)})
     over = {report.source: report.what.error for report in reports if isinstance(report.what, Over)}

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 _WAITING = 4  # reports of a source that may wait to be looked at
 _FAILURES = 3  # of the engine in a row, after which a source is given up
-_RECENT = 20  # predictions whose rate is told
+_RECENTLY = 4.0  # seconds over which the rate of predictions is told
+_MOST = 1000  # predictions of that time that are counted
 _GRACE = 0.5  # seconds that a source may take to show the last frame that was asked for
 _LEAVE_WITHIN = 2.0  # seconds
 
@@ -127,7 +128,7 @@ class Follower:
         self._stopped = threading.Event()
         self._began = time.monotonic()
         self._source: Source | None = None
-        self._times: deque[float] = deque(maxlen=_RECENT)
+        self._times: deque[float] = deque(maxlen=_MOST)
         self._step_ms = 0.0
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="movinet-watch", daemon=True)
@@ -224,8 +225,9 @@ class Follower:
             self._tell(Begun(event) if event.end is None else Ended(event))
 
     def _tell(self, what: What) -> None:
-        times = self._times
-        fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+        now = time.perf_counter()
+        recent = [then for then in self._times if now - then <= _RECENTLY]
+        fps = (len(recent) - 1) / (now - recent[0]) if len(recent) > 1 else 0.0
         source = self._source.figures() if self._source is not None else SourceFigures()
         report = Report(self.feed.name, time.time(), what, Figures(source, fps, self._step_ms))
         while not self._stopped.is_set():

@@ -52,7 +52,7 @@ class Figures:
     """How a source goes."""
 
     source: SourceFigures
-    fps: float  # predictions a second over the last few
+    fps: float  # predictions a second over the last few seconds
     step_ms: float  # from a frame to its answer, of the last
 
 
