@@ -37,7 +37,9 @@ def test_what_shrinks_is_given_time() -> None:
 
 
 def test_where_nothing_helps_it_says_so() -> None:
-    assert "anew" in [step for step, _ in climb(Ladder(1.0), [2.0] * 100)]
+    assert "anew" in [step for step, _ in climb(Ladder(1.0), [2.5] * 70)]
+    assert "anew" not in [step for step, _ in climb(Ladder(1.0), [1.5] * 100)]
+    assert "anew" in [step for step, _ in climb(Ladder(1.0), [1.5] * 200)]
 
 
 def test_key_frames_intervals() -> None:

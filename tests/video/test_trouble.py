@@ -63,7 +63,7 @@ def test_rtsp(answers: Mapping[str, tuple[str, str]], kind: type[VideoError], wo
         address = f"rtsp://me:S3cr@127.0.0.1:{listener.getsockname()[1]}/x"
         with pytest.raises(VideoError) as raised, LiveSource(address, 5, retries=0, timeout=2):
             pass
-        listener.shutdown(socket.SHUT_RDWR)
+        listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake who waits for the next
     assert type(raised.value) is kind
     assert re.search(words, str(raised.value))
     assert not re.search(r"S3cr|[Pp]ermission|Input/output", str(raised.value))

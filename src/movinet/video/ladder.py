@@ -9,7 +9,7 @@ Step = Literal["lagging", "caught_up", "anew"]
 _CAUGHT_UP = 0.2  # of the lag allowed, at which a stream counts as caught up
 _PATIENCE = 0.25  # seconds that a step is given to show
 _WORSE = 1.2  # times the lag allowed, at which patience ends
-_HOPELESS = 2.0  # seconds of key frames alone without the lag shrinking, after which nothing here helps
+_HOPELESS = 2.0  # seconds of key frames alone without the lag shrinking, after which nothing helps; of less lag, more
 _KEYS = 3  # intervals between key frames that are remembered
 
 
@@ -65,7 +65,7 @@ class Ladder:
         if lag < self._worst - 0.1 * self.max_lag:  # it shrinks
             self._worst, self._changed = lag, now
         elif self.least == "NONKEY":
-            return "anew" if waited > _HOPELESS else None
+            return "anew" if waited > (_HOPELESS if lag > 2 * self.max_lag else 3 * _HOPELESS) else None
         elif waited > _PATIENCE or lag > _WORSE * self.max_lag:
             self.least = "NONKEY"
             self._worst, self._changed = lag, now
