@@ -56,8 +56,9 @@ def test_activations_are_those_that_autograd_keeps(spec: NetworkSpec, frames: in
     spec = spec.with_options(size=(90, 124))
     recipe = replace(RECIPE, batch_size=2, clips=Clips(frames=frames))
     kept = kept_by_autograd(MoViNet(spec).train(), torch.rand(2, 3, frames, *spec.size))
-    # What is told is what plain modules keep; on a CPU nn/fused_cpu.py keeps less.
-    assert 0.96 * kept < estimate(recipe, spec, 16).memory.activations < 1.4 * kept
+    assert estimate(recipe, spec, 16).memory.activations == pytest.approx(kept, rel=0.02)
+    # Elsewhere plain modules keep more than nn/fused_cpu.py does.
+    assert 0.96 * kept < estimate(recipe, spec, 16, device="cuda").memory.activations < 1.4 * kept
 
 
 def test_what_lies_below_the_first_layer_that_learns_is_not_kept() -> None:
@@ -101,21 +102,21 @@ def test_half_the_bits_take_half_the_room() -> None:
 
 def test_steps_rates_and_shapes() -> None:
     spec = zoo("movinet_t0_stream", size=(64, 80))
-    found = estimate(replace(RECIPE, clips=Clips(frames=12)), spec, 100)
+    found = estimate(replace(RECIPE, clips=Clips(frames=12)), spec, 100, device=None)
     assert (found.steps_per_epoch, found.steps, found.batch, found.sub_clip) == (13, 52, (8, 3, 12, 64, 80), 12)
     assert found.macs == 3 * 8 * macs_per_clip(spec, frames=12)
     assert list(found.rates) == [0, 6, 26, 51]
     assert found.rates[0] == pytest.approx(1e-3 / 7, rel=0.05)
     assert found.rates[6] == pytest.approx(1e-3, rel=0.05)
     assert found.rates[51] < 1e-5
-    shared = estimate(replace(RECIPE, clips=Clips(frames=12)), spec, 100, processes=2)
+    shared = estimate(replace(RECIPE, clips=Clips(frames=12)), spec, 100, processes=2, device=None)
     assert (shared.batch, shared.steps, shared.macs) == ((4, 3, 12, 64, 80), 52, found.macs)
-    assert estimate(RECIPE, spec, 5).batch[0] == 5
-    even = estimate(RECIPE, spec, 14)
+    assert estimate(RECIPE, spec, 5, device=None).batch[0] == 5
+    even = estimate(RECIPE, spec, 14, device=None)
     assert (even.batch[0], even.steps_per_epoch) == (7, 2)
     synthetic = replace(RECIPE, data=Gestures(clips=100, frames=(4, 9)), strategy="recurrent", sub_clip=5)
-    assert estimate(synthetic, spec, 100).batch[2] == 9
-    assert estimate(synthetic, spec, 100).sub_clip == 5
+    assert estimate(synthetic, spec, 100, device=None).batch[2] == 9
+    assert estimate(synthetic, spec, 100, device=None).sub_clip == 5
     once, twice = estimate(synthetic, spec, 100), estimate(replace(synthetic, bptt_clips=2), spec, 100)
     assert twice.macs == pytest.approx(once.macs * 3.5 / 3)  # the first of two sub-clips goes forwards twice
     assert 0 < twice.memory.total - once.memory.total < 0.1 * once.memory.activations

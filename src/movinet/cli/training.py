@@ -151,14 +151,14 @@ def _run(
         # What is wrong is said before processes begin.
         prepared = prepare_training(recipe, weights, offline=offline, progress=progress)
     everywhere = machine.processes * machine.nodes
-    plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere)
+    plan = estimate(recipe, prepared.start.model.spec, len(prepared.sets.train), processes=everywhere, device=None)
     fabric = machine.connect(alone=dry_run)
     if fabric.is_global_zero:
         for warning in prepared.splits.warnings if prepared.splits else ():
             warn(warning)
     if dry_run:
         half = fabric.device.type == "cuda" and machine.precision != "32-true"
-        print_plan(prepared, everywhere, half, as_json)
+        print_plan(prepared, everywhere, fabric.device.type, half, as_json)
         return 0
     display = partial(ProgressDisplay, err, recipe.epochs, plan.steps_per_epoch)
     with told(fabric, folder, "train", as_json, display) as watchers:

@@ -37,10 +37,12 @@ class JsonLines:
         print_json({"type": "epoch", **row})
 
 
-def print_plan(prepared: PreparedRun, processes: int, half: bool, as_json: bool) -> None:
+def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, as_json: bool) -> None:
     """What a run would do."""
     recipe, spec, sets = prepared.recipe, prepared.start.info.spec, prepared.sets
-    plan = estimate(recipe, prepared.start.model.spec, len(sets.train), processes=processes, half=half)
+    network, examples = prepared.start.model.spec, len(sets.train)
+    plan = estimate(recipe, network, examples, processes=processes, half=half, device=device)
+    assert plan.memory is not None
     clips = {"train": sets.train, "validation": sets.validation, "test": sets.test}
     counts = {name: len(part) for name, part in clips.items() if part is not None}
     said = outlook(counts, plan.steps) if recipe.init_from is not None else []
@@ -66,7 +68,7 @@ def print_plan(prepared: PreparedRun, processes: int, half: bool, as_json: bool)
         f"{plan.macs / 1e9:.1f} G multiply-adds each",
         "lr": ", ".join(f"{rate:.2g} at {step}" for step, rate in plan.rates.items()),
         "memory": f"about {plan.memory.total / 2**20:.0f} MiB, "
-        f"{plan.memory.activations / 2**20:.0f} of them activations",
+        f"{plan.memory.activations / 2**20:.0f} of them activations, {plan.memory.libraries / 2**20:.0f} libraries",
     }
     for name, text in rows.items():
         out.print(Text.assemble((f"{name:10}", "bold"), text))

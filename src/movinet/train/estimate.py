@@ -1,12 +1,19 @@
 """What a training run will take, told before it begins: from recipe, specification and number of examples alone."""
 
+import os
 from dataclasses import dataclass, fields
 from math import prod
+from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from movinet.arch.count import macs_per_clip, parameters, state_bytes
-from movinet.arch.spec import LayerPlace, NetworkSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.data.batches import batches_of
+from movinet.nn.movinet import MoViNet
 from movinet.train.distributed import shared_batch
+from movinet.train.optimizer import freeze, train_mode
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.schedule import lr_factor
 
@@ -16,9 +23,10 @@ _PASSING = 3  # gradients as large as the largest activation: of a result, of it
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a process takes for training, beside what it takes for having loaded its libraries.
+    """Bytes that a process takes for training.
 
     Attributes:
+        libraries: What it takes already, for PyTorch and all else that is loaded.
         weights: And the statistics of batch norm.
         gradients: Of the weights.
         optimizer: Two numbers a weight.
@@ -28,6 +36,7 @@ class Memory:
         passing: What is needed for a moment on the way back.
     """
 
+    libraries: int
     weights: int
     gradients: int
     optimizer: int
@@ -54,7 +63,7 @@ class Estimate:
         parameters: Of the network.
         macs: Multiply-adds of an update by all processes: forwards, and twice as much backwards; sub-clips that
             gradients reach back to go forwards twice.
-        memory: Of each process.
+        memory: Of each process; None where it was not asked for.
     """
 
     steps_per_epoch: int
@@ -64,12 +73,19 @@ class Estimate:
     sub_clip: int
     parameters: int
     macs: int
-    memory: Memory
+    memory: Memory | None
 
 
-def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int = 1, half: bool = False) -> Estimate:
-    """What training will take. Memory within about a quarter, as plain modules keep activations; on a CPU less is kept
-    (`movinet.nn.fused_cpu`).
+def estimate(
+    recipe: Recipe,
+    spec: NetworkSpec,
+    examples: int,
+    *,
+    processes: int = 1,
+    half: bool = False,
+    device: str | None = "cpu",
+) -> Estimate:
+    """What training will take; memory is that of the very network, run on tensors without contents.
 
     Args:
         recipe: Of the run.
@@ -77,6 +93,7 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
         examples: To train on.
         processes: That share each batch.
         half: Activations have 16 bits.
+        device: Kind of device, whose memory is asked for; None: of none, which takes no time.
 
     Raises:
         MovinetError: The processes cannot share a batch, or the warm-up is longer than the training.
@@ -101,78 +118,63 @@ def estimate(recipe: Recipe, spec: NetworkSpec, examples: int, *, processes: int
         sub_clip=sub_clip,
         parameters=parameters(spec),
         macs=round((3 + twice) * batch * macs_per_clip(spec, frames=frames)),
-        memory=_memory(recipe, spec, share, frames, sub_clip, 2 if half else _FLOAT),
+        memory=None
+        if device is None
+        else _memory(recipe, spec, share, frames, sub_clip, 2 if half else _FLOAT, device),
     )
 
 
-def _memory(recipe: Recipe, spec: NetworkSpec, batch: int, frames: int, sub_clip: int, number: int) -> Memory:
-    weights = _FLOAT * (parameters(spec) + _statistics(spec))
-    parts = _kept(spec, sub_clip)
-    frozen = 0  # what lies below all that learns is not needed on the way back
-    while frozen < len(parts) and any(f"{parts[frozen][0]}.".startswith(f"{name}.") for name in recipe.freeze):
-        frozen += 1
-    largest = max(largest for _, _, largest in parts[frozen:]) if frozen < len(parts) else 0
+def _memory(
+    recipe: Recipe, spec: NetworkSpec, batch: int, frames: int, sub_clip: int, number: int, device: str
+) -> Memory:
+    from torch._subclasses.fake_tensor import FakeTensorMode  # which takes its time to load
+
+    with torch.device("meta"):  # tensors without contents
+        model = MoViNet(spec)
+    # Those of a CPU say that they are there, for what is kept there is another.
+    with FakeTensorMode(allow_non_fake_inputs=True) if device == "cpu" else torch.device("meta"):
+        model.to_empty(device="cpu" if device == "cpu" else "meta")
+        freeze(model, recipe.freeze)
+        train_mode(model, recipe.freeze, keep_statistics=recipe.batch_norm == "kept")
+        kept = _kept(model, torch.empty(batch, 3, sub_clip, *spec.size), recurrent=recipe.strategy == "recurrent")
+    trained = _FLOAT * sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    weights = _FLOAT * sum(value.numel() for value in model.state_dict().values() if value.is_floating_point())
     pixels = 3 * batch * prod(spec.size)
     return Memory(
+        libraries=_resident(),
         weights=weights,
-        gradients=_FLOAT * parameters(spec),
-        optimizer=2 * _FLOAT * parameters(spec),
+        gradients=trained,
+        optimizer=2 * trained,
         average=weights if recipe.ema_decay is not None else 0,
         batch=pixels * (frames + _FLOAT * sub_clip) + (1 + recipe.bptt_clips) * batch * state_bytes(spec),
-        activations=number * batch * sub_clip * sum(kept for _, kept, _ in parts[frozen:]),
-        passing=number * batch * sub_clip * _PASSING * largest,
+        activations=number * sum(kept) // _FLOAT,
+        passing=number * _PASSING * max(kept, default=0) // _FLOAT,
     )
 
 
-def _kept(spec: NetworkSpec, frames: int) -> list[tuple[str, int, int]]:
-    """Name of each part, numbers of a frame that autograd keeps there, and how many the largest tensor has.
+def _kept(model: MoViNet, clip: Tensor, recurrent: bool) -> list[int]:
+    """Bytes of each tensor that autograd keeps on the way forward, but for weights."""
+    seen: dict[int, Tensor] = {}
 
-    Every convolution keeps its input, batch norm its input, an activation its input, a product its factors.
-    """
-    places = spec.layers()
-    stem = spec.stem * prod(places[0].size)
-    parts = [("stem", 3 * prod(spec.size) + _between(stem, spec), stem)]
-    parts += [(place.name, *_kept_in_layer(place, frames, spec)) for place in places]
-    channels, size = places[-1].outputs, places[-1].size_after
-    head = spec.project * prod(size)
-    return [*parts, ("head", channels * prod(size) + _between(head, spec), head)]
+    def keep(tensor: Tensor) -> Tensor:
+        seen[tensor.untyped_storage()._cdata] = tensor
+        return tensor
 
-
-def _kept_in_layer(place: LayerPlace, frames: int, spec: NetworkSpec) -> tuple[int, int]:
-    layer, inputs, outputs = place.layer, place.inputs, place.outputs
-    inside, outside = prod(place.size), prod(place.size_after)
-    wide, narrow, out = layer.expansion * inside, layer.expansion * outside, outputs * outside
-    kt = layer.kernel[0]
-    past = (kt - 1) / frames if spec.causal else 0.0  # the buffer is put before the frames
-    kept = inputs * inside + _between(wide, spec) + wide  # the layer's input, and that of the convolution in space
-    if kt > 1 and spec.convolution == "3d":
-        kept += round(past * wide)
-    elif kt > 1:
-        kept += _between(narrow, spec) + narrow + round(past * narrow)
-    kept += _between(narrow, spec) + narrow  # the projection's input
-    if spec.has_se(layer):
-        kept += narrow  # and what it was before it was scaled
-    normed = out if spec.norm == "batch" else 0
-    kept += normed + (out if spec.rezero else 0)
-    if place.stride > 1:
-        kept += inputs * outside
-    if place.projects_skip:
-        kept += normed
-    return kept, max(wide, narrow)
+    state = None
+    if recurrent:
+        with torch.no_grad():
+            _, state = model.step(clip)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = model.step(clip, state)[0] if recurrent else model(clip)
+    assert logits.requires_grad
+    weights = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    return [tensor.untyped_storage().nbytes() for storage, tensor in seen.items() if storage not in weights]
 
 
-def _between(numbers: int, spec: NetworkSpec) -> int:
-    """Kept between a convolution and what follows its activation."""
-    return numbers * (2 if spec.norm == "batch" else 1)
-
-
-def _statistics(spec: NetworkSpec) -> int:
-    """Running means and variances of batch norm."""
-    if spec.norm != "batch":
+def _resident() -> int:
+    """Bytes of this process now, with PyTorch and all else loaded; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
         return 0
-    channels = spec.stem + spec.project
-    for place in spec.layers():
-        kernels = 2 if place.layer.kernel[0] > 1 and spec.convolution == "2plus1d" else 1
-        channels += (1 + kernels) * place.layer.expansion + place.outputs
-        channels += place.outputs if place.projects_skip else 0
-    return 2 * channels
