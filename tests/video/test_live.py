@@ -1,9 +1,11 @@
 """Live sources: the newest frame, pace, loss and return, and an end that does not wait."""
 
 import itertools
+import os
 import random
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -375,3 +377,14 @@ def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> No
         times = [seen.time for seen in itertools.islice(source, 10)]
     assert times[0] == 0.0
     assert times[-1] == pytest.approx(0.9, abs=BUSY)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_reading_gives_way_to_recognizing(tmp_path: Path) -> None:
+    frames, times = [numbered(i) for i in range(20)], range(0, 1000, 50)
+    with LiveSource(write(tmp_path / "clip.mp4", frames, times, Fraction(1, 1000)), 5) as source:
+        next(source)
+        reading = [thread.native_id for thread in threading.enumerate() if thread.name == "movinet-live"]
+        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        assert all(os.getpriority(os.PRIO_PROCESS, thread or 0) > own for thread in reading)
+        assert reading
