@@ -34,7 +34,7 @@ from movinet.video.sample import sample_clip
 
 PACKAGE = Path(movinet.__file__).parent
 FRAMES = 6  # that are followed
-READERS = ("video/opening.py", "video/container.py")  # where a packet comes from
+READERS = ("video/net/opening.py", "video/container.py")  # where a packet comes from
 
 
 class Call(NamedTuple):

@@ -8,7 +8,7 @@ from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.live.report import Begun, Changed, Ended, Figures, Over, Report, Seen, What
 from movinet.prediction import Prediction
-from movinet.video.changes import Change, SourceFigures
+from movinet.video.camera.changes import Change, SourceFigures
 from movinet.weights.load import load_weights
 
 WALL = 1_790_000_000.25  # 2026-09-21, 13:33:20.25 UTC

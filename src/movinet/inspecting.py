@@ -20,8 +20,8 @@ from movinet.video.drawing import ALARM, BACKGROUND, BRIGHT, DIM, LETTER, Pictur
 from movinet.video.frame import Frame
 from movinet.video.locations import Source, is_address
 from movinet.video.looks import Finding, motion, of_luma, of_pixels, of_times
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.orientation import Matrices, rotation
-from movinet.video.sources import DEFAULT_LIMITS, Limits
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
 from movinet.words import counted

@@ -22,8 +22,8 @@ from movinet.runtime.solo import Solo
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track
-from movinet.video.login import Address
-from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.net.login import Address
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.transform import HasArray, as_frames, scale_levels
 from movinet.weights.weights import Weights
 

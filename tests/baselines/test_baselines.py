@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from movinet.baselines.catalog import BASELINES, create_baseline, multiply_adds
 from movinet.baselines.mobilenet import MobileNet, Shift, shifted_in_time
 from movinet.baselines.pytorchvideo import from_pytorchvideo
 from movinet.baselines.resnet3d import ResNet3D
 from movinet.baselines.slowfast import SlowFast
 from movinet.baselines.x3d import X3D
-from movinet.baselines.zoo import BASELINES, create_baseline, multiply_adds
 from movinet.errors import MovinetError, WeightsError
 
 

@@ -20,7 +20,7 @@ from movinet.runtime import pool
 from movinet.runtime.session import Session
 from movinet.video.decode import read_frames
 from movinet.video.locations import Track
-from movinet.video.sources import DEFAULT_LIMITS
+from movinet.video.net.sources import DEFAULT_LIMITS
 
 MODEL = "--model @/tiny_stream.safetensors"
 

@@ -23,7 +23,7 @@ from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.sampling import dense, random_clip, uniform, windows
 from movinet.errors import MovinetError
 from movinet.video.decode import read_clip, read_frames
-from movinet.video.opening import open_file
+from movinet.video.net.opening import open_file
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((24, 24), 28, fps=5.0)

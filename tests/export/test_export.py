@@ -19,8 +19,8 @@ from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
 from movinet.deploy.run_file import Arrays
 from movinet.errors import MovinetError
 from movinet.export import export as module
-from movinet.export.check import check, example_clips, follow
 from movinet.export.export import export
+from movinet.export.verify import check, example_clips, follow
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights

@@ -42,8 +42,8 @@ from movinet.train.checkpoint import load_checkpoint, save_checkpoint
 from movinet.train.logs import read_log
 from movinet.train.recipe import dump_recipe, read_recipe, recipe_from_dict, recipe_to_dict
 from movinet.train.train_loop import TrainState
-from movinet.video.credentials import Credentials, read_credentials, with_login
-from movinet.video.login import Address, Login
+from movinet.video.net.credentials import Credentials, read_credentials, with_login
+from movinet.video.net.login import Address, Login
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels
 from movinet.weights.safetensors_file import read_info, save_weights

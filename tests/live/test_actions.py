@@ -19,7 +19,7 @@ from movinet.live.actions import Action, Actions, Done, Failed, Worker
 from movinet.live.command import Command
 from movinet.live.report import Report
 from movinet.live.webhook import Webhook
-from movinet.video.sources import Limits
+from movinet.video.net.sources import Limits
 
 BEGUN, ENDED = report(ONE_OF_EACH["begun"]), report(ONE_OF_EACH["ended"])
 posix = pytest.mark.skipif(os.name != "posix", reason="runs sh")

@@ -12,10 +12,10 @@ import pytest
 from movinet.errors import MovinetError
 from movinet.events import Thresholds
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
-from movinet.video.credentials import Credentials
 from movinet.video.crop import Crop
 from movinet.video.locations import Track
-from movinet.video.login import Address, Login
+from movinet.video.net.credentials import Credentials
+from movinet.video.net.login import Address, Login
 
 FILE = """
 cameras:

@@ -18,9 +18,9 @@ from movinet.events import EventDetector
 from movinet.live.loop import Feed, OpenSource, watch
 from movinet.live.report import Begun, Changed, Ended, Over, Report, Seen
 from movinet.prediction import Prediction
-from movinet.video.changes import Change, SourceFigures
+from movinet.video.camera.changes import Change, SourceFigures
+from movinet.video.camera.live_source import LiveSource
 from movinet.video.frame import Frame
-from movinet.video.live import LiveSource
 from movinet.video.pacer import LivePacer
 
 SOON = 20.0

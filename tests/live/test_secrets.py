@@ -19,11 +19,11 @@ from movinet.live.command import Command
 from movinet.live.json_lines import as_json
 from movinet.live.view import View, as_line
 from movinet.live.webhook import Webhook
-from movinet.video.credentials import Credentials
-from movinet.video.live import LiveSource
-from movinet.video.login import Address, Login
-from movinet.video.opening import open_address
-from movinet.video.sources import DEFAULT_LIMITS
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.net.credentials import Credentials
+from movinet.video.net.login import Address, Login
+from movinet.video.net.opening import open_address
+from movinet.video.net.sources import DEFAULT_LIMITS
 
 
 def everything_shown(cameras: list[Camera], logins: Credentials, environment: dict[str, str]) -> Iterator[str]:

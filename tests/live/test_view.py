@@ -10,7 +10,7 @@ from rich.console import Console
 
 from movinet.live.report import Figures, Over, Seen
 from movinet.live.view import View, as_line, clock
-from movinet.video.changes import SourceFigures
+from movinet.video.camera.changes import SourceFigures
 
 KINDS = list(ONE_OF_EACH)
 FINE = Figures(SourceFigures(frames=11), 5.0, 2.0)

@@ -9,8 +9,8 @@ from typing import Any
 from camera_rig.filming import counter
 
 from movinet.errors import VideoError
-from movinet.video.changes import Change
-from movinet.video.live import LiveSource
+from movinet.video.camera.changes import Change
+from movinet.video.camera.live_source import LiveSource
 
 TIMEOUT = 1.5
 PAUSE = (0.05, 0.2)

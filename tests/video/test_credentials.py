@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from movinet.errors import MovinetError
-from movinet.video.credentials import (
+from movinet.video.net.credentials import (
     Credentials,
     login_in_environment,
     open_to_others,
@@ -16,7 +16,7 @@ from movinet.video.credentials import (
     with_login,
     without_secrets,
 )
-from movinet.video.login import Address, Login
+from movinet.video.net.login import Address, Login
 
 FILE = """
 front door: {user: door, password: "S3cr@t/Pw:#?%"}

@@ -7,8 +7,8 @@ import pytest
 from camera_rig.filming import counter, film
 from camera_rig.rtsp_server import RtspCamera
 
-from movinet.video import hardware
-from movinet.video.live import LiveSource
+from movinet.video.camera import hardware
+from movinet.video.camera.live_source import LiveSource
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_without_hardware_the_processor_decodes_and_a_warning_says_so(
         LiveSource(camera.url(), 5, hardware=wanted, timeout=3) as source,
     ):
         assert counter(next(source).rgb) is not None
-    (record,) = [record for record in caplog.records if record.name == "movinet.video.hardware"]
+    (record,) = [record for record in caplog.records if record.name == "movinet.video.camera.hardware"]
     assert "decoded by the processor" in record.getMessage()
     if isinstance(wanted, str) and wanted != "auto":
         assert wanted in record.getMessage()

@@ -22,10 +22,10 @@ from loopback import Answer, Request, site
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
+from movinet.video.camera.live_source import LiveSource
 from movinet.video.container import open_at
 from movinet.video.decode import duration, probe, read_at, read_frames
-from movinet.video.live import LiveSource
-from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 
 
 @pytest.fixture(scope="module")

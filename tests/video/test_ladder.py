@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from movinet.video import reconnect
-from movinet.video.damage import Damage
-from movinet.video.ladder import Ladder
-from movinet.video.reconnect import LASTING, LOGIN_PAUSE, Attempts
+from movinet.video.camera import reconnect
+from movinet.video.camera.damage import Damage
+from movinet.video.camera.ladder import Ladder
+from movinet.video.camera.reconnect import LASTING, LOGIN_PAUSE, Attempts
 
 STEP = 0.04
 

@@ -19,15 +19,15 @@ from loopback import Answer, site
 from video_clips import number_of, numbered, write, write_with_sound
 
 from movinet.errors import VideoError
-from movinet.video import following, played
-from movinet.video.changes import Change
+from movinet.video.camera import following, played
+from movinet.video.camera.changes import Change
+from movinet.video.camera.devices import camera_number
+from movinet.video.camera.latest import Latest
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.camera.live_video import LiveVideo
+from movinet.video.camera.reconnect import back_off
 from movinet.video.decode import probe
-from movinet.video.devices import camera_number
 from movinet.video.frame import Frame
-from movinet.video.latest import Latest
-from movinet.video.live import LiveSource
-from movinet.video.live_video import LiveVideo
-from movinet.video.reconnect import back_off
 
 BUSY = 0.6  # seconds a busy machine may take over what takes none
 QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.video.live_clock import LiveClock, Timeline
+from movinet.video.camera.live_clock import LiveClock, Timeline
 
 PERIOD = 0.04
 

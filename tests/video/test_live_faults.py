@@ -22,8 +22,8 @@ from live_viewer import TIMEOUT, Viewer, viewing
 from loopback import Answer, Request, site
 
 from movinet.errors import LoginRefused, VideoError
-from movinet.video.live import LiveSource
-from movinet.video.live_video import LiveVideo
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.camera.live_video import LiveVideo
 
 FPS = 25
 TOLD = TIMEOUT + 0.5  # seconds from the last picture

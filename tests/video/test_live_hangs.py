@@ -17,8 +17,8 @@ from camera_rig.rtsp_server import RtspCamera
 from live_viewer import viewing
 
 from movinet.errors import BadSource
-from movinet.video import hosts
-from movinet.video.live import LiveSource
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.net import hosts
 
 HANGING = 0.4  # seconds of time-out
 
@@ -94,7 +94,7 @@ def test_a_program_ends_though_a_source_hangs(footage: Footage) -> None:
 def ends(how: str, camera: RtspCamera) -> None:
     code = f"""
 import socket, sys, threading, time
-from movinet.video.live import LiveSource
+from movinet.video.camera.live_source import LiveSource
 if {how!r} == "looking up":
     socket.getaddrinfo = lambda *arguments, **options: time.sleep(60)
 mute = socket.create_server(("127.0.0.1", 0))

@@ -9,8 +9,8 @@ from camera_rig.footage import Footage
 from camera_rig.rtsp_server import RtspCamera
 from live_viewer import viewing
 
-from movinet.video import ladder
-from movinet.video.live_video import LiveVideo
+from movinet.video.camera import ladder
+from movinet.video.camera.live_video import LiveVideo
 from movinet.video.pacer import LivePacer
 
 MAX_LAG = 0.5

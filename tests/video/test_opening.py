@@ -14,10 +14,10 @@ from loopback import Answer, Request, Site, site
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
+from movinet.video.camera.live_source import LiveSource
 from movinet.video.decode import duration, probe, read_at, read_frames
-from movinet.video.live import LiveSource
 from movinet.video.locations import Member
-from movinet.video.sources import DEFAULT_LIMITS, FORMATS, Limits
+from movinet.video.net.sources import DEFAULT_LIMITS, FORMATS, Limits
 
 
 @pytest.fixture(scope="module")

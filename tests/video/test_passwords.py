@@ -15,8 +15,8 @@ from secret_shapes import SHAPES, passwords, shows, written
 from movinet.errors import VideoError
 from movinet.video.container import Video
 from movinet.video.locations import Track
-from movinet.video.login import Address, Login
-from movinet.video.sources import without_password
+from movinet.video.net.login import Address, Login
+from movinet.video.net.sources import without_password
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -13,7 +13,7 @@ from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
 from movinet.video.decode import read_frames
-from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 
 PLAYLIST = {"Content-Type": "application/vnd.apple.mpegurl"}
 

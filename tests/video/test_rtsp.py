@@ -11,11 +11,11 @@ from contextlib import contextmanager
 import pytest
 
 from movinet.errors import VideoError
+from movinet.video.camera.live_source import LiveSource
 from movinet.video.decode import probe
-from movinet.video.live import LiveSource
-from movinet.video.login import Address, Login
-from movinet.video.rtsp import destination
-from movinet.video.sources import Limits
+from movinet.video.net.login import Address, Login
+from movinet.video.net.rtsp import destination
+from movinet.video.net.sources import Limits
 
 SDP = b"v=0\r\no=- 0 0 IN IP4 127.0.0.2\r\ns=x\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movinet.errors import VideoError
-from movinet.video.aes import Decrypting, decrypt
-from movinet.video.hosts import Hosts, is_private
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.aes import Decrypting, decrypt
+from movinet.video.net.hosts import Hosts, is_private
+from movinet.video.net.sources import Limits, without_password
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import av
 import pytest
 
 from movinet.errors import LoginRefused, VideoError
-from movinet.video.live import LiveSource
-from movinet.video.trouble import trouble
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.camera.trouble import trouble
 
 DESCRIPTION = "\r\n".join(
     ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=x", "t=0 0", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=control:t"]

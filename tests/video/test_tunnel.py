@@ -12,8 +12,8 @@ from camera_rig.filming import counter, film
 from camera_rig.rtsp_server import RtspCamera
 
 from movinet.errors import VideoError
-from movinet.video.live import LiveSource
-from movinet.video.sources import Limits
+from movinet.video.camera.live_source import LiveSource
+from movinet.video.net.sources import Limits
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
 from movinet.cli.console import complain, err, log_as_lines
 from movinet.errors import MovinetError, printable
-from movinet.video.sources import without_password
+from movinet.video.net.sources import without_password
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

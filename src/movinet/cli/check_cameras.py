@@ -9,8 +9,8 @@ from movinet.cli.console import out, print_json
 from movinet.dataclass_io import to_plain
 from movinet.live.cameras import Camera
 from movinet.video.locations import Source, Track
-from movinet.video.login import Address
-from movinet.video.sources import without_password
+from movinet.video.net.login import Address
+from movinet.video.net.sources import without_password
 
 _UNSAID = ("address", "substream", "user", "password", "password_env", "password_file", "login", "webhook", "name")
 

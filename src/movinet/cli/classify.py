@@ -15,7 +15,7 @@ from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.locations import Source, is_address
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.sources import Limits, without_password
 from movinet.words import counted
 
 

@@ -7,8 +7,8 @@ from movinet.cli.classify import classify_one
 from movinet.cli.console import complain, out
 from movinet.cli.recognizing import load_recognizer
 from movinet.errors import MovinetError
+from movinet.video.net.sources import DEFAULT_LIMITS
 from movinet.video.sample import LABEL, sample_clip
-from movinet.video.sources import DEFAULT_LIMITS
 
 
 def demo(*, json: bool = False) -> int:

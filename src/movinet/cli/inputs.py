@@ -13,7 +13,7 @@ from pathlib import Path
 from movinet.errors import MovinetError
 from movinet.video.decode import IMAGES, VIDEOS, in_natural_order, probe
 from movinet.video.locations import Source, is_address
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.sources import Limits, without_password
 
 STDIN = "-"
 MOST_OF_STDIN = 8 << 30  # bytes

@@ -20,7 +20,7 @@ from movinet.inspecting import inspect as look
 from movinet.runtime.open_network import open_network
 from movinet.video.drawing import drawn_by
 from movinet.video.locations import is_address
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.sources import Limits, without_password
 
 
 def inspect(

@@ -15,9 +15,9 @@ from movinet.runtime.factory import EngineKind, best_batch, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import Network
-from movinet.video.credentials import Credentials, open_to_others, read_credentials, with_login
 from movinet.video.locations import Source, Track, is_address
-from movinet.video.login import Address
+from movinet.video.net.credentials import Credentials, open_to_others, read_credentials, with_login
+from movinet.video.net.login import Address
 from movinet.weights.info import WeightsInfo
 
 

@@ -29,10 +29,10 @@ from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
-from movinet.video.following import Transport
+from movinet.video.camera.following import Transport
 from movinet.video.locations import Source
-from movinet.video.login import Address
-from movinet.video.sources import Limits
+from movinet.video.net.login import Address
+from movinet.video.net.sources import Limits
 
 _REFRESHED, _REFRESHED_MANY, _MANY = 8, 4, 8  # times a second on a terminal; of more sources, a picture costs more
 

@@ -14,8 +14,8 @@ from movinet.deploy.graph_step import Step
 from movinet.deploy.network import folded_network
 from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError, needs_extra
-from movinet.export.check import Checked, check
 from movinet.export.exported_folder import file_hashes, new_folder
+from movinet.export.verify import Checked, check
 from movinet.export.write_manifest import describe, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.reading import encodable

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
 from movinet.events import EventDetector, Thresholds
-from movinet.video.credentials import (
+from movinet.video.camera.devices import camera_number
+from movinet.video.crop import Crop
+from movinet.video.locations import Track
+from movinet.video.net.credentials import (
     Credentials,
     open_to_others,
     read_password,
     read_secret_yaml,
     with_login,
 )
-from movinet.video.crop import Crop
-from movinet.video.devices import camera_number
-from movinet.video.locations import Track
-from movinet.video.login import Address, Login
-from movinet.video.sources import without_password
+from movinet.video.net.login import Address, Login
+from movinet.video.net.sources import without_password
 
 _MOST = 1000  # cameras in a file
 _SECRET_ENTRIES = ("address", "substream", "user", "password", "webhook")

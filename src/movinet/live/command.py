@@ -16,7 +16,7 @@ from movinet.errors import MovinetError, printable
 from movinet.files import dump_json
 from movinet.live.actions import Failed
 from movinet.live.report import Begun, Ended, Report
-from movinet.video.credentials import without_secrets
+from movinet.video.net.credentials import without_secrets
 
 _SAID = 300  # characters of a complaint that are told
 _IN_ENVIRONMENT = ("type", "source", "wall", "time", "label", "start", "end", "confidence")

@@ -9,13 +9,13 @@ from movinet.live.cameras import Camera
 from movinet.live.loop import Feed, Source
 from movinet.runtime.engine import can_forget
 from movinet.runtime.pool import StreamPool
-from movinet.video.changes import Change, SourceFigures
+from movinet.video.camera.changes import Change, SourceFigures
+from movinet.video.camera.live_source import LiveSource
 from movinet.video.crop import Crop
 from movinet.video.frame import Frame
-from movinet.video.live import LiveSource
 from movinet.video.locations import Source as Origin
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.pacer import LivePacer
-from movinet.video.sources import DEFAULT_LIMITS, Limits
 
 
 def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = DEFAULT_LIMITS) -> Feed:

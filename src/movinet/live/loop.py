@@ -15,7 +15,7 @@ from movinet.events import EventDetector
 from movinet.live.report import Begun, Changed, Ended, Figures, Over, Report, Seen, What
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import OnGap, Session
-from movinet.video.changes import Change, SourceFigures
+from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.frame import Frame
 from movinet.video.pacer import LivePacer
 
@@ -30,7 +30,7 @@ _LEAVE_WITHIN = 2.0  # seconds
 
 
 class Source(AbstractContextManager["Source"], Protocol):
-    """Frames as they come and are due, such as `movinet.video.live.LiveSource`."""
+    """Frames as they come and are due, such as `movinet.video.camera.live_source.LiveSource`."""
 
     def figures(self) -> SourceFigures: ...
 

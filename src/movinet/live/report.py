@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.prediction import Prediction
-from movinet.video.changes import Change, SourceFigures
+from movinet.video.camera.changes import Change, SourceFigures
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from movinet.errors import printable
 from movinet.events import Event
 from movinet.live.report import Begun, Changed, Ended, Figures, Over, Report, Seen
 from movinet.prediction import Prediction
-from movinet.video.changes import Change
+from movinet.video.camera.changes import Change
 from movinet.words import counted
 
 _PAST = 100  # events that are remembered

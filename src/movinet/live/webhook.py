@@ -13,10 +13,10 @@ from movinet.errors import MovinetError, VideoError
 from movinet.files import dump_json
 from movinet.live.actions import Failed
 from movinet.live.report import Report, Seen
-from movinet.video.connect import Deadline, Patient, connect
-from movinet.video.hosts import Hosts, printable, split
-from movinet.video.login import Address
-from movinet.video.sources import DEFAULT_LIMITS, Limits
+from movinet.video.net.connect import Deadline, Patient, connect
+from movinet.video.net.hosts import Hosts, printable, split
+from movinet.video.net.login import Address
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 
 HEADER = "MOVINET_WEBHOOK_HEADER"
 """The environment's variable of one more header, such as `Authorization: Bearer …`."""

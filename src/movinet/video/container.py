@@ -18,10 +18,10 @@ from av.video.stream import VideoStream
 from movinet.errors import VideoError
 from movinet.video.joined import Extent, Seams, extent, may_be_joined
 from movinet.video.locations import Source, Track, head_of, is_address, is_animated_webp, open_source, reason
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.pacer import FilePacer
 from movinet.video.pixels import ToRGB
 from movinet.video.selection import FileSelection, Selection
-from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.stated import stated_size
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
@@ -48,7 +48,7 @@ class Video:
             videos); more shorten the wait for one file where processors are idle.
         limits: What the source may make this process do.
         hardware: What decodes an address instead of the processor, where it can.
-        asked: As in `movinet.video.opening.open_address`.
+        asked: As in `movinet.video.net.opening.open_address`.
         pacer: Which frames of a file are wanted: others may be absent, as far as no later one refers to them. Where
             what was wanted turns out damaged, the file is read again from before there. None for all frames.
 

@@ -17,9 +17,9 @@ from movinet.errors import VideoError
 from movinet.video.container import Video, open_at
 from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track, is_address
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.orientation import Matrices, rotation
 from movinet.video.pacer import FILLED, FilePacer
-from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.transform import Transform, scale_levels
 
 T = TypeVar("T")

@@ -10,10 +10,10 @@ import av.error
 from av.codec.hwaccel import HWAccel
 
 from movinet.errors import VideoError
-from movinet.video.login import Address
-from movinet.video.opening import Opened, open_address, open_device, open_file, refusal
-from movinet.video.sources import Limits, without_password
-from movinet.video.trouble import trouble
+from movinet.video.camera.trouble import trouble
+from movinet.video.net.login import Address
+from movinet.video.net.opening import Opened, open_address, open_device, open_file, refusal
+from movinet.video.net.sources import Limits, without_password
 
 _PIECES = (b"styp", b"moof", b"sidx", b"emsg")  # boxes with which segments of streams begin
 _HEAD = 1 << 16  # bytes

@@ -26,7 +26,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathn
 
 from movinet.errors import WeightsError
 from movinet.files import write_atomically
-from movinet.video.sources import without_password
+from movinet.video.net.sources import without_password
 from movinet.weights.cache_folder import default_cache_dir
 
 Progress = Callable[[int, int | None], None]

@@ -4,17 +4,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from movinet.errors import VideoError
-from movinet.video.devices import camera_number, open_camera
-from movinet.video.line import Line
-from movinet.video.live_clock import Timeline
-from movinet.video.live_video import LiveVideo
+from movinet.video.camera.devices import camera_number, open_camera
+from movinet.video.camera.line import Line
+from movinet.video.camera.live_clock import Timeline
+from movinet.video.camera.live_video import LiveVideo
+from movinet.video.camera.played import Place, play
+from movinet.video.camera.running import Past, Running
+from movinet.video.camera.snapshot import poll
 from movinet.video.locations import Source, Track, is_address
-from movinet.video.login import Address
+from movinet.video.net.login import Address
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.pacer import LivePacer
-from movinet.video.played import Place, play
-from movinet.video.running import Past, Running
-from movinet.video.snapshot import poll
-from movinet.video.sources import DEFAULT_LIMITS, Limits
 
 Transport = Literal["tcp", "udp", "http"]
 """How an RTSP server sends its pictures: within the connection, beside it, or through http."""
@@ -28,7 +28,7 @@ _RTSP = {"probesize": "32", "analyzeduration": "0", "allowed_media_types": "vide
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a source is followed; as in `movinet.video.live.LiveSource`."""
+    """How a source is followed; as in `movinet.video.camera.live_source.LiveSource`."""
 
     source: Source = field(repr=False)  # which may have a password in it
     loop: bool = False

@@ -4,8 +4,8 @@ A video is data, and data can name other things to open: a text file that says `
 playlist a list of addresses, a redirect or an SDP another host. So formats and protocols are allowed by kind of source:
 
 * a file opens itself and nothing else;
-* `http://` and `https://` go through `movinet.video.http_io`: redirects and playlists stay at their host;
-* `rtsp://` is asked beforehand where it leads (`movinet.video.rtsp`);
+* `http://` and `https://` go through `movinet.video.net.http_io`: redirects and playlists stay at their host;
+* `rtsp://` is asked beforehand where it leads (`movinet.video.net.rtsp`);
 * other streams (`rtmp://`, `udp://`, …) reach what was written, by that protocol alone.
 """
 

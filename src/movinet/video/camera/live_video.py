@@ -9,11 +9,11 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from movinet.errors import VideoError
+from movinet.video.camera.hardware import accelerator, tell_used
+from movinet.video.camera.trouble import trouble
 from movinet.video.container import Video
-from movinet.video.hardware import accelerator, tell_used
 from movinet.video.locations import Source, reason
-from movinet.video.sources import DEFAULT_LIMITS, Limits
-from movinet.video.trouble import trouble
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.wanted import Least, goes_without, least_of
 
 _FAULTS = 50  # packets in a row that cannot be told from each other
@@ -24,7 +24,7 @@ class LiveVideo(Video):
 
     Args:
         source, timeout, device, options, limits: As in `movinet.video.container.Video`.
-        hardware: What decodes an address, as in `movinet.video.live.LiveSource`.
+        hardware: What decodes an address, as in `movinet.video.camera.live_source.LiveSource`.
         asked: Whether it was opened before and `is_direct`.
 
     Raises:

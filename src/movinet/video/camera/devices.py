@@ -6,7 +6,7 @@ from pathlib import Path
 import av.device
 
 from movinet.errors import VideoError
-from movinet.video.live_video import LiveVideo
+from movinet.video.camera.live_video import LiveVideo
 from movinet.video.locations import Source
 
 

@@ -7,17 +7,17 @@ from threading import Condition
 from typing import Self
 
 from movinet.errors import BadSource, LoginRefused, VideoError
-from movinet.video.apart import ProcessReader
-from movinet.video.changes import Change, Kind, SourceFigures
-from movinet.video.following import Known, Transport, Wanted
+from movinet.video.camera.apart import ProcessReader
+from movinet.video.camera.changes import Change, Kind, SourceFigures
+from movinet.video.camera.following import Known, Transport, Wanted
+from movinet.video.camera.latest import Latest
+from movinet.video.camera.line import LocalLine
+from movinet.video.camera.reader import ThreadReader
+from movinet.video.camera.reconnect import Attempts
 from movinet.video.frame import Frame
-from movinet.video.latest import Latest
-from movinet.video.line import LocalLine
 from movinet.video.locations import Source
+from movinet.video.net.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.pacer import LivePacer
-from movinet.video.reader import ThreadReader
-from movinet.video.reconnect import Attempts
-from movinet.video.sources import DEFAULT_LIMITS, Limits, without_password
 
 logger = logging.getLogger(__name__)
 

@@ -10,20 +10,20 @@ from typing import cast
 import numpy as np
 
 from movinet.errors import BadSource, LoginRefused, VideoError
-from movinet.video.credentials import without_secrets
-from movinet.video.following import Known, Wanted
+from movinet.video.camera.following import Known, Wanted
+from movinet.video.camera.line import LocalLine, News, State
+from movinet.video.camera.wire import ONE, SEEN, SHAPE, known_as_plain, known_from, messages, wanted_as_plain, write
 from movinet.video.frame import Frame
-from movinet.video.line import LocalLine, News, State
+from movinet.video.net.credentials import without_secrets
+from movinet.video.net.sources import without_password
 from movinet.video.pacer import LivePacer
-from movinet.video.sources import without_password
-from movinet.video.wire import ONE, SEEN, SHAPE, known_as_plain, known_from, messages, wanted_as_plain, write
 
 _ERRORS: dict[str, type[VideoError]] = {"bad": BadSource, "login": LoginRefused}
 _WITHIN = 30.0  # seconds in which the process must begin
 
 
 class ProcessReader:
-    """Follows a source in a process of its own, as `movinet.video.reader.ThreadReader` does in a thread.
+    """Follows a source in a process of its own, as `movinet.video.camera.reader.ThreadReader` does in a thread.
 
     Args:
         wanted, line, pacer, known: As there.
@@ -64,7 +64,7 @@ class ProcessReader:
 
     def _listen(self) -> None:
         # What is wanted may hold a password: it is not in the command, which everybody can see.
-        command = [sys.executable, "-P", "-m", "movinet.video.apart_process"]
+        command = [sys.executable, "-P", "-m", "movinet.video.camera.apart_process"]
         places = os.pathsep.join(path for path in sys.path if path)
         environment = {**without_secrets(os.environ), "PYTHONPATH": places}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL

@@ -6,10 +6,10 @@ import threading
 from contextlib import suppress
 
 from movinet.errors import VideoError
-from movinet.video.following import Known, Wanted, follow
-from movinet.video.line import LocalLine
+from movinet.video.camera.following import Known, Wanted, follow
+from movinet.video.camera.line import LocalLine
+from movinet.video.net.sources import without_password
 from movinet.video.pacer import LivePacer
-from movinet.video.sources import without_password
 
 _LOWER = 3  # steps of priority: about half the share of a thread that wants as much
 

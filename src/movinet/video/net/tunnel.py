@@ -3,10 +3,10 @@
 import os
 
 from movinet.errors import VideoError
-from movinet.video.connect import Deadline, connect
-from movinet.video.hosts import Hosts, printable, split
-from movinet.video.login import Address
-from movinet.video.sources import Limits
+from movinet.video.net.connect import Deadline, connect
+from movinet.video.net.hosts import Hosts, printable, split
+from movinet.video.net.login import Address
+from movinet.video.net.sources import Limits
 
 _HEAD_BYTES = 1 << 14
 

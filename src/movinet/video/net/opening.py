@@ -1,4 +1,4 @@
-"""The one door through which every file and address is opened: what it may do is in `movinet.video.sources`."""
+"""The one door through which every file and address is opened: what it may do is in `movinet.video.net.sources`."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,14 +11,14 @@ import av.error
 from av.container import InputContainer
 
 from movinet.errors import BadSource, VideoError
-from movinet.video.hosts import Hosts, split
-from movinet.video.login import Address
-from movinet.video.sources import FORMATS, STREAMS, Limits, list_in
+from movinet.video.net.hosts import Hosts, split
+from movinet.video.net.login import Address
+from movinet.video.net.sources import FORMATS, STREAMS, Limits, list_in
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
 
-    from movinet.video.http_io import Opener
+    from movinet.video.net.http_io import Opener
 
 # Clients are imported by what needs them: most videos are files.
 _HLS = {"http_persistent": "0", "http_multiple": "0"}  # as FFmpeg would else look inside files that are not its own
@@ -126,8 +126,8 @@ def open_address(
     protocols, formats = STREAMS[scheme]
     allowed = {"protocol_whitelist": protocols, "format_whitelist": formats}
     if scheme in ("rtsp", "rtsps"):
-        from movinet.video.rtsp import destination
-        from movinet.video.tunnel import tunnelled
+        from movinet.video.net.rtsp import destination
+        from movinet.video.net.tunnel import tunnelled
 
         allowed.setdefault("rtsp_transport", options.get("rtsp_transport", "tcp"))
         if allowed["rtsp_transport"] == "http":
@@ -172,7 +172,7 @@ def refusal(error: av.error.FFmpegError, head: bytes, limits: Limits) -> str | N
 def _open_http(
     source: Address, limits: Limits, timeout: float | None, options: Mapping[str, str], hardware: "HWAccel | None"
 ) -> Opened:
-    from movinet.video.http_io import Opener
+    from movinet.video.net.http_io import Opener
 
     opener = Opener(source, limits, timeout)
     allowed = {"protocol_whitelist": "none", "format_whitelist": f"{FORMATS},hls", "pattern_type": "none"}

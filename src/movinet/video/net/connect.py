@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from time import monotonic
 
-from movinet.video.hosts import Address
+from movinet.video.net.hosts import Address
 
 
 @dataclass

@@ -5,10 +5,10 @@ from urllib.parse import SplitResult
 import av
 
 from movinet.errors import BadSource, LoginRefused, VideoError
-from movinet.video.connect import Deadline, connect
-from movinet.video.hosts import Hosts, join, printable, split
-from movinet.video.login import Address, Login, refused_login
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.connect import Deadline, connect
+from movinet.video.net.hosts import Hosts, join, printable, split
+from movinet.video.net.login import Address, Login, refused_login
+from movinet.video.net.sources import Limits, without_password
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _HEAD_BYTES = 1 << 16

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from movinet.errors import BadSource
-from movinet.video.sources import without_password
+from movinet.video.net.sources import without_password
 
 _DIGESTS = {"MD5": "md5", "SHA-256": "sha256"}
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')

@@ -7,7 +7,7 @@ from functools import lru_cache
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from movinet.video.sources import without_password
+from movinet.video.net.sources import without_password
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def accelerator(wanted: bool | str, source: object) -> HWAccel | None:
     """What `av.open` decodes with; None for the processor, and a warning where something else was wanted.
 
     Args:
-        wanted: As in `movinet.video.live.LiveSource`.
+        wanted: As in `movinet.video.camera.live_source.LiveSource`.
         source: For the warning.
     """
     if wanted is False:

@@ -7,14 +7,14 @@ from typing import cast
 import av
 
 from movinet.errors import VideoError
+from movinet.video.camera.line import Line
+from movinet.video.camera.live_clock import LiveClock, Timeline
 from movinet.video.frame import Frame
-from movinet.video.http_io import Opener
-from movinet.video.line import Line
-from movinet.video.live_clock import LiveClock, Timeline
-from movinet.video.login import Address
+from movinet.video.net.http_io import Opener
+from movinet.video.net.login import Address
+from movinet.video.net.sources import Limits
 from movinet.video.pacer import LivePacer
 from movinet.video.pixels import ToRGB
-from movinet.video.sources import Limits
 
 _LARGEST = 64 << 20  # bytes
 _KINDS = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"RIFF", "webp"), (b"BM", "bmp"))

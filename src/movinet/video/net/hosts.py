@@ -5,7 +5,7 @@ import socket
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from movinet.errors import BadSource, VideoError
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.sources import Limits, without_password
 
 Address = tuple[int, str]
 """Family (`socket.AF_INET`, …) and number of a host."""

@@ -14,12 +14,12 @@ from typing import BinaryIO, Protocol
 from urllib.parse import SplitResult, quote
 
 from movinet.errors import BadSource, LoginRefused, VideoError
-from movinet.video.aes import Decrypting
-from movinet.video.connect import Deadline, Patient, connect
-from movinet.video.hosts import Hosts, join, printable, split
-from movinet.video.login import Address, refused_login
-from movinet.video.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
-from movinet.video.sources import Limits, without_password
+from movinet.video.net.aes import Decrypting
+from movinet.video.net.connect import Deadline, Patient, connect
+from movinet.video.net.hosts import Hosts, join, printable, split
+from movinet.video.net.login import Address, refused_login
+from movinet.video.net.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
+from movinet.video.net.sources import Limits, without_password
 
 _SKIPPED = 1 << 16  # bytes ahead that are read and thrown away rather than asked for anew
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -1,4 +1,4 @@
-"""The process that reads a live source for another one: `python -m movinet.video.apart_process`.
+"""The process that reads a live source for another one: `python -m movinet.video.camera.apart_process`.
 
 It is told on its standard input what is wanted, and says on its standard output what it would tell a line. Pictures
 cross as pixels with their size before them. The pacer stays with the other one, and is asked.
@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import IO
 
 from movinet.errors import BadSource, LoginRefused, VideoError
-from movinet.video.following import Known, follow
+from movinet.video.camera.following import Known, follow
+from movinet.video.camera.line import News
+from movinet.video.camera.running import Past
+from movinet.video.camera.wire import ONE, SEEN, SHAPE, known_as_plain, known_from, messages, wanted_from, write
 from movinet.video.frame import Frame
-from movinet.video.line import News
 from movinet.video.pacer import LivePacer
-from movinet.video.running import Past
-from movinet.video.wire import ONE, SEEN, SHAPE, known_as_plain, known_from, messages, wanted_from, write
 
 _LOOK = 2.0  # seconds between looks at whether there is still anybody to read for
 

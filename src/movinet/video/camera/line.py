@@ -6,8 +6,8 @@ from collections import deque
 from typing import Literal, NamedTuple, Protocol
 
 from movinet.errors import VideoError
+from movinet.video.camera.latest import Latest
 from movinet.video.frame import Frame
-from movinet.video.latest import Latest
 from movinet.video.pacer import LivePacer
 
 State = Literal["lagging", "caught_up", "unfit", "fit"]
@@ -20,7 +20,7 @@ class News(NamedTuple):
     Args:
         state: `unfit`: too damaged to be recognized; `fit`: so no longer.
         why: In words.
-        seconds: As in `movinet.video.changes.Change`.
+        seconds: As in `movinet.video.camera.changes.Change`.
     """
 
     state: State
@@ -39,7 +39,7 @@ class Line(Protocol):
         """A picture's packet came; none is due within `rest` seconds."""
 
     def put(self, frame: Frame, patience: float = 0.0) -> None:
-        """A frame that is due, see `movinet.video.latest.Latest.put`."""
+        """A frame that is due, see `movinet.video.camera.latest.Latest.put`."""
 
     def count(self, late: int, damaged: int, lag: float) -> None:
         """So many pictures more were left out or damaged, and the lag is so many seconds."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import IO, Any
 
-from movinet.video.following import Known, Wanted
+from movinet.video.camera.following import Known, Wanted
 from movinet.video.locations import Track
-from movinet.video.login import Address, Login
-from movinet.video.sources import Limits
+from movinet.video.net.login import Address, Login
+from movinet.video.net.sources import Limits
 
 _HEAD = struct.Struct("<cI")  # kind of a message and bytes of what follows
 ONE = struct.Struct("<d")

@@ -10,12 +10,12 @@ from typing import Literal
 import av
 
 from movinet.errors import VideoError
-from movinet.video.damage import Damage
+from movinet.video.camera.damage import Damage
+from movinet.video.camera.ladder import Ladder
+from movinet.video.camera.line import Line, News
+from movinet.video.camera.live_clock import LiveClock, Timeline
+from movinet.video.camera.live_video import LiveVideo
 from movinet.video.frame import Frame
-from movinet.video.ladder import Ladder
-from movinet.video.line import Line, News
-from movinet.video.live_clock import LiveClock, Timeline
-from movinet.video.live_video import LiveVideo
 from movinet.video.pacer import LivePacer
 
 _STAMPED = ("rtsp", "rtp", "hls", "flv", "live_flv", "mpegts", "matroska", "mp4", "mov", "asf", "nut")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, brief
 from movinet.reading import read_yaml
-from movinet.video.login import Address, Login
+from movinet.video.net.login import Address, Login
 
 _USER, _PASSWORD = "MOVINET_USER", "MOVINET_PASSWORD"
 _SECRET = (_USER, _PASSWORD, "MOVINET_WEBHOOK_HEADER")

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 
 from movinet.errors import VideoError
+from movinet.video.camera.line import Line
 from movinet.video.decode import read_frames
-from movinet.video.line import Line
 from movinet.video.locations import Source
+from movinet.video.net.sources import Limits, without_password
 from movinet.video.pacer import LivePacer
-from movinet.video.sources import Limits, without_password
 
 _CUT_OFF = 1.0  # seconds short of its duration at which a file on a server counts as not yet ended
 

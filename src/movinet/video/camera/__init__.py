@@ -1,0 +1,1 @@
+"""Live sources one can rely on: read apart, watched over, found again, never behind."""
