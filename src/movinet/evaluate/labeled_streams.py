@@ -11,6 +11,7 @@ from typing import Any
 from movinet.errors import MovinetError, brief
 from movinet.evaluate.matching import Segment
 from movinet.reading import parse_json
+from movinet.words import counted
 
 _LARGEST = 1 << 28  # bytes of a list
 _COLUMNS = ("file", "label", "start", "end")
@@ -102,7 +103,8 @@ def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, str, Segment | None]
             if not any(cells):
                 continue
             if len(cells) != len(columns):
-                raise MovinetError(f"{path}: line {reader.line_num}: {len(cells)} cells for {len(columns)} columns")
+                has = f"{counted(len(cells), 'cell')} for {counted(len(columns), 'column')}"
+                raise MovinetError(f"{path}: line {reader.line_num}: {has}")
             row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
             where = f"line {reader.line_num}"
             if not row["file"]:
@@ -158,7 +160,7 @@ def _located(folder: Path, name: str, path: Path) -> Path:
     near = sorted(video.parent.glob(f"{_escaped(video.name)}.*")) if video.parent.is_dir() else []
     if len(near) == 1:
         return near[0]
-    what = f"{len(near)} videos of this name" if near else "no such video"
+    what = f"{counted(len(near), 'video')} of this name" if near else "no such video"
     raise MovinetError(f"{path}: {name}: {what} in {folder}")
 
 
