@@ -133,3 +133,9 @@ for name in sys.argv[1:]:
 
 def test_the_face_has_what_it_says() -> None:
     assert {name for name in movinet.__all__ if getattr(movinet, name)} == set(movinet.__all__)
+
+
+def test_no_two_files_share_a_name() -> None:
+    """Fuzzy-open, grep and tracebacks tell which is meant."""
+    names = [path.name for path in ROOT.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
