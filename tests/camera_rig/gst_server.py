@@ -119,6 +119,7 @@ def main() -> None:
     server = GstRtspServer.RTSPServer()
     server.set_service(str(abouts[0].get("port", 0)))
     server.set_address("127.0.0.1")
+    server.get_thread_pool().set_max_threads(len(abouts))  # an answer may wait for a key frame: not for another's
     cameras = []
     for number, about in enumerate(abouts):
         footage = Footage.load(Path(about["footage"]))
