@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -388,3 +389,14 @@ def test_reading_gives_way_to_recognizing(tmp_path: Path) -> None:
         own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         assert all(os.getpriority(os.PRIO_PROCESS, thread or 0) > own for thread in reading)
         assert reading
+
+
+def test_what_ended_a_connection_holds_nothing_of_it() -> None:
+    """Else every loss of a camera that runs for months keeps a decoder and its last pictures."""
+    with pytest.raises(VideoError) as lost, LiveSource("tcp://127.0.0.1:9", 5, retries=0, timeout=1.0) as source:
+        next(source)
+    error: BaseException | None = lost.value
+    while error is not None:
+        frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+        assert "follow" not in frames
+        error = error.__context__
