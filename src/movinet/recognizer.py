@@ -76,6 +76,8 @@ class Recognizer:
             max_gap: seconds; three of the network's frames at least.
             cache: keep what an engine makes of the weights for the next start.
         """
+        if isinstance(network, str | Path):
+            raise TypeError(f"Recognizer takes weights; by name or file it is Recognizer.load({str(network)!r})")
         if on_gap not in ("reset", "continue"):
             raise ValueError(f"on_gap is {on_gap!r}; choose 'reset' or 'continue'")
         check_classifier(network.info)
@@ -225,6 +227,8 @@ class Recognizer:
         if isinstance(video, str | Path | Member | Track | Address):
             return self.classify(video)
         frames = as_frames(video)
+        if not len(frames):
+            raise ValueError("the clip has no frames")
         period = 1.0 / self.info.transform.fps
         return self._last_of(Frame.of_rgb(rgb, n * period) for n, rgb in enumerate(frames))
 
@@ -235,6 +239,7 @@ class Recognizer:
         end: float | None = None,
         *,
         limits: Limits = DEFAULT_LIMITS,
+        decoding_threads: int = 1,
     ) -> Iterator[Prediction]:
         """Recognize a video file or image folder frame by frame, in constant memory, as a stream of its own.
 
@@ -243,13 +248,14 @@ class Recognizer:
             start: seconds.
             end: seconds, exclusive.
             limits: what the video may make this process do.
+            decoding_threads: 0 for as many as there are cores. One takes a quarter less work altogether.
 
         Raises:
             VideoError: it cannot be read.
             MovinetError: the network is a base network.
         """
         session = self.session()  # a base network is refused before the file is looked for
-        frames = read_frames(path, self.info.transform.fps, start, end, limits=limits)
+        frames = read_frames(path, self.info.transform.fps, start, end, threads=decoding_threads, limits=limits)
         return self._answers(session, frames)
 
     def classify(
@@ -259,18 +265,20 @@ class Recognizer:
         end: float | None = None,
         *,
         limits: Limits = DEFAULT_LIMITS,
+        decoding_threads: int = 1,
         progress: "Progress | None" = None,
     ) -> Prediction:
         """What a whole video shows. A stream network keeps memory constant, a base network holds the clip.
 
         Args:
-            path, start, end, limits: as in `stream`.
+            path, start, end, limits, decoding_threads: as in `stream`.
             progress: called with the frames a stream network has seen, and None.
 
         Raises:
             VideoError: it cannot be read.
         """
-        return self._last_of(read_frames(path, self.info.transform.fps, start, end, limits=limits), progress)
+        fps = self.info.transform.fps
+        return self._last_of(read_frames(path, fps, start, end, threads=decoding_threads, limits=limits), progress)
 
     def reset(self) -> None:
         """Forget the stream of `push`: the next frame is its first."""

@@ -277,3 +277,12 @@ def test_whoever_names_no_network_learns_what_the_default_knows(
     for named in ("--model movinet_t0_stream.gestures", MODEL):
         code, _, err = run(folder, f"{video} {named}", capfd)
         assert (code, err) == (0, "")
+
+
+def test_threads_that_no_machine_has_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("classify", "watch"):
+        for threads in ("0", "100000"):
+            with pytest.raises(SystemExit) as ended:
+                main([command, "clip.mp4", "--threads", threads])
+            assert ended.value.code == 2
+            assert "--threads must lie in 1 to 1024" in capfd.readouterr().err

@@ -341,3 +341,18 @@ def test_an_event_is_told_as_begun_once_it_lasts() -> None:
     quick = EventDetector(0.6, 0.4)
     quick.push(after(0.9, 0.0))
     assert quick.begun == [Event("left", 0.0, None, pytest.approx(0.9))]
+
+
+def test_what_users_type_first_is_told_what_to_type(weights: Path) -> None:
+    with pytest.raises(TypeError, match=r"Recognizer\.load\('movinet_t0_stream\.gestures'\)"):
+        Recognizer("movinet_t0_stream.gestures")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no frames"):
+        Recognizer.load(weights, engine="torch")(np.zeros((0, 24, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match="no pool has 0 streams"):
+        StreamPool.load(weights, max_streams=0)
+
+
+def test_decoding_threads_change_no_answer(weights: Path, videos: tuple[Path, Path]) -> None:
+    recognizer = Recognizer.load(weights, engine="torch")
+    assert_same([recognizer.classify(videos[0], decoding_threads=4)], [recognizer.classify(videos[0])])
+    assert_same(list(recognizer.stream(videos[0], decoding_threads=0)), list(recognizer.stream(videos[0])))

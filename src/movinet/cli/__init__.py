@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
-from cyclopts import CycloptsError, CycloptsPanel
+from cyclopts import CycloptsError
 
 from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
@@ -52,7 +52,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
         with log_as_lines():
             code = app(_with_stdin_last(typed), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        err.print(CycloptsPanel(_without_passwords(str(error), typed)))
+        complain(MovinetError(_without_passwords(str(error), typed)))
         code = 2
     except MovinetError as error:
         complain(MovinetError(_without_passwords(str(error), typed)))

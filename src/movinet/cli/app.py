@@ -9,6 +9,7 @@ from movinet import __version__
 from movinet.errors import MovinetError
 
 DEFAULT_MODEL = "movinet_t0_stream.gestures"
+MOST_THREADS = 1024
 
 app = App(
     name="movinet",
@@ -34,3 +35,9 @@ def seconds(name: str, value: float | None) -> None:
     """Refuse a time that is negative, infinite or no number."""
     if value is not None and not 0 <= value < inf:
         raise MovinetError(f"{name} must be seconds, at least 0; got {value}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that no machine has."""
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise MovinetError(f"--threads must lie in 1 to {MOST_THREADS}, got {threads}")

@@ -1,6 +1,7 @@
 """The command classify."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.text import Text
@@ -79,6 +80,8 @@ def classify(
     if model is None:
         tell_default(recognizer.info)
     limits, logins = Limits(tuple(allow_hosts), verify=not insecure), read_logins(credentials)
+    # Who waits for one file waits less with several decoding threads, which together work a quarter more.
+    decoding = 0 if len(videos) == 1 and threads is None and out.is_terminal else 1
     failed = 0
     for given in videos:
         try:
@@ -92,7 +95,7 @@ def classify(
                 with opened_input(video) as path:
                     source = source_of(path, stream, logins, shape)
                     span = stretch(times, source, limits)
-                    classify_one(recognizer, video, source, topk, per_frame, span, limits, as_json=json)
+                    classify_one(recognizer, video, source, topk, per_frame, span, limits, decoding, as_json=json)
             except MovinetError as error:
                 failed += 1
                 complain(error)
@@ -107,6 +110,7 @@ def classify_one(
     per_frame: bool,
     span: tuple[float, float | None],
     limits: Limits,
+    decoding_threads: int = 1,
     *,
     as_json: bool,
 ) -> Prediction:
@@ -117,13 +121,14 @@ def classify_one(
         out.print(name, style="bold")
     if per_frame and not recognizer.info.spec.causal:
         raise MovinetError(f"--per-frame needs a stream network; {recognizer.info.name} sees whole clips only")
-    with progress_bar(name) as progress:
+    # Where every frame has a line of its own, the lines are the progress.
+    with nullcontext() if per_frame else progress_bar(name) as progress:
         if not per_frame:
-            prediction = recognizer.classify(source, start, end, limits=limits, progress=progress)
+            prediction = recognizer.classify(
+                source, start, end, limits=limits, decoding_threads=decoding_threads, progress=progress
+            )
         else:
-            for prediction in recognizer.stream(source, start, end, limits=limits):
-                if progress:
-                    progress(prediction.frames, None)
+            for prediction in recognizer.stream(source, start, end, limits=limits, decoding_threads=decoding_threads):
                 if as_json:
                     print_json({"video": told, **as_dict(prediction, topk)})
                 else:

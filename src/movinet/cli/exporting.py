@@ -9,7 +9,7 @@ from rich.text import Text
 
 from movinet.arch.serialize import find_spec
 from movinet.arch.step import Past
-from movinet.cli.app import at_least_one
+from movinet.cli.app import at_least_one, check_threads
 from movinet.cli.console import err, out, print_json, progress_bar
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.written import Format, Precision
@@ -56,8 +56,7 @@ def export(
     """
     from movinet.export.export import export as write
 
-    if threads is not None:
-        at_least_one("--threads", threads)
+    check_threads(threads)
     at_least_one("--size", min(size) if size else 1)
     at_least_one("--frames", 1 if frames is None else frames)
     at_least_one("--streams", streams)

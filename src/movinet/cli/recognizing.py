@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from movinet.cli.app import at_least_one
+from movinet.cli.app import check_threads
 from movinet.cli.console import err, progress_bar, warn
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
@@ -48,8 +48,7 @@ def load_recognizer(
     memory: float | None,
     cache: bool = True,
 ) -> Recognizer:
-    if threads is not None:
-        at_least_one("--threads", threads)
+    check_threads(threads)
     with progress_bar("downloading") as progress:
         recognizer = Recognizer.load(
             model,
@@ -84,8 +83,7 @@ def load_pool(
     streams: int,
 ) -> StreamPool:
     """A pool for so many live streams of one network, all of which are there from the beginning."""
-    if threads is not None:
-        at_least_one("--threads", threads)
+    check_threads(threads)
     with progress_bar("downloading") as progress:
         network = open_network(model, labels=labels, offline=offline, progress=progress)
         if not network.spec.causal:

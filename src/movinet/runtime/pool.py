@@ -64,8 +64,7 @@ class StreamPool:
         Raises:
             MovinetError: the engine takes frames of another size than the weights'.
         """
-        if max_streams < 1 or queue < 1 or not 0 <= max_wait < math.inf:
-            raise ValueError(f"no pool has {max_streams} streams, queues of {queue} frames and waits for {max_wait} s")
+        _check(max_streams, queue, max_wait)
         self.network = network.identity if isinstance(network, Weights) else network  # the engine has its own arrays
         self.engine = engine
         info = self.info = network.info
@@ -114,6 +113,7 @@ class StreamPool:
             WeightsError: the weights cannot be had.
             MovinetError: they are a base network's, or the engine is not installed.
         """
+        _check(max_streams, queue, max_wait)
         network = open_network(source)
         if not network.spec.causal:
             raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
@@ -321,6 +321,11 @@ class PoolSeat:
             self._pool._changed.notify()
         for frame in frames:
             _cancel(frame)
+
+
+def _check(max_streams: int, queue: int, max_wait: float) -> None:
+    if max_streams < 1 or queue < 1 or not 0 <= max_wait < math.inf:
+        raise ValueError(f"no pool has {max_streams} streams, queues of {queue} frames and waits for {max_wait} s")
 
 
 def _cancel(frame: QueuedFrame) -> None:
