@@ -19,6 +19,7 @@ from watched import Count, Line, Usage, Watch, quantile
 MOST_LAG = 1.5  # seconds
 LEAST_SHARE = 0.8
 GROWTH = 0.02
+LEAST_RATE = 4.9  # predictions a second and camera over minutes
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,9 @@ class Soak:
         found = []
         if self.growth > GROWTH:
             found.append(f"soak of {self.cameras}: memory grew by {100 * self.growth:.1f} % after minute two")
-        if abs(self.drift) > 0.1:
+        if not self.rate > LEAST_RATE:
+            found.append(f"soak of {self.cameras}: {self.rate:.2f} predictions a second")
+        if not abs(self.drift) <= 0.1:
             found.append(f"soak of {self.cameras}: predictions drift by {self.drift:+.2f} s")
         return found
 
