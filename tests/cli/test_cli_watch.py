@@ -210,8 +210,9 @@ def test_seconds_end_it_whatever_the_camera_does(folder: Path, capfd: pytest.Cap
         address = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/x"
         code, out, _ = run(folder, f"watch {address} {MODEL} --json --seconds 0.3 --timeout 30", capfd)
         assert time.monotonic() - began < 6.0
-    assert code == 0
+    assert code == 2, "a script learns that it saw nothing"
     assert told(out)[-1]["type"] == "over"
+    assert "showed no picture in 0.3 s" in told(out)[-1]["error"]
 
 
 @posix

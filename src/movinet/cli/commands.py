@@ -31,7 +31,8 @@ app.command(
 
 The newest frame is always the one looked at: a slow machine drops frames and never lags. A lost camera is opened
 again, with growing pauses. Several sources share one engine, and none holds up the others. Ctrl-C ends it, and no event
-is lost. Exit code 0 when all have ended, 2 when something given is wrong or a source was given up, 130 after Ctrl-C.
+is lost. Exit code 0 when all have ended, 2 when something given is wrong, a source was given up,
+or showed no picture in --seconds; 130 after Ctrl-C.
 
 Passwords: in a file for --credentials (`camera.local: {user: admin, password: "…"}`), in MOVINET_USER and
 MOVINET_PASSWORD of the environment, or in the address. They are shown nowhere.

@@ -131,6 +131,7 @@ class Follower:
         self._times: deque[float] = deque(maxlen=_MOST)
         self._step_ms = 0.0
         self._failures = 0
+        self._late = False  # it had its seconds, and did not end by itself
         self._thread = threading.Thread(target=self._run, name="movinet-watch", daemon=True)
 
     @property
@@ -145,6 +146,7 @@ class Follower:
     def close_if_late(self) -> None:
         """End a source that has had its seconds and does not say so."""
         if time.monotonic() >= self.deadline and not self.closing:
+            self._late = True
             self.end()
 
     def end(self) -> None:
@@ -179,6 +181,8 @@ class Follower:
             error = error or refused
         except Exception as fault:  # of one source: the others go on
             error = MovinetError(f"{feed.name}: {type(fault).__name__}: {fault}")
+        if error is None and self._late and not self._times:
+            error = MovinetError(f"{feed.name}: showed no picture in {self.seconds:g} s")
         self._tell(Over(error))
 
     def _follow(self, session: Session) -> None:
