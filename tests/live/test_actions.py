@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -178,6 +179,30 @@ def test_a_command_that_goes_on_is_ended_with_all_it_started(tmp_path: Path, cap
     assert "still running after 0.3 s, ended" in caplog.text
     time.sleep(1.0)
     assert not (tmp_path / "alive").exists()
+
+
+@posix
+def test_no_command_outlives_what_started_it(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    begun.touch()
+    script = f"""
+import pathlib, threading
+from movinet.live.command import Command
+for trap in ("", "trap '' TERM; "):
+    command = Command(("sh", "-c", trap + "echo $$ >> {begun}; sleep 20 & wait; sleep 20"))
+    threading.Thread(target=command.do, args=({{}}, threading.Event()), daemon=True).start()
+while pathlib.Path("{begun}").read_text().count("\\n") < 2:
+    pass
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    for group in begun.read_text().split():
+        until(lambda group=group: not _runs(int(group)))
+
+
+def _runs(group: int) -> bool:
+    """Whether anything of a group of processes does; what has ended and was not waited for does not."""
+    said = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    return any(int(line.split()[0]) == group and not line.split()[1].startswith("Z") for line in said.splitlines())
 
 
 @posix

@@ -1,5 +1,6 @@
 """A command that is run with every event."""
 
+import atexit
 import os
 import selectors
 import shlex
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from movinet.live.report import Begun, Ended, Report
 from movinet.video.net.credentials import without_secrets
 
 _SAID = 300  # characters of a complaint that are told
+_AT_THE_END = 1.0  # seconds commands have, from being asked to stop until they are stopped
 _IN_ENVIRONMENT = ("type", "source", "wall", "time", "label", "start", "end", "confidence")
 
 
@@ -29,7 +32,7 @@ class Command:
     It gets the event as JSON on its standard input, and its particulars in the environment: MOVINET_TYPE (`begun` or
     `ended`), MOVINET_SOURCE, MOVINET_LABEL, MOVINET_START, MOVINET_END, MOVINET_CONFIDENCE, MOVINET_WALL and
     MOVINET_TIME. Variables that hold passwords are not handed on. What it prints is thrown away, but for the beginning
-    of a complaint.
+    of a complaint. What still runs when the interpreter ends is ended with it: nobody would count its seconds.
 
     Args:
         words: The program and its arguments.
@@ -82,6 +85,7 @@ class Command:
             )
         except OSError as error:
             raise Failed(error.strerror or str(error)) from None
+        _running[process] = None
         assert process.stdin is not None
         assert process.stderr is not None
         with suppress(OSError), process.stdin:  # it may not care
@@ -97,6 +101,7 @@ class Command:
             _end(process)
             raise Failed(f"still running after {self.timeout:g} s, ended") from None
         finally:
+            _running.pop(process, None)
             ended.set()  # also where something it left behind holds on to its output
         if code:
             complaint = printable(said.decode(errors="replace").strip())
@@ -128,9 +133,30 @@ def _listen(pipe: IO[bytes], said: bytearray, ended: threading.Event) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    _stop(process, kill=True)
+    process.wait()
+
+
+def _stop(process: "subprocess.Popen[bytes]", kill: bool) -> None:
+    """It, and what it has started."""
     with suppress(OSError):
         if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
+            os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
         else:
             process.kill()
-    process.wait()
+
+
+_running: dict["subprocess.Popen[bytes]", None] = {}  # in the order they began
+if os.name == "posix":
+    os.register_at_fork(after_in_child=_running.clear)  # they are the parent's
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in (left := list(_running)):
+        _stop(process, kill=False)
+    until = time.monotonic() + _AT_THE_END
+    while any(process in _running for process in left) and time.monotonic() < until:
+        time.sleep(0.02)  # their own threads wait for them, and take them from the list
+    for process in list(_running):
+        _stop(process, kill=True)
