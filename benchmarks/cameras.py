@@ -27,6 +27,7 @@ from camera_rates import Rate, measure
 from rig import gstreamer_python
 
 from movinet import __version__
+from movinet.cores import usable_cores
 
 # What 0.1.0 did on two quiet cores: predictions a second, latency p50 and p99 in ms, percent of a core, MB.
 BEFORE = {
@@ -57,7 +58,7 @@ RATES = (15, 24, 25, 30, 60)
 
 
 def load() -> str:
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    return f"load {os.getloadavg()[0]:.1f} on {usable_cores()} cores"
 
 
 def row(*cells: object) -> None:

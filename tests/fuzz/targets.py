@@ -74,7 +74,7 @@ def recipe(folder: Path) -> Target:
     path = folder / "recipe.yaml"
     a0, names = network_spec("movinet_a0_stream"), ("gestures.yaml", "movinet_a0_base.k600.yaml", "smoke.yaml")
     rich = {
-        "start": "movinet_a0_stream",
+        "init_from": "movinet_a0_stream",
         "options": {"size": [64, 80], "dropout": 0.1, "gate": "sigmoid", "decay": 0.9},
         "data": {"kind": "videos", "paths": ["clips"], "held_out": 0.2, "train": ["train"]},
         "clips": {"frames": 8, "jitter": [0.8, 1.0], "loop": True},
@@ -259,7 +259,7 @@ def run_folder(folder: Path) -> Target:
     began = "2026-01-02T03:04:05+00:00"
     session = {"began": began, "ended": began, "command": "movinet train", "machine": "here"}
     files = {
-        "steps.csv": b"step,epoch,loss,rate\n1,0,0.5,0.1\n2,0,nan,1e-3\n",
+        "steps.csv": b"step,epoch,loss,lr\n1,0,0.5,0.1\n2,0,nan,1e-3\n",
         "epochs.csv": b"step,epoch,validation_top1\n2,0,0.25\n4,1,\n",
         "sessions.json": json.dumps([{**session, "movinet": "0.1", "torch": "2", "python": "3.11"}]).encode(),
         "metrics.json": b'{"scores": {"validation_top1": 0.5, "test_top1": null}}',

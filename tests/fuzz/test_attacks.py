@@ -118,7 +118,7 @@ def test_ensembles_that_would_never_end() -> None:
     pair = EnsembleSpec("pair", (MemberSpec(spec),), spec.size, spec.fps, spec.frames)
     text = dump_spec(pair)
     for rate in ("1e-999999999", "9" * 5_000, "1/" + "9" * 5_000):
-        with pytest.raises(SpecError, match="a rate is a fraction such as 1/2"):
+        with pytest.raises(SpecError, match="want a fraction such as 1/2"):
             parse_spec(text.replace("rate: '1'", f"rate: '{rate}'"))
     with pytest.raises(SpecError, match="17 members"):
         replace(pair, members=pair.members * 17)
@@ -132,12 +132,12 @@ def test_ensembles_that_would_never_end() -> None:
         ("clips: {resize_short: 9999999}", "clips.resize_short"),
         ("augmentation: {policy: {kind: []}}", "kind"),
         ("augmentation: {policy: {kind: randaugment, operations: 999999999}}", "operations"),
-        ("optimizer: {kind: adamw, rate: 'inf'}", "optimizer.rate"),
+        ("optimizer: {kind: adamw, lr: 'inf'}", "optimizer.lr"),
         ("mixup: 'nan'", "mixup is 'nan'"),
     ],
 )
 def test_recipes(tmp_path: Path, change: str, what: str) -> None:
-    recipe = {"network: a0": "", "epochs: 1": "", "batch_size: 1": "", "optimizer: {kind: adamw, rate: 0.1}": ""}
+    recipe = {"network: a0": "", "epochs: 1": "", "batch_size: 1": "", "optimizer: {kind: adamw, lr: 0.1}": ""}
     lines = [line for line in recipe if not line.startswith(change.partition(":")[0])]
     path = tmp_path / "recipe.yaml"
     path.write_text("\n".join([*lines, change]))
@@ -151,7 +151,7 @@ def test_recipes(tmp_path: Path, change: str, what: str) -> None:
 )
 def test_searches(tmp_path: Path, space: str) -> None:
     path = tmp_path / "search.yaml"
-    training = "{network: a0, epochs: 1, batch_size: 1, optimizer: {kind: adamw, rate: 0.1}}"
+    training = "{network: a0, epochs: 1, batch_size: 1, optimizer: {kind: adamw, lr: 0.1}}"
     path.write_text(f"budget: {{target: 1e6}}\ntraining: {training}\nspace: {{{space}}}")
     with pytest.raises(MovinetError, match="space"):
         read_search(path)

@@ -82,7 +82,7 @@ def test_one_sub_clip_is_the_clip(network: MoViNet, sub_clip: int) -> None:
 
 
 def by_hand(
-    model: MoViNet, data: Noise, examples: Example, sub_clip: int, reach: int
+    model: MoViNet, data: Noise, examples: Example, sub_clip: int, bptt_clips: int
 ) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
     """The recurrent strategy in few words, from the network's own `step`: loss, gradients and statistics."""
     model, state, losses = copy.deepcopy(model), None, []
@@ -90,7 +90,7 @@ def by_hand(
     for n, start in enumerate(range(0, clip.shape[2], sub_clip), start=1):
         piece = clip[:, :, start : start + sub_clip]
         logits, state = model.step(piece, state)
-        state = detach_state(state) if n % reach == 0 else state
+        state = detach_state(state) if n % bptt_clips == 0 else state
         losses.append(F.cross_entropy(logits, examples.target) * piece.shape[2] / clip.shape[2])
     torch.stack(losses).sum().backward()
     gradients = {f"model.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -99,17 +99,19 @@ def by_hand(
 
 @settings(max_examples=15)
 @given(frames=st.integers(2, 9), sub_clip=st.integers(1, 4), bptt_clips=st.integers(1, 5))
-def test_sub_clips_are_steps_whose_gradients_reach_so_far_into_the_past(frames: int, sub_clip: int, reach: int) -> None:
+def test_sub_clips_are_steps_whose_gradients_reach_so_far_into_the_past(
+    frames: int, sub_clip: int, bptt_clips: int
+) -> None:
     model, data = deterministic(), Noise(frames=frames)
-    recipe = replace(BASIC, strategy="recurrent", sub_clip=sub_clip, bptt_clips=reach)
+    recipe = replace(BASIC, strategy="recurrent", sub_clip=sub_clip, bptt_clips=bptt_clips)
     outcome, gradients, statistics = learn(model, recipe, data, batch(data))
-    loss, wanted, buffers = by_hand(model, data, batch(data), sub_clip, reach)
+    loss, wanted, buffers = by_hand(model, data, batch(data), sub_clip, bptt_clips)
     assert outcome.loss.item() == pytest.approx(loss, rel=1e-5)
     assert_close(gradients, wanted, rounding=3e-6)  # of sums in another order
     torch.testing.assert_close(
         statistics, torch.cat([b.flatten().double() for b in buffers.values()]), rtol=1e-5, atol=1e-6
     )
-    if frames > sub_clip * reach:  # otherwise the test could not tell
+    if frames > sub_clip * bptt_clips:  # otherwise the test could not tell
         _, tied, _ = by_hand(model, data, batch(data), sub_clip, bptt_clips=9)
         assert any((tied[name] - wanted[name]).abs().max() > 1e-4 * wanted[name].abs().max() for name in wanted)
 
