@@ -1,6 +1,7 @@
 """Live streams through one engine, with real threads but nobody's clock."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -379,3 +380,35 @@ def test_ctrl_c_ends_a_program_that_waits_for_an_answer() -> None:
     _, errors = process.communicate(timeout=SOON)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_is_told_that_the_pool_is_not_there() -> None:
+    """Its thread is not, so whoever asked it would wait for ever."""
+    code = """
+        import os, signal, sys
+        from engines import TestEngine, pictures
+        from test_pool import pool_of
+        from movinet import MovinetError
+
+        with pool_of(TestEngine()) as pool, pool.join() as stream:
+            stream.push(pictures(1)[0])
+            pool._changed.acquire()  # as another thread may hold it
+            if (child := os.fork()) == 0:
+                signal.alarm(20)
+                told = 0
+                for act in (pool.join, stream.snapshot, lambda: stream.push(pictures(1)[0])):
+                    try:
+                        act()
+                    except MovinetError as error:
+                        told += "another process" in str(error)
+                stream.leave()
+                pool.close()
+                os._exit(0 if told == 3 else 1)
+            pool._changed.release()
+            sys.exit(os.waitpid(child, 0)[1])
+    """
+    folders = (Path(__file__).parent, Path(__file__).parents[1], Path(__file__).parents[2] / "src")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Many live streams through one engine: join, push frames, get answers, leave."""
 
 import math
+import os
 import threading
 import time as clock
 from collections import deque
@@ -78,6 +79,7 @@ class StreamPool:
         )
         self._counters = Counters()
         self._saves: deque[tuple[Slot[Any], Future[SavedStream]]] = deque()
+        self._process = os.getpid()
         self._closed = False
         self._fault: BaseException | None = None  # what ended the thread, if not `close`
         self._changed = threading.Condition()  # guards all of the above
@@ -145,6 +147,7 @@ class StreamPool:
             ValueError: as `Session`.
             MovinetError: the pool is full or closed, or as `Session`.
         """
+        self._check_open()
         with self._changed:
             self._check_open()
             limit = self._scheduler.max_streams
@@ -176,6 +179,8 @@ class StreamPool:
 
     def close(self) -> None:
         """Stop, within seconds. Answers that were still to come are cancelled."""
+        if os.getpid() != self._process:
+            return  # the locks are as the fork met them
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -189,6 +194,10 @@ class StreamPool:
         self.close()
 
     def _check_open(self) -> None:
+        if os.getpid() != self._process:
+            raise MovinetError(
+                "the pool was made in another process, and its thread stayed there: make one after the fork"
+            )
         if self._fault is not None:
             raise MovinetError(f"the pool broke down: {self._fault!r}") from self._fault
         if self._closed:
@@ -315,6 +324,9 @@ class PoolSeat:
             _cancel(frame)
 
     def leave(self) -> None:
+        if os.getpid() != self._pool._process:
+            self._left = True
+            return
         with self._pool._changed:
             self._left = True
             frames = self._pool._scheduler.leave(self._slot)
