@@ -14,7 +14,7 @@ from movinet.evaluate.event_curve import EventCurve, StreamScores, event_curve
 from movinet.evaluate.labeled_streams import LabeledStream, read_streams, refuse_beyond_end, refuse_unknown_labels
 from movinet.evaluate.operating_point import OperatingPoint, operating_point
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Precision
+from movinet.runtime.engine import Precision, clip_memory
 from movinet.runtime.factory import EngineKind
 from movinet.words import counted
 
@@ -71,8 +71,8 @@ def evaluate(
     )
     if model is None:
         tell_default(recognizer.info)
-    if memory is None and recognizer.can_forget:
-        recognizer.memory = recognizer.info.spec.frames / recognizer.info.spec.fps
+    if memory is None:
+        recognizer.memory = clip_memory(recognizer.engine, recognizer.info.spec)
     ignored = frozenset(background)
     refuse_unknown_labels(listed, recognizer.info.labels, ignored, recognizer.info.name)
     scores, failed = _scores(recognizer, listed)

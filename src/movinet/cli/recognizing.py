@@ -11,8 +11,7 @@ from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.exported import ExportedNetwork
-from movinet.runtime.factory import EngineKind, best_batch, create_engine
-from movinet.runtime.open_network import open_network
+from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import Network
 from movinet.video.locations import Source, Track, is_address
@@ -85,24 +84,23 @@ def load_pool(
     """A pool for so many live streams of one network, all of which are there from the beginning."""
     check_threads(threads)
     with progress_bar("downloading") as progress:
-        network = open_network(model, labels=labels, offline=offline, progress=progress)
-        if not network.spec.causal:
-            raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
-        runner = create_engine(
-            network,
-            engine,
-            size=network.info.transform.size,
-            streams=best_batch(engine, precision, streams),
+        pool = StreamPool.load(
+            model,
+            max_streams=streams,
+            engine=engine,
             precision=precision,
             threads=threads or 1,
             device=device,
             cache=cache,
+            labels=labels,
+            offline=offline,
+            progress=progress,
         )
     if precision == "fast":
-        _tell_mode(network, runner)
-    _tell_labels(network)
+        _tell_mode(pool.network, pool.engine)
+    _tell_labels(pool.network)
     limit_torch(threads or 1)
-    return StreamPool(network, runner, max_streams=streams)
+    return pool
 
 
 def _tell_labels(network: Network) -> None:

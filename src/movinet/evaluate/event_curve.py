@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from movinet.evaluate.matching import Segment
+from movinet.evaluate.matching import Segment, is_in_reach
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def _assign(
     for t, low, high in events:
         spans = [(low, high)]
         for n, segment in enumerate(there):
-            if not segment.start <= times[t] < segment.end + after:
+            if not is_in_reach(segment, times[t], after):
                 continue
             left = []
             for span in spans:

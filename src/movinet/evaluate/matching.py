@@ -83,6 +83,11 @@ def segment_map(found: Sequence[Segment], truth: Sequence[Segment], tiou: float)
     return _mean_over_labels(found, truth, overlap, tiou, _interpolated)
 
 
+def is_in_reach(segment: Segment, start: float, after: float) -> bool:
+    """Whether an event of its label that begins at `start` finds it: within it, or up to `after` seconds later."""
+    return segment.start <= start < segment.end + after
+
+
 def overlap(one: Segment, other: Segment) -> float:
     """Intersection over union in time."""
     inside = min(one.end, other.end) - max(one.start, other.start)

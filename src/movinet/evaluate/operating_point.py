@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from movinet.evaluate.event_curve import StreamScores
-from movinet.evaluate.matching import Segment
+from movinet.evaluate.matching import is_in_reach
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo
@@ -118,17 +118,13 @@ def _count(
     for segment in left:
         counted.there[segment.label] = counted.there.get(segment.label, 0) + 1
     for event in _begun(stream, info, on, off, background):
-        fits = next((s for s in left if _finds(event, s, after)), None)
+        fits = next((s for s in left if s.label == event.label and is_in_reach(s, event.start, after)), None)
         tally = counted.false if fits is None else counted.found
         tally[event.label] = tally.get(event.label, 0) + 1
         if fits is not None:
             left.remove(fits)
             counted.delays.append(event.start - fits.end)
     return counted
-
-
-def _finds(event: Event, segment: Segment, after: float) -> bool:
-    return event.label == segment.label and segment.start <= event.start < segment.end + after
 
 
 def _begun(stream: StreamScores, info: WeightsInfo, on: float, off: float, background: frozenset[str]) -> list[Event]:

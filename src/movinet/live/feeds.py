@@ -7,7 +7,7 @@ from typing import Self
 from movinet.errors import MovinetError
 from movinet.live.cameras import Camera
 from movinet.live.loop import Feed, Source
-from movinet.runtime.engine import can_forget
+from movinet.runtime.engine import clip_memory
 from movinet.runtime.pool import StreamPool
 from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.camera.live_source import LiveSource
@@ -38,9 +38,7 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
                 near = get_close_matches(label, info.labels, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise MovinetError(f"{camera.shown}: by_label: {info.name} has no label {label!r}{hint}")
-    memory = camera.memory
-    if memory is None and can_forget(pool.engine, info.spec):
-        memory = info.spec.frames / info.spec.fps
+    memory = clip_memory(pool.engine, info.spec) if camera.memory is None else camera.memory
 
     def opened(pacer: LivePacer, on_change: Callable[[Change], None]) -> Source:
         live = LiveSource(

@@ -84,6 +84,11 @@ def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
     return decays(spec, 1.0).keys() <= {port.name for port in engine.signature.state if port.shape == (1,)}
 
 
+def clip_memory(engine: Engine[BatchState], spec: Spec) -> float | None:
+    """The memory for what has no end: seconds of the clips the network was made for; None where it cannot forget."""
+    return spec.frames / spec.fps if can_forget(engine, spec) else None
+
+
 def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping[str, float]) -> StreamState:
     """A stream's state that forgets by these γ, by name; arrays are shared where nothing differs."""
     return [

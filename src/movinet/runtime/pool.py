@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
 from movinet.weights.weights import Weights
 from movinet.words import counted
+
+if TYPE_CHECKING:
+    from movinet.weights.download import Progress
 
 _CLOSE_WITHIN = 5.0  # seconds
 
@@ -100,6 +103,9 @@ class StreamPool:
         queue: int = 2,
         max_wait: float = 0.04,
         cache: bool = True,
+        labels: str | Path | None = None,
+        offline: bool = False,
+        progress: "Progress | None" = None,
     ) -> Self:
         """Find a network by name, file or folder (see `open_network`) and start a pool for them.
 
@@ -110,13 +116,14 @@ class StreamPool:
                 (see `best_batch`).
             engine: see `create_engine`, as for precision, threads, device and cache.
             queue: see `StreamPool`, as for max_wait.
+            labels: see `open_network`, as for offline and progress.
 
         Raises:
             WeightsError: the weights cannot be had.
             MovinetError: they are a base network's, or the engine is not installed.
         """
         _check(max_streams, queue, max_wait)
-        network = open_network(source)
+        network = open_network(source, labels=labels, offline=offline, progress=progress)
         if not network.spec.causal:
             raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
         runner = create_engine(

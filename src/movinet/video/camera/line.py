@@ -108,8 +108,10 @@ class LocalLine:
 
     def end(self, error: VideoError | None) -> None:
         """Nothing more comes."""
+        # Kept without its traceback, which holds the decoder and its last pictures, and by way of them this line.
+        kept = None if error is None else type(error)(str(error))
         with self.changed:
-            self.over, self.error = True, error
+            self.over, self.error = True, kept
             self.changed.notify_all()
 
     def cut(self) -> None:

@@ -50,8 +50,7 @@ class ThreadReader:
             follow(wanted, line, pacer, known)
             line.end(None)
         except VideoError as error:
-            # Without its traceback, which holds the decoder and its last pictures, and by the line itself.
-            line.end(type(error)(str(error)))
+            line.end(error)
         except Exception as error:  # never leave the consumer waiting for a thread that has died
             line.end(VideoError(f"{without_password(wanted.source)}: {type(error).__name__}"))
 
