@@ -15,7 +15,7 @@ FLOORS = [
     {"errors", "words"},
     {"yaml_loader"},
     {"reading", "dataclass_io"},
-    {"files", "cores", "arch", "recipes"},
+    {"files", "rows", "cores", "arch", "recipes"},
     {"video"},
     {"weights"},
     {"deploy"},

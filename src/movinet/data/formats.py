@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from movinet.data.entries import ALL, DatasetIndex, Row, VideoEntry, find_videos, gather
-from movinet.data.rows import malformed, read_json, read_lines, read_table, read_text
 from movinet.errors import MovinetError, brief
 from movinet.reading import parse_json
+from movinet.rows import malformed, read_json, read_lines, read_table, read_text
 
 _MMACTION = re.compile(r"(\S.*?)((?:\s+\d{1,9})+)")
 

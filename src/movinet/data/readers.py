@@ -16,9 +16,9 @@ from movinet.data.formats import (
     read_something,
     read_ucf101,
 )
-from movinet.data.rows import malformed, read_json, read_table
 from movinet.data.shards import RECORD, read_shards
 from movinet.errors import MovinetError, brief
+from movinet.rows import malformed, read_json, read_table
 from movinet.video.decode import VIDEOS
 
 __all__ = ["DatasetIndex", "VideoEntry", "VideoSet", "read_csv", "read_folder", "read_json_list", "read_set"]

@@ -26,11 +26,11 @@ import numpy as np
 from av.error import FFmpegError
 
 from movinet.data.entries import ALL, DatasetIndex, VideoEntry, VideoSet, join
-from movinet.data.rows import malformed, read_json, read_text
 from movinet.data.shrink import is_small, shrink_video
 from movinet.errors import MovinetError, VideoError, brief
 from movinet.files import dump_json, replacing, write_atomically, write_json
 from movinet.reading import parse_json
+from movinet.rows import malformed, read_json, read_text
 from movinet.video.decode import probe
 from movinet.video.locations import Member
 

@@ -1,16 +1,16 @@
 """Long videos and what happens in them when: segments in CSV, or JSON as ActivityNet and THUMOS write it."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from movinet.errors import MovinetError, brief
 from movinet.evaluate.matching import Segment
 from movinet.reading import parse_json
+from movinet.rows import malformed, read_table, read_text
 from movinet.words import counted
 
 _LARGEST = 1 << 28  # bytes of a list
@@ -40,8 +40,8 @@ def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
     Raises:
         MovinetError: it cannot be read, or is wrong: with the line or name, and what is wrong there.
     """
-    text = _read(path)
-    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
+    _refuse_large(path)
+    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
     found: dict[str, list[Segment]] = {}
     for where, name, segment in rows:
         segments = found.setdefault(name, [])
@@ -79,45 +79,29 @@ def refuse_beyond_end(stream: LabeledStream, seconds: float) -> None:
         )
 
 
-def _read(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise MovinetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MovinetError(f"{path}: not a list in UTF-8") from error
-    if len(text) > _LARGEST:
-        raise MovinetError(f"{path}: a list of more than {_LARGEST >> 20} MB")
-    return text
+def _refuse_large(path: Path) -> None:
+    with suppress(OSError):  # what cannot be reached is told by whoever reads it
+        if path.stat().st_size > _LARGEST:
+            raise MovinetError(f"{path}: a list of more than {_LARGEST >> 20} MB")
 
 
-def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, str, Segment | None]]:
-    header = text.split("\n", 1)[0]
-    reader = csv.reader(StringIO(text), strict=True, delimiter=max(",;\t", key=header.count))
-    try:
-        columns = [name.strip().lower() for name in next(reader, [])]
-        if missing := [name for name in _COLUMNS if name not in columns]:
-            raise MovinetError(f"{path}: line 1: no column {missing[0]}; want {', '.join(_COLUMNS)}")
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) != len(columns):
-                has = f"{counted(len(cells), 'cell')} for {counted(len(columns), 'column')}"
-                raise MovinetError(f"{path}: line {reader.line_num}: {has}")
-            row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-            where = f"line {reader.line_num}"
-            if not row["file"]:
-                raise MovinetError(f"{path}: {where}: no file")
-            if not (row["label"] or row["start"] or row["end"]):
-                yield where, row["file"], None
-            else:
-                yield where, row["file"], _segment(path, where, row["file"], row["label"], row["start"], row["end"])
-    except csv.Error as error:
-        raise MovinetError(f"{path}: line {reader.line_num}: {error}") from error
+def _csv_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
+    columns, rows = read_table(path)
+    if missing := [name for name in _COLUMNS if name not in columns]:
+        raise malformed(path, "line 1", f"no column {missing[0]}; want {', '.join(_COLUMNS)}")
+    for where, row in rows:
+        if not any(row.values()):
+            continue
+        if not row["file"]:
+            raise malformed(path, where, "no file")
+        if not (row["label"] or row["start"] or row["end"]):
+            yield where, row["file"], None
+        else:
+            yield where, row["file"], _segment(path, where, row["file"], row["label"], row["start"], row["end"])
 
 
-def _json_rows(path: Path, text: str) -> Iterable[tuple[str, str, Segment | None]]:
+def _json_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
+    text = read_text(path)
     try:
         value = parse_json(text)
     except MovinetError as error:
