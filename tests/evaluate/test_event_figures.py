@@ -5,8 +5,8 @@ import pytest
 from tiny import LABELS, tiny_spec
 
 from movinet.evaluate.event_curve import StreamScores, event_curve
+from movinet.evaluate.event_figures import LabelFigures, event_figures
 from movinet.evaluate.matching import Segment
-from movinet.evaluate.operating_point import LabelFigures, operating_point
 from movinet.weights.info import WeightsInfo, default_transform
 
 INFO = WeightsInfo("tiny_stream.test", tiny_spec(), default_transform(tiny_spec()), LABELS)
@@ -29,7 +29,7 @@ def test_a_threshold_gives_what_the_curve_says_of_it() -> None:
     made = streams(8)
     curve = event_curve(made, off_share=0.5)
     for on in (0.3, 0.6, 0.9):
-        point = operating_point(made, INFO, on, on * 0.5)
+        point = event_figures(made, INFO, on, on * 0.5)
         assert (point.false_alarms_an_hour.value, point.missed.value) == pytest.approx(curve.at(on))
         for figure in (point.false_alarms_an_hour, point.missed):
             assert figure.low <= figure.value <= figure.high
@@ -40,7 +40,7 @@ def test_a_threshold_gives_what_the_curve_says_of_it() -> None:
 
 def test_no_alarm_at_all_bounds_their_rate_by_the_hours() -> None:
     quiet = [StreamScores(np.arange(5), np.zeros((5, 3)), LABELS, [], 1800.0)] * 4
-    point = operating_point(quiet, INFO, 0.5, 0.3)
+    point = event_figures(quiet, INFO, 0.5, 0.3)
     assert point.hours == 2.0
     assert (point.false_alarms_an_hour.low, point.false_alarms_an_hour.high) == (0.0, 1.5)
     assert point.there == 0
@@ -52,6 +52,6 @@ def test_labels_are_counted_apart() -> None:
     scores = np.zeros((30, 3))
     scores[6, 0] = scores[20, 1] = 0.9
     truth = [Segment("s", "left", 1.0, 2.0), Segment("s", "left", 4.5, 5.0)]
-    point = operating_point([StreamScores(np.arange(30) / 5, scores, LABELS, truth, 6.0)], INFO, 0.5, 0.3)
+    point = event_figures([StreamScores(np.arange(30) / 5, scores, LABELS, truth, 6.0)], INFO, 0.5, 0.3)
     assert point.by_label == {"left": LabelFigures(2, 1, 0), "right": LabelFigures(0, 0, 1)}
     assert point.delay == pytest.approx((-0.8, -0.8))

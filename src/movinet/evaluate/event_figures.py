@@ -35,7 +35,7 @@ class LabelFigures:
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class EventFigures:
     """What one threshold gives."""
 
     on: float
@@ -57,7 +57,7 @@ class _Counted:
     delays: list[float]
 
 
-def operating_point(
+def event_figures(
     streams: Sequence[StreamScores],
     info: WeightsInfo,
     on: float,
@@ -66,7 +66,7 @@ def operating_point(
     after: float = 2.0,
     background: frozenset[str] = frozenset(),
     seed: int = 0,
-) -> OperatingPoint:
+) -> EventFigures:
     """Run the detector, and count.
 
     Args:
@@ -98,7 +98,7 @@ def operating_point(
         )
         for label in labels
     }
-    return OperatingPoint(
+    return EventFigures(
         on,
         off,
         float(hours.sum()),
