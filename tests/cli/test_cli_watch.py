@@ -182,7 +182,8 @@ def started(folder: Path, line: str, **more: Any) -> "subprocess.Popen[str]":
 def test_no_event_is_lost_when_somebody_stops_it(folder: Path, number: int, code: int) -> None:
     line = f"watch @/long.mp4 {EAGER} --json --on-event \"sh -c 'sleep 0.3; cat >> @/events-{code}'\""
     with started(folder, line) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         first = []
         for text in process.stdout:
             first.append(text)
