@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from movinet.data.entries import VideoEntry
-from movinet.data.readers import read_set
+from movinet.labeled.entries import VideoEntry
+from movinet.labeled.readers import read_set
 from movinet.metrics import wilson_interval
 from movinet.train.distributed import connect, keep_freed_memory
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe

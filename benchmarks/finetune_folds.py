@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.cores import usable_cores
-from movinet.data.readers import read_set
+from movinet.labeled.readers import read_set
 from movinet.metrics import paired_bootstrap, wilson_interval
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.recipe import Recipe, Videos, dump_recipe

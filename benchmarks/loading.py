@@ -26,11 +26,11 @@ from movinet.cores import usable_cores
 from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
 from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.dataset import ClipDataset, Example, LabeledClips, SampleKey
-from movinet.data.readers import read_set
-from movinet.data.sampling import random_clip
-from movinet.data.shards import write_shards
 from movinet.data.synthetic.gesture_clips import write_dataset
 from movinet.data.synthetic.gesture_dataset import GestureDataset
+from movinet.data.write_shards import write_shards
+from movinet.labeled.readers import read_set
+from movinet.labeled.sampling import random_clip
 from movinet.video.transform import Transform
 
 BATCH = 4

@@ -33,9 +33,9 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
 from movinet.errors import MovinetError
+from movinet.labeled.entries import VideoEntry as Clip
 from movinet.video.container import Video
 from movinet.video.decode import duration, probe, read_frames
 from movinet.video.frame import Frame

@@ -17,6 +17,7 @@ FLOORS = [
     {"reading", "dataclass_io"},
     {"files", "rows", "cores", "arch", "recipes"},
     {"video"},
+    {"labeled"},
     {"weights"},
     {"deploy"},
     {"prediction"},

@@ -10,9 +10,9 @@ from training_sets import clips_folder
 
 from movinet.data.augment import Augmentation, RandomCrop
 from movinet.data.dataset import ClipDataset, SampleKey
-from movinet.data.readers import read_set
-from movinet.data.sampling import random_clip
 from movinet.data.synthetic.gesture_dataset import GestureDataset
+from movinet.labeled.readers import read_set
+from movinet.labeled.sampling import random_clip
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((16, 16), 18, fps=5.0)

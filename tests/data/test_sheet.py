@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from movinet.data.encode import encode_video
-from movinet.data.readers import VideoEntry, VideoSet
 from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.errors import MovinetError
+from movinet.labeled.readers import VideoEntry, VideoSet
 
 
 def read_png(path: Path) -> NDArray[np.uint8]:

@@ -27,13 +27,14 @@ from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import dump_spec, parse_spec, read_spec
 from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
-from movinet.data.entries import VideoEntry, VideoSet
-from movinet.data.readers import read_set
-from movinet.data.shards import read_shards, write_shards
+from movinet.data.write_shards import write_shards
 from movinet.dataclass_io import from_plain
 from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError
 from movinet.export.exported_folder import file_hashes, new_folder
+from movinet.labeled.entries import VideoEntry, VideoSet
+from movinet.labeled.readers import read_set
+from movinet.labeled.shards import read_shards
 from movinet.live.cameras import read_cameras, told_apart
 from movinet.recognizer import Recognizer
 from movinet.search.latency import LatencyTable
@@ -179,7 +180,7 @@ def shards(folder: Path) -> Target:
 
 def _record(clips: VideoSet) -> dict[str, Any]:
     """What `write_shards` would put there, so that it takes the shard that is there for its own."""
-    from movinet.data.shards import _claim, _named
+    from movinet.data.write_shards import _claim, _named
 
     folder = Path(str(clips.videos[0].source)).parents[1] / "claimed"
     settings = {"shard_size": 1000, "short_side": None, "folder_fps": None}

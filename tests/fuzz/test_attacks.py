@@ -17,10 +17,11 @@ from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.serialize import dump_spec, parse_spec
 from movinet.arch.spec import EnsembleSpec, MemberSpec
-from movinet.data.entries import VideoEntry, VideoSet
-from movinet.data.readers import read_set
-from movinet.data.shards import read_shards, write_shards
+from movinet.data.write_shards import write_shards
 from movinet.errors import MovinetError, SpecError, WeightsError
+from movinet.labeled.entries import VideoEntry, VideoSet
+from movinet.labeled.readers import read_set
+from movinet.labeled.shards import read_shards
 from movinet.reading import LARGEST, parse_json, parse_yaml
 from movinet.recognizer import Recognizer
 from movinet.search.search_recipe import read_search

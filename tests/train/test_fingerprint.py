@@ -10,8 +10,8 @@ from PIL import Image
 from training_sets import SIZE, noise
 
 from movinet.data.dataset import ClipDataset
-from movinet.data.entries import VideoEntry, VideoSet
-from movinet.data.sampling import dense
+from movinet.labeled.entries import VideoEntry, VideoSet
+from movinet.labeled.sampling import dense
 from movinet.train.datasets import Sets
 from movinet.train.fingerprint import changed_clips, clip_digests
 from movinet.video.locations import Member

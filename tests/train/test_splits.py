@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.data.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.errors import MovinetError
+from movinet.labeled.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.train.recipe import Videos
 from movinet.train.splits import choose_splits
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from video_clips import number_of, numbered, write
 
-from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
+from movinet.labeled.entries import VideoEntry as Clip
 from movinet.video.container import Video, open_at
 from movinet.video.decode import duration, probe, read_at, read_frames
 from movinet.video.pacer import FILLED

@@ -6,8 +6,8 @@ import av
 import pytest
 from video_clips import number_of, numbered, write
 
-from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
+from movinet.labeled.entries import VideoEntry as Clip
 from movinet.video.decode import duration, probe, read_at, read_frames
 
 _TITLE = "Привет".encode("cp1251")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from video_clips import write
 
-from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
 from movinet.errors import VideoError
+from movinet.labeled.entries import VideoEntry as Clip
 from movinet.video.decode import probe, read_frames
 from movinet.video.orientation import rotation
 

@@ -10,9 +10,9 @@ import pytest
 from av.stream import Disposition
 from video_clips import number_of, numbered, write
 
-from movinet.data.entries import VideoEntry as Clip
 from movinet.data.inspection import inspect_video
 from movinet.errors import VideoError
+from movinet.labeled.entries import VideoEntry as Clip
 from movinet.video import container
 from movinet.video.container import Video
 from movinet.video.decode import duration, probe, read_at, read_frames

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from movinet.cores import usable_cores
-from movinet.data.entries import ALL, VideoEntry, VideoSet
 from movinet.data.inspection import Inspection, full_digest, inspect_video, sample_digest
+from movinet.labeled.entries import ALL, VideoEntry, VideoSet
 from movinet.video.locations import Member
 from movinet.words import counted
 

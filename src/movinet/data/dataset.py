@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
-from movinet.data.entries import VideoEntry, VideoSet
-from movinet.data.sampling import Sampling
 from movinet.errors import MovinetError, VideoError
+from movinet.labeled.entries import VideoEntry, VideoSet
+from movinet.labeled.sampling import Sampling
 from movinet.video.decode import read_at
 from movinet.video.frame import Frame
 from movinet.video.timing import LATE
@@ -134,7 +134,7 @@ class ClipDataset(Dataset[Example]):
     Args:
         videos: The set, with its classes.
         transform: Of the network.
-        sampling: From a stretch's duration to the instants to be seen; see `movinet.data.sampling`.
+        sampling: From a stretch's duration to the instants to be seen; see `movinet.labeled.sampling`.
         augmentation: For training.
         seed: Of sampling and augmentation.
         folder_fps: At which rate image folders were taken; the transform's by default.

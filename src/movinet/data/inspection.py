@@ -12,8 +12,8 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from movinet.data.entries import VideoEntry
 from movinet.errors import MovinetError
+from movinet.labeled.entries import VideoEntry
 from movinet.video.container import Video as Source
 from movinet.video.container import open_at
 from movinet.video.decode import probe, read_at

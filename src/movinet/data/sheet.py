@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.data.entries import VideoEntry, VideoSet
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
+from movinet.labeled.entries import VideoEntry, VideoSet
 from movinet.video.decode import duration, read_at
 from movinet.video.drawing import ALARM, BACKGROUND, BRIGHT, CELL, DIM, drawn_by, png, write_text
 from movinet.video.frame import Frame

@@ -4,8 +4,8 @@ from itertools import chain
 from pathlib import Path
 
 from movinet.data.encode import encode_video
-from movinet.data.entries import VideoEntry
 from movinet.errors import MovinetError
+from movinet.labeled.entries import VideoEntry
 from movinet.video.decode import probe, read_frames
 from movinet.video.transform import Transform
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from movinet.arch.spec import NetworkSpec
 from movinet.data.dataset import ClipDataset, LabeledClips
-from movinet.data.readers import read_set
-from movinet.data.sampling import Sampling, dense, random_clip, uniform, windows
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
 from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
+from movinet.labeled.readers import read_set
+from movinet.labeled.sampling import Sampling, dense, random_clip, uniform, windows
 from movinet.train.recipe import Gestures, Recipe
 from movinet.train.splits import Splits, choose_splits
 from movinet.video.transform import Transform

@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from movinet.data.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.errors import MovinetError
+from movinet.labeled.entries import DatasetIndex, VideoEntry, VideoSet
 from movinet.train.recipe import Videos
 from movinet.words import counted
 

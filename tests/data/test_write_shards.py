@@ -19,12 +19,13 @@ from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.check import check_set
 from movinet.data.dataset import ClipDataset
 from movinet.data.encode import encode_video
-from movinet.data.entries import VideoEntry, VideoSet
 from movinet.data.inspection import full_digest, sample_digest
-from movinet.data.readers import read_set
-from movinet.data.sampling import dense, random_clip
-from movinet.data.shards import read_shards, write_shards
+from movinet.data.write_shards import write_shards
 from movinet.errors import MovinetError
+from movinet.labeled.entries import VideoEntry, VideoSet
+from movinet.labeled.readers import read_set
+from movinet.labeled.sampling import dense, random_clip
+from movinet.labeled.shards import read_shards
 from movinet.video.decode import duration, probe
 from movinet.video.locations import Member
 from movinet.video.transform import Transform

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.data.sampling import dense, random_clip, uniform, windows
+from movinet.labeled.sampling import dense, random_clip, uniform, windows
 from movinet.video.pacer import FilePacer
 
 durations = st.floats(0.01, 100)

@@ -7,8 +7,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from movinet.data.entries import ALL, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
-from movinet.data.formats import (
+from movinet.errors import MovinetError, brief
+from movinet.labeled.entries import ALL, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
+from movinet.labeled.formats import (
     read_charades,
     read_hmdb51,
     read_kinetics,
@@ -16,8 +17,7 @@ from movinet.data.formats import (
     read_something,
     read_ucf101,
 )
-from movinet.data.shards import RECORD, read_shards
-from movinet.errors import MovinetError, brief
+from movinet.labeled.shards import RECORD, read_shards
 from movinet.rows import malformed, read_json, read_table
 from movinet.video.decode import VIDEOS
 
@@ -42,7 +42,7 @@ def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing:
       every split (`train.csv`, `val.json`, …);
     - a list of Kinetics, Something-Something v2, Charades, UCF101 or HMDB51, or a folder of them;
     - lists as mmaction2 writes them, `path 3` a line, in files ending in .txt;
-    - a folder of shards, see `movinet.data.shards`.
+    - a folder of shards, see `movinet.labeled.shards`.
 
     Args:
         paths: several are the splits of one set, named as the files are.

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from movinet.data.entries import ALL, DatasetIndex, Row, VideoEntry, find_videos, gather
 from movinet.errors import MovinetError, brief
+from movinet.labeled.entries import ALL, DatasetIndex, Row, VideoEntry, find_videos, gather
 from movinet.reading import parse_json
 from movinet.rows import malformed, read_json, read_lines, read_table, read_text
 

@@ -1,15 +1,8 @@
-"""Large sets as shards: tar files of about a thousand clips each, as WebDataset and its relatives read them.
-
-A folder of shards holds, for every split, `train-000000.tar`, `train-000001.tar`, …; in these, clip number 12 of the
-split is `00000012.json` (labels, start, end, source) and `00000012.mp4`, or whatever the video's suffix is. Clips are
-shuffled, so that readers that go from front to back see all classes. `shards.json` says what the set is, and
-`train.index.jsonl` where in which shard each clip lies, so that ours are read in any order, as a folder's are.
-"""
+"""Writing large sets as shards: see `movinet.labeled.shards` for what is in them."""
 
 import json
 import logging
 import os
-import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from io import BytesIO
-from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -25,21 +17,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from av.error import FFmpegError
 
-from movinet.data.entries import ALL, DatasetIndex, VideoEntry, VideoSet, join
 from movinet.data.shrink import is_small, shrink_video
 from movinet.errors import MovinetError, VideoError, brief
 from movinet.files import dump_json, replacing, write_atomically, write_json
+from movinet.labeled.entries import ALL, VideoEntry, VideoSet
+from movinet.labeled.shards import FORMAT, RECORD, index_of, read_record, shard_name
 from movinet.reading import parse_json
-from movinet.rows import malformed, read_json, read_text
 from movinet.video.decode import probe
 from movinet.video.locations import Member
 
 logger = logging.getLogger(__name__)
 
-RECORD = "shards.json"
-"""The file that makes a folder one of shards."""
-
-_FORMAT = "movinet shards 1"
 _HIGHEST_NUMBER = 10**8 - 1
 _LARGEST_DETAILS = 1 << 20  # bytes of what is told beside a clip
 
@@ -122,7 +110,7 @@ def write_shards(
                         progress(done, total)
                 entries.sort(key=lambda entry: int(entry["number"]))
                 lines = (f"{dump_json(entry)}\n" for entry in entries)
-                write_atomically(_index(folder, split), "".join(lines).encode())
+                write_atomically(index_of(folder, split), "".join(lines).encode())
                 written += len(entries)
         except BaseException as error:
             pool.shutdown(cancel_futures=True)
@@ -133,36 +121,6 @@ def write_shards(
                 ) from error
             raise
     return written
-
-
-def read_shards(folder: Path, skip_missing: bool = False) -> DatasetIndex:
-    """What `write_shards` wrote, as the set it was written from: the same videos in the same order.
-
-    Raises:
-        MovinetError: it is no such folder, writing it was not finished, or a shard is missing.
-    """
-    record = _read_record(folder / RECORD)
-    listings = {}
-    for split in record["splits"]:
-        index = _index(folder, split)
-        if not index.exists():
-            raise MovinetError(f"{folder}: the shards of {split} are not finished; repeat what wrote them to go on")
-        videos = [_indexed(index, where, entry) for where, entry in read_json(index)]
-        shards = {member.archive for member, _ in videos}
-        gone = {shard for shard in shards if not shard.exists()}
-        if gone and (gone == shards or not skip_missing):
-            raise MovinetError(
-                f"{folder}: {len(gone)} of {len(shards)} shards of {split} are missing, such as {min(gone).name}; "
-                "write them again, or leave out their clips (--skip-missing)"
-            )
-        part = VideoSet(
-            tuple(video for member, video in videos if member.archive not in gone),
-            tuple(record["classes"]),
-            bool(record["multi_label"]),
-        )
-        missing = tuple(member for member, _ in videos if member.archive in gone)
-        listings[split] = DatasetIndex("shards", {split: part}, missing)
-    return join(listings)
 
 
 def _named(videos: Iterable[VideoEntry]) -> list[_Clip]:
@@ -191,7 +149,7 @@ def _claim(folder: Path, settings: dict[str, Any], named: Mapping[str, list[_Cli
         raise MovinetError(f"{folder}: cannot be used for shards: {error.strerror or error}") from error
     before = dict[str, Any]()
     if path in others:
-        before = _read_record(path)
+        before = read_record(path)
         differing = [name for name, value in settings.items() if before.get(name) != value]
         differing += [
             f"the clips of {name}" for name in splits if splits[name] != before["splits"].get(name, splits[name])
@@ -206,44 +164,16 @@ def _claim(folder: Path, settings: dict[str, Any], named: Mapping[str, list[_Cli
             f"{folder}: holds other things, such as {min(others).name}; shards want a folder of their own"
         )
     splits = before.get("splits", {}) | splits
-    if len({_file_name(split) for split in splits}) < len(splits):
+    if len({shard_name(split) for split in splits}) < len(splits):
         raise MovinetError(f"the splits {', '.join(splits)} cannot be told apart by file names; rename them")
-    record = {"format": _FORMAT, **settings, "splits": splits}
+    record = {"format": FORMAT, **settings, "splits": splits}
     write_json(path, record)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = parse_json(read_text(path))
-        if record["format"] != _FORMAT:
-            why = f"its format is {brief(record['format'])}, not {_FORMAT!r}"
-        elif not _is_texts(record["classes"]) or not isinstance(record["multi_label"], bool):
-            why = "its classes are not a list of names"
-        elif not isinstance(record["splits"], dict) or not record["splits"]:
-            why = "it names no splits"
-        else:
-            return dict(record)
-    except (ValueError, KeyError, TypeError) as error:
-        why = str(error)
-    raise MovinetError(f"{path}: not a record of shards: {why}")
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _file_name(split: str) -> str:
-    return re.sub(r"[^\w-]+", "_", split)
-
-
-def _index(folder: Path, split: str) -> Path:
-    return folder / f"{_file_name(split)}.index.jsonl"
 
 
 def _shards(folder: Path, split: str, clips: list[_Clip], size: int) -> Iterator[tuple[Path, list[_Clip]]]:
     order = np.random.default_rng(0).permutation(len(clips)).tolist()
     for count, start in enumerate(range(0, len(clips), size)):
-        yield folder / f"{_file_name(split)}-{count:06d}.tar", [clips[place] for place in order[start : start + size]]
+        yield folder / f"{shard_name(split)}-{count:06d}.tar", [clips[place] for place in order[start : start + size]]
 
 
 def _prepare(clip: _Clip, short_side: int | None, folder_fps: float | None, scratch: Path) -> _Piece | None:
@@ -325,24 +255,3 @@ def _entries(shard: Path) -> list[dict[str, Any]]:
     except (tarfile.TarError, OSError, ValueError) as error:
         raise MovinetError(f"{shard}: damaged ({error}); delete it and repeat") from None
     return found
-
-
-def _indexed(index: Path, where: str, entry: dict[str, Any]) -> tuple[Member, VideoEntry]:
-    try:
-        shard, source, labels = entry["shard"], entry["source"], entry["labels"]
-        if not isinstance(shard, str) or not isinstance(source, str) or not _is_texts(labels):
-            raise ValueError("want the names of a shard and a source, and labels")
-        if Path(shard).name != shard or "\0" in shard or not shard:
-            raise ValueError(f"a shard lies beside its index, not at {brief(shard)}")
-        offset, size, start, end = (entry[key] for key in ("offset", "size", "start", "end"))
-        if type(offset) is not int or type(size) is not int or not offset >= 0 or not size >= 0:
-            raise ValueError(f"offset {brief(offset)} and size {brief(size)} must be numbers of bytes")
-        until = inf if end is None else end
-        if not all(type(time) in (int, float) for time in (start, until)) or not 0 <= start < until:
-            raise ValueError(f"want 0 <= start < end, not {brief(start)} and {brief(end)}")
-        member = Member(index.parent / shard, source, offset, size)
-        return member, VideoEntry(member, tuple(labels), start, end)
-    except KeyError as error:
-        raise malformed(index, where, f"not a place in a shard: {error} is missing") from None
-    except ValueError as error:
-        raise malformed(index, where, f"not a place in a shard: {error}") from None

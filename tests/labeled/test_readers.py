@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.data.readers import DatasetIndex, VideoEntry, read_set
 from movinet.errors import MovinetError
+from movinet.labeled.readers import DatasetIndex, VideoEntry, read_set
 
 
 def touch(folder: Path, *names: str) -> None:

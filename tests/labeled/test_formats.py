@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from movinet.data.readers import VideoEntry, read_set
 from movinet.errors import MovinetError
+from movinet.labeled.readers import VideoEntry, read_set
 
 Files = tuple[str, ...]
 
