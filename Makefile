@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test test-slow soak fuzz lint format clean help
 
 help:
-	@echo "make demo       install into .venv and recognise a gesture, frame by frame, offline"
+	@echo "make demo       install into .venv and recognize a gesture, frame by frame, offline"
 	@echo "make test       install into .venv, then lint, types and the tests (CI runs this)"
 	@echo "make test-slow  the suites that take minutes"
 	@echo "make soak       cameras watched for SOAK_MINUTES (60), and eight at once for half of it: memory and drift"

@@ -59,7 +59,7 @@ def our_steps(model: str, threads: int) -> dict[str, Call]:
     for kind, precision in ENGINES:
         with skipping(kind):
             engine = create_engine(trained, kind, precision=precision, threads=threads)
-            state = engine.begin()
+            state = engine.init_state()
             calls[f"{kind} {precision}"] = partial(engine.step, frames, state)
             if kind in ("openvino", "litert"):
                 calls[f"{kind} {precision}, no head"] = partial(engine.step, frames, state, predict=False)
@@ -179,7 +179,7 @@ def report_batches(model: str, threads: int, rows: list[Any]) -> None:
 def step_of_batch(weights: Weights, kind: EngineKind, precision: Precision, streams: int, threads: int) -> Call:
     engine = create_engine(weights, kind, streams=streams, precision=precision, threads=threads)
     frames = np.random.default_rng(0).random((streams, *weights.spec.size, 3), dtype=np.float32)
-    return partial(engine.step, frames, engine.begin())
+    return partial(engine.step, frames, engine.init_state())
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from interleave import interleaved
 from numpy.typing import NDArray
 
 from movinet import MoViNet, create_model
-from movinet.arch.step import Port, StepSignature
+from movinet.arch.step import StepSignature, TensorSpec
 from movinet.prediction import Prediction
 from movinet.runtime.engine import Engine, Frames, Logits, Precision, StreamState
 from movinet.runtime.factory import EngineKind, create_engine
@@ -120,7 +120,7 @@ def a_process_each(setup: Setup, streams: int, seconds: float) -> float:
 def step_alone(setup: Setup, seconds: float, start: Any, counts: Any, n: int) -> None:
     weights, engine = setup.create(1)
     frames = [frame[None] for frame in prepared_frames(weights.info)]
-    state = engine.begin()
+    state = engine.init_state()
     for frame in frames:
         engine.step(frame, state)
     start.wait()
@@ -180,7 +180,7 @@ def live(weights: Weights, engine: Engine[Any], streams: int, options: argparse.
 def most_live(setup: Setup, batch: int, options: argparse.Namespace) -> Live | None:
     """The most streams that keep within the limit, to within one in twenty."""
     weights, engine = setup.create(batch)
-    state, frames = engine.begin(), np.stack([prepared_frames(weights.info)[0]] * batch)
+    state, frames = engine.init_state(), np.stack([prepared_frames(weights.info)[0]] * batch)
     timing = interleaved({"step": lambda: engine.step(frames, state)}, 3, 10, 3)["step"]
     few, many, best = 0, round(1.4 * batch / timing.median / options.rate), None
     while many - few > max(1, many // 20):
@@ -197,22 +197,24 @@ class Nothing:
     """An engine that costs nothing."""
 
     kind, precision = "nothing", "float32"
-    signature = StepSignature((Port("frames", (3, 8, 8)), Port("past", (4,))), (Port("logits", (4,)),), {})
+    signature = StepSignature(
+        (TensorSpec("frames", (3, 8, 8)), TensorSpec("past", (4,))), (TensorSpec("logits", (4,)),), {}
+    )
 
     def __init__(self, streams: int) -> None:
         self.streams = streams
         self.logits = np.zeros((streams, 4), np.float32)
 
-    def begin(self) -> list[StreamState]:
+    def init_state(self) -> list[StreamState]:
         return [[np.zeros(4, np.float32)] for _ in range(self.streams)]
 
     def step(self, frames: Frames, state: list[StreamState], predict: bool = True) -> Logits:
         return self.logits
 
-    def take(self, state: list[StreamState], row: int) -> StreamState:
+    def get_state(self, state: list[StreamState], row: int) -> StreamState:
         return state[row]
 
-    def put(self, state: list[StreamState], row: int, stream: StreamState) -> None:
+    def set_state(self, state: list[StreamState], row: int, stream: StreamState) -> None:
         state[row] = stream
 
 

@@ -52,8 +52,8 @@ class Referee:
 
     def __init__(self, engine: Engine[Any], info: WeightsInfo) -> None:
         self.engine, self.info, self.lock = engine, info, threading.Lock()
-        self.state = engine.begin()
-        self.beginning = engine.take(self.state, 0)
+        self.state = engine.init_state()
+        self.initial_state = engine.get_state(self.state, 0)
         self.images = [info.transform.images(picture) for picture in PICTURES]
         self.worst, self.compared = 0.0, 0
 
@@ -63,11 +63,11 @@ class Referee:
         ports = self.engine.signature.state
         fresh = [
             np.full_like(a, forget[p.name]) if p.name in forget else a
-            for p, a in zip(ports, self.beginning, strict=True)
+            for p, a in zip(ports, self.initial_state, strict=True)
         ]
         answers = [(picture, answer.result(SOON)) for picture, answer in pushed if not answer.cancelled()]
         with self.lock:
-            self.engine.put(self.state, 0, fresh)
+            self.engine.set_state(self.state, 0, fresh)
             for seen, (picture, answer) in enumerate(answers, start=1):
                 logits = self.engine.step(self.images[picture], self.state)
                 assert logits is not None

@@ -121,8 +121,8 @@ def logits_of(recognizer: Recognizer, path: Path, contender: Contender) -> NDArr
     with patch.object(ToRGB, "levels", levels):
         seen = np.array([prediction.probabilities for prediction in recognizer.stream(path)], np.float64)
     logs = np.log(seen.clip(1e-30))
-    centred: NDArray[np.float64] = logs - logs.mean(1, keepdims=True)
-    return centred
+    centered: NDArray[np.float64] = logs - logs.mean(1, keepdims=True)
+    return centered
 
 
 def answers(recognizer: Recognizer, clips: Mapping[Path, str]) -> dict[str, dict[str, float]]:

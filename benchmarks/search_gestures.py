@@ -5,7 +5,7 @@
 
 Ranking: networks drawn from the space, of any cost and of the target's, their accuracy with the super-network's
 weights beside that after training of their own, and Kendall's τ of the two with its bootstrap interval. `--ranking`
-names another search's folder whose weights are asked (one with `method: random` has no favourites).
+names another search's folder whose weights are asked (one with `method: random` has no favorites).
 Equal cost: the network that was found, A0 and T0 scaled to its target, and random networks within 3 % of it, some seeds
 each. Every training is the same, on clips rendered once; its accuracy is that on other clips, in eval mode. What is
 trained is kept in `trained.jsonl` and not trained again; several of these programs share the work.

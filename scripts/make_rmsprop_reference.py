@@ -20,7 +20,7 @@ import tf_keras
 
 OUT = Path(__file__).parents[1] / "tests" / "train" / "rmsprop.json"
 SHAPES = ((3, 4), (5,), ())
-REGULARISED = (True, False, False)
+REGULARIZED = (True, False, False)
 L2 = 0.05  # of Keras, which adds twice that to the gradient; far more than in training, so that it shows
 RATES = (0.0, 0.9, 1.8, 1.6, 1.0, 0.3)
 SCALES = (0.1, 3.0, 0.2, 1.0, 5.0, 0.01)  # of the gradients, so that some are clipped
@@ -33,13 +33,13 @@ def run(
     """The variables after every step."""
     optimizer = optimizer_class(learning_rate=0.0, rho=0.9, momentum=0.9, epsilon=1.0, clipnorm=CLIP_NORM)
     variables = [tf.Variable(start) for start in starts]
-    regulariser = tf_keras.regularizers.L2(L2)
+    regularizer = tf_keras.regularizers.L2(L2)
     after = []
     for rate, step in zip(RATES, gradients, strict=True):
         optimizer.learning_rate = rate
         with tf.GradientTape() as tape:
             loss = sum(tf.reduce_sum(g * w) for g, w in zip(step, variables, strict=True))
-            loss += sum(regulariser(w) for w, wanted in zip(variables, REGULARISED, strict=True) if wanted)
+            loss += sum(regularizer(w) for w, wanted in zip(variables, REGULARIZED, strict=True) if wanted)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         after.append([w.numpy() for w in variables])
     return after
@@ -57,7 +57,7 @@ def main() -> None:
     settings = {"decay": 0.9, "momentum": 0.9, "epsilon": 1.0, "clip_norm": CLIP_NORM}
     content = {
         "settings": settings,
-        "weight_decay": [2 * L2 if wanted else 0.0 for wanted in REGULARISED],
+        "weight_decay": [2 * L2 if wanted else 0.0 for wanted in REGULARIZED],
         "starts": starts,
         "steps": [{"lr": rate, "gradients": g, "after": w} for rate, g, w in zip(RATES, gradients, after, strict=True)],
     }

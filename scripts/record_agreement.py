@@ -31,7 +31,7 @@ def labels_of(engine: Engine[object], clips: list[NDArray[np.float32]]) -> NDArr
     """The likeliest class after every frame of every clip, streamed."""
     found = []
     for clip in clips:
-        state = engine.begin()
+        state = engine.init_state()
         for image in clip:
             logits = engine.step(image[None], state)
             assert logits is not None

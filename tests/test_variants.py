@@ -96,7 +96,7 @@ def answer(model: MoViNet, kind: EngineKind, clip: torch.Tensor) -> torch.Tensor
     if not model.spec.causal:
         return torch.from_numpy(create_clip_engine(Weights.of(model), kind, threads=1)(clip.numpy()))
     engine = create_engine(Weights.of(model), kind, threads=1, cache=False)
-    state, found = engine.begin(), []
+    state, found = engine.init_state(), []
     for t in range(clip.shape[2]):
         logits = engine.step(np.ascontiguousarray(clip[:, :, t].permute(0, 2, 3, 1).numpy()), state)
         assert logits is not None

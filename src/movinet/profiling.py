@@ -71,7 +71,7 @@ def profile(
     random = np.random.default_rng(0)
     if spec.causal:
         runner = create_engine(weights, engine, size=size, precision=precision, threads=threads, cache=False)
-        image, state, ran = random.random((1, *size, 3), np.float32), runner.begin(), runner.kind
+        image, state, ran = random.random((1, *size, 3), np.float32), runner.init_state(), runner.kind
         computed = runner.precision
     run_clip = None
     if not spec.causal or ran in ("torch", "compile"):

@@ -272,7 +272,7 @@ def _next_request(incoming: "socket.SocketIO") -> tuple[str, str, dict[str, str]
 
 
 def _pair_of_sockets() -> list[socket.socket]:
-    """Two UDP sockets at neighbouring ports, the first even: RTP and RTCP."""
+    """Two UDP sockets at neighboring ports, the first even: RTP and RTCP."""
     for _ in range(100):
         port = random.randrange(20_000, 60_000, 2)
         pair = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
@@ -283,4 +283,4 @@ def _pair_of_sockets() -> list[socket.socket]:
         except OSError:
             for one in pair:
                 one.close()
-    raise OSError("no two neighbouring ports are free")
+    raise OSError("no two neighboring ports are free")

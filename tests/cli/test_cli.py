@@ -122,7 +122,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         ("convert @/tiny_stream.safetensors @/no/folder/out.safetensors", "No such file"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate", "field=value"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option gate=door", "door"),
-        ("convert @/tiny_stream.safetensors @/out.safetensors --option colour=red", "colour"),
+        ("convert @/tiny_stream.safetensors @/out.safetensors --option color=red", "color"),
         ("convert @/tiny_stream.safetensors @/out.safetensors --option 'gate=[x'", "gate"),
         *(
             (f"convert @/tiny_stream.safetensors @/out.safetensors --option {option}", option.partition("=")[0])
@@ -139,7 +139,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         ("data synthesize @/set --gestures wave", "wave"),
         ("data synthesize @/set --clips 0", "--clips"),
         ("data synthesize @/good.mp4 --clips 1", "good.mp4"),
-        ("recognise", "recognise"),
+        ("recognize", "recognize"),
     ],
 )
 def test_bad_input_ends_in_a_message_and_exit_code_2(

@@ -77,7 +77,7 @@ def test_specifications_are_exported_untrained(folder: Path, capfd: pytest.Captu
         ("export @/tiny_stream.safetensors --to onnx --out @/tiny_stream.safetensors/x", "cannot write"),
         ("export @/found.yaml --to onnx", "--untrained"),
         ("export @/tiny_base.safetensors --to litert --out @/x", "base network"),
-        ("export @/tiny_base.safetensors --to onnx --past sums --out @/x", "--past"),
+        ("export @/tiny_base.safetensors --to onnx --past partial_sums --out @/x", "--past"),
     ],
 )
 def test_mistakes_end_in_one_message_and_2(

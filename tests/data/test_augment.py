@@ -108,18 +108,18 @@ def test_cropping_cuts_and_resizes() -> None:
     assert (small[0, :, 3] > 180).all()
 
 
-GREY = torch.tensor([0.299, 0.587, 0.114])
+GRAY = torch.tensor([0.299, 0.587, 0.114])
 
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_factor_moves_colors_away_from_black_mean_or_grey(name: str, seed: int) -> None:
+def test_a_factor_moves_colors_away_from_black_mean_or_gray(name: str, seed: int) -> None:
     clip = noise()
     changed = augment(clip, Augmentation(color=replace(ColorJitter(), **{name: 0.3})), rng(seed))[0]
     origin = {
         "brightness": torch.zeros(()),
-        "contrast": (clip.float() @ GREY).mean(),
-        "saturation": (clip.float() @ GREY)[..., None],
+        "contrast": (clip.float() @ GRAY).mean(),
+        "saturation": (clip.float() @ GRAY)[..., None],
     }[name]
     before, after = clip - origin, changed - origin
     inside = (changed > 0) & (changed < 255)

@@ -84,7 +84,7 @@ def test_auto_contrast_and_equalize_fill_the_range_of_the_whole_clip() -> None:
 
 @pytest.mark.parametrize("seed", [0, 3])  # one either way
 @pytest.mark.parametrize("name", ["rotate", "shear_x", "shear_y", "translate_x", "translate_y"])
-def test_warps_fetch_the_nearest_pixel_or_grey(name: str, seed: int) -> None:
+def test_warps_fetch_the_nearest_pixel_or_gray(name: str, seed: int) -> None:
     clip, level = noise(), 6
     _, height, width, _ = clip.shape
     sign = 1 if rng(seed).random() < 0.5 else -1

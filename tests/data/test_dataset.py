@@ -304,7 +304,7 @@ def test_a_class_without_a_readable_video_and_a_set_without_one(videos: VideoSet
         _ = ClipDataset(replace(videos, videos=(gone, late)), TRANSFORM, SAMPLE)[0]
 
 
-def test_what_cannot_be_learnt_is_refused(videos: VideoSet) -> None:
+def test_what_cannot_be_learned_is_refused(videos: VideoSet) -> None:
     with pytest.raises(MovinetError, match="at least one video"):
         ClipDataset(replace(videos, videos=()), TRANSFORM, SAMPLE)
     with pytest.raises(MovinetError, match="no class is called right"):

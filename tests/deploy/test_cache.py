@@ -73,7 +73,7 @@ def test_a_damaged_file_is_made_anew(folder: Path) -> None:
     for damage in (whole, whole[: len(whole) // 2], b"", b"nothing of the kind" * 100):
         path.write_bytes(damage)
         engine = create_engine(WEIGHTS, "litert", threads=1)
-        logits = engine.step(images, engine.begin())
+        logits = engine.step(images, engine.init_state())
         assert logits is not None
         expected = logits if expected is None else expected
         np.testing.assert_array_equal(logits, expected)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from tiny import tiny_spec
 
 from movinet.arch.spec import Activation, Gate, NetworkSpec
-from movinet.arch.step import CLIP, DECAY, FEATURES, FRAMES, LOGITS, Past
+from movinet.arch.step import CLIP, DECAY, FEATURES, FRAMES, LOGITS, StateLayout
 from movinet.deploy.graph_clip import Clip
 from movinet.deploy.graph_step import Step
-from movinet.deploy.network import Network, folded_network
+from movinet.deploy.network import FoldedNetwork, folded_network
 from movinet.deploy.onnx_graph import OnnxOperators, onnx_model
 from movinet.deploy.openvino_core import openvino_core
 from movinet.deploy.openvino_graph import is_variable, openvino_clip, openvino_head, openvino_step
@@ -64,13 +64,13 @@ def write(request: pytest.FixtureRequest) -> Writer:
     return {"openvino": in_openvino, "onnxruntime": in_onnx_runtime}[request.param]
 
 
-def stream_network(spec: NetworkSpec, seed: int) -> Network:
+def stream_network(spec: NetworkSpec, seed: int) -> FoldedNetwork:
     if spec.positional_encoding and spec.position_limit is None:
         spec = spec.with_options(position_limit=3)
     return folded_network(Weights.of(random_network(spec, seed)))
 
 
-def beginning(step: Step, streams: int) -> Arrays:
+def init_state(step: Step, streams: int) -> Arrays:
     state = {port.name: np.zeros((streams, *port.shape), port.dtype) for port in step.signature.state}
     state[DECAY][:] = step.spec.decay
     return state
@@ -78,13 +78,13 @@ def beginning(step: Step, streams: int) -> Arrays:
 
 def followed(run: Run, step: Step, clip: NDArray[np.float32]) -> NDArray[np.float32]:
     """The last output of a video (B, 3, T, H, W) shown to a step, its state handed on as the signature says."""
-    state = beginning(step, len(clip))
+    state = init_state(step, len(clip))
     for t in range(0, clip.shape[2], step.frames):
         images = clip[:, :, t : t + step.frames].transpose(2, 0, 1, 3, 4).reshape(-1, 3, *clip.shape[3:])
         outputs = run({FRAMES: images, **state})
         assert list(outputs) == [port.name for port in step.signature.outputs]
         known = state | outputs
-        state = {name: known[source] for name, source in step.signature.carry.items()}
+        state = {name: known[source] for name, source in step.signature.next_state.items()}
     return outputs[step.signature.outputs[0].name]
 
 
@@ -98,12 +98,12 @@ def assert_alike(actual: NDArray[Any], wanted: NDArray[Any]) -> None:
 @given(
     spec=network_specs(causal=True),
     seed=SEEDS,
-    past=st.sampled_from(get_args(Past)),
+    past=st.sampled_from(get_args(StateLayout)),
     streams=st.integers(1, 3),
     frames=st.integers(1, 3),
 )
 def test_steps_answer_as_the_reference(
-    write: Writer, spec: NetworkSpec, seed: int, past: Past, streams: int, frames: int
+    write: Writer, spec: NetworkSpec, seed: int, past: StateLayout, streams: int, frames: int
 ) -> None:
     network = stream_network(spec, seed)
     step = Step(network, past, frames)
@@ -125,13 +125,13 @@ def test_clips_answer_as_the_reference(write: Writer, spec: NetworkSpec, seed: i
 @given(
     spec=network_specs(causal=True),
     seed=SEEDS,
-    past=st.sampled_from(get_args(Past)),
+    past=st.sampled_from(get_args(StateLayout)),
     streams=st.integers(1, 2),
     frames=st.integers(1, 2),
     rounded=st.booleans(),
 )
 def test_openvino_keeps_the_past_to_itself(
-    spec: NetworkSpec, seed: int, past: Past, streams: int, frames: int, rounded: bool
+    spec: NetworkSpec, seed: int, past: StateLayout, streams: int, frames: int, rounded: bool
 ) -> None:
     pytest.importorskip("openvino")
     network = stream_network(spec, seed)
@@ -141,12 +141,12 @@ def test_openvino_keeps_the_past_to_itself(
     assert {port.get_any_name() for port in graph.inputs} == wanted
     run, head = compiled(graph), compiled(openvino_head(network, streams))
     clip = random_frames(streams, 4, spec.size, seed).numpy()
-    state = {name: array for name, array in beginning(step, streams).items() if name in wanted}
+    state = {name: array for name, array in init_state(step, streams).items() if name in wanted}
     for t in range(0, 4, frames):
         images = clip[:, :, t : t + frames].transpose(2, 0, 3, 4, 1).reshape(-1, *spec.size, 3)
         outputs = run({FRAMES: images, **state})
         known = state | outputs
-        state = {name: known[source] for name, source in step.signature.carry.items() if name in wanted}
+        state = {name: known[source] for name, source in step.signature.next_state.items() if name in wanted}
     logits = head({FEATURES: outputs[FEATURES]})[LOGITS]
     expected, _ = reference_step(network, clip)
     assert_alike(logits, expected)

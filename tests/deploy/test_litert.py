@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from tiny import tiny_spec
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Past, step_signature
+from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, StateLayout, step_signature
 from movinet.deploy.graph_step import Step
 from movinet.deploy.litert import to_litert
 from movinet.deploy.litert_graph import Arithmetic, WeightType, _rounded
-from movinet.deploy.litert_ports import HEAD, STEP, file_shape
-from movinet.deploy.network import Network
+from movinet.deploy.litert_tensors import HEAD, STEP, file_shape
+from movinet.deploy.network import FoldedNetwork
 from movinet.nn.movinet import MoViNet
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
@@ -34,14 +34,14 @@ NUMBERS: tuple[tuple[WeightType, Arithmetic], ...] = (
     ("float16", "float16"),
     ("int8", "float32"),
 )
-PASTS = st.sampled_from(get_args(Past))
+PASTS = st.sampled_from(get_args(StateLayout))
 
 
 def runner(file: bytes, signature: str = STEP) -> Any:
     return interpreter.Interpreter(model_content=file, num_threads=1).get_signature_runner(signature)
 
 
-def state_of_file(network: Network, streams: int, past: Past = "frames") -> Arrays:
+def state_of_file(network: FoldedNetwork, streams: int, past: StateLayout = "frames") -> Arrays:
     signature = step_signature(network.spec, network.size, past)
     state = {port.name: np.zeros(file_shape(port, streams), port.dtype) for port in signature.state}
     return state | {DECAY: np.full_like(state[DECAY], network.spec.decay)}
@@ -51,7 +51,7 @@ def channels_last(frames: torch.Tensor) -> NDArray[np.float32]:
     return frames.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def random_step(spec: NetworkSpec, seed: int) -> tuple[MoViNet, Network]:
+def random_step(spec: NetworkSpec, seed: int) -> tuple[MoViNet, FoldedNetwork]:
     if spec.positional_encoding and spec.position_limit is None:
         spec = spec.with_options(position_limit=3)
     network = random_network(spec, seed)
@@ -62,7 +62,7 @@ def random_step(spec: NetworkSpec, seed: int) -> tuple[MoViNet, Network]:
 @settings(max_examples=40)
 @given(spec=network_specs(causal=True), seed=SEEDS, past=PASTS, streams=st.integers(1, 3), frames=st.integers(1, 3))
 def test_every_variant_answers_like_the_network_over_20_frames(
-    spec: NetworkSpec, seed: int, past: Past, streams: int, frames: int
+    spec: NetworkSpec, seed: int, past: StateLayout, streams: int, frames: int
 ) -> None:
     network, arrays = random_step(spec, seed)
     run = runner(to_litert(Step(arrays, past, frames), streams))
@@ -74,7 +74,7 @@ def test_every_variant_answers_like_the_network_over_20_frames(
         images = chunk.permute(2, 0, 1, 3, 4).flatten(0, 1)  # time before stream
         outputs = run(**{FRAMES: channels_last(images)}, **state)
         known = state | outputs
-        state = {name: known[source] for name, source in signature.carry.items()}
+        state = {name: known[source] for name, source in signature.next_state.items()}
         with torch.inference_mode():
             logits, theirs = network.step(chunk, theirs)
         scale = max(logits.abs().max().item(), 1e-3)
@@ -110,9 +110,11 @@ def test_tensors_are_those_of_the_signature() -> None:
     )
 
 
-@pytest.mark.parametrize("past", get_args(Past))
+@pytest.mark.parametrize("past", get_args(StateLayout))
 @pytest.mark.parametrize("numbers", NUMBERS)
-def test_xnnpack_takes_all_but_the_counting_in_one_piece(past: Past, numbers: tuple[WeightType, Arithmetic]) -> None:
+def test_xnnpack_takes_all_but_the_counting_in_one_piece(
+    past: StateLayout, numbers: tuple[WeightType, Arithmetic]
+) -> None:
     _, network = random_step(tiny_spec().with_options(positional_encoding=True), 0)
     loaded = interpreter.Interpreter(
         model_content=to_litert(Step(network, past), weights=numbers[0], arithmetic=numbers[1])

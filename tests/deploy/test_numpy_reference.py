@@ -9,7 +9,7 @@ from nn.networks import SEEDS, random_frames, random_network
 
 from movinet.arch.spec import NetworkSpec
 from movinet.deploy.network import folded_network
-from movinet.deploy.reference import beginning, reference_clip, reference_step
+from movinet.deploy.reference import init_state, reference_clip, reference_step
 from movinet.nn.movinet import MoViNet
 from movinet.weights.weights import Weights
 
@@ -30,7 +30,7 @@ def test_steps_give_the_logits_of_the_network(spec: NetworkSpec, seed: int, cut:
     for name, array in after.items():
         scale = max(1.0, float(np.abs(array).max(initial=0.0)))
         assert np.abs(array - state[name].numpy()).max(initial=0.0) <= 1e-4 * scale, name
-    assert beginning(arrays, 2).keys() == state.keys()
+    assert init_state(arrays, 2).keys() == state.keys()
 
 
 @given(network_specs(causal=False), SEEDS)

@@ -42,7 +42,7 @@ _WRITTEN = (  # what only a text can say
 
 
 def mutated(data: bytes, random: Random, tokens: tuple[bytes, ...] = (), others: tuple[bytes, ...] = ()) -> bytes:
-    """A neighbour of `data`.
+    """A neighbor of `data`.
 
     Args:
         data: of a file.

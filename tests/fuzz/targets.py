@@ -1,4 +1,4 @@
-"""Every reader of files that is ours, by name, with right files that it is tried on the neighbours of.
+"""Every reader of files that is ours, by name, with right files that it is tried on the neighbors of.
 
 Where a reader has several files, or a file several ways in, a file's first line says which it is: `@steps.csv`.
 """

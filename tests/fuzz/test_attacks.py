@@ -313,7 +313,7 @@ def test_states_that_no_stream_has(tmp_path: Path, change: dict[str, Any]) -> No
 
 
 def test_every_reader_has_right_files_that_it_takes_or_knows_to_be_too_small(tmp_path: Path) -> None:
-    """Otherwise their neighbours would all be refused at the first line."""
+    """Otherwise their neighbors would all be refused at the first line."""
     for name in TARGETS.keys() - {"tensorflow", "pickle"}:
         (tmp_path / name).mkdir()
         target = TARGETS[name](tmp_path / name)

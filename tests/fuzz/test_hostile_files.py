@@ -13,7 +13,7 @@ EXAMPLES = 200
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_neighbours_of_right_files(name: str, tmp_path: Path) -> None:
+def test_neighbors_of_right_files(name: str, tmp_path: Path) -> None:
     target = TARGETS[name](tmp_path)
     if not target.seeds:
         pytest.skip("what writes such files is not installed")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from movinet.arch.spec import Spec
 from movinet.arch.step import DECAY
-from movinet.deploy.network import Network, folded_network
+from movinet.deploy.network import FoldedNetwork, folded_network
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import State
@@ -43,7 +43,7 @@ def random_network(spec: Spec, seed: int) -> MoViNet | Ensemble:
     return network
 
 
-def folded(network: MoViNet | Ensemble) -> Network:
+def folded(network: MoViNet | Ensemble) -> FoldedNetwork:
     """Its folded arrays, as engines and lowerings take them."""
     return folded_network(Weights.of(network))
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from movinet.arch.spec import BlockSpec, LayerPlace, LayerSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
-from movinet.nn.blocks import Convolution, Layer, Skip, SqueezeExcitation
+from movinet.nn.blocks import Bottleneck, ConvNormAct, Shortcut, SqueezeExcitation
 from movinet.nn.movinet import MoViNet
-from movinet.nn.stream import Clock
+from movinet.nn.stream import StepContext
 
 
 def spec_with(**options: object) -> NetworkSpec:
@@ -38,7 +38,7 @@ def tensorflow_average(image: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def test_skip_pools_as_tensorflow_does(height: int, width: int, seed: int) -> None:
     images = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    skip = Skip(3, 3, 2, spec_with(norm="folded"))
+    skip = Shortcut(3, 3, 2, spec_with(norm="folded"))
     nn.init.dirac_(skip.project.weight)
     nn.init.zeros_(skip.project.bias)
     expected = np.stack([tensorflow_average(image) for image in images.numpy()])
@@ -63,8 +63,8 @@ def test_squeeze_excitation(kind: str, positional_encoding: bool) -> None:
         se.position_scale.fill_(0.7)
     x = torch.randn(3, 6, 4, 5)  # three frames of one stream
     state = {"frame_count": torch.tensor([0]), "decay": torch.ones(1), "pool_weight": torch.zeros(1)}
-    clock = Clock.of_state(state, 3) if causal else Clock.whole_clip(1, 3, x.device)
-    gates, pool = se(x.mean((2, 3)), clock, torch.zeros(1, 6) if causal else None)
+    context = StepContext.from_state(state, 3) if causal else StepContext.whole_clip(1, 3, x.device)
+    gates, pool = se(x.mean((2, 3)), context, torch.zeros(1, 6) if causal else None)
     for t in range(3):
         pooled = x[: t + 1].mean((0, 2, 3)) if causal else x.mean((0, 2, 3))
         if kind == "cumulative_frame":
@@ -118,7 +118,7 @@ def test_a_base_network_is_its_formula(convolution: str) -> None:
 
 @torch.inference_mode()
 def test_batch_norm_is_keras() -> None:
-    convolution = Convolution(2, 2, spec_with())
+    convolution = ConvNormAct(2, 2, spec_with())
     nn.init.dirac_(convolution.weight)
     x = torch.randn(4, 2, 5, 5) * 3 + 1
     assert_same(convolution(x), (x - x.mean((0, 2, 3), True)) / (x.var((0, 2, 3), False, keepdim=True) + 1e-3).sqrt())
@@ -128,11 +128,11 @@ def test_batch_norm_is_keras() -> None:
     torch.testing.assert_close(norm.running_mean, 0.01 * x.mean((0, 2, 3)))  # momentum 0.99 as Keras counts
 
 
-def dropping_layer(drop_rate: float) -> tuple[Layer, Tensor]:
+def dropping_layer(drop_rate: float) -> tuple[Bottleneck, Tensor]:
     torch.manual_seed(1)
     described = LayerSpec(6, (1, 3, 3), squeeze_excitation=False)
     place = LayerPlace("blocks.0.0", 0, described, 1, 4, 4, (8, 8), 0)
-    layer = Layer(place, 1, spec_with(norm="folded", rezero=False, stochastic_depth=drop_rate))
+    layer = Bottleneck(place, 1, spec_with(norm="folded", rezero=False, stochastic_depth=drop_rate))
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     return layer, torch.randn(1, 4, 2, 2)
@@ -143,9 +143,9 @@ def test_stochastic_depth_keeps_the_mean_and_drops_whole_streams() -> None:
     layer, image = dropping_layer(0.25)
     streams, frames = 2000, 2
     images = image.expand(streams * frames, -1, -1, -1)
-    clock = Clock.whole_clip(streams, frames, image.device)
-    branch = layer.eval()(images, clock, None, None)[0] - images
-    dropped = (layer.train()(images, clock, None, None)[0] - images).unflatten(0, (streams, frames))
+    context = StepContext.whole_clip(streams, frames, image.device)
+    branch = layer.eval()(images, context, None, None)[0] - images
+    dropped = (layer.train()(images, context, None, None)[0] - images).unflatten(0, (streams, frames))
     gone = (dropped == 0).flatten(1).all(1)
     assert_same(dropped[~gone], branch.unflatten(0, (streams, frames))[~gone] / 0.75)
     assert 0.2 < gone.float().mean() < 0.3  # five deviations around 0.25
@@ -156,7 +156,7 @@ def test_stochastic_depth_grows_with_depth() -> None:
     network = MoViNet(
         spec_with(blocks=(BlockSpec(8, (layer, layer)), BlockSpec(8, (layer, layer))), stochastic_depth=0.2)
     )
-    rates = [part.drop_rate for part in network.modules() if isinstance(part, Layer)]
+    rates = [part.drop_rate for part in network.modules() if isinstance(part, Bottleneck)]
     assert rates == pytest.approx([0.05, 0.1, 0.15, 0.2])
 
 
@@ -167,7 +167,7 @@ def test_fresh_weights(spec: NetworkSpec) -> None:
     """Finite, no branch heard (ReZero begins at zero), and a cautious classifier."""
     network = MoViNet(spec).eval()
     assert all(parameter.isfinite().all() for parameter in network.parameters())
-    assert all(part.scale == 0 for part in network.modules() if isinstance(part, Layer))
+    assert all(part.scale == 0 for part in network.modules() if isinstance(part, Bottleneck))
     assert network.head.classifier.weight.abs().max() < 0.06
     assert not network.head.classifier.bias.any()
 
@@ -175,7 +175,7 @@ def test_fresh_weights(spec: NetworkSpec) -> None:
 def test_kernels_are_he_normal_cut_at_two_deviations() -> None:
     network = MoViNet(spec_with(stem=200, blocks=(BlockSpec(200, (LayerSpec(304, (1, 3, 3)),), stride=1),)))
     layer = network.blocks[0][0]
-    assert isinstance(layer, Layer)
+    assert isinstance(layer, Bottleneck)
     weight = layer.expand.weight
     assert weight.std().item() == pytest.approx((2 / 200) ** 0.5, rel=0.02)
     assert weight.abs().max().item() == pytest.approx(2 * (2 / 200) ** 0.5 / 0.8796, rel=0.01)

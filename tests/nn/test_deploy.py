@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS, assert_same, folded, random_frames, random_network, with_decays
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import Past, step_signature
+from movinet.arch.step import StateLayout, step_signature
 from movinet.arch.zoo import network_spec
 from movinet.deploy.deployed_state import deployed_state
 from movinet.errors import SpecError
@@ -35,7 +35,7 @@ def images(frames: torch.Tensor) -> torch.Tensor:
     return frames.permute(2, 0, 1, 3, 4).flatten(0, 1)
 
 
-def handed_over(network: MoViNet, state: State, past: Past) -> list[torch.Tensor]:
+def from_model_state(network: MoViNet, state: State, past: StateLayout) -> list[torch.Tensor]:
     return [torch.from_numpy(array) for array in deployed_state(folded(network), state, past).values()]
 
 
@@ -43,14 +43,14 @@ def handed_over(network: MoViNet, state: State, past: Past) -> list[torch.Tensor
 @given(
     spec=stream_specs(),
     seed=SEEDS,
-    past=st.sampled_from(get_args(Past)),
+    past=st.sampled_from(get_args(StateLayout)),
     at_once=st.sampled_from([1, 1, 3]),
     before=st.integers(0, 7),
     decays=st.lists(st.sampled_from([1.0, 0.9, 0.3]), min_size=1, max_size=2),
     predict=st.booleans(),
 )
 def test_steps_equal_the_networks_own_from_any_moment_on(
-    spec: NetworkSpec, seed: int, past: Past, at_once: int, before: int, decays: list[float], predict: bool
+    spec: NetworkSpec, seed: int, past: StateLayout, at_once: int, before: int, decays: list[float], predict: bool
 ) -> None:
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
@@ -61,7 +61,7 @@ def test_steps_equal_the_networks_own_from_any_moment_on(
     head = DeployedHead(folded(network))
     with torch.inference_mode():
         _, state = network.step(frames[:, :, :before], state)
-        held = handed_over(network, state, past)
+        held = from_model_state(network, state, past)
         for t in range(before, frames.shape[2], at_once):
             expected, state = network.step(frames[:, :, t : t + at_once], state)
             inputs = [images(frames[:, :, t : t + at_once]), *held]
@@ -73,12 +73,14 @@ def test_steps_equal_the_networks_own_from_any_moment_on(
 
 
 @settings(max_examples=15)
-@given(spec=stream_specs(), seed=SEEDS, past=st.sampled_from(get_args(Past)))
-def test_new_streams_begin_as_the_networks_do(spec: NetworkSpec, seed: int, past: Past) -> None:
+@given(spec=stream_specs(), seed=SEEDS, past=st.sampled_from(get_args(StateLayout)))
+def test_new_streams_begin_as_the_networks_do(spec: NetworkSpec, seed: int, past: StateLayout) -> None:
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
     deployed = DeployedStep(folded(network), past=past)
-    for ours, theirs in zip(deployed.begin(2), handed_over(network, network.init_state(2), past), strict=True):
+    for ours, theirs in zip(
+        deployed.init_state(2), from_model_state(network, network.init_state(2), past), strict=True
+    ):
         assert torch.equal(ours, theirs)
         assert ours.dtype == theirs.dtype
 
@@ -89,7 +91,7 @@ def test_sums_may_take_the_old_ones_memory(spec: NetworkSpec, seed: int, at_once
     network = random_network(spec, seed)
     assert isinstance(network, MoViNet)
     plain, quick = (DeployedStep(folded(network), frames=at_once, overwrite=over) for over in (False, True))
-    ours, theirs = plain.begin(2), quick.begin(2)
+    ours, theirs = plain.init_state(2), quick.init_state(2)
     for t in range(3):
         frames = images(random_frames(2, at_once, spec.size, seed + t))
         mine, its = [frames, *ours], [frames, *theirs]
@@ -105,7 +107,7 @@ def test_the_model_is_left_as_it_is() -> None:
     assert isinstance(network, MoViNet)
     deployed = DeployedStep(folded(network), overwrite=True)
     with torch.inference_mode():
-        deployed(torch.rand(1, 3, 16, 16), *deployed.begin())
+        deployed(torch.rand(1, 3, 16, 16), *deployed.init_state())
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
 

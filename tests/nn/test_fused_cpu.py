@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from movinet.arch.spec import NetworkSpec
 from movinet.nn import fused_cpu
-from movinet.nn.blocks import Convolution
+from movinet.nn.blocks import ConvNormAct
 from movinet.nn.padding import same_padding
 
 
@@ -75,7 +75,7 @@ def answers(
         }
 
     return (
-        run(fused_cpu.convolve_and_normalise, torch.float32),
+        run(fused_cpu.convolve_and_normalize, torch.float32),
         run(plainly, torch.float32),
         run(plainly, torch.float64),
     )
@@ -156,7 +156,7 @@ def test_a_part_that_needs_no_gradient_gets_none() -> None:
     for side in (1, 5):
         x = images(2, 8, (9, 12), 0)
         weight = torch.randn(8, 1 if side > 1 else 8, side, side, requires_grad=True)
-        fused_cpu.convolve_and_normalise(x, weight, norm_of(8, 0), 1).sum().backward()
+        fused_cpu.convolve_and_normalize(x, weight, norm_of(8, 0), 1).sum().backward()
         assert x.grad is None
         assert weight.grad is not None
 
@@ -183,7 +183,7 @@ def test_where_it_applies() -> None:
 def test_one_value_per_channel_is_refused_as_batch_norm_does(outputs: int) -> None:
     weight = torch.randn(outputs, 4, 1, 1)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        fused_cpu.convolve_and_normalise(torch.rand(1, 4, 1, 1), weight, norm_of(outputs, 0), 1)
+        fused_cpu.convolve_and_normalize(torch.rand(1, 4, 1, 1), weight, norm_of(outputs, 0), 1)
 
 
 def test_mixed_precision_trains_plainly() -> None:
@@ -220,7 +220,7 @@ print(plain, faults())
 def test_the_switch_trains_with_plain_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     def second_order() -> Tensor:
         weight = torch.randn(16, 8, 1, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        conv = Convolution(8, 16, small_spec())
+        conv = ConvNormAct(8, 16, small_spec())
         x = images(2, 8, (6, 5), 1)
         with torch.no_grad():
             conv.weight.copy_(weight)

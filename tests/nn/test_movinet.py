@@ -294,10 +294,10 @@ def test_recurrent_training_over_pieces() -> None:
         assert_same(piece, expected, tolerance=1e-4)
 
     network.train()
-    optimiser = torch.optim.SGD(network.parameters(), 1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3)
     state = None
     for frames in clip.split(2, dim=2):
         logits, state = network.step(frames, detach_state(state) if state else None)
         logits.square().mean().backward()  # a second backward through the first piece would raise
-        optimiser.step()
+        optimizer.step()
     assert all(parameter.isfinite().all() for parameter in network.parameters())

@@ -14,7 +14,7 @@ from torch import Tensor
 from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
 from movinet.nn.padding import same_padding
 from movinet.nn.stream import (
-    Clock,
+    StepContext,
     pooled_mean,
     positional_encoding,
     temporal_convolution,
@@ -31,13 +31,13 @@ def tensorflow_pads(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def clock_after(frames: int, gamma: float, start: int = 0, weight: float = 0.0) -> Clock:
+def clock_after(frames: int, gamma: float, start: int = 0, weight: float = 0.0) -> StepContext:
     state = {
         FRAME_COUNT: torch.tensor([start]),
         DECAY: torch.tensor([gamma]),
         POOL_WEIGHT: torch.tensor([weight]),
     }
-    return Clock.of_state(state, frames)
+    return StepContext.from_state(state, frames)
 
 
 @given(SIDES, SIDES, st.sampled_from([(1, 1), (3, 3), (5, 5), (7, 7), (1, 3), (5, 1)]), st.sampled_from([1, 2]), SEEDS)
@@ -86,9 +86,9 @@ def test_temporal_convolution(
     seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, past: str, biased: bool
 ) -> None:
     x, buffer, weight, bias = depthwise_case(seed, batch, frames, size, (kt, 1, 1))
-    clock = Clock.whole_clip(batch, frames, x.device)
+    context = StepContext.whole_clip(batch, frames, x.device)
     given_past, given_bias = buffer if past == "buffer" else None, bias if biased else None
-    y, after = temporal_convolution(images(x), weight[..., 0], given_bias, given_past, clock, past != "none")
+    y, after = temporal_convolution(images(x), weight[..., 0], given_bias, given_past, context, past != "none")
     seen = before_and_after(buffer, x, past)
     assert_same(y, images(F.conv3d(seen, weight, given_bias, groups=5)))
     if past == "buffer":
@@ -104,9 +104,9 @@ def test_volume_convolution(
     seed: int, batch: int, frames: int, size: tuple[int, int], kt: int, past: str, stride: int, side: int
 ) -> None:
     x, buffer, weight, bias = depthwise_case(seed, batch, frames, size, (kt, side, side))
-    clock = Clock.whole_clip(batch, frames, x.device)
+    context = StepContext.whole_clip(batch, frames, x.device)
     given_past = buffer if past == "buffer" else None
-    y, after = volume_convolution(images(x), weight, bias, stride, given_past, clock, past != "none")
+    y, after = volume_convolution(images(x), weight, bias, stride, given_past, context, past != "none")
     seen = before_and_after(buffer, x, past)
     (top, bottom), (left, right) = (tensorflow_pads(n, side, stride) for n in size)
     padded = F.pad(seen, (left, right, top, bottom))
@@ -121,10 +121,10 @@ def test_volume_convolution(
 @pytest.mark.parametrize("frames", [1, 30])
 def test_a_buffer_keeps_no_clip_alive(frames: int) -> None:
     x, buffer, weight, bias = depthwise_case(0, 1, frames, (4, 4), (5, 3, 3))
-    clock = Clock.whole_clip(1, frames, x.device)
+    context = StepContext.whole_clip(1, frames, x.device)
     for after in (
-        temporal_convolution(images(x), weight[:, :, :, :1, 0], bias, buffer, clock, True)[1],
-        volume_convolution(images(x), weight, bias, 1, buffer, clock, True)[1],
+        temporal_convolution(images(x), weight[:, :, :, :1, 0], bias, buffer, context, True)[1],
+        volume_convolution(images(x), weight, bias, 1, buffer, context, True)[1],
     ):
         assert after is not None
         assert after.untyped_storage().nbytes() <= 5 / 4 * buffer.untyped_storage().nbytes()
@@ -142,11 +142,11 @@ def test_pooled_mean_is_the_recurrence(gammas: list[float], cuts: list[int], see
     }
     mean, rows = torch.zeros(len(gammas), 4), []
     for piece in x.split(cuts, dim=1):
-        clock = Clock.of_state(state, piece.shape[1])
-        means, mean = pooled_mean(piece, mean, clock)
-        last, _ = pooled_mean(piece, rows[-1][:, -1] if rows else None, clock.last())
+        context = StepContext.from_state(state, piece.shape[1])
+        means, mean = pooled_mean(piece, mean, context)
+        last, _ = pooled_mean(piece, rows[-1][:, -1] if rows else None, context.last())
         assert_same(last[:, 0], mean)
-        state |= {FRAME_COUNT: state[FRAME_COUNT] + piece.shape[1], POOL_WEIGHT: clock.weight}
+        state |= {FRAME_COUNT: state[FRAME_COUNT] + piece.shape[1], POOL_WEIGHT: context.weight}
         rows.append(means)
     expected, weights = np.empty(x.shape), np.empty(len(gammas))
     for stream in range(len(gammas)):
@@ -167,9 +167,9 @@ def test_means_of_endless_streams_stay_put(seen: int, frames: int) -> None:
     x = torch.full((1, frames, 1), 1.5)
     mean, weight = x[:, 0], float(seen)
     for _ in range(500):
-        clock = clock_after(frames, 1.0, seen, weight)
-        _, mean = pooled_mean(x, mean, clock)
-        weight = float(clock.weight)
+        context = clock_after(frames, 1.0, seen, weight)
+        _, mean = pooled_mean(x, mean, context)
+        weight = float(context.weight)
     assert mean.item() == 1.5
     assert weight >= seen
 
@@ -178,13 +178,13 @@ def test_means_of_endless_streams_stay_put(seen: int, frames: int) -> None:
 @settings(max_examples=30, deadline=None)
 def test_decayed_weight_settles(gamma: float, frames: int) -> None:
     limit = 1 / (1 - float(np.float32(gamma)))
-    clock = clock_after(frames, gamma, 10**6, weight=limit)
-    np.testing.assert_allclose(clock.weight, limit, rtol=1e-5)
+    context = clock_after(frames, gamma, 10**6, weight=limit)
+    np.testing.assert_allclose(context.weight, limit, rtol=1e-5)
 
 
 def test_base_networks_average_the_clip() -> None:
     x = torch.randn(2, 7, 3)
-    means, last = pooled_mean(x, None, Clock.whole_clip(2, 7, x.device))
+    means, last = pooled_mean(x, None, StepContext.whole_clip(2, 7, x.device))
     torch.testing.assert_close(means, x.mean(1, keepdim=True))
     torch.testing.assert_close(last, x.mean(1))
 

@@ -108,7 +108,7 @@ def test_halved_and_without_values(causal: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["stream", "base", "ensemble"])
 def test_levels_are_taken_for_no_values(kind: str) -> None:
-    """A clip in 0…255, as floats, would be answered with nonsense. Noise, and what is scaled and centred, is taken."""
+    """A clip in 0…255, as floats, would be answered with nonsense. Noise, and what is scaled and centered, is taken."""
     model: MoViNet | Ensemble = network(kind != "base")
     if kind == "ensemble":
         pair = random_network(temporal_ensemble("pair", tiny_spec(), tiny_spec()), 0)

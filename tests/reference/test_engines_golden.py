@@ -22,7 +22,7 @@ def test_streams(kind: EngineKind, file: str, shared: Path) -> None:
     weights = load_weights(shared / "golden" / file, options=options)
     frames = golden["input"].astype(np.float32)  # (1, T, H, W, 3)
     engine = create_engine(weights, kind, size=frames.shape[2:4], threads=1, cache=False)
-    state = engine.begin()
+    state = engine.init_state()
     for t, expected in enumerate(golden["logits_per_frame"][0]):
         logits = engine.step(np.ascontiguousarray(frames[:, t]), state)
         assert logits is not None

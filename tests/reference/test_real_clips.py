@@ -31,7 +31,7 @@ def compare(weights: Weights, paths: list[Path]) -> None:
         with torch.inference_mode():
             expected = model(torch.from_numpy(clip).permute(3, 0, 1, 2)[None], per_frame=True)[0].numpy()
         for engine in engines:
-            state, found = engine.begin(), []
+            state, found = engine.init_state(), []
             for image in clip:
                 logits = engine.step(image[None], state)
                 assert logits is not None

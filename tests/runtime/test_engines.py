@@ -21,7 +21,7 @@ from movinet.errors import MissingExtra, MovinetError
 from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Precision, fresh_stream, step_rows
+from movinet.runtime.engine import Engine, Precision, init_stream_state, step_rows
 from movinet.runtime.factory import EngineKind, candidates, create_engine
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
@@ -89,7 +89,7 @@ def test_it_answers_as_the_network_does(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, video = engines(kind), frames(9)
-    state = engine.begin()
+    state = engine.init_state()
     assert_alike(np.stack([step(engine, images, state) for images in video]), expected(model, video))
 
 
@@ -98,7 +98,7 @@ def test_images_may_lie_in_memory_in_any_way(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, video = engines(kind), frames(5)
-    state, apart = engine.begin(), np.ascontiguousarray(video.transpose(0, 1, 4, 2, 3))
+    state, apart = engine.init_state(), np.ascontiguousarray(video.transpose(0, 1, 4, 2, 3))
     answers = [step(engine, images.transpose(0, 2, 3, 1), state) for images in apart]
     assert_alike(np.stack(answers), expected(model, video))
 
@@ -108,7 +108,7 @@ def test_two_batches_of_an_engine_know_nothing_of_each_other(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, one, two = engines(kind), frames(5), frames(5, seed=1)
-    states = engine.begin(), engine.begin()
+    states = engine.init_state(), engine.init_state()
     answers = [(step(engine, a, states[0]), step(engine, b, states[1])) for a, b in zip(one, two, strict=True)]
     assert_alike(np.stack([a for a, _ in answers]), expected(model, one))
     assert_alike(np.stack([b for _, b in answers]), expected(model, two))
@@ -119,7 +119,7 @@ def test_answers_nobody_asked_for_change_nothing(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, video = engines(kind), frames(7)
-    state = engine.begin()
+    state = engine.init_state()
     for images in video[:-1]:
         assert engine.step(images, state, predict=False) is None
     assert_alike(step(engine, video[-1], state), expected(model, video)[-1])
@@ -135,7 +135,7 @@ def test_streams_that_miss_turns_stay_where_they_were(
     turns: list[set[int]],
 ) -> None:
     engine, video = engines(kind), frames(len(turns))
-    state = engine.begin()
+    state = engine.init_state()
     last: dict[int, NDArray[np.float32]] = {}
     for images, rows in zip(video, turns, strict=True):
         logits = step_rows(engine, images, state, rows)
@@ -151,11 +151,11 @@ def test_a_stream_moves_to_another_row_and_batch(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, video = engines(kind), frames(6)
-    before, after = engine.begin(), engine.begin()
+    before, after = engine.init_state(), engine.init_state()
     for images in video[:4]:
         engine.step(images, before)
         engine.step(images[::-1].copy(), after)
-    engine.put(after, 2, engine.take(before, 0))
+    engine.set_state(after, 2, engine.get_state(before, 0))
     for images in video[4:]:
         logits = step(engine, np.roll(images, 2, axis=0), after)
     assert_alike(logits[2], expected(model, video)[-1, 0])
@@ -167,13 +167,13 @@ def test_it_goes_on_where_the_network_stopped(
 ) -> None:
     engine, video = engines(kind), frames(6)
     begun = torch.from_numpy(video[:4]).permute(1, 4, 0, 2, 3)
-    past = "sums" if any(".sum." in port.name for port in engine.signature.state) else "frames"
+    past = "partial_sums" if any(".sum." in port.name for port in engine.signature.state) else "frames"
     with torch.inference_mode():
         _, plain = model.step(begun)
     held = deployed_state(folded_network(Weights.of(model)), plain, past)
-    state = engine.begin()
+    state = engine.init_state()
     for row in range(STREAMS):
-        engine.put(state, row, [array[row] for array in held.values()])
+        engine.set_state(state, row, [array[row] for array in held.values()])
     answers = np.stack([step(engine, images, state) for images in video[4:]])
     assert_alike(answers, expected(model, video)[4:])
 
@@ -186,7 +186,7 @@ def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision
     exact = create_engine(weights, "torch", size=size)
     rounded = create_engine(weights, kind, size=size, precision=precision, threads=1)
     noise = np.random.default_rng(0).random((40, 1, *size, 3), dtype=np.float32)
-    states, errors = (exact.begin(), rounded.begin()), []
+    states, errors = (exact.init_state(), rounded.init_state()), []
     for n in range(620):
         # Light that comes and goes: after hundreds of frames, a mean that stands still is a mean that is wrong.
         images = noise[n % 40] * (0.5 + 0.5 * np.sin(n / 97)) + 0.1 * np.sin(n / 301)
@@ -201,11 +201,11 @@ def test_a_fresh_stream_forgets_as_asked(
     kind: EngineKind, model: MoViNet, engines: Callable[[EngineKind], Engine[Any]]
 ) -> None:
     engine, video = engines(kind), frames(8)
-    state = engine.begin()
+    state = engine.init_state()
     for images in video[:3]:
         engine.step(images, state)
     for row in range(STREAMS):
-        engine.put(state, row, fresh_stream(engine.signature, decay=0.7))
+        engine.set_state(state, row, init_stream_state(engine.signature, decay=0.7))
     forgetful = MoViNet(model.spec.with_options(decay=0.7)).eval()
     forgetful.load_state_dict(model.state_dict())
     answers = np.stack([step(engine, images, state) for images in video[3:]])
@@ -222,9 +222,9 @@ def test_ensembles_run_on_any_engine(kind: EngineKind, spec: EnsembleSpec, seed:
     ensemble = random_network(spec, seed)
     engine = create_engine(Weights.of(ensemble), kind, streams=2, threads=1, cache=False)
     video = np.random.default_rng(seed).random((6, 2, *spec.size, 3), dtype=np.float32)
-    state, fresh = engine.begin(), engine.take(engine.begin(), 0)
+    state, fresh = engine.init_state(), engine.get_state(engine.init_state(), 0)
     answers = [step(engine, images, state) for images in video[:3]]
-    engine.put(state, 1, fresh)
+    engine.set_state(state, 1, fresh)
     answers += [step(engine, images, state) for images in video[3:]]
     wanted = expected(ensemble, video[:, :1])[:, 0]
     scale = np.abs(wanted).max()

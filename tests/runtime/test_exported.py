@@ -139,7 +139,7 @@ def test_what_an_export_cannot_do_is_said(tmp_path: Path) -> None:
         (lambda d: d.update(format=["litert"]), "should be a text"),
         (lambda d: d.update(files={}), "not among the files"),
         (lambda d: d.update(streams=10**9), r"float32 \(1, .*, not float32 \(1000000000"),
-        (lambda d: d.update(past="sums"), "a tensor 'blocks.0.0.past.0'"),
+        (lambda d: d.update(past="partial_sums"), "a tensor 'blocks.0.0.past.0'"),
         (lambda d: d["transform"].update(size=[1, 1]), "not float32"),
         (lambda d: d["spec"].update(project=4), "'head.pool' is float32"),
         (lambda d: (d["spec"].update(num_classes=2), d.update(labels=None)), "'logits' is float32"),
@@ -233,7 +233,7 @@ def test_other_peoples_files_run_as_they_are(shared: Path, tmp_path: Path) -> No
     assert (network.info.transform.size, network.info.transform.fps) == ((172, 172), 5.0)
     clip = np.random.default_rng(0).random((3, 6, 172, 172), np.float32)
     engine = exported_engine(network, threads=1)
-    state = engine.begin()
+    state = engine.init_state()
     ours = [engine.step(np.ascontiguousarray(frame)[None], state) for frame in clip.transpose(1, 2, 3, 0)]
     np.testing.assert_array_equal(
         np.concatenate([logits for logits in ours if logits is not None]), int8_logits(path, clip)

@@ -22,7 +22,7 @@ from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.nn.torch_engine import TorchEngine
-from movinet.runtime.engine import Precision, fresh_stream
+from movinet.runtime.engine import Precision, init_stream_state
 from movinet.runtime.litert_engine import LiteRTEngine, lowered
 from movinet.weights.weights import Weights
 
@@ -62,7 +62,7 @@ def test_answers_like_the_network_whether_asked_or_not(
 ) -> None:
     network = network_of(spec, seed)
     engine = engine_of(network, streams)
-    ours, theirs = engine.begin(), None
+    ours, theirs = engine.init_state(), None
     for frames, predict in zip(images(streams, len(asked), spec.size, seed), asked, strict=True):
         made = engine.step(frames, ours, predict)
         with torch.inference_mode():
@@ -75,23 +75,23 @@ def test_answers_like_the_network_whether_asked_or_not(
 def test_streams_change_rows_and_engines() -> None:
     network = network_of(tiny_spec(), 0)
     engine, other = engine_of(network, 2), TorchEngine(Weights.of(network))
-    state = engine.begin()
+    state = engine.init_state()
     frames = images(2, 8, network.spec.size, 0)
     for t in range(5):
         engine.step(frames[t], state)
-    first, second = engine.take(state, 0), engine.take(state, 1)
+    first, second = engine.get_state(state, 0), engine.get_state(state, 1)
     expected = engine.step(frames[5], state)
     assert expected is not None
-    engine.put(state, 0, second)
-    engine.put(state, 1, first)
-    for put, taken in zip(first, engine.take(state, 1), strict=True):
+    engine.set_state(state, 0, second)
+    engine.set_state(state, 1, first)
+    for put, taken in zip(first, engine.get_state(state, 1), strict=True):
         np.testing.assert_array_equal(taken, put)
     made = engine.step(frames[5, ::-1], state)
     assert made is not None
     np.testing.assert_array_equal(made, expected[::-1])
 
-    engine.put(state, 0, fresh_stream(engine.signature, network.spec.decay))
-    alone = other.begin()
+    engine.set_state(state, 0, init_stream_state(engine.signature, network.spec.decay))
+    alone = other.init_state()
     for t in range(6, 8):
         made, expected = engine.step(frames[t], state), other.step(frames[t, :1], alone)
         assert made is not None
@@ -108,7 +108,7 @@ def test_coarser_numbers_stay_near(precision: Precision, tolerance: float, seed:
     spec = tiny_spec().with_options(blocks=blocks, hidden=64, project=64, positional_encoding=True, position_limit=5)
     network = network_of(spec, seed)
     exact, coarse = (engine_of(network, 2, p) for p in ("float32", precision))
-    ours, theirs = coarse.begin(), exact.begin()
+    ours, theirs = coarse.init_state(), exact.init_state()
     errors, sizes = [], []
     for frames in images(2, 20, spec.size, seed):
         made, expected = coarse.step(frames, ours), exact.step(frames, theirs)
@@ -118,14 +118,14 @@ def test_coarser_numbers_stay_near(precision: Precision, tolerance: float, seed:
         errors.append(np.square(made - expected).mean())
         sizes.append(np.square(expected).mean())
     assert 0 < np.sqrt(np.mean(errors)) <= tolerance * np.sqrt(np.mean(sizes))
-    for port, array in zip(coarse.signature.state, coarse.take(ours, 0), strict=True):
+    for port, array in zip(coarse.signature.state, coarse.get_state(ours, 0), strict=True):
         assert array.dtype == port.dtype
 
 
 def test_answers_are_the_callers_own() -> None:
     network = network_of(tiny_spec(), 0)
     engine = engine_of(network)
-    state = engine.begin()
+    state = engine.init_state()
     first, second = images(1, 2, network.spec.size, 0)
     kept = engine.step(first, state)
     assert kept is not None
@@ -136,7 +136,7 @@ def test_answers_are_the_callers_own() -> None:
 
 def test_other_frames_are_refused() -> None:
     engine = engine_of(network_of(tiny_spec(), 0))
-    frames, state = images(1, 1, (24, 32), 0)[0], engine.begin()
+    frames, state = images(1, 1, (24, 32), 0)[0], engine.init_state()
     for wrong in (frames.astype(np.float64), frames.astype(np.uint8), frames[:, :20], frames.transpose(0, 3, 1, 2)):
         with pytest.raises(ValueError, match=r"float32 \(1, 24, 32, 3\)"):
             engine.step(wrong, state)

@@ -155,7 +155,7 @@ def test_who_drops_the_frame_to_be_answered_answers_instead() -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (np.zeros((24, 32), np.uint8), "grey"),
+        (np.zeros((24, 32), np.uint8), "gray"),
         (np.zeros((24, 32, 4), np.uint8), "RGBA"),
         (np.zeros((0, 32, 3), np.uint8), "no pixels"),
         (np.zeros((2, 24, 32, 3), np.uint8), "one at a time"),

@@ -13,7 +13,7 @@ from engines import TestEngine, pictures, tiny_engine, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.arch.step import Port, StepSignature
+from movinet.arch.step import StepSignature, TensorSpec
 from movinet.nn.state import set_decay
 from movinet.nn.torch_engine import TorchState
 from movinet.runtime.engine import Frames, Logits
@@ -158,23 +158,23 @@ class Clockwork:
     """An engine that computes nothing, and takes its time by the test's clock."""
 
     kind, precision = "clockwork", "float32"
-    signature = StepSignature((Port("frames", (3, 1, 1)), Port("decay", (1,))), (), {})
+    signature = StepSignature((TensorSpec("frames", (3, 1, 1)), TensorSpec("decay", (1,))), (), {})
 
     def __init__(self, streams: int, seconds: float) -> None:
         self.streams, self.seconds, self.now, self.copies = streams, seconds, 0.0, 0
 
-    def begin(self) -> int:
+    def init_state(self) -> int:
         return 0
 
     def step(self, frames: Frames, state: int, predict: bool = True) -> Logits | None:
         self.now += self.seconds
         return np.zeros((self.streams, 1), np.float32)
 
-    def take(self, state: int, row: int) -> list[np.ndarray]:
+    def get_state(self, state: int, row: int) -> list[np.ndarray]:
         self.copies += 1
         return [np.zeros(1, np.float32)]
 
-    def put(self, state: int, row: int, stream: list[np.ndarray]) -> None:
+    def set_state(self, state: int, row: int, stream: list[np.ndarray]) -> None:
         self.copies += 1
 
 
@@ -309,7 +309,7 @@ def test_a_new_beginning_forgets_a_state_that_lost_its_row() -> None:
     np.testing.assert_allclose(work.logits[two.row], Alone(1.0, [2]).logits(), atol=1e-4)
 
 
-@pytest.mark.parametrize("where", ["step", "put", "take"])
+@pytest.mark.parametrize("where", ["step", "set_state", "get_state"])
 def test_an_engines_error_costs_only_the_streams_of_that_step(where: str) -> None:
     engine = TestEngine(streams=2)
     scheduler: Scheduler[Any] = Scheduler(engine, max_streams=3, queue=1, max_wait=0.0)
@@ -324,7 +324,7 @@ def test_an_engines_error_costs_only_the_streams_of_that_step(where: str) -> Non
     with patch.object(engine, where, side_effect=fail):
         work = stepped(scheduler, (one, 5), (two, 5))  # three loses its row to two
     assert str(work.error) == "out of memory"
-    known = {one: Alone(0.5), two: Alone(0.6), three: Alone(0.7, [] if where == "take" else [0])}
+    known = {one: Alone(0.5), two: Alone(0.6), three: Alone(0.7, [] if where == "get_state" else [0])}
     for slot, alone in known.items():
         assert slot.seen == len(alone.shown)
         for picture in (3, 4):

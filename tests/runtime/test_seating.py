@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.arch.step import Port, StepSignature
+from movinet.arch.step import StepSignature, TensorSpec
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.scheduler import Scheduler
 from movinet.runtime.seating import Group, Seating, Slot
@@ -66,20 +66,20 @@ class Nothing:
     """An engine that costs nothing."""
 
     kind, precision = "nothing", "float32"
-    signature = StepSignature((Port("frames", (3, 1, 1)),), (), {})
+    signature = StepSignature((TensorSpec("frames", (3, 1, 1)),), (), {})
 
     def __init__(self, streams: int) -> None:
         self.streams = streams
 
-    def begin(self) -> int:
+    def init_state(self) -> int:
         return 0
 
     def step(self, frames: Any, state: int, predict: bool = True) -> None: ...
 
-    def take(self, state: int, row: int) -> list[np.ndarray]:
+    def get_state(self, state: int, row: int) -> list[np.ndarray]:
         return []
 
-    def put(self, state: int, row: int, stream: list[np.ndarray]) -> None: ...
+    def set_state(self, state: int, row: int, stream: list[np.ndarray]) -> None: ...
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -63,7 +63,7 @@ def test_a_plain_state_is_handed_over(make: Callable[[], Any]) -> None:
 def test_states_of_other_networks_are_refused() -> None:
     other = TorchEngine(Weights.of(tiny_model()), size=(32, 32))
     with pool_of() as pool, pytest.raises(MovinetError, match=r"not one of tiny_stream\.test"):
-        pool.join(saved=SavedStream(1, other.take(other.begin(), 0)))
+        pool.join(saved=SavedStream(1, other.get_state(other.init_state(), 0)))
     with pytest.raises(MovinetError, match="of the engine's size"):
         saved_streams(Weights.of(tiny_model()), tiny_model().init_state(1, (24, 32)), other)
     with pytest.raises(MovinetError, match="no state of pair"):

@@ -39,7 +39,7 @@ trained, whole = weights(stream), weights(base)
 expected, _ = reference_step(folded_network(trained), clip)
 for kind in (OpenVINOEngine, onnx_engine):
     engine = kind(trained, threads=1)
-    state = engine.begin()
+    state = engine.init_state()
     for t in range(4):
         logits = engine.step(clip[:, :, t].transpose(0, 2, 3, 1), state)
     print(far(logits, expected))

@@ -136,13 +136,13 @@ def test_what_is_found_costs_what_it_should_and_is_better_than_chance(target: fl
     assert judge.cost.expected(controller.probabilities()) == pytest.approx(target, rel=0.1)
 
 
-def test_the_favourite_itself_is_taken_where_it_fits() -> None:
+def test_the_favorite_itself_is_taken_where_it_fits() -> None:
     controller = Controller(SPACE)
     with torch.no_grad():
         controller.logits.copy_(torch.randn(controller.logits.shape))
-    favourite = controller.best()
-    target = float(cost.macs(SPACE, template())(np.array([favourite]))[0])
-    assert most_probable(controller, judge_of(target), np.random.default_rng(0)) == favourite
+    favorite = controller.best()
+    target = float(cost.macs(SPACE, template())(np.array([favorite]))[0])
+    assert most_probable(controller, judge_of(target), np.random.default_rng(0)) == favorite
 
 
 def test_where_nothing_fits_the_nearest_is_taken() -> None:
@@ -198,7 +198,7 @@ def test_evolution_learns() -> None:
 
 def test_a_controller_goes_on_from_what_it_knew() -> None:
     first, second = Controller(SPACE), Controller(SPACE)
-    second.restore(first.tensors())  # before it has learnt anything
+    second.restore(first.tensors())  # before it has learned anything
     points, rewards = SPACE.random(4, np.random.default_rng(0)), np.array([0.1, 0.5, 0.2, 0.9])
     first.update(points, rewards, 0.1)
     second.restore(first.tensors())

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from spaces import SPACE, template
 
-from movinet.nn.blocks import Layer
+from movinet.nn.blocks import Bottleneck
 from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Point, Space
 from movinet.search.supernet import SuperNetwork
@@ -67,7 +67,7 @@ def test_open_kernels_in_halves() -> None:
     shared, everything = network("stream"), (ALL,) * len(SPACE.decisions)
     found = shared.weights_of(everything, MoViNet(SPACE.to_spec(everything, FORMS["stream"])))
     layer = shared.largest.get_submodule("blocks.0.0")
-    assert isinstance(layer, Layer)
+    assert isinstance(layer, Bottleneck)
     assert layer.spatial is not None
     assert layer.temporal is not None
     space = taps([(1, kernel[1], kernel[2]) for kernel in SPACE.kernels], True)[0]
@@ -76,7 +76,7 @@ def test_open_kernels_in_halves() -> None:
     torch.testing.assert_close(found["blocks.0.0.temporal.weight"], layer.temporal.weight * time)
 
 
-def test_causal_kernels_share_the_latest_taps_and_the_centre() -> None:
+def test_causal_kernels_share_the_latest_taps_and_the_center() -> None:
     shared = network("stream")
     place = SPACE.places["blocks.0.0.kernel"]
     point = list(points(1)[0])

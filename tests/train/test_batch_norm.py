@@ -77,8 +77,8 @@ def test_far_from_the_running_statistics_it_gives_in(mean: float, std: float) ->
     y = known()(batch(mean, std))
     weight, bias = new_norm()[0].weight, new_norm()[0].bias
     normalized = (y - bias[:, None, None]) / weight[:, None, None]
-    centre, spread = normalized.mean((0, 2, 3)).abs(), normalized.std((0, 2, 3), correction=0)
-    assert (centre <= 5 + 1e-3).all()
+    center, spread = normalized.mean((0, 2, 3)).abs(), normalized.std((0, 2, 3), correction=0)
+    assert (center <= 5 + 1e-3).all()
     assert ((spread <= 3.01) & (spread >= 0.32)).all()
 
 

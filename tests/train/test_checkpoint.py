@@ -151,7 +151,7 @@ OPTIMIZERS: dict[str, Callable[[list[dict[str, object]]], Optimizer]] = {
 
 @given(data=st.data(), kind=st.sampled_from(sorted(OPTIMIZERS)), dtype=st.sampled_from([torch.float32, torch.bfloat16]))
 @settings(max_examples=50)
-def test_an_optimiser_goes_on_as_if_nothing_had_happened(data: st.DataObject, kind: str, dtype: torch.dtype) -> None:
+def test_an_optimizer_goes_on_as_if_nothing_had_happened(data: st.DataObject, kind: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
     shapes = data.draw(st.lists(st.sampled_from([(), (3,), (2, 3), (4, 3, 2, 2), (1, 1)]), min_size=1, max_size=4))
     frozen = data.draw(st.integers(-1, len(shapes) - 1))  # gets no gradients, so nothing is remembered of it
@@ -195,7 +195,7 @@ def test_an_optimiser_goes_on_as_if_nothing_had_happened(data: st.DataObject, ki
         assert torch.equal(parameter, again[name])
 
 
-def test_what_an_optimiser_remembered_is_forgotten() -> None:
+def test_what_an_optimizer_remembered_is_forgotten() -> None:
     weight = Parameter(torch.ones(2))
     weight.grad = torch.ones(2)
     optimizer = AdamW([weight])
@@ -204,7 +204,7 @@ def test_what_an_optimiser_remembered_is_forgotten() -> None:
     assert not optimizer_tensors(optimizer, {"weight": weight})
 
 
-def test_an_optimiser_of_other_parameters() -> None:
+def test_an_optimizer_of_other_parameters() -> None:
     weight = Parameter(torch.ones(2, 3))
     optimizer = AdamW([weight])
     with pytest.raises(WeightsError, match=r"training other, which"):
@@ -213,7 +213,7 @@ def test_an_optimiser_of_other_parameters() -> None:
         restore_optimizer(optimizer, {"weight": weight}, {"weight/exp_avg": torch.ones(3, 2)})
 
 
-def test_an_optimiser_that_remembers_other_things() -> None:
+def test_an_optimizer_that_remembers_other_things() -> None:
     weight = Parameter(torch.ones(2))
     weight.grad = torch.ones(2)
     optimizer = torch.optim.LBFGS([weight])

@@ -73,7 +73,7 @@ def test_what_lies_below_the_first_layer_that_learns_is_not_kept() -> None:
     assert everything.activations > 2 * found.activations
 
 
-def test_weights_gradients_optimiser_and_average_are_counted() -> None:
+def test_weights_gradients_optimizer_and_average_are_counted() -> None:
     spec = zoo("movinet_a0_stream")
     memory = estimate(replace(RECIPE, ema_decay=0.9), spec, 16).memory
     numbers = {name: value.numel() for name, value in MoViNet(spec).state_dict().items() if value.is_floating_point()}

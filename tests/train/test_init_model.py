@@ -11,7 +11,7 @@ from movinet.arch.serialize import dump_spec
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
-from movinet.nn.blocks import Layer
+from movinet.nn.blocks import Bottleneck
 from movinet.train.init_model import init_model
 from movinet.train.recipe import AdamW, Clips, Recipe
 from movinet.weights.load import load_weights
@@ -54,7 +54,7 @@ def test_a_new_network_is_as_the_recipe_says(tmp_path: Path) -> None:
     assert start.info.transform.resize_short == 33
     assert start.model.training
     assert all(parameter.requires_grad for parameter in start.model.parameters())
-    scales = [part.scale for part in start.model.modules() if isinstance(part, Layer)]
+    scales = [part.scale for part in start.model.modules() if isinstance(part, Bottleneck)]
     assert all(scale is not None and abs(scale.item() - 0.2) < 1e-6 for scale in scales)
     torch.manual_seed(7)
     first = init_model(wanted, NEW).model.state_dict()

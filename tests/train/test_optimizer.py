@@ -59,7 +59,7 @@ def test_one_variable_by_hand(seed: int, scale: float, decay: float) -> None:
     np.testing.assert_allclose(parameter.detach(), w, rtol=1e-12)
 
 
-def test_a_loaded_optimiser_goes_on_as_if_nothing_had_happened() -> None:
+def test_a_loaded_optimizer_goes_on_as_if_nothing_had_happened() -> None:
     def run(interrupted: bool) -> torch.Tensor:
         torch.manual_seed(0)
         layer = nn.Linear(4, 3)
@@ -94,7 +94,7 @@ def test_kernels_decay_and_nothing_else(name: str) -> None:
     assert not decayed & others
     assert {n for n in decayed if not n.endswith("weight") or ".norm." in n} == set()
     assert {n for n in others if n.endswith("weight") and ".norm." not in n} == {"head.classifier.weight"}
-    if name == "movinet_a0_stream":  # as many as the official code hands its regulariser
+    if name == "movinet_a0_stream":  # as many as the official code hands its regularizer
         assert len(decayed) == 93
 
 

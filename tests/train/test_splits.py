@@ -140,7 +140,7 @@ def test_a_class_that_is_never_shown_is_told_of() -> None:
     splits = choose_splits(
         listing(train=videos("a", labels=("left", "right")), test=videos("b"), val=videos("c")), data()
     )
-    assert splits.warnings == ("no clips to train on, so never to be recognised: other",)
+    assert splits.warnings == ("no clips to train on, so never to be recognized: other",)
 
 
 def test_one_class_is_enough_where_clips_may_show_none() -> None:

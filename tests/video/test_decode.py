@@ -179,7 +179,7 @@ def stored(rgb: tuple[int, int, int], weights: tuple[float, float], full: bool) 
     ("tag", "weights", "size"),
     [(1, BT709, (32, 32)), (5, BT601, (32, 32)), (6, BT601, (720, 64)), (2, BT601, (32, 32)), (2, BT709, (720, 64))],
 )
-def test_colours_by_their_tags(tmp_path: Path, tag: int, weights, size, full: bool) -> None:
+def test_colors_by_their_tags(tmp_path: Path, tag: int, weights, size, full: bool) -> None:
     for rgb in [(200, 60, 30), (30, 200, 90), (255, 255, 255), (0, 0, 0)]:
         path = write_planes(tmp_path / "c.mkv", stored(rgb, weights, full), tag, 2 if full else 1, size)
         seen = next(read_frames(path)).rgb
@@ -190,9 +190,9 @@ def save(path: Path, image: np.ndarray, source: str, pixels: str, codec: str = "
     return write(path, [image], codec=codec, pixels=pixels, container="image2", source=source)
 
 
-def test_grey_alpha_and_palette_images(tmp_path: Path) -> None:
-    grey = np.arange(0, 252, dtype=np.uint8).reshape(12, 21)
-    assert (next(read_frames(save(tmp_path / "g.png", grey, "gray", "gray"))).rgb == grey[..., None]).all()
+def test_gray_alpha_and_palette_images(tmp_path: Path) -> None:
+    gray = np.arange(0, 252, dtype=np.uint8).reshape(12, 21)
+    assert (next(read_frames(save(tmp_path / "g.png", gray, "gray", "gray"))).rgb == gray[..., None]).all()
     rgba = np.full((6, 8, 4), 200, np.uint8)
     rgba[:, :4, 3], rgba[:, 4:, 3] = 0, 255
     shown = next(read_frames(save(tmp_path / "a.png", rgba, "rgba", "rgba"))).rgb

@@ -92,7 +92,7 @@ MULTIPART = b"Content-Type: multipart/x-mixed-replace;boundary=ffmpeg\r\n\r\n"
 
 
 def send_slowly(connection: socket.socket, data: bytes, seconds: float) -> None:
-    """Half at once, for the client to recognise the format by, then 20 pieces a second."""
+    """Half at once, for the client to recognize the format by, then 20 pieces a second."""
     begin = len(data) // 2
     connection.sendall(HEAD + MULTIPART + data[:begin])
     size = int((len(data) - begin) / (20 * seconds))

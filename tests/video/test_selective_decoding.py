@@ -201,7 +201,7 @@ def test_selecting_is_exact_whatever_the_file(tmp_path: Path, recipe: Recipe, pa
 
 
 def test_nothing_is_decoded_beside_what_is_wanted_and_what_that_refers_to(tmp_path: Path) -> None:
-    """A pyramid: of two neighbours that nothing refers to, the frame between them is decoded before either, so what
+    """A pyramid: of two neighbors that nothing refers to, the frame between them is decoded before either, so what
     comes after the first of them is not ahead of it."""
     options = {"g": "60", "bf": "3", "b-pyramid": "normal", "preset": "veryfast", "b-adapt": "0"}
     path = make(Recipe("libx264", "mp4", 121, options), tmp_path / "pyramid.mp4")

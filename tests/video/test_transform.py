@@ -21,10 +21,10 @@ def triangle(size: int, new: int, crop: int) -> np.ndarray:
     Its filter widens as it shrinks; beyond the edge the picture repeats.
     """
     scale = size / new
-    centres = ((new - crop) // 2 + np.arange(crop)[:, None] + 0.5) * scale
+    centers = ((new - crop) // 2 + np.arange(crop)[:, None] + 0.5) * scale
     margin = int(np.ceil(scale)) + 1
     places = np.arange(-margin, size + margin)
-    weights = np.maximum(0, 1 - np.abs(places + 0.5 - centres) / max(scale, 1))
+    weights = np.maximum(0, 1 - np.abs(places + 0.5 - centers) / max(scale, 1))
     inside = np.zeros((crop, size))
     np.add.at(inside, (slice(None), np.clip(places, 0, size - 1)), weights / weights.sum(axis=1, keepdims=True))
     return inside
@@ -166,8 +166,8 @@ def test_no_frames_give_an_empty_clip() -> None:
         (np.zeros((8, 8, 3), np.float32), "uint8 in 0..255, not float32 (multiply values in [0, 1] by 255"),
         (torch.zeros(8, 8, 3), "not torch.float32 (multiply"),
         (np.zeros((8, 8, 4), np.uint8), "RGBA"),
-        (np.zeros((8, 8), np.uint8), "grey"),
-        (np.zeros((8, 8, 1), np.uint8), "grey"),
+        (np.zeros((8, 8), np.uint8), "gray"),
+        (np.zeros((8, 8, 1), np.uint8), "gray"),
         (np.zeros((3, 8, 8), np.uint8), "channels first"),
         (np.zeros((2, 3, 8, 8), np.uint8), "channels first"),
         (np.zeros((1, 2, 8, 8, 3), np.uint8), "(H, W, 3) or (T, H, W, 3), not (1, 2, 8, 8, 3)"),

@@ -62,7 +62,7 @@ def write(
 def write_planes(
     path: Path, planes: tuple[int, ...], colorspace: int, color_range: int, size: tuple[int, int] = (32, 32)
 ) -> Path:
-    """Three lossless frames of one colour, given as stored (Y, U, V), tagged as told."""
+    """Three lossless frames of one color, given as stored (Y, U, V), tagged as told."""
     height, width = size
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=5, options={"qp": "0"})

@@ -49,7 +49,7 @@ def test_it_brings_what_is_needed_to_use_it(published: Weights) -> None:
 
 # Archery's bow is outside the crop; its answer hangs on rounding.
 @pytest.mark.parametrize("name", ["arm_wrestling", "flipping_pancake", "putting_on_eyeliner"])
-def test_real_clips_are_recognised(name: str, logits: dict[str, NDArray[np.float32]], published: Weights) -> None:
+def test_real_clips_are_recognized(name: str, logits: dict[str, NDArray[np.float32]], published: Weights) -> None:
     assert published.info.label(int(logits[name][-1].argmax())) == name.replace("_", " ")
 
 

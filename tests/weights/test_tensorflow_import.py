@@ -139,7 +139,7 @@ def shapes(name: str, num_classes: int, form: Form | None = None) -> dict[str, N
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_is_recognised(name: str) -> None:
+def test_every_network_is_recognized(name: str) -> None:
     spec = network_spec(name).with_options(num_classes=7)
     assert isinstance(spec, NetworkSpec)
     for form in forms(spec):
@@ -148,7 +148,7 @@ def test_every_network_is_recognised(name: str) -> None:
         assert find_network(network) == spec
 
 
-def test_positional_encoding_is_recognised() -> None:
+def test_positional_encoding_is_recognized() -> None:
     expected = network_spec("movinet_a0_stream").with_options(num_classes=7, positional_encoding=True)
     assert isinstance(expected, NetworkSpec)
     checkpoint = {v.key: np.zeros(v.shape) for v in tensorflow_variables(expected, "2plus1d").values()}

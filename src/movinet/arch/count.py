@@ -1,6 +1,6 @@
 """What a network costs, counted from its specification alone: parameters, multiply-adds, state, receptive field.
 
-Multiply-adds are those of convolutions and dense layers, as the field counts them; normalisation, activations,
+Multiply-adds are those of convolutions and dense layers, as the field counts them; normalization, activations,
 pools and gates are left out.
 """
 

@@ -1,7 +1,8 @@
 """What goes into one deployed step and comes out of it, and how the next step follows from this one.
 
 An engine need not know what the tensors mean. It runs inputs to outputs, and before the next step makes every state
-input what `carry` says: one of the outputs, or what another input was (past frames move up by a place, no copy made).
+input what `next_state` says: one of the outputs, or what another input was (past frames move up by a place, without a
+copy).
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from movinet.errors import SpecError
 #   buffer  one tensor of the kt-1 frames before, joined along the channels
 #   frames  a tensor for each of them: the host moves references, nothing is copied
 #   sums    kt-1 partial sums of outputs to come (the transposed form of an FIR filter): nothing shifts
-Past = Literal["buffer", "frames", "sums"]
+StateLayout = Literal["buffer", "frames", "partial_sums"]
 
 FRAMES, CLIP, LOGITS, FEATURES = "frames", "clip", "logits", "features"
 DECAY, POOL_WEIGHT, FRAME_COUNT = "decay", "pool_weight", "frame_count"
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorSpec:
     """A tensor that goes in or comes out. Its first axis is the stream; of `frames` it is time, then stream."""
 
     name: str
@@ -35,18 +36,22 @@ class Port:
 class StepSignature:
     """The tensors of a deployed step, in order."""
 
-    inputs: tuple[Port, ...]  # the frames, then the state
-    outputs: tuple[Port, ...]  # logits or features, then what is new of the state
-    carry: dict[str, str]  # state input: the output or input of this step that it is in the next
+    inputs: tuple[TensorSpec, ...]  # the frames, then the state
+    outputs: tuple[TensorSpec, ...]  # logits or features, then what is new of the state
+    next_state: dict[str, str]  # state input: the output or input of this step that it is in the next
 
     @property
-    def state(self) -> tuple[Port, ...]:
+    def state(self) -> tuple[TensorSpec, ...]:
         """The inputs that are state. A stream begins with zeros, but for its `decay`."""
         return self.inputs[1:]
 
 
 def step_signature(
-    spec: NetworkSpec, size: Size | None = None, past: Past = "sums", frames: int = 1, predict: bool = True
+    spec: NetworkSpec,
+    size: Size | None = None,
+    past: StateLayout = "partial_sums",
+    frames: int = 1,
+    predict: bool = True,
 ) -> StepSignature:
     """The signature of a network's deployed step.
 
@@ -68,36 +73,36 @@ def step_signature(
             f"with_options(position_limit={spec.frames - 1}) stops at the training length"
         )
     size = size or spec.size
-    first = Port(LOGITS, (spec.num_outputs,)) if predict else Port(FEATURES, (spec.project,))
-    inputs, outputs = [Port(FRAMES, (3, *size)), Port(DECAY, (1,)), Port(POOL_WEIGHT, (1,))], [first]
-    carry = {DECAY: DECAY}
+    first = TensorSpec(LOGITS, (spec.num_outputs,)) if predict else TensorSpec(FEATURES, (spec.project,))
+    inputs, outputs = [TensorSpec(FRAMES, (3, *size)), TensorSpec(DECAY, (1,)), TensorSpec(POOL_WEIGHT, (1,))], [first]
+    next_state = {DECAY: DECAY}
     if spec.positional_encoding:
-        inputs.append(Port(FRAME_COUNT, (1,), "int32"))
+        inputs.append(TensorSpec(FRAME_COUNT, (1,), "int32"))
     for port in inputs[2:]:
         outputs.append(_new(port))
-        carry[port.name] = outputs[-1].name
+        next_state[port.name] = outputs[-1].name
     shapes = state_shapes(spec, size)
     for place in spec.layers(size):
         name = place.name
         if (buffer := f"{name}.buffer") in shapes:
             channels, count, height, width = shapes[buffer]
-            if past == "sums" and spec.convolution == "3d":
+            if past == "partial_sums" and spec.convolution == "3d":
                 height, width = place.size_after
             if past == "buffer":
-                ports, fresh = [Port(buffer, (channels * count, height, width))], 1
+                ports, fresh = [TensorSpec(buffer, (channels * count, height, width))], 1
             else:
-                kind = "sum" if past == "sums" else "past"  # the oldest first; sums: the next one due first
-                ports = [Port(f"{name}.{kind}.{i}", (channels, height, width)) for i in range(count)]
+                kind = "sum" if past == "partial_sums" else "past"  # the oldest first; sums: the next one due first
+                ports = [TensorSpec(f"{name}.{kind}.{i}", (channels, height, width)) for i in range(count)]
                 fresh = min(frames, count) if past == "frames" else count
             inputs += ports
             news = [_new(port) for port in ports[len(ports) - fresh :]]
             outputs += news
             names = [port.name for port in ports]
-            carry |= dict(zip(names, [*names[fresh:], *(port.name for port in news)], strict=True))
+            next_state |= dict(zip(names, [*names[fresh:], *(port.name for port in news)], strict=True))
         if spec.has_se(place.layer):
-            _pool(f"{name}.pool", place.layer.expansion, inputs, outputs, carry)
-    _pool("head.pool", spec.project, inputs, outputs, carry)
-    return StepSignature(tuple(inputs), tuple(outputs), carry)
+            _pool(f"{name}.pool", place.layer.expansion, inputs, outputs, next_state)
+    _pool("head.pool", spec.project, inputs, outputs, next_state)
+    return StepSignature(tuple(inputs), tuple(outputs), next_state)
 
 
 def decays(spec: Spec, seconds: float) -> dict[str, float]:
@@ -117,11 +122,13 @@ def decay_from_seconds(seconds: float, fps: float) -> float:
     return exp(-1.0 / (seconds * fps))
 
 
-def _pool(name: str, channels: int, inputs: list[Port], outputs: list[Port], carry: dict[str, str]) -> None:
-    inputs.append(Port(name, (channels,)))
+def _pool(
+    name: str, channels: int, inputs: list[TensorSpec], outputs: list[TensorSpec], next_state: dict[str, str]
+) -> None:
+    inputs.append(TensorSpec(name, (channels,)))
     outputs.append(_new(inputs[-1]))
-    carry[name] = outputs[-1].name
+    next_state[name] = outputs[-1].name
 
 
-def _new(port: Port) -> Port:
-    return Port(f"new.{port.name}", port.shape, port.dtype)
+def _new(port: TensorSpec) -> TensorSpec:
+    return TensorSpec(f"new.{port.name}", port.shape, port.dtype)

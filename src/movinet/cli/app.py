@@ -13,7 +13,7 @@ MOST_THREADS = 1024
 
 app = App(
     name="movinet",
-    help="Recognise what happens in videos and live sources, frame by frame.",
+    help="Recognize what happens in videos and live sources, frame by frame.",
     version=__version__,
     version_format="plaintext",
     help_format="markdown",

@@ -51,7 +51,7 @@ MOVINET_PASSWORD of the environment, or in the address. They are shown nowhere.
 )
 app.command(
     "movinet.cli.demo:demo",
-    help="""Recognise what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
+    help="""Recognize what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 
 `movinet data synthesize` renders more such clips.
 """,
@@ -187,7 +187,7 @@ data = App(name="data", help="Make and check data.")
 app.command(data)
 data.command(
     "movinet.cli.data:synthesize",
-    help="""Make a labelled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
+    help="""Make a labeled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
 
 Deterministic in the seed. Run again after an interruption, it goes on where it stopped.
 """,

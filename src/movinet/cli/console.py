@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """Names that come from files (labels, networks, videos) move no cursor and change no colour."""
+    """Names that come from files (labels, networks, videos) move no cursor and change no color."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

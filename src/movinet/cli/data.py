@@ -32,7 +32,7 @@ def synthesize(
     gestures: Sequence[str] = (),
     workers: int | None = None,
 ) -> int:
-    """Make a labelled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
+    """Make a labeled set of synthetic air gestures: a folder of videos for every gesture, and clips.csv.
 
     Args:
         folder: where to put it; made if it is not there.

@@ -12,7 +12,7 @@ from movinet.video.sample import LABEL, sample_clip
 
 
 def demo(*, json: bool = False) -> int:
-    """Recognise what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
+    """Recognize what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 
     Args:
         json: one JSON object a line, for programs.

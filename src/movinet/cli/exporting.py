@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from movinet.arch.serialize import find_spec
-from movinet.arch.step import Past
+from movinet.arch.step import StateLayout
 from movinet.cli.app import at_least_one, check_threads
 from movinet.cli.console import err, out, print_json, progress_bar
 from movinet.errors import MovinetError, needs_extra
@@ -24,7 +24,7 @@ def export(
     to: Format,
     out_folder: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     size: tuple[int, int] | None = None,
-    past: Past | None = None,
+    past: StateLayout | None = None,
     frames: int | None = None,
     streams: int = 1,
     precision: Precision = "float32",

@@ -127,8 +127,8 @@ def convert(
         weights = load_weights(src, labels=labels, options=options, offline=offline, progress=progress)
     info = replace(weights.info, name=name) if name else weights.info
     save_weights(dst, weights.arrays, info, half=half)
-    labelled = counted(len(info.labels), "label") if info.labels else "no labels (--labels gives them)"
-    out.print(f"{dst}: {info.spec.name}, {counted(info.spec.num_classes, 'class', 'classes')}, {labelled}")
+    labeled = counted(len(info.labels), "label") if info.labels else "no labels (--labels gives them)"
+    out.print(f"{dst}: {info.spec.name}, {counted(info.spec.num_classes, 'class', 'classes')}, {labeled}")
     return 0
 
 

@@ -55,7 +55,7 @@ class Augmentation:
     """What may happen to a clip in training. The default changes nothing.
 
     Args:
-        crop: A random part instead of the transform's resize and centre crop.
+        crop: A random part instead of the transform's resize and center crop.
         flip: Probability of mirroring left and right. Leave it at 0 where labels have a direction, or say in `swap`
             which labels become each other.
         swap: Pairs of labels that are each other's mirror image, such as ("swipe_left", "swipe_right").
@@ -145,21 +145,21 @@ def augment(clip: Tensor, augmentation: Augmentation, rng: np.random.Generator) 
     return clip, flipped
 
 
-_TO_GREY = torch.tensor([0.299, 0.587, 0.114])
+_TO_GRAY = torch.tensor([0.299, 0.587, 0.114])
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 
 
 def _jitter(clip: Tensor, color: ColorJitter, rng: np.random.Generator) -> Tensor:
-    """One linear map and one shift: hue, saturation, contrast around the clip's mean grey, then brightness."""
+    """One linear map and one shift: hue, saturation, contrast around the clip's mean gray, then brightness."""
     brightness, contrast, saturation = (
         rng.uniform(max(0.0, 1 - jitter), 1 + jitter) for jitter in (color.brightness, color.contrast, color.saturation)
     )
     angle = 2 * pi * rng.uniform(-color.hue, color.hue)
     turn = torch.tensor([[1, 0, 0], [0, cos(angle), -sin(angle)], [0, sin(angle), cos(angle)]])
     hue = torch.linalg.solve(_TO_YIQ, turn @ _TO_YIQ) if color.hue else torch.eye(3)
-    saturate = saturation * torch.eye(3) + (1 - saturation) * _TO_GREY.expand(3, 3)
+    saturate = saturation * torch.eye(3) + (1 - saturation) * _TO_GRAY.expand(3, 3)
     pixels = clip.reshape(-1, 3).float()
-    grey = float(pixels.mean(dim=0) @ _TO_GREY)
+    gray = float(pixels.mean(dim=0) @ _TO_GRAY)
     changed = pixels @ (brightness * contrast * saturate @ hue).T
-    changed += brightness * (1 - contrast) * grey
+    changed += brightness * (1 - contrast) * gray
     return changed.round_().clamp_(0, 255).to(torch.uint8).view(clip.shape)

@@ -1,8 +1,8 @@
 """AutoAugment and RandAugment over a clip: chains of image operations, the same for every frame.
 
 After `official/vision/ops/augment.py` of TensorFlow's model garden, which trained the published networks: policy `v0`,
-its probabilities, levels and what a level means, nearest-neighbour warps, 128 where nothing is, histograms over the
-whole clip. Ours differs where that is plainly a slip, all outside of `v0`: contrast goes by the mean grey (there: by
+its probabilities, levels and what a level means, nearest-neighbor warps, 128 where nothing is, histograms over the
+whole clip. Ours differs where that is plainly a slip, all outside of `v0`: contrast goes by the mean gray (there: by
 the number of pixels), cutout is one square through all frames.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-_GREY = (0.2989, 0.587, 0.114)  # as tf.image.rgb_to_grayscale
+_GRAY = (0.2989, 0.587, 0.114)  # as tf.image.rgb_to_grayscale
 _FILL = 128
 
 
@@ -116,15 +116,15 @@ def solarize_add(clip: Tensor, level: float, *_: object) -> Tensor:
 
 
 def color(clip: Tensor, level: float, *_: object) -> Tensor:
-    """Between grey (factor 0), the clip (1) and beyond; factor 0.1 to 1.9."""
+    """Between gray (factor 0), the clip (1) and beyond; factor 0.1 to 1.9."""
     factor = _factor(level)
-    # Per pixel grey + factor · (pixel − grey), as one matrix: short rows are slow to broadcast over.
-    mix = factor * torch.eye(3) + (1 - factor) * torch.tensor(_GREY)[:, None]
+    # Per pixel gray + factor · (pixel − gray), as one matrix: short rows are slow to broadcast over.
+    mix = factor * torch.eye(3) + (1 - factor) * torch.tensor(_GRAY)[:, None]
     return (clip.float() @ mix).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def contrast(clip: Tensor, level: float, *_: object) -> Tensor:
-    mean = float((clip.view(-1, 3).float().mean(dim=0) @ torch.tensor(_GREY)).floor())
+    mean = float((clip.view(-1, 3).float().mean(dim=0) @ torch.tensor(_GRAY)).floor())
     return _table(clip, (mean + _factor(level) * (_LEVELS - mean)).clamp(0, 255))
 
 
@@ -144,7 +144,7 @@ def sharpness(clip: Tensor, level: float, *_: object) -> Tensor:
 
 
 def rotate(clip: Tensor, level: float, _: object, rng: np.random.Generator) -> Tensor:
-    """By up to 30 degrees either way around the centre."""
+    """By up to 30 degrees either way around the center."""
     angle = radians(_signed(level / 10 * 30, rng))
     x, y = (clip.shape[2] - 1) / 2, (clip.shape[1] - 1) / 2
     c, s = cos(angle), sin(angle)
@@ -195,7 +195,7 @@ def _per_channel(clip: Tensor, tables: Tensor) -> Tensor:
 
 
 def _warp(clip: Tensor, to_x: tuple[float, float, float], to_y: tuple[float, float, float]) -> Tensor:
-    """The pixel at (x, y) becomes what was nearest to (a·x + b·y + c, d·x + e·y + f); outside is grey."""
+    """The pixel at (x, y) becomes what was nearest to (a·x + b·y + c, d·x + e·y + f); outside is gray."""
     frames, height, width, _ = clip.shape
     x, y = torch.arange(width, dtype=torch.float32), torch.arange(height, dtype=torch.float32)[:, None]
     from_x = (to_x[0] * x + to_x[1] * y + to_x[2]).round_().long()

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT, Past, step_signature
-from movinet.deploy.network import Network, Temporal
+from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT, StateLayout, step_signature
+from movinet.deploy.network import FoldedNetwork, FoldedTemporal
 from movinet.deploy.reference import depthwise
 
 
-def deployed_state(network: Network, state: Mapping[str, ArrayLike], past: Past) -> dict[str, NDArray[Any]]:
+def deployed_state(
+    network: FoldedNetwork, state: Mapping[str, ArrayLike], past: StateLayout
+) -> dict[str, NDArray[Any]]:
     """What a deployed step takes to go on with streams that the network itself has begun.
 
     Args:
@@ -42,7 +44,7 @@ def deployed_state(network: Network, state: Mapping[str, ArrayLike], past: Past)
     return {port.name: np.ascontiguousarray(held[port.name]) for port in signature.state}
 
 
-def _sums(frames: list[NDArray[np.float32]], part: Temporal) -> list[NDArray[np.float32]]:
+def _sums(frames: list[NDArray[np.float32]], part: FoldedTemporal) -> list[NDArray[np.float32]]:
     """The partial sums of the outputs to come, the next one due first."""
     sums = []
     for due in range(part.frames - 1):

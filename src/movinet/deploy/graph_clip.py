@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import CLIP, LOGITS, Port, StepSignature
+from movinet.arch.step import CLIP, LOGITS, StepSignature, TensorSpec
 from movinet.deploy.graph_step import Step, write_head
-from movinet.deploy.network import Bottleneck, Network, Temporal
+from movinet.deploy.network import FoldedBottleneck, FoldedNetwork, FoldedTemporal
 from movinet.deploy.operators import Operators, T, activate, convolve, gates, halve, same_padding
 from movinet.errors import SpecError
 
@@ -24,7 +24,7 @@ class Clip:
         SpecError: it is a stream network, or `frames` is less than one.
     """
 
-    network: Network
+    network: FoldedNetwork
     frames: int
 
     def __post_init__(self) -> None:
@@ -40,14 +40,14 @@ class Clip:
     @cached_property
     def signature(self) -> StepSignature:
         """`clip` (B, 3, T, H, W) in [0, 1] to `logits` (B, num_classes), without state."""
-        port = Port(CLIP, (3, self.frames, *self.network.size))
-        return StepSignature((port,), (Port(LOGITS, (self.spec.num_outputs,)),), {})
+        port = TensorSpec(CLIP, (3, self.frames, *self.network.size))
+        return StepSignature((port,), (TensorSpec(LOGITS, (self.spec.num_outputs,)),), {})
 
 
 Lowered = Step | Clip
 
 
-def write_clip(graph: Operators[T], network: Network, clip: T) -> T:
+def write_clip(graph: Operators[T], network: FoldedNetwork, clip: T) -> T:
     """Write a base network to a graph.
 
     Args:
@@ -68,7 +68,7 @@ def write_clip(graph: Operators[T], network: Network, clip: T) -> T:
     return write_head(graph, network, means)
 
 
-def _layer(graph: Operators[T], x: T, layer: Bottleneck) -> T:
+def _layer(graph: Operators[T], x: T, layer: FoldedBottleneck) -> T:
     place, around = layer.place, x
     if layer.skip is not None:
         if place.stride > 1:
@@ -85,7 +85,7 @@ def _layer(graph: Operators[T], x: T, layer: Bottleneck) -> T:
     return graph.add(convolve(graph, x, layer.project, place.size_after, clip=True), around)
 
 
-def _temporal(graph: Operators[T], x: T, layer: Bottleneck, part: Temporal) -> T:
+def _temporal(graph: Operators[T], x: T, layer: FoldedBottleneck, part: FoldedTemporal) -> T:
     before, after = same_padding(layer.place.size, part.weight.shape[2:], part.stride)
     half = part.frames // 2
     strides = (1, part.stride, part.stride)

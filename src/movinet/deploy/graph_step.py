@@ -15,11 +15,11 @@ from movinet.arch.step import (
     FRAMES,
     LOGITS,
     POOL_WEIGHT,
-    Past,
+    StateLayout,
     StepSignature,
     step_signature,
 )
-from movinet.deploy.network import Array, Bottleneck, Excitation, Network, Temporal
+from movinet.deploy.network import Array, FoldedBottleneck, FoldedExcitation, FoldedNetwork, FoldedTemporal
 from movinet.deploy.operators import (
     Operators,
     T,
@@ -48,15 +48,15 @@ class Step:
         SpecError: the network cannot stream, has positions without limit, or the form is none that there is.
     """
 
-    network: Network
-    past: Past = "sums"
+    network: FoldedNetwork
+    past: StateLayout = "partial_sums"
     frames: int = 1
     predict: bool = True
 
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise SpecError(f"{self.spec.name}: a step takes one frame or more, not {self.frames}")
-        if self.past not in get_args(Past):
+        if self.past not in get_args(StateLayout):
             raise SpecError(f"{self.spec.name}: a step cannot hold its past as {self.past!r}")
         _ = self.signature  # refuses what has none
 
@@ -85,20 +85,20 @@ def write_step(graph: Operators[T], step: Step, inputs: Mapping[str, T]) -> dict
     """
     network = step.network
     walk = _Walk(graph, step, inputs, {}, [], [])
-    walk.clock()
+    walk.frame_context()
     x, size = convolve(graph, inputs[FRAMES], network.stem, network.size), network.size
     for layer in network.layers:
         x, size = walk.layer(x, layer), layer.place.size_after
     means = graph.mean(convolve(graph, x, network.project, size), (2, 3))
     pooled = inputs["head.pool"]
     for t, mean in enumerate(walk.each(means)):
-        pooled = walk.towards(pooled, mean, t)
+        pooled = walk.toward(pooled, mean, t)
     walk.outputs["new.head.pool"] = pooled
     walk.outputs[LOGITS if step.predict else FEATURES] = write_head(graph, network, pooled) if step.predict else pooled
     return {port.name: walk.outputs[port.name] for port in step.signature.outputs}
 
 
-def write_head(graph: Operators[T], network: Network, features: T) -> T:
+def write_head(graph: Operators[T], network: FoldedNetwork, features: T) -> T:
     """Features (B, project) to logits (B, num_classes), or without a classifier to (B, hidden)."""
     hidden = transform(graph, features, network.hidden)
     return transform(graph, hidden, network.classifier) if network.classifier else hidden
@@ -112,16 +112,16 @@ class _Walk(Generic[T]):
     step: Step
     inputs: Mapping[str, T]
     outputs: dict[str, T]
-    mix: list[T]  # (B, 1) for each frame: how far pooled means move towards it
+    pool_weights: list[T]  # (B, 1) for each frame: how far pooled means move toward it
     positions: list[T]  # (B,) for each frame; empty without positional encoding
 
-    def clock(self) -> None:
+    def frame_context(self) -> None:
         """What all layers share."""
         graph, spec, weight = self.graph, self.step.spec, self.inputs[POOL_WEIGHT]
         one = np.ones((1, 1), np.float32)
         for _ in range(self.step.frames):
             weight = graph.add(graph.multiply(weight, self.inputs[DECAY]), one)
-            self.mix.append(graph.reciprocal(weight))
+            self.pool_weights.append(graph.reciprocal(weight))
         self.outputs[f"new.{POOL_WEIGHT}"] = weight
         if spec.positional_encoding:
             assert spec.position_limit is not None
@@ -131,7 +131,7 @@ class _Walk(Generic[T]):
                 count = graph.increment(count)
             self.outputs[f"new.{FRAME_COUNT}"] = count
 
-    def layer(self, x: T, layer: Bottleneck) -> T:
+    def layer(self, x: T, layer: FoldedBottleneck) -> T:
         graph, place = self.graph, layer.place
         around = x
         if layer.skip is not None:
@@ -152,7 +152,7 @@ class _Walk(Generic[T]):
             x = graph.concatenate(frames, 0) if len(frames) > 1 else frames[0]
         return graph.add(convolve(graph, x, layer.project, place.size_after), around)
 
-    def temporal(self, frames: Sequence[T], layer: Bottleneck, part: Temporal) -> list[T]:
+    def temporal(self, frames: Sequence[T], layer: FoldedBottleneck, part: FoldedTemporal) -> list[T]:
         """The outputs of new frames, before the activation."""
         kt, past = part.frames, self.step.past
         bias = column(part.bias)
@@ -162,7 +162,7 @@ class _Walk(Generic[T]):
             y = self.tap(x, part.weight[:, which], layer, part)
             return y if onto is None else self.graph.add(onto, y)
 
-        if past == "sums":
+        if past == "partial_sums":
             sums = [self.inputs[f"{layer.name}.sum.{i}"] for i in range(kt - 1)]
             outputs = []
             for x in frames:
@@ -191,7 +191,7 @@ class _Walk(Generic[T]):
             self.outputs |= {f"new.{layer.name}.past.{i}": frame for i, frame in fresh}
         return outputs
 
-    def tap(self, x: T, weight: Array, layer: Bottleneck, part: Temporal) -> T:
+    def tap(self, x: T, weight: Array, layer: FoldedBottleneck, part: FoldedTemporal) -> T:
         """A frame by one tap (C, kh, kw)."""
         if not part.in_space:
             return self.graph.multiply(x, column(weight))
@@ -199,7 +199,7 @@ class _Walk(Generic[T]):
         strides = (part.stride, part.stride)
         return self.graph.convolution(x, weight[:, None], None, strides, before, after, len(weight))
 
-    def excite(self, frames: Sequence[T], name: str, part: Excitation) -> list[T]:
+    def excite(self, frames: Sequence[T], name: str, part: FoldedExcitation) -> list[T]:
         graph, pool = self.graph, self.inputs[f"{name}.pool"]
         table = None
         if part.position_scale is not None:
@@ -208,17 +208,17 @@ class _Walk(Generic[T]):
         scaled = []
         for t, x in enumerate(frames):
             mean = graph.mean(x, (2, 3))
-            pool = self.towards(pool, mean, t)
+            pool = self.toward(pool, mean, t)
             seen = graph.concatenate([pool, mean], 1) if part.beside_frame else pool
             row = None if table is None else graph.look_up(table, self.positions[t])
             scaled.append(graph.multiply(x, graph.expand_dims(gates(graph, seen, part, row), (2, 3))))
         self.outputs[f"new.{name}.pool"] = pool
         return scaled
 
-    def towards(self, pool: T, mean: T, t: int) -> T:
+    def toward(self, pool: T, mean: T, t: int) -> T:
         """A pooled mean after the mean of frame t of this step."""
         change = self.graph.subtract(self.graph.pooling(mean), pool)
-        return self.graph.add(pool, self.graph.multiply(change, self.mix[t]))
+        return self.graph.add(pool, self.graph.multiply(change, self.pool_weights[t]))
 
     def split(self, x: T, count: int, axis: int) -> Sequence[T]:
         return self.graph.split(x, count, axis) if count > 1 else (x,)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from movinet.arch import step as names
-from movinet.arch.step import Past
+from movinet.arch.step import StateLayout
 from movinet.deploy.graph_step import Step
 from movinet.deploy.litert_graph import NONE, RELU6, NetworkGraph, fused_activation, gate_of
-from movinet.deploy.litert_ports import HEAD, STEP, Arithmetic, WeightType, file_dtype, file_shape
-from movinet.deploy.network import Array, Bottleneck, Dense, Excitation, Network, Temporal
+from movinet.deploy.litert_tensors import HEAD, STEP, Arithmetic, WeightType, file_dtype, file_shape
+from movinet.deploy.network import Array, FoldedBottleneck, FoldedDense, FoldedExcitation, FoldedNetwork, FoldedTemporal
 from movinet.deploy.tflite_writer import Graph, write_tflite
 
 
@@ -32,7 +32,7 @@ def to_litert(
             turns them into logits when asked.
         streams: rows of a batch.
         weights: "float16" halves the file and nothing else; with "int8", dense layers and those 1×1 convolutions that
-            have many weights compute in int8, their input quantised as it comes, with nothing to calibrate.
+            have many weights compute in int8, their input quantized as it comes, with nothing to calibrate.
         arithmetic: "float16" wants a processor that has it (ARM v8.2, AVX-512 FP16) and float weights. Past frames take
             half the memory then; images, vectors and logits are float32 in any case.
 
@@ -50,7 +50,7 @@ def to_litert(
 
 
 def head_graph(
-    network: Network, streams: int = 1, weights: WeightType = "float32", arithmetic: Arithmetic = "float32"
+    network: FoldedNetwork, streams: int = 1, weights: WeightType = "float32", arithmetic: Arithmetic = "float32"
 ) -> Graph:
     """From features to logits."""
     graph = NetworkGraph(streams, weights, arithmetic)
@@ -60,10 +60,10 @@ def head_graph(
 
 
 @dataclass
-class _Now:
+class _FrameContext:
     """What all layers share of a step."""
 
-    mix: list[int]  # for each frame: how far pooled means move towards it
+    pool_weights: list[int]  # for each frame: how far pooled means move toward it
     positions: dict[str, list[int]]  # for each frame what its position adds, by layer; empty without encoding
 
 
@@ -75,18 +75,18 @@ def step_graph(
     graph = NetworkGraph(streams, weights, arithmetic)
     for port in signature.inputs:
         graph.input(port.name, file_shape(port, streams, step.frames), file_dtype(port, arithmetic))
-    now = _clock(graph, network, step.frames)
-    # Three colours are too few for half-precision arithmetic to be quicker.
+    context = _frame_context(graph, network, step.frames)
+    # Three colors are too few for half-precision arithmetic to be quicker.
     graph.arithmetic = "float32"
     x = graph.convolution(graph.inputs[names.FRAMES], network.stem)
     graph.arithmetic = arithmetic
     x = graph.cast(x, arithmetic)
     for layer in network.layers:
-        x = _layer(graph, layer, x, step.past, now)
+        x = _layer(graph, layer, x, step.past, context)
     means = graph.cast(graph.mean(graph.convolution(x, network.project)), "float32")
     pooled = graph.inputs["head.pool"]
-    for mean, share in zip(graph.chunks(means, step.frames), now.mix, strict=True):
-        pooled = _towards(graph, pooled, mean, share)
+    for mean, share in zip(graph.chunks(means, step.frames), context.pool_weights, strict=True):
+        pooled = _toward(graph, pooled, mean, share)
     graph.output("new.head.pool", pooled)
     if step.predict:
         graph.output(names.LOGITS, _head(graph, network, pooled))
@@ -96,8 +96,8 @@ def step_graph(
     return graph
 
 
-def _clock(graph: NetworkGraph, network: Network, frames: int) -> _Now:
-    now, spec = _Now([], {}), network.spec
+def _frame_context(graph: NetworkGraph, network: FoldedNetwork, frames: int) -> _FrameContext:
+    context, spec = _FrameContext([], {}), network.spec
     # What XNNPACK does not do comes first, so that all the rest is one piece to it.
     if spec.positional_encoding:
         assert spec.position_limit is not None
@@ -112,18 +112,18 @@ def _clock(graph: NetworkGraph, network: Network, frames: int) -> _Now:
                 table = graph.constant(layer.excitation.position_rows(np.arange(spec.position_limit + 1)))
                 shape = (graph.streams, 1, 1, graph.shape(table)[1])
                 row = graph.apply("GATHER", [table, position], shape, "float32", axis=0)
-                now.positions.setdefault(layer.name, []).append(row)
+                context.positions.setdefault(layer.name, []).append(row)
             count = graph.apply("ADD", [count, one], graph.shape(count))
         graph.output("new.frame_count", count)
     one, weight = graph.number(1.0), graph.inputs[names.POOL_WEIGHT]
     for _ in range(frames):
         weight = graph.binary("ADD", graph.binary("MUL", weight, graph.inputs[names.DECAY]), one)
-        now.mix.append(graph.binary("DIV", one, weight))
+        context.pool_weights.append(graph.binary("DIV", one, weight))
     graph.output("new.pool_weight", weight)
-    return now
+    return context
 
 
-def _layer(graph: NetworkGraph, layer: Bottleneck, x: int, past: Past, now: _Now) -> int:
+def _layer(graph: NetworkGraph, layer: FoldedBottleneck, x: int, past: StateLayout, context: _FrameContext) -> int:
     skip = x
     if layer.skip is not None:
         if layer.place.stride > 1:
@@ -134,17 +134,19 @@ def _layer(graph: NetworkGraph, layer: Bottleneck, x: int, past: Past, now: _Now
         x = graph.convolution(x, layer.spatial)
     scale = 1.0
     if layer.temporal is not None or layer.excitation is not None:
-        frames = graph.chunks(x, len(now.mix))
+        frames = graph.chunks(x, len(context.pool_weights))
         if layer.temporal is not None:
             convolved = _temporal(graph, layer.name, layer.temporal, frames, past)
             frames = [graph.activate(y, layer.temporal.activation) for y in convolved]
         if layer.excitation is not None:
-            frames, scale = _excitation(graph, layer.name, layer.excitation, frames, now)
+            frames, scale = _excitation(graph, layer.name, layer.excitation, frames, context)
         x = graph.concatenate(frames, 0)
     return graph.binary("ADD", graph.convolution(x, layer.project, scale), skip)
 
 
-def _temporal(graph: NetworkGraph, name: str, temporal: Temporal, frames: list[int], past: Past) -> list[int]:
+def _temporal(
+    graph: NetworkGraph, name: str, temporal: FoldedTemporal, frames: list[int], past: StateLayout
+) -> list[int]:
     """The outputs of new frames, with the activation if it can be fused."""
     kt, bias = temporal.frames, temporal.bias
     fused = fused_activation(temporal.activation)
@@ -156,7 +158,7 @@ def _temporal(graph: NetworkGraph, name: str, temporal: Temporal, frames: list[i
         return graph.binary("ADD", x, y, fused if last else NONE)
 
     outputs = []
-    if past == "sums":
+    if past == "partial_sums":
         sums = [graph.inputs[f"{name}.sum.{i}"] for i in range(kt - 1)]
         for x in frames:
             outputs.append(add(tap(x, kt - 1, bias), sums[0]))
@@ -189,20 +191,20 @@ def _temporal(graph: NetworkGraph, name: str, temporal: Temporal, frames: list[i
 
 
 def _excitation(
-    graph: NetworkGraph, name: str, se: Excitation, frames: list[int], now: _Now
+    graph: NetworkGraph, name: str, se: FoldedExcitation, frames: list[int], context: _FrameContext
 ) -> tuple[list[int], float]:
     """The frames times their gates, and a factor that is still missing."""
     pool, activation = graph.inputs[f"{name}.pool"], se.reduce.activation
     scale, scaled = 1.0, []
     for t, x in enumerate(frames):
         mean = graph.cast(graph.mean(x), "float32")
-        pool = _towards(graph, pool, mean, now.mix[t])
+        pool = _toward(graph, pool, mean, context.pool_weights[t])
         seen = graph.concatenate([pool, mean], 3) if se.beside_frame else pool
         seen = graph.cast(seen, graph.arithmetic)
         fused = fused_activation(activation) if se.position_scale is None else NONE
         hidden = graph.dense(seen, se.reduce, fused)
         if se.position_scale is not None:
-            row = graph.cast(now.positions[name][t], graph.arithmetic)
+            row = graph.cast(context.positions[name][t], graph.arithmetic)
             hidden = graph.binary("ADD", hidden, row, fused_activation(activation))
         hidden = graph.activate(hidden, activation)
         gates, scale = _gates(graph, hidden, se)
@@ -211,22 +213,22 @@ def _excitation(
     return scaled, scale
 
 
-def _gates(graph: NetworkGraph, hidden: int, se: Excitation) -> tuple[int, float]:
+def _gates(graph: NetworkGraph, hidden: int, se: FoldedExcitation) -> tuple[int, float]:
     """Gates up to a factor, and the factor."""
     hard = gate_of(se.gate)
     if hard is None:
         gates = graph.dense(hidden, se.expand)
         return graph.apply("LOGISTIC", [gates], graph.shape(gates)), 1.0
     slope, scale = hard
-    expand = Dense(se.expand.weight * np.float32(slope), se.expand.bias * np.float32(slope) + np.float32(3.0))
+    expand = FoldedDense(se.expand.weight * np.float32(slope), se.expand.bias * np.float32(slope) + np.float32(3.0))
     return graph.dense(hidden, expand, RELU6), scale
 
 
-def _towards(graph: NetworkGraph, pool: int, mean: int, share: int) -> int:
+def _toward(graph: NetworkGraph, pool: int, mean: int, share: int) -> int:
     return graph.binary("ADD", pool, graph.binary("MUL", graph.binary("SUB", mean, pool), share))
 
 
-def _head(graph: NetworkGraph, network: Network, features: int) -> int:
+def _head(graph: NetworkGraph, network: FoldedNetwork, features: int) -> int:
     features = graph.cast(features, graph.arithmetic)
     hidden = graph.dense(features, network.hidden, fused_activation(network.hidden.activation), keep=False)
     hidden = graph.activate(hidden, network.hidden.activation)

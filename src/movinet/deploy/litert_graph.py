@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Activation, Gate
-from movinet.deploy.litert_ports import Arithmetic, Shape, WeightType
-from movinet.deploy.network import Array, Convolution, Dense
+from movinet.deploy.litert_tensors import Arithmetic, Shape, WeightType
+from movinet.deploy.network import Array, FoldedConvolution, FoldedDense
 from movinet.deploy.tflite_writer import Graph, Quantization
 from movinet.errors import SpecError
 
@@ -20,7 +20,7 @@ _SAME, _VALID = 0, 1
 class NetworkGraph(Graph):
     """Operators by what a network calls them; tensors are (N, H, W, C).
 
-    Where weights are int8, those layers compute in int8 for which that is quicker, each row of their input quantised as
+    Where weights are int8, those layers compute in int8 for which that is quicker, each row of their input quantized as
     it comes; the others' weights are float16 in the file. `arithmetic` may change on the way.
     """
 
@@ -63,7 +63,7 @@ class NetworkGraph(Graph):
             case _:
                 raise _unknown("activation", activation)
 
-    def convolution(self, x: int, part: Convolution, scale: float = 1.0) -> int:
+    def convolution(self, x: int, part: FoldedConvolution, scale: float = 1.0) -> int:
         """With activation; the weights, not the bias, times `scale`."""
         fused = fused_activation(part.activation)
         if part.groups > 1 or part.weight.shape[:2] == (1, 1):
@@ -72,7 +72,7 @@ class NetworkGraph(Graph):
             weight = part.weight if scale == 1.0 else part.weight * np.float32(scale)
             shape = self._strided(x, part.stride, weight.shape[0])
             if self.weights == "int8" and weight.shape[2:] == (1, 1) and self._is_heavy(x, weight, shape):
-                y = self.dense(x, Dense(weight[:, :, 0, 0], part.bias), fused)
+                y = self.dense(x, FoldedDense(weight[:, :, 0, 0], part.bias), fused)
             else:  # (O, kh, kw, I)
                 inputs = [x, self.kernel(weight.transpose(0, 2, 3, 1)), self.small(part.bias)]
                 y = self._windowed("CONV_2D", inputs, shape, part.stride, fused)
@@ -111,10 +111,10 @@ class NetworkGraph(Graph):
         shape = self._strided(x, stride, self.shape(x)[3])
         return self._windowed("AVERAGE_POOL_2D", [x], shape, stride, NONE, filterWidth=3, filterHeight=3)
 
-    def dense(self, x: int, part: Dense, fused: int = NONE, keep: bool = True) -> int:
+    def dense(self, x: int, part: FoldedDense, fused: int = NONE, keep: bool = True) -> int:
         """A dense layer on the last axis, without its activation; without `keep`, the result is (streams, outputs)."""
         weight = part.weight
-        kernel = self._quantised(weight) if self.weights == "int8" else self.kernel(weight)
+        kernel = self._quantized(weight) if self.weights == "int8" else self.kernel(weight)
         shape = (*self.shape(x)[:-1], weight.shape[0]) if keep else (self.streams, weight.shape[0])
         return self.apply(
             "FULLY_CONNECTED",
@@ -153,7 +153,7 @@ class NetworkGraph(Graph):
             pieces.append(self.apply("SLICE", [x, *bounds], tuple(size)))
         return pieces
 
-    def _quantised(self, values: Array) -> int:
+    def _quantized(self, values: Array) -> int:
         """Symmetric int8, a scale for each output."""
         scale = np.abs(values).max(1) / np.float32(127)
         scale[scale == 0] = 1
@@ -162,7 +162,7 @@ class NetworkGraph(Graph):
         return made
 
     def _is_heavy(self, x: int, weight: Array, shape: Shape) -> bool:
-        """Whether a 1×1 convolution has so many weights that int8 saves more time than quantising its input takes."""
+        """Whether a 1×1 convolution has so many weights that int8 saves more time than quantizing its input takes."""
         return 5 * weight.size >= prod(self.shape(x)[1:]) + prod(shape[1:])
 
     def _strided(self, x: int, stride: int, channels: int) -> Shape:

@@ -14,7 +14,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution:
+class FoldedConvolution:
     """A 2-D convolution with TensorFlow's 'same' padding, its bias, and the activation after it."""
 
     weight: Array  # (outputs, inputs / groups, height, width)
@@ -25,7 +25,7 @@ class Convolution:
 
 
 @dataclass(frozen=True, eq=False)
-class Temporal:
+class FoldedTemporal:
     """A depthwise convolution over time; of the 3-D form, over space too. An activation follows."""
 
     weight: Array  # (channels, frames, height, width), the oldest frame's tap first; 1×1 of the (2+1)D form
@@ -44,7 +44,7 @@ class Temporal:
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class FoldedDense:
     """A dense layer."""
 
     weight: Array  # (outputs, inputs)
@@ -53,11 +53,11 @@ class Dense:
 
 
 @dataclass(frozen=True, eq=False)
-class Excitation:
+class FoldedExcitation:
     """Squeeze-excitation: pooled means through two dense layers to a gate for every channel."""
 
-    reduce: Dense
-    expand: Dense
+    reduce: FoldedDense
+    expand: FoldedDense
     gate: Gate
     beside_frame: bool  # the frame's own mean follows the pooled one
     position_scale: float | None  # of the positional encoding added to the means
@@ -76,16 +76,16 @@ class Excitation:
 
 
 @dataclass(frozen=True, eq=False)
-class Bottleneck:
+class FoldedBottleneck:
     """One layer: expand, convolve in space and time, scale channels, project, add the way around."""
 
     place: LayerPlace
-    expand: Convolution
-    spatial: Convolution | None  # None in the 3-D form where there is a temporal convolution, which does both
-    temporal: Temporal | None
-    excitation: Excitation | None
-    project: Convolution
-    skip: Convolution | None  # after an average over 3×3 pixels where the layer has a stride
+    expand: FoldedConvolution
+    spatial: FoldedConvolution | None  # None in the 3-D form where there is a temporal convolution, which does both
+    temporal: FoldedTemporal | None
+    excitation: FoldedExcitation | None
+    project: FoldedConvolution
+    skip: FoldedConvolution | None  # after an average over 3×3 pixels where the layer has a stride
 
     @property
     def name(self) -> str:
@@ -93,19 +93,19 @@ class Bottleneck:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class FoldedNetwork:
     """A folded network for frames of one size."""
 
     spec: NetworkSpec
     size: Size
-    stem: Convolution
-    layers: tuple[Bottleneck, ...]
-    project: Convolution
-    hidden: Dense
-    classifier: Dense | None  # None: the network ends with what `hidden` gives
+    stem: FoldedConvolution
+    layers: tuple[FoldedBottleneck, ...]
+    project: FoldedConvolution
+    hidden: FoldedDense
+    classifier: FoldedDense | None  # None: the network ends with what `hidden` gives
 
 
-def folded_network(weights: Weights, size: Size | None = None) -> Network:
+def folded_network(weights: Weights, size: Size | None = None) -> FoldedNetwork:
     """Fold a network and give its arrays their places.
 
     Args:
@@ -122,27 +122,27 @@ def folded_network(weights: Weights, size: Size | None = None) -> Network:
 
     def convolution(
         name: str, activation: Activation | None = None, stride: int = 1, depthwise: bool = False
-    ) -> Convolution:
+    ) -> FoldedConvolution:
         weight, bias = arrays[f"{name}.weight"], arrays[f"{name}.bias"]
-        return Convolution(weight, bias, stride, len(weight) if depthwise else 1, activation)
+        return FoldedConvolution(weight, bias, stride, len(weight) if depthwise else 1, activation)
 
-    def dense(name: str, activation: Activation | None = None) -> Dense:
-        return Dense(arrays[f"{name}.weight"], arrays[f"{name}.bias"], activation)
+    def dense(name: str, activation: Activation | None = None) -> FoldedDense:
+        return FoldedDense(arrays[f"{name}.weight"], arrays[f"{name}.bias"], activation)
 
-    def bottleneck(place: LayerPlace) -> Bottleneck:
+    def bottleneck(place: LayerPlace) -> FoldedBottleneck:
         name, act = place.name, spec.activation
         spatial, temporal, excitation = None, None, None
         if f"{name}.spatial.weight" in arrays:
             spatial = convolution(f"{name}.spatial", act, place.stride, depthwise=True)
         if f"{name}.temporal.weight" in arrays:
             taps = arrays[f"{name}.temporal.weight"][:, 0, :, :, None]  # (C, 1, kt, 1) to (C, kt, 1, 1)
-            temporal = Temporal(taps, arrays[f"{name}.temporal.bias"], act)
+            temporal = FoldedTemporal(taps, arrays[f"{name}.temporal.bias"], act)
         if f"{name}.volume.weight" in arrays:
             taps = arrays[f"{name}.volume.weight"][:, 0]
-            temporal = Temporal(taps, arrays[f"{name}.volume.bias"], act, place.stride)
+            temporal = FoldedTemporal(taps, arrays[f"{name}.volume.bias"], act, place.stride)
         if f"{name}.se.reduce.weight" in arrays:
             scale = arrays.get(f"{name}.se.position_scale")
-            excitation = Excitation(
+            excitation = FoldedExcitation(
                 dense(f"{name}.se.reduce", act),
                 dense(f"{name}.se.expand"),
                 spec.gate,
@@ -150,7 +150,7 @@ def folded_network(weights: Weights, size: Size | None = None) -> Network:
                 None if scale is None else float(scale),
             )
         skip = convolution(f"{name}.skip.project") if place.projects_skip else None
-        return Bottleneck(
+        return FoldedBottleneck(
             place,
             convolution(f"{name}.expand", act),
             spatial,
@@ -161,7 +161,7 @@ def folded_network(weights: Weights, size: Size | None = None) -> Network:
         )
 
     size = size or spec.size
-    return Network(
+    return FoldedNetwork(
         spec,
         size,
         convolution("stem", spec.activation, stride=2),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.step import FRAMES, Port
+from movinet.arch.step import FRAMES, TensorSpec
 from movinet.deploy.graph_clip import Lowered, write_clip
 from movinet.deploy.graph_step import Step, write_step
 from movinet.deploy.network import Array
@@ -48,7 +48,7 @@ def onnx_model(lowered: Lowered, streams: int = 1) -> "onnx.ModelProto":
     return helper.make_model(whole, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="movinet")
 
 
-def _value(port: Port, rows: int) -> "onnx.ValueInfoProto":
+def _value(port: TensorSpec, rows: int) -> "onnx.ValueInfoProto":
     from onnx import helper
 
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.step import FEATURES, FRAMES, LOGITS, Port
+from movinet.arch.step import FEATURES, FRAMES, LOGITS, TensorSpec
 from movinet.deploy.graph_clip import Clip, write_clip
 from movinet.deploy.graph_step import Step, write_head, write_step
-from movinet.deploy.network import Array, Network
+from movinet.deploy.network import Array, FoldedNetwork
 from movinet.errors import needs_extra
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def openvino_step(
     """A step; tensors are named as in its signature.
 
     Args:
-        step: `past="sums"` is the fastest here.
+        step: `past="partial_sums"` is the fastest here.
         streams: rows of a batch.
         channels_last: `frames` is (n·streams, H, W, 3), as images lie in memory.
         stateful: the graph keeps the past of its convolutions in variables of its own, named as the ports they take
@@ -55,14 +55,14 @@ def openvino_step(
             inputs[FRAMES] = graph.transpose(inputs[FRAMES], (0, 3, 1, 2))
     outputs = write_step(graph, step, inputs)
     if stateful:
-        for name, new in step.signature.carry.items():
+        for name, new in step.signature.next_state.items():
             if is_variable(name):
                 sinks.append(ops.assign(_node((inputs | outputs)[new]), name))
         outputs = {name: output for name, output in outputs.items() if not is_variable(name)}
     return ov.Model(_results(outputs), sinks, parameters, step.spec.name)
 
 
-def openvino_head(network: Network, streams: int = 1) -> "ov.Model":
+def openvino_head(network: FoldedNetwork, streams: int = 1) -> "ov.Model":
     """From `features` (streams, project) to `logits` (streams, num_classes).
 
     Raises:
@@ -70,7 +70,7 @@ def openvino_head(network: Network, streams: int = 1) -> "ov.Model":
     """
     with needs_extra("openvino"):
         import openvino as ov
-    features = _parameter(Port(FEATURES, ()), (streams, network.spec.project))
+    features = _parameter(TensorSpec(FEATURES, ()), (streams, network.spec.project))
     logits = write_head(OpenVINOOperators(), network, features.output(0))
     return ov.Model(_results({LOGITS: logits}), [features], f"{network.spec.name}, head")
 
@@ -94,7 +94,7 @@ def is_variable(name: str) -> bool:
     return ".sum." in name or ".past." in name or name.endswith(".buffer")
 
 
-def _parameter(port: Port, shape: Sequence[int]) -> Any:
+def _parameter(port: TensorSpec, shape: Sequence[int]) -> Any:
     from openvino import opset13 as ops
 
     made = ops.parameter(list(shape), np.dtype(port.dtype), port.name)

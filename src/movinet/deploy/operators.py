@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Activation, Gate, Size
-from movinet.deploy.network import Array, Convolution, Dense, Excitation
+from movinet.deploy.network import Array, FoldedConvolution, FoldedDense, FoldedExcitation
 from movinet.errors import SpecError
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def same_padding(size: Sequence[int], kernel: Sequence[int], stride: int) -> tup
     return before, [pad - half for pad, half in zip(whole, before, strict=True)]
 
 
-def convolve(graph: Operators[T], x: T, part: Convolution, size: Size, *, clip: bool = False) -> T:
+def convolve(graph: Operators[T], x: T, part: FoldedConvolution, size: Size, *, clip: bool = False) -> T:
     """A convolution and its activation.
 
     Args:
@@ -142,12 +142,12 @@ def halve(graph: Operators[T], x: T, size: Size, stride: int, *, clip: bool = Fa
     return graph.average_pool(x, window, strides, before, after)
 
 
-def transform(graph: Operators[T], x: T, part: Dense) -> T:
+def transform(graph: Operators[T], x: T, part: FoldedDense) -> T:
     """A dense layer and its activation."""
     return activate(graph, graph.dense(x, part.weight, part.bias), part.activation)
 
 
-def gates(graph: Operators[T], means: T, part: Excitation, row: T | None = None) -> T:
+def gates(graph: Operators[T], means: T, part: FoldedExcitation, row: T | None = None) -> T:
     """What squeeze-excitation multiplies channels with: (N, C).
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec, spec_from_dict
-from movinet.arch.step import Past
+from movinet.arch.step import StateLayout
 from movinet.errors import MovinetError, WeightsError, brief, printable
 from movinet.reading import encodable, parse_json
 from movinet.video.transform import Transform
@@ -41,7 +41,7 @@ class Manifest:
     precision: str = "float32"
     streams: int = 1
     frames: int = 1
-    past: Past | None = None
+    past: StateLayout | None = None
     members: "tuple[Manifest, ...]" = ()
 
 
@@ -84,7 +84,7 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
     if not isinstance(spec, NetworkSpec):
         raise MovinetError("an ensemble without members")
     past = data["past"]
-    if spec.causal and past not in get_args(Past):
+    if spec.causal and past not in get_args(StateLayout):
         raise MovinetError(f"the past is held as {brief(past)}")
     streams, frames = data["streams"], data["frames"]
     if type(streams) is not int or type(frames) is not int or min(streams, frames) < 1:

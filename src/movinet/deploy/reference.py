@@ -13,14 +13,21 @@ from numpy.typing import NDArray
 
 from movinet.arch.count import state_shapes
 from movinet.arch.spec import Activation, Gate
-from movinet.deploy.network import Bottleneck, Convolution, Dense, Excitation, Network, Temporal
+from movinet.deploy.network import (
+    FoldedBottleneck,
+    FoldedConvolution,
+    FoldedDense,
+    FoldedExcitation,
+    FoldedNetwork,
+    FoldedTemporal,
+)
 from movinet.errors import SpecError
 
 Array = NDArray[np.float64]
 State = dict[str, NDArray[Any]]
 
 
-def reference_step(network: Network, frames: NDArray[Any], state: State | None = None) -> tuple[Array, State]:
+def reference_step(network: FoldedNetwork, frames: NDArray[Any], state: State | None = None) -> tuple[Array, State]:
     """The logits of streams after some frames, and their state.
 
     Args:
@@ -31,7 +38,7 @@ def reference_step(network: Network, frames: NDArray[Any], state: State | None =
     Returns:
         Logits (B, num_classes) after the last frame, and the new state.
     """
-    state = dict(state) if state is not None else beginning(network, len(frames))
+    state = dict(state) if state is not None else init_state(network, len(frames))
     for t in range(frames.shape[2]):
         state["pool_weight"] = state["pool_weight"] * state["decay"] + 1.0
         x = _convolution(frames[:, :, t].astype(np.float64), network.stem)
@@ -42,7 +49,7 @@ def reference_step(network: Network, frames: NDArray[Any], state: State | None =
     return _head(state["head.pool"], network), state
 
 
-def reference_clip(network: Network, clip: NDArray[Any]) -> Array:
+def reference_clip(network: FoldedNetwork, clip: NDArray[Any]) -> Array:
     """The logits (B, num_classes) of whole clips (B, 3, T, H, W) in [0, 1], from a base network."""
     batch, _, frames = clip.shape[:3]
     images = clip.transpose(0, 2, 1, 3, 4).reshape(batch * frames, *clip.shape[1:2], *clip.shape[3:])
@@ -66,7 +73,7 @@ def reference_clip(network: Network, clip: NDArray[Any]) -> Array:
     return _head(x.reshape(batch, frames, *x.shape[1:]).mean((1, 3, 4)), network)
 
 
-def beginning(network: Network, streams: int) -> State:
+def init_state(network: FoldedNetwork, streams: int) -> State:
     """The state of streams that have seen nothing."""
     state: State = {
         "frame_count": np.zeros(streams, np.int64),
@@ -77,7 +84,7 @@ def beginning(network: Network, streams: int) -> State:
     return state | {name: np.zeros((streams, *shape)) for name, shape in shapes.items()}
 
 
-def _stream_layer(x: Array, layer: Bottleneck, state: State, network: Network) -> Array:
+def _stream_layer(x: Array, layer: FoldedBottleneck, state: State, network: FoldedNetwork) -> Array:
     around = _skip(x, layer)
     x = _convolution(x, layer.expand)
     if layer.spatial is not None:
@@ -107,7 +114,7 @@ def _pool(name: str, mean: Array, state: State) -> Array:
     return state[name]
 
 
-def _gates(means: Array, excitation: Excitation, rows: "NDArray[Any] | float" = 0.0) -> Array:
+def _gates(means: Array, excitation: FoldedExcitation, rows: "NDArray[Any] | float" = 0.0) -> Array:
     reduce = excitation.reduce
     hidden = activate(means @ reduce.weight.T + reduce.bias + rows, reduce.activation)
     if excitation.gate not in GATES:
@@ -115,16 +122,16 @@ def _gates(means: Array, excitation: Excitation, rows: "NDArray[Any] | float" = 
     return GATES[excitation.gate](hidden @ excitation.expand.weight.T + excitation.expand.bias)
 
 
-def _head(means: Array, network: Network) -> Array:
+def _head(means: Array, network: FoldedNetwork) -> Array:
     hidden = _dense(means, network.hidden)
     return _dense(hidden, network.classifier) if network.classifier else hidden
 
 
-def _dense(x: Array, layer: Dense) -> Array:
+def _dense(x: Array, layer: FoldedDense) -> Array:
     return activate(x @ layer.weight.T.astype(np.float64) + layer.bias, layer.activation)
 
 
-def _taps(window: Array, part: Temporal) -> Array:
+def _taps(window: Array, part: FoldedTemporal) -> Array:
     """A window of as many frames as there are taps (B, kt, C, H, W) to one frame."""
     total: Array | float = 0.0
     for t in range(part.frames):
@@ -132,7 +139,7 @@ def _taps(window: Array, part: Temporal) -> Array:
     return activate(np.asarray(total + part.bias[:, None, None]), part.activation)
 
 
-def _convolution(x: Array, part: Convolution) -> Array:
+def _convolution(x: Array, part: FoldedConvolution) -> Array:
     """Images (N, C, H, W) to (N, C', H/stride, W/stride)."""
     if part.groups > 1 or part.weight.shape[:2] == (1, 1):
         y = depthwise(x, part.weight[:, 0], part.stride)
@@ -152,7 +159,7 @@ def depthwise(x: NDArray[Any], weight: NDArray[np.float32], stride: int) -> Arra
     return np.asarray(total)
 
 
-def _skip(x: Array, layer: Bottleneck) -> Array:
+def _skip(x: Array, layer: FoldedBottleneck) -> Array:
     """The way around a layer: TensorFlow's 'same' average over 3×3, which divides by the pixels inside the picture."""
     if layer.skip is None:
         return x

@@ -7,8 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from movinet.cores import usable_cores
-from movinet.deploy.litert_ports import STEP
 from movinet.deploy.litert_quiet import litert_quiet
+from movinet.deploy.litert_tensors import STEP
 from movinet.deploy.openvino_core import openvino_core
 from movinet.errors import WeightsError, brief, needs_extra, needs_litert
 

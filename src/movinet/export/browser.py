@@ -1,4 +1,4 @@
-"""A web page that recognises: the ONNX file, ONNX Runtime Web's wants, and a page for a camera or a video file."""
+"""A web page that recognizes: the ONNX file, ONNX Runtime Web's wants, and a page for a camera or a video file."""
 
 from dataclasses import replace
 from importlib.resources import files

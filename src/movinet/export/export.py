@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
-from movinet.arch.step import Past
+from movinet.arch.step import StateLayout
 from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import folded_network
@@ -37,7 +37,7 @@ def export(
     folder: str | Path,
     *,
     size: Size | None = None,
-    past: Past | None = None,
+    past: StateLayout | None = None,
     frames: int | None = None,
     streams: int = 1,
     precision: Precision = "float32",
@@ -81,7 +81,7 @@ def export(
 class _How:
     to: Format
     size: Size | None
-    past: Past | None
+    past: StateLayout | None
     frames: int | None
     streams: int
     precision: Precision
@@ -144,7 +144,7 @@ def _lowered(weights: Weights, size: Size, how: _How) -> Lowered:
     spec = weights.spec
     assert isinstance(spec, NetworkSpec)
     if spec.causal:
-        past = how.past or ("frames" if how.to == "litert" else "sums")
+        past = how.past or ("frames" if how.to == "litert" else "partial_sums")
         return Step(folded_network(weights, size), past, how.frames or 1)
     if how.past is not None:
         raise MovinetError(f"{spec.name} is a base network: it has no past to hold; leave --past out")

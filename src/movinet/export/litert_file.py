@@ -5,7 +5,7 @@ from pathlib import Path
 
 from movinet.deploy.graph_step import Step
 from movinet.deploy.litert import to_litert
-from movinet.deploy.litert_ports import STEP, file_shape
+from movinet.deploy.litert_tensors import STEP, file_shape
 from movinet.deploy.run_file import run_litert
 from movinet.export.written import Precision, Written
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.step import FRAMES, LOGITS
-from movinet.deploy.network import Network, folded_network
+from movinet.deploy.network import FoldedNetwork, folded_network
 from movinet.deploy.reference import State, reference_clip, reference_step
 from movinet.deploy.run_file import Run
 from movinet.errors import MovinetError
@@ -104,7 +104,7 @@ def _arranged(frames: NDArray[np.float32], port: Mapping[str, Any]) -> NDArray[n
     return images.transpose(0, 2, 3, 1) if port["layout"].endswith("RGB") else images
 
 
-def _followed(network: Network, steps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _followed(network: FoldedNetwork, steps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     answers: list[NDArray[Any]] = []
     state: State | None = None
     for step in steps:

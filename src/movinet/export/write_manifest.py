@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from movinet.arch.spec import Size
-from movinet.arch.step import CLIP, DECAY, FRAMES, Port
+from movinet.arch.step import CLIP, DECAY, FRAMES, TensorSpec
 from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.graph_step import Step
 from movinet.export.written import Format, Precision, Written
@@ -35,7 +35,7 @@ def describe(
     def named(name: str) -> str:
         return name.replace(".", written.dots)
 
-    def tensor(port: Port) -> dict[str, Any]:
+    def tensor(port: TensorSpec) -> dict[str, Any]:
         rows = streams * lowered.frames if port.name == FRAMES else streams
         shape = written.shapes.get(port.name) or (rows, *port.shape)
         return {"name": named(port.name), "shape": list(shape), "dtype": port.dtype}
@@ -67,7 +67,10 @@ def describe(
     if signature.state:
         manifest["state"] = [
             tensor(port)
-            | {"initial": lowered.spec.decay if port.name == DECAY else 0, "next": named(signature.carry[port.name])}
+            | {
+                "initial": lowered.spec.decay if port.name == DECAY else 0,
+                "next": named(signature.next_state[port.name]),
+            }
             for port in signature.state
         ]
         manifest["forgetting"] = (

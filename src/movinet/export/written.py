@@ -9,7 +9,7 @@ from movinet.deploy.run_file import Run
 Format = Literal["onnx", "openvino", "litert", "executorch", "coreml", "browser"]
 # How weights are stored: in float16 they take half the space, in int8, with a scale for each output, a quarter. What
 # calculates is float32 all the same, but float16 in Core ML's such files, and int8 in part of LiteRT's. Activations in
-# int8 throughout are not to be had: benchmarks/quantisation.py shows that they lose answers and gain no time.
+# int8 throughout are not to be had: benchmarks/quantization.py shows that they lose answers and gain no time.
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "onnx": ("float32", "float16", "int8"),

@@ -31,7 +31,7 @@ _HMDB51 = re.compile(r".+_test_split(\d)\.txt")
 _FILE = ("file", "path", "video", "filename")
 _LABELS = ("labels", "label")
 _SPLIT = ("split", "fold")
-_LABELLED = {*_LABELS, "template"}
+_LABELED = {*_LABELS, "template"}
 
 
 def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing: bool = False) -> DatasetIndex:
@@ -248,7 +248,7 @@ def _read_any_folder(folder: Path, videos: Path | None, skip_missing: bool) -> D
         return read_folder(folder)
     found = {}
     for path in lists:
-        if path.suffix == ".json" and not _LABELLED & _first_keys(path):
+        if path.suffix == ".json" and not _LABELED & _first_keys(path):
             logger.warning("%s: has no labels and is left out", path)
             continue
         found[_split_name(path)] = _read_any(path, where, skip_missing)

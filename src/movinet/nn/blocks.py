@@ -16,7 +16,7 @@ from movinet.nn import fused_cpu
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding
 from movinet.nn.stream import (
-    Clock,
+    StepContext,
     pooled_mean,
     positional_encoding,
     temporal_convolution,
@@ -27,7 +27,7 @@ _NO_NORM = nn.Identity()
 BATCH_NORM_EPS, BATCH_NORM_MOMENTUM = 1e-3, 0.01  # Keras says momentum 0.99
 
 
-class Convolution(nn.Module):
+class ConvNormAct(nn.Module):
     """A 2-D convolution with 'same' padding, batch norm (or a bias, once folded) and an activation."""
 
     def __init__(
@@ -53,11 +53,11 @@ class Convolution(nn.Module):
         Args:
             x: the images.
             gates: (N, C), multiplied with their channels first.
-            scale: (), multiplied with the normalised result.
+            scale: (), multiplied with the normalized result.
         """
         if fused_cpu.applies_with(self.norm, x):
             assert isinstance(self.norm, nn.BatchNorm2d)
-            x = fused_cpu.convolve_and_normalise(x, self.weight, self.norm, self.stride, gates, scale)
+            x = fused_cpu.convolve_and_normalize(x, self.weight, self.norm, self.stride, gates, scale)
             return self.activation(x) if self.activation else x
         if gates is not None:
             x = x * gates[..., None, None]
@@ -75,7 +75,7 @@ class Convolution(nn.Module):
         return self.activation(x) if self.activation else x
 
 
-class TemporalConvolution(nn.Module):
+class TemporalConv(nn.Module):
     """The temporal half of a (2+1)D depthwise convolution, with its own batch norm and activation."""
 
     def __init__(self, channels: int, frames: int, spec: NetworkSpec) -> None:
@@ -85,13 +85,13 @@ class TemporalConvolution(nn.Module):
         self.bias, self.norm = _bias_and_norm(channels, spec)
         self.activation = ACTIVATIONS[spec.activation]
 
-    def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, context: StepContext, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
         weight, bias, norm = _with_settled_norm(self, x)
-        x, buffer = temporal_convolution(x, weight, bias, buffer, clock, self.causal, self.training)
+        x, buffer = temporal_convolution(x, weight, bias, buffer, context, self.causal, self.training)
         return self.activation(norm(x)), buffer
 
 
-class VolumeConvolution(nn.Module):
+class DepthwiseConv3d(nn.Module):
     """A depthwise 3-D convolution with batch norm and activation."""
 
     def __init__(self, channels: int, kernel: tuple[int, int, int], stride: int, spec: NetworkSpec) -> None:
@@ -101,8 +101,8 @@ class VolumeConvolution(nn.Module):
         self.bias, self.norm = _bias_and_norm(channels, spec)
         self.activation = ACTIVATIONS[spec.activation]
 
-    def forward(self, x: Tensor, clock: Clock, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, buffer = volume_convolution(x, self.weight, self.bias, self.stride, buffer, clock, self.causal)
+    def forward(self, x: Tensor, context: StepContext, buffer: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        x, buffer = volume_convolution(x, self.weight, self.bias, self.stride, buffer, context, self.causal)
         return self.activation(self.norm(x)), buffer
 
 
@@ -118,29 +118,29 @@ class SqueezeExcitation(nn.Module):
         self.position_scale = nn.Parameter(torch.zeros(())) if spec.positional_encoding else None
         self.activation, self.gate = ACTIVATIONS[spec.activation], GATES[spec.gate]
 
-    def forward(self, frame_means: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, frame_means: Tensor, context: StepContext, pool: Tensor | None) -> tuple[Tensor, Tensor]:
         """Means over space (B·T, C) to gates (B·T, C), and the pooled mean after the call."""
-        frame_means = frame_means.unflatten(0, (clock.batch, clock.frames))  # (B, T, C)
-        means, pool = pooled_mean(frame_means, pool, clock)  # (B, R, C)
+        frame_means = frame_means.unflatten(0, (context.batch, context.frames))  # (B, T, C)
+        means, pool = pooled_mean(frame_means, pool, context)  # (B, R, C)
         means = means.to(frame_means.dtype)
         if self.beside_frame:
             means = torch.cat([means, frame_means], dim=-1)  # (B, T, 2C)
         if self.position_scale is not None:
-            positions = clock.positions
+            positions = context.positions
             if self.position_limit is not None:
                 positions = positions.clamp(max=self.position_limit)
             means = means + self.position_scale * positional_encoding(positions, means.shape[-1]).to(means.dtype)
         gates = self.gate(self.expand(self.activation(self.reduce(means))))  # (B, R, C), R = T or 1
-        return gates.expand(-1, clock.frames, -1).flatten(0, 1), pool
+        return gates.expand(-1, context.frames, -1).flatten(0, 1), pool
 
 
-class Skip(nn.Module):
+class Shortcut(nn.Module):
     """The way around a layer that changes width or size: an average pool if strided, then a 1×1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, spec: NetworkSpec) -> None:
         super().__init__()
         self.stride = stride
-        self.project = Convolution(inputs, outputs, spec)
+        self.project = ConvNormAct(inputs, outputs, spec)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:
@@ -152,7 +152,7 @@ class Skip(nn.Module):
         return self.project(x)
 
 
-class Layer(nn.Module):
+class Bottleneck(nn.Module):
     """One bottleneck: expand, convolve over space and time, squeeze-excite, project, scale (ReZero), add the skip."""
 
     def __init__(self, place: LayerPlace, layers: int, spec: NetworkSpec) -> None:
@@ -161,24 +161,24 @@ class Layer(nn.Module):
         layer, inputs, outputs, stride = place.layer, place.inputs, place.outputs, place.stride
         channels, (kt, kh, kw) = layer.expansion, layer.kernel
         self.drop_rate = spec.stochastic_depth * (place.depth + 1) / layers
-        self.expand = Convolution(inputs, channels, spec, activation=spec.activation)
-        self.spatial: Convolution | None = None
-        self.temporal: TemporalConvolution | None = None
-        self.volume: VolumeConvolution | None = None
+        self.expand = ConvNormAct(inputs, channels, spec, activation=spec.activation)
+        self.spatial: ConvNormAct | None = None
+        self.temporal: TemporalConv | None = None
+        self.volume: DepthwiseConv3d | None = None
         if spec.convolution == "3d" and kt > 1:
-            self.volume = VolumeConvolution(channels, layer.kernel, stride, spec)
+            self.volume = DepthwiseConv3d(channels, layer.kernel, stride, spec)
         else:
-            self.spatial = Convolution(
+            self.spatial = ConvNormAct(
                 channels, channels, spec, kernel=(kh, kw), stride=stride, groups=channels, activation=spec.activation
             )
-            self.temporal = TemporalConvolution(channels, kt, spec) if kt > 1 else None
+            self.temporal = TemporalConv(channels, kt, spec) if kt > 1 else None
         self.se = SqueezeExcitation(channels, se_hidden(channels, spec), spec) if spec.has_se(layer) else None
-        self.project = Convolution(channels, outputs, spec)
+        self.project = ConvNormAct(channels, outputs, spec)
         self.scale = nn.Parameter(torch.zeros(())) if spec.rezero else None
-        self.skip = Skip(inputs, outputs, stride, spec) if place.projects_skip else None
+        self.skip = Shortcut(inputs, outputs, stride, spec) if place.projects_skip else None
 
     def forward(
-        self, x: Tensor, clock: Clock, buffer: Tensor | None, pool: Tensor | None
+        self, x: Tensor, context: StepContext, buffer: Tensor | None, pool: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Images in and out, with this layer's stream buffer and pooled mean before and after."""
         skip = x if self.skip is None else self.skip(x)
@@ -186,22 +186,22 @@ class Layer(nn.Module):
         if self.spatial is not None:
             x = self.spatial(x)
         if self.temporal is not None:
-            x, buffer = self.temporal(x, clock, buffer)
+            x, buffer = self.temporal(x, context, buffer)
         if self.volume is not None:
-            x, buffer = self.volume(x, clock, buffer)
+            x, buffer = self.volume(x, context, buffer)
         gates = None
         if self.se is not None:
             frame_means, x = fused_cpu.frame_means(x) if self.training else (x.mean((2, 3)), x)
-            gates, pool = self.se(frame_means, clock, pool)
+            gates, pool = self.se(frame_means, context, pool)
         x = self.project(x, gates, scale=self.scale)
         if self.training and self.drop_rate > 0:
-            return torch.addcmul(skip, x, self._drop(clock, x)), buffer, pool
+            return torch.addcmul(skip, x, self._drop(context, x)), buffer, pool
         return x + skip, buffer, pool
 
-    def _drop(self, clock: Clock, like: Tensor) -> Tensor:
+    def _drop(self, context: StepContext, like: Tensor) -> Tensor:
         """Stochastic depth: the whole branch of a stream is dropped for the call, or scaled up to keep its mean."""
-        keep = torch.rand(clock.batch, device=like.device) >= self.drop_rate
-        factor = keep.to(like.dtype).repeat_interleave(clock.frames) / (1.0 - self.drop_rate)
+        keep = torch.rand(context.batch, device=like.device) >= self.drop_rate
+        factor = keep.to(like.dtype).repeat_interleave(context.frames) / (1.0 - self.drop_rate)
         return factor[:, None, None, None]
 
 
@@ -210,17 +210,17 @@ class Head(nn.Module):
 
     def __init__(self, inputs: int, spec: NetworkSpec) -> None:
         super().__init__()
-        self.project = Convolution(inputs, spec.project, spec, activation=spec.activation)
+        self.project = ConvNormAct(inputs, spec.project, spec, activation=spec.activation)
         self.hidden = nn.Linear(spec.project, spec.hidden)
         self.activation = ACTIVATIONS[spec.head_activation]
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier: nn.Linear | nn.Identity
         self.classifier = nn.Linear(spec.hidden, spec.num_classes) if spec.num_classes else nn.Identity()
 
-    def pool(self, x: Tensor, clock: Clock, pool: Tensor | None) -> tuple[Tensor, Tensor]:
+    def pool(self, x: Tensor, context: StepContext, pool: Tensor | None) -> tuple[Tensor, Tensor]:
         """Images (B·T, C, H, W) to means (B, R, project), and the mean after the call."""
-        frame_means = self.project(x).mean((2, 3)).unflatten(0, (clock.batch, clock.frames))
-        means, pool = pooled_mean(frame_means, pool, clock)
+        frame_means = self.project(x).mean((2, 3)).unflatten(0, (context.batch, context.frames))
+        means, pool = pooled_mean(frame_means, pool, context)
         return means.to(frame_means.dtype), pool
 
     def embed(self, means: Tensor) -> Tensor:
@@ -247,10 +247,10 @@ def without_norm(weight: Tensor, norm: nn.BatchNorm2d, dtype: torch.dtype) -> tu
     return weight.to(dtype) * factor.view(-1, *[1] * (weight.ndim - 1)), bias
 
 
-def initialise(module: nn.Module) -> None:
-    """The official initialisers: He, truncated at two deviations, for kernels; N(0, 0.01) for the classifier."""
+def initialize(module: nn.Module) -> None:
+    """The official initializers: He, truncated at two deviations, for kernels; N(0, 0.01) for the classifier."""
     for part in module.modules():
-        if isinstance(part, Convolution | TemporalConvolution | VolumeConvolution):
+        if isinstance(part, ConvNormAct | TemporalConv | DepthwiseConv3d):
             _he_normal(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
@@ -268,7 +268,7 @@ def _he_normal(weight: Tensor) -> None:
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 
 
-def _with_settled_norm(part: Convolution | TemporalConvolution, x: Tensor) -> tuple[Tensor, Tensor | None, nn.Module]:
+def _with_settled_norm(part: ConvNormAct | TemporalConv, x: Tensor) -> tuple[Tensor, Tensor | None, nn.Module]:
     """Kernel, bias and norm to treat x with. A norm that keeps its running statistics in training is part of the kernel
     on a CPU: it costs no pass over images then."""
     norm = part.norm

@@ -13,32 +13,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch.spec import Size
-from movinet.arch.step import Past, StepSignature, step_signature
+from movinet.arch.step import StateLayout, StepSignature, step_signature
 from movinet.deploy.graph_step import Step
-from movinet.deploy.network import Array, Bottleneck, Convolution, Dense, Excitation, Network, Temporal
+from movinet.deploy.network import (
+    Array,
+    FoldedBottleneck,
+    FoldedConvolution,
+    FoldedDense,
+    FoldedExcitation,
+    FoldedNetwork,
+    FoldedTemporal,
+)
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding
 
 
-class Now(NamedTuple):
+class FrameContext(NamedTuple):
     """What all layers share of a step."""
 
     decay: Tensor  # (B, 1)
-    mix: list[Tensor]  # (B, 1) for each frame: how far pooled means move towards it
+    pool_weights: list[Tensor]  # (B, 1) for each frame: how far pooled means move toward it
     positions: list[Tensor]  # (B, 1) int32 for each frame; empty without positional encoding
 
 
 class DeployedStep(nn.Module):
     """One step of B streams: `outputs = step(frames, *state)`, in the order of `signature`.
 
-    `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `begin` makes the state of new streams,
+    `frames` is (n·B, 3, H, W) float32 in [0, 1], time before stream. `init_state` makes the state of new streams,
     `next_state` what the next step wants; `movinet.deploy.deployed_state` turns a `MoViNet`'s state into this form.
     """
 
     def __init__(
         self,
-        network: Network,
-        past: Past = "sums",
+        network: FoldedNetwork,
+        past: StateLayout = "partial_sums",
         frames: int = 1,
         predict: bool = True,
         overwrite: bool = False,
@@ -72,10 +80,10 @@ class DeployedStep(nn.Module):
         past = list(state)
         decay, weight = past.pop(0), past.pop(0)
         new: list[Tensor] = []
-        mix, positions = [], []
+        pool_weights, positions = [], []
         for _ in range(self.frames):
             weight = weight * decay + 1.0
-            mix.append(torch.reciprocal(weight))
+            pool_weights.append(torch.reciprocal(weight))
         new.append(weight)
         if self.spec.positional_encoding:
             count, limit = past.pop(0), self.spec.position_limit
@@ -83,18 +91,18 @@ class DeployedStep(nn.Module):
                 positions.append(count.clamp(max=limit))
                 count = count + 1
             new.append(count)
-        now = Now(decay, mix, positions)
+        context = FrameContext(decay, pool_weights, positions)
         x = self.stem(frames)
         for layer in self.layers:
-            x = layer(x, past, new, now)
+            x = layer(x, past, new, context)
         pooled = past.pop(0)
-        for mean, share in zip(_each(self.project(x).mean((2, 3)), self.frames), mix, strict=True):
+        for mean, share in zip(_each(self.project(x).mean((2, 3)), self.frames), pool_weights, strict=True):
             pooled = pooled + share * (mean - pooled)
         new.append(pooled)
         features = pooled.to(x.dtype)
         return (features if self.head is None else self.head(features), *new)
 
-    def begin(self, streams: int = 1) -> list[Tensor]:
+    def init_state(self, streams: int = 1) -> list[Tensor]:
         """The state of streams that have seen nothing."""
         kinds = {"float32": torch.float32, "int32": torch.int32}
         state = [torch.zeros(streams, *port.shape, dtype=kinds[port.dtype]) for port in self.signature.state]
@@ -103,13 +111,13 @@ class DeployedStep(nn.Module):
 
     def example_inputs(self, streams: int = 1) -> tuple[Tensor, ...]:
         """Inputs of streams that begin, their frames black: what a converter follows through the step."""
-        return torch.zeros(streams * self.frames, *self.signature.inputs[0].shape), *self.begin(streams)
+        return torch.zeros(streams * self.frames, *self.signature.inputs[0].shape), *self.init_state(streams)
 
     def next_state(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
         """The state for the next step, from what went into this one (frames first) and came out of it."""
         known = {port.name: tensor for port, tensor in zip(self.signature.inputs, inputs, strict=True)}
         known |= {port.name: tensor for port, tensor in zip(self.signature.outputs, outputs, strict=True)}
-        return [known[self.signature.carry[port.name]] for port in self.signature.state]
+        return [known[self.signature.next_state[port.name]] for port in self.signature.state]
 
 
 def deployed_step(step: Step) -> DeployedStep:
@@ -120,7 +128,7 @@ def deployed_step(step: Step) -> DeployedStep:
 class DeployedDense(nn.Module):
     """A dense layer with the activation after it."""
 
-    def __init__(self, part: Dense) -> None:
+    def __init__(self, part: FoldedDense) -> None:
         super().__init__()
         self.weight, self.bias, self.activation = _parameter(part.weight), _parameter(part.bias), part.activation
 
@@ -134,7 +142,7 @@ class DeployedDense(nn.Module):
 class DeployedHead(nn.Module):
     """The two dense layers after the pool: features (B, project) to logits (B, num_classes), or (B, hidden)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: FoldedNetwork) -> None:
         super().__init__()
         self.hidden = DeployedDense(network.hidden)
         self.classifier = DeployedDense(network.classifier) if network.classifier else nn.Identity()
@@ -147,7 +155,7 @@ class DeployedHead(nn.Module):
 class DeployedConvolution(nn.Module):
     """A 2-D convolution with bias whose padding is settled, as the frames' size is."""
 
-    def __init__(self, part: Convolution, size: Size) -> None:
+    def __init__(self, part: FoldedConvolution, size: Size) -> None:
         super().__init__()
         weight, self.padding = same_padding(torch.tensor(part.weight), size, part.stride)
         self.weight, self.bias = nn.Parameter(weight), _parameter(part.bias)
@@ -164,7 +172,7 @@ class DeployedTemporal(nn.Module):
     A tap is what one frame adds to an output: its scaled channels, or its depthwise convolution.
     """
 
-    def __init__(self, part: Temporal, size: Size, past: Past, overwrite: bool) -> None:
+    def __init__(self, part: FoldedTemporal, size: Size, past: StateLayout, overwrite: bool) -> None:
         super().__init__()
         self.past, self.overwrite, self.bias = past, overwrite, _parameter(part.bias.reshape(-1, 1, 1))
         self.kt, self.volume, self.stride, self.activation = part.frames, part.in_space, part.stride, part.activation
@@ -185,7 +193,7 @@ class DeployedTemporal(nn.Module):
 
     def forward(self, frames: Sequence[Tensor], past: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The outputs of new frames, and what is new of the past. Takes its share off the front of `past`."""
-        if self.past == "sums":
+        if self.past == "partial_sums":
             return self._with_sums(frames, past)
         if self.past == "buffer":
             before = list(past.pop(0).chunk(self.kt - 1, 1))
@@ -220,7 +228,7 @@ class DeployedTemporal(nn.Module):
 class DeployedExcitation(nn.Module):
     """Causal squeeze-excitation on vectors: the encoding of every position is a row of a table, as it is linear."""
 
-    def __init__(self, part: Excitation, limit: int | None) -> None:
+    def __init__(self, part: FoldedExcitation, limit: int | None) -> None:
         super().__init__()
         self.beside_frame, self.gate = part.beside_frame, part.gate
         self.reduce, self.expand = DeployedDense(part.reduce), DeployedDense(part.expand)
@@ -229,14 +237,14 @@ class DeployedExcitation(nn.Module):
             assert limit is not None
             self.positions = _parameter(part.position_rows(np.arange(limit + 1)))  # (limit + 1, hidden)
 
-    def forward(self, frames: Sequence[Tensor], pool: Tensor, now: Now) -> tuple[list[Tensor], Tensor]:
+    def forward(self, frames: Sequence[Tensor], pool: Tensor, context: FrameContext) -> tuple[list[Tensor], Tensor]:
         """Frames (B, C, H, W) scaled by their gates, and the pooled mean (B, C) after them."""
         scaled = []
         for t, x in enumerate(frames):
             mean = x.mean((2, 3))
-            pool = pool + now.mix[t] * (mean - pool)
+            pool = pool + context.pool_weights[t] * (mean - pool)
             seen = pool.to(mean.dtype)  # pools stay in float32
-            rows = None if self.positions is None else F.embedding(now.positions[t][:, 0], self.positions)
+            rows = None if self.positions is None else F.embedding(context.positions[t][:, 0], self.positions)
             hidden = self.reduce(torch.cat([seen, mean], 1) if self.beside_frame else seen, rows)
             gates = GATES[self.gate](self.expand(hidden))
             scaled.append(x.mul_(gates[:, :, None, None]))
@@ -246,7 +254,7 @@ class DeployedExcitation(nn.Module):
 class DeployedLayer(nn.Module):
     """One bottleneck of a step."""
 
-    def __init__(self, part: Bottleneck, past: Past, overwrite: bool, limit: int | None) -> None:
+    def __init__(self, part: FoldedBottleneck, past: StateLayout, overwrite: bool, limit: int | None) -> None:
         super().__init__()
         size, after = part.place.size, part.place.size_after
         self.expand = DeployedConvolution(part.expand, size)
@@ -258,7 +266,7 @@ class DeployedLayer(nn.Module):
         self.pool_window, self.pool_padding = skip_pooling(size)
         self.skip = DeployedConvolution(part.skip, after) if part.skip else None
 
-    def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], now: Now) -> Tensor:
+    def forward(self, x: Tensor, past: list[Tensor], new: list[Tensor], context: FrameContext) -> Tensor:
         """Takes its share off the front of `past` and puts what is new at the end of `new`."""
         skip = x
         if self.skip is not None:
@@ -270,13 +278,13 @@ class DeployedLayer(nn.Module):
         x = self.expand(x)
         if self.spatial is not None:
             x = self.spatial(x)
-        frames = _each(x, len(now.mix)) if self.temporal is not None or self.se is not None else ()
+        frames = _each(x, len(context.pool_weights)) if self.temporal is not None or self.se is not None else ()
         if self.temporal is not None:
             outputs, fresh = self.temporal(frames, past)
             frames = [ACTIVATIONS[self.temporal.activation](y, inplace=True) for y in outputs]
             new.extend(fresh)
         if self.se is not None:
-            frames, pool = self.se(frames, past.pop(0), now)
+            frames, pool = self.se(frames, past.pop(0), context)
             new.append(pool)
         if frames:
             x = frames[0] if len(frames) == 1 else torch.cat(list(frames))
@@ -284,7 +292,7 @@ class DeployedLayer(nn.Module):
 
 
 def skip_pooling(size: Size) -> tuple[Size, Size]:
-    """Window and padding of a strided skip's average over pictures of this size (see `blocks.Skip`).
+    """Window and padding of a strided skip's average over pictures of this size (see `blocks.Shortcut`).
 
     No window is larger than its picture, which would not change the means, but which runtimes refuse.
     """

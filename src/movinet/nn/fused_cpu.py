@@ -195,7 +195,7 @@ def _backward(
     return found
 
 
-def convolve_and_normalise(
+def convolve_and_normalize(
     x: Tensor,
     weight: Tensor,
     norm: nn.BatchNorm2d,

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from movinet.arch.count import state_shapes
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
-from movinet.nn.blocks import Convolution, Head, Layer, initialise
+from movinet.nn.blocks import Bottleneck, ConvNormAct, Head, initialize
 from movinet.nn.predict import predict
 from movinet.nn.state import State
-from movinet.nn.stream import Clock
+from movinet.nn.stream import StepContext
 from movinet.nn.summary import summary
 from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo, fresh_info
 
 HEAD_POOL = "head.pool"
-MOST = 16.0  # no frame in [0, 1], or scaled and centred in any way that is usual, has such a value
+MOST = 16.0  # no frame in [0, 1], or scaled and centered in any way that is usual, has such a value
 
 
 class MoViNet(nn.Module):
@@ -42,14 +42,16 @@ class MoViNet(nn.Module):
         super().__init__()
         self.info = replace(info, spec=spec) if info else fresh_info(spec)
         self._range_seen = False
-        self.stem = Convolution(3, spec.stem, spec, kernel=(3, 3), stride=2, activation=spec.activation)
+        self.stem = ConvNormAct(3, spec.stem, spec, kernel=(3, 3), stride=2, activation=spec.activation)
         self.blocks = nn.ModuleList()
         places = spec.layers()
         for b in range(len(spec.blocks)):
-            self.blocks.append(nn.ModuleList(Layer(place, len(places), spec) for place in places if place.block == b))
+            self.blocks.append(
+                nn.ModuleList(Bottleneck(place, len(places), spec) for place in places if place.block == b)
+            )
         self.head = Head(places[-1].outputs, spec)
         if not self.stem.weight.is_meta:  # no values to set, and trying imports torch's decompositions: a second
-            initialise(self)
+            initialize(self)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -88,8 +90,8 @@ class MoViNet(nn.Module):
         """
         if per_frame and not self.spec.causal:
             raise ValueError(f"{self.spec.name} is a base network: it answers for whole clips; use a stream network")
-        features, clock = self._clip_features(clip)
-        means, _ = self.head.pool(features, clock if per_frame else clock.last(), None)
+        features, context = self._clip_features(clip)
+        means, _ = self.head.pool(features, context if per_frame else context.last(), None)
         return self.head(means if per_frame else means[:, 0])
 
     def step(self, frames: Tensor, state: State | None = None, per_frame: bool = False) -> tuple[Tensor, State]:
@@ -113,16 +115,18 @@ class MoViNet(nn.Module):
             means = state[HEAD_POOL].to(self.head.hidden.weight.dtype)[:, None]
             return self.head(means[:, :0] if per_frame else means[:, 0]), dict(state)
         count = frames.shape[2]
-        clock = Clock.of_state(state, count)
-        features, past = self._features(frames, clock, state)
-        new_state = {**state, FRAME_COUNT: state[FRAME_COUNT] + count, POOL_WEIGHT: clock.weight, **past}
-        means, new_state[HEAD_POOL] = self.head.pool(features, clock if per_frame else clock.last(), state[HEAD_POOL])
+        context = StepContext.from_state(state, count)
+        features, past = self._features(frames, context, state)
+        new_state = {**state, FRAME_COUNT: state[FRAME_COUNT] + count, POOL_WEIGHT: context.weight, **past}
+        means, new_state[HEAD_POOL] = self.head.pool(
+            features, context if per_frame else context.last(), state[HEAD_POOL]
+        )
         return self.head(means if per_frame else means[:, 0]), new_state
 
     def forward_features(self, clip: Tensor) -> Tensor:
         """The feature map before the head, (B, C, T, h, w), of a clip (B, 3, T, H, W); h is H/32 in published ones."""
-        features, clock = self._clip_features(clip)
-        return features.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)
+        features, context = self._clip_features(clip)
+        return features.unflatten(0, (context.batch, context.frames)).transpose(1, 2)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """What `forward` makes of a clip's features.
@@ -134,15 +138,15 @@ class MoViNet(nn.Module):
         Returns:
             Logits (B, num_classes), or (B, hidden) with `pre_logits`.
         """
-        clock = self._clock(features.shape[0], features.shape[2], features.device).last()
+        context = self._context(features.shape[0], features.shape[2], features.device).last()
         images = features.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        means, _ = self.head.pool(images, clock, None)
+        means, _ = self.head.pool(images, context, None)
         return self.head.embed(means[:, 0]) if pre_logits else self.head(means[:, 0])
 
     def embed(self, clip: Tensor) -> Tensor:
         """The vector the classifier sees, (B, hidden), for a clip (B, 3, T, H, W): features for other tasks."""
-        features, clock = self._clip_features(clip)
-        means, _ = self.head.pool(features, clock.last(), None)
+        features, context = self._clip_features(clip)
+        means, _ = self.head.pool(features, context.last(), None)
         return self.head.embed(means[:, 0])
 
     def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
@@ -216,14 +220,14 @@ class MoViNet(nn.Module):
                 state[key] = torch.zeros(batch, *shape, device=device)
         return state
 
-    def _clip_features(self, clip: Tensor) -> tuple[Tensor, Clock]:
+    def _clip_features(self, clip: Tensor) -> tuple[Tensor, StepContext]:
         """Images (B·T, C, h, w) before the head, of a whole clip."""
         check_frames(clip, "clip", self.stem.weight.dtype)
         if clip.shape[2] == 0:
             raise ValueError("the clip has no frames")
         self._check_range(clip)
-        clock = self._clock(clip.shape[0], clip.shape[2], clip.device)
-        return self._features(clip, clock, {})[0], clock
+        context = self._context(clip.shape[0], clip.shape[2], clip.device)
+        return self._features(clip, context, {})[0], context
 
     def _check_range(self, frames: Tensor) -> None:
         """Refuse values far beyond the transform's range, such as 0…255, by the first frame.
@@ -241,13 +245,13 @@ class MoViNet(nn.Module):
                     "prepare frames by `model.info.transform`"
                 )
 
-    def _clock(self, batch: int, frames: int, device: torch.device) -> Clock:
+    def _context(self, batch: int, frames: int, device: torch.device) -> StepContext:
         """Of whole clips."""
         if self.spec.causal:
-            return Clock.of_beginning(batch, frames, self.spec.decay, device)
-        return Clock.whole_clip(batch, frames, device)
+            return StepContext.initial(batch, frames, self.spec.decay, device)
+        return StepContext.whole_clip(batch, frames, device)
 
-    def _features(self, frames: Tensor, clock: Clock, past: State) -> tuple[Tensor, State]:
+    def _features(self, frames: Tensor, context: StepContext, past: State) -> tuple[Tensor, State]:
         """Images (B·T, C, h, w) before the head, and the layers' buffers and pools after the call.
 
         Of layers whose buffer the past lacks there is none afterwards.
@@ -261,7 +265,7 @@ class MoViNet(nn.Module):
             assert isinstance(layers, nn.ModuleList)
             for n, layer in enumerate(layers):
                 buffer_key, pool_key = f"blocks.{b}.{n}.buffer", f"blocks.{b}.{n}.pool"
-                x, buffer, pool = layer(x, clock, past.get(buffer_key), past.get(pool_key))
+                x, buffer, pool = layer(x, context, past.get(buffer_key), past.get(pool_key))
                 if buffer is not None:
                     after[buffer_key] = buffer
                 if pool is not None:

@@ -1,8 +1,8 @@
 """What makes a network stream: the stream buffer, cumulative pooling and the positional encoding.
 
-Layers hold no state. Each takes the past it needs and returns the new one; `Clock` is what all of them share of a call.
-Activations are images `(B·T, C, H, W)` in channels-last memory, which in memory is (B, T, H, W, C): views of the same
-numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
+Layers hold no state. Each takes the past it needs and returns the new one; `StepContext` is what all of them share of a
+call. Activations are images `(B·T, C, H, W)` in channels-last memory, which in memory is (B, T, H, W, C): views of the
+same numbers serve 2-D convolutions, temporal convolutions over (T, H·W) and 3-D convolutions without a copy.
 """
 
 from contextlib import nullcontext
@@ -18,17 +18,17 @@ from movinet.nn.padding import same_padding
 from movinet.nn.state import State
 
 
-class Clock(NamedTuple):
+class StepContext(NamedTuple):
     """Where in its stream each frame of a call stands, and how pooled means weigh it. Same for every layer.
 
-    A pooled mean at row r is `mean + Σ_t mix[r, t] * (x[t] - mean)`, `mean` being the one before the call. A causal
-    network has a row for every frame; a base network has a single row, the plain mean over the clip.
+    A pooled mean at row r is `mean + Σ_t pool_weights[r, t] * (x[t] - mean)`, `mean` being the one before the call. A
+    causal network has a row for every frame; a base network has a single row, the plain mean over the clip.
     """
 
     batch: int
     frames: int
     positions: Tensor  # (B, T) int64: frames seen before this one
-    mix: Tensor  # (B, R, T) float32
+    pool_weights: Tensor  # (B, R, T) float32
     weight: Tensor  # (B,) float32: pool weight after the call
 
     @classmethod
@@ -38,12 +38,12 @@ class Clock(NamedTuple):
             batch,
             frames,
             positions=torch.arange(frames, device=device).expand(batch, frames),
-            mix=torch.full((batch, 1, frames), 1.0 / frames, device=device),
+            pool_weights=torch.full((batch, 1, frames), 1.0 / frames, device=device),
             weight=torch.full((batch,), float(frames), device=device),
         )
 
     @classmethod
-    def of_state(cls, state: State, frames: int) -> Self:
+    def from_state(cls, state: State, frames: int) -> Self:
         """For a stream network: frame t weighs frame i ≤ t of the call by γ^(t-i) and the past by γ^(t+1).
 
         Powers of γ ≤ 1 are formed directly and never divided by, so nothing overflows however small γ is.
@@ -58,31 +58,31 @@ class Clock(NamedTuple):
             state[FRAME_COUNT].shape[0],
             frames,
             positions=state[FRAME_COUNT][:, None] + steps,
-            mix=powers / weight[..., None],
+            pool_weights=powers / weight[..., None],
             weight=weight[:, -1],
         )
 
     @classmethod
-    def of_beginning(cls, batch: int, frames: int, decay: float, device: torch.device) -> Self:
+    def initial(cls, batch: int, frames: int, decay: float, device: torch.device) -> Self:
         """For a stream network: nothing was seen yet."""
         nothing = torch.zeros(batch, device=device)
         state = {FRAME_COUNT: nothing.long(), DECAY: nothing + decay, POOL_WEIGHT: nothing}
-        return cls.of_state(state, frames)
+        return cls.from_state(state, frames)
 
     def last(self) -> Self:
         """Only the last row: for a pool whose earlier means nobody asks for."""
-        return self._replace(mix=self.mix[:, -1:])
+        return self._replace(pool_weights=self.pool_weights[:, -1:])
 
 
-def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, Tensor]:
-    """The mean over all frames so far, at every row of the clock.
+def pooled_mean(x: Tensor, mean: Tensor | None, context: StepContext) -> tuple[Tensor, Tensor]:
+    """The mean over all frames so far, at every row of the context.
 
     In float32 whatever the precision of the network: long sums overflow float16 and stall in bfloat16.
 
     Args:
         x: (B, T, C), one vector a frame.
         mean: (B, C), the mean before this call; None if there was nothing before.
-        clock: of this call.
+        context: of this call.
 
     Returns:
         The means (B, R, C) and the mean after the call (B, C), both float32.
@@ -90,11 +90,11 @@ def pooled_mean(x: Tensor, mean: Tensor | None, clock: Clock) -> tuple[Tensor, T
     # There is no autocast to switch off for tensors without values.
     with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
         if mean is None:
-            means = torch.bmm(clock.mix, x.float())
+            means = torch.bmm(context.pool_weights, x.float())
         else:
-            # Moving towards what is new, a mean cannot drift however long the stream and however rounded the weights.
+            # Moving toward what is new, a mean cannot drift however long the stream and however rounded the weights.
             before = mean.float()[:, None]
-            means = before + torch.bmm(clock.mix, x.float() - before)
+            means = before + torch.bmm(context.pool_weights, x.float() - before)
     return means, means[:, -1]
 
 
@@ -103,7 +103,7 @@ def temporal_convolution(
     weight: Tensor,
     bias: Tensor | None,
     buffer: Tensor | None,
-    clock: Clock,
+    context: StepContext,
     causal: bool,
     training: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
@@ -114,7 +114,7 @@ def temporal_convolution(
         weight: (C, 1, kt, 1), the oldest frame's tap first.
         bias: (C,) or None.
         buffer: (B, C, kt-1, H, W), the frames before these; None if there were none and none will come.
-        clock: of this call.
+        context: of this call.
         causal: whether all of the kernel lies in the past, or half of it in the future.
         training: whether gradients may be found in the way that is quickest, which can be differentiated no further.
 
@@ -122,10 +122,10 @@ def temporal_convolution(
         The result, shaped like x, and the buffer after the call.
     """
     n, c, h, w = x.shape
-    frames = x.permute(0, 2, 3, 1).reshape(clock.batch, clock.frames, h * w, c)
+    frames = x.permute(0, 2, 3, 1).reshape(context.batch, context.frames, h * w, c)
     if buffer is not None:
         frames = torch.cat([buffer.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3), frames], dim=1)
-        buffer = _newest(frames[:, clock.frames :], clock).unflatten(2, (h, w)).permute(0, 4, 1, 2, 3)
+        buffer = _newest(frames[:, context.frames :], context).unflatten(2, (h, w)).permute(0, 4, 1, 2, 3)
     images, frames_around = frames.permute(0, 3, 1, 2), weight.shape[2] - 1  # (B, C, kt-1+T, H·W)
     if buffer is not None:
         y = F.conv2d(images, weight, bias, groups=c)
@@ -139,7 +139,13 @@ def temporal_convolution(
 
 
 def volume_convolution(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, buffer: Tensor | None, clock: Clock, causal: bool
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    buffer: Tensor | None,
+    context: StepContext,
+    causal: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """A depthwise convolution over time and space at once, 'same' in space.
 
@@ -149,16 +155,16 @@ def volume_convolution(
         bias: (C,) or None.
         stride: in space.
         buffer: (B, C, kt-1, H, W), the frames before these; None if there were none and none will come.
-        clock: of this call.
+        context: of this call.
         causal: whether all of the kernel lies in the past, or half of it in the future.
 
     Returns:
         The result (B·T, C, H/stride, W/stride) and the buffer after the call.
     """
-    frames = x.unflatten(0, (clock.batch, clock.frames)).transpose(1, 2)  # (B, C, T, H, W), channels last in memory
+    frames = x.unflatten(0, (context.batch, context.frames)).transpose(1, 2)  # (B, C, T, H, W), channels last in memory
     if buffer is not None:
         frames = torch.cat([buffer.to(x.dtype), frames], dim=2).contiguous(memory_format=torch.channels_last_3d)
-        buffer = _newest(frames[:, :, clock.frames :], clock)
+        buffer = _newest(frames[:, :, context.frames :], context)
     elif causal:
         frames = F.pad(frames, (0, 0, 0, 0, weight.shape[2] - 1, 0)).contiguous(memory_format=torch.channels_last_3d)
     pad_time = 0 if causal else weight.shape[2] // 2
@@ -182,6 +188,6 @@ def positional_encoding(positions: Tensor, channels: int) -> Tensor:
     return torch.cat([radians.sin(), radians.cos()], dim=-1)
 
 
-def _newest(frames: Tensor, clock: Clock) -> Tensor:
+def _newest(frames: Tensor, context: StepContext) -> Tensor:
     """A buffer that does not keep a whole clip's memory alive through a view; after one frame a view is cheaper."""
-    return frames.clone() if clock.frames > 1 else frames
+    return frames.clone() if context.frames > 1 else frames

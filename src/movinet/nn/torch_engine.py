@@ -88,14 +88,14 @@ class TorchEngine:
         self.kind, self.precision, self.streams = "compile" if compiled else "torch", precision, streams
         self.device, self.dtype = usable_device(device), dtype_of(precision)
         network = folded_network(weights, size)
-        step = DeployedStep(network, "sums", predict=False, overwrite=not compiled)
+        step = DeployedStep(network, "partial_sums", predict=False, overwrite=not compiled)
         self.signature = step.signature
         self._step = _for_inference(step, self.device, self.dtype)
         self._head = _for_inference(DeployedHead(network), self.device, self.dtype)
         self._run = torch.compile(self._step) if compiled else self._step
 
-    def begin(self) -> TorchState:
-        return TorchState([self._own(tensor) for tensor in self._step.begin(self.streams)])
+    def init_state(self) -> TorchState:
+        return TorchState([self._own(tensor) for tensor in self._step.init_state(self.streams)])
 
     def step(self, frames: Frames, state: TorchState, predict: bool = True) -> Logits | None:
         with torch.inference_mode():
@@ -105,10 +105,10 @@ class TorchEngine:
             state.tensors = self._step.next_state(inputs, outputs)
             return self._head(outputs[0]).float().cpu().numpy() if predict else None
 
-    def take(self, state: TorchState, row: int) -> StreamState:
+    def get_state(self, state: TorchState, row: int) -> StreamState:
         return [tensor[row].float().cpu().numpy().copy() for tensor in state.tensors]
 
-    def put(self, state: TorchState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: TorchState, row: int, stream: StreamState) -> None:
         with torch.inference_mode():  # what a step made may be changed in no other mode
             for tensor, array in zip(state.tensors, stream, strict=True):
                 tensor[row] = torch.from_numpy(np.asarray(array))

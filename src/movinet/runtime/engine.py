@@ -32,7 +32,7 @@ class Engine(Protocol[BatchState]):
     streams: int  # rows of a batch
     signature: StepSignature
 
-    def begin(self) -> BatchState:
+    def init_state(self) -> BatchState:
         """The state of a batch of streams that have seen nothing."""
 
     def step(self, frames: Frames, state: BatchState, predict: bool = True) -> Logits | None:
@@ -40,17 +40,17 @@ class Engine(Protocol[BatchState]):
 
         Args:
             frames: (streams, H, W, 3) float32 in [0, 1].
-            state: from `begin` of this engine.
+            state: from `init_state` of this engine.
             predict: False spares the head; the next answer is the same.
 
         Returns:
             Logits (streams, num_classes), the caller's own, or None without `predict`.
         """
 
-    def take(self, state: BatchState, row: int) -> StreamState:
+    def get_state(self, state: BatchState, row: int) -> StreamState:
         """A copy of one stream's state."""
 
-    def put(self, state: BatchState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: BatchState, row: int, stream: StreamState) -> None:
         """Overwrite one stream's state."""
 
 
@@ -59,10 +59,10 @@ def step_rows(
 ) -> Logits | None:
     """Step only some rows of a batch: the others' state stays as it is, and their logits mean nothing."""
     idle = sorted(set(range(engine.streams)) - set(rows))
-    kept = [engine.take(state, row) for row in idle]
+    kept = [engine.get_state(state, row) for row in idle]
     logits = engine.step(frames, state, predict)
     for row, stream in zip(idle, kept, strict=True):
-        engine.put(state, row, stream)
+        engine.set_state(state, row, stream)
     return logits
 
 
@@ -97,7 +97,7 @@ def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping
     ]
 
 
-def fresh_stream(signature: StepSignature, decay: float) -> StreamState:
+def init_stream_state(signature: StepSignature, decay: float) -> StreamState:
     """The state of a stream that has seen nothing and forgets with this γ."""
     arrays: StreamState = [np.zeros(port.shape, dtype=port.dtype) for port in signature.state]
     arrays[0][...] = decay

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import EnsembleSpec, Size
-from movinet.arch.step import FRAME_COUNT, FRAMES, LOGITS, Port, StepSignature
+from movinet.arch.step import FRAME_COUNT, FRAMES, LOGITS, StepSignature, TensorSpec
 from movinet.runtime.engine import Engine, Frames, Logits, StreamState, step_rows
 from movinet.runtime.resample import resampled
 
@@ -40,16 +40,16 @@ class EnsembleEngine:
         """
         self._spec, self._engines = spec, tuple(engines)
         self.precision, self.streams = engines[0].precision, engines[0].streams
-        ports = [Port(FRAME_COUNT, (1,), "int32")]
+        ports = [TensorSpec(FRAME_COUNT, (1,), "int32")]
         for i, engine in enumerate(engines):
             state = engine.signature.state
-            ports += [Port(f"members.{i}.{port.name}", port.shape, port.dtype) for port in state]
-            ports.append(Port(f"members.{i}.{LOGITS}", (spec.num_outputs,)))
-        self.signature = StepSignature((Port(FRAMES, (3, *(size or spec.size))), *ports), (), {})
+            ports += [TensorSpec(f"members.{i}.{port.name}", port.shape, port.dtype) for port in state]
+            ports.append(TensorSpec(f"members.{i}.{LOGITS}", (spec.num_outputs,)))
+        self.signature = StepSignature((TensorSpec(FRAMES, (3, *(size or spec.size))), *ports), (), {})
 
-    def begin(self) -> EnsembleState:
+    def init_state(self) -> EnsembleState:
         return EnsembleState(
-            [engine.begin() for engine in self._engines],
+            [engine.init_state() for engine in self._engines],
             np.zeros((self.streams, 1), np.int32),
             np.zeros((len(self._engines), self.streams, self._spec.num_outputs), np.float32),
         )
@@ -72,18 +72,18 @@ class EnsembleEngine:
         total: Logits = (state.logits * votes[..., None]).sum(0) / np.maximum(votes.sum(0), 1)[:, None]
         return total
 
-    def take(self, state: EnsembleState, row: int) -> StreamState:
+    def get_state(self, state: EnsembleState, row: int) -> StreamState:
         stream: StreamState = [state.frames[row].copy()]
         for i, engine in enumerate(self._engines):
-            stream += engine.take(state.members[i], row)
+            stream += engine.get_state(state.members[i], row)
             stream.append(state.logits[i, row].copy())
         return stream
 
-    def put(self, state: EnsembleState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: EnsembleState, row: int, stream: StreamState) -> None:
         state.frames[row] = stream[0]
         at = 1
         for i, engine in enumerate(self._engines):
             count = len(engine.signature.state)
-            engine.put(state.members[i], row, stream[at : at + count])
+            engine.set_state(state.members[i], row, stream[at : at + count])
             state.logits[i, row] = stream[at + count]
             at += count + 1

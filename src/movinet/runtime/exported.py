@@ -8,7 +8,7 @@ import numpy as np
 
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.step import CLIP, DECAY, FRAMES, LOGITS, step_signature
-from movinet.deploy.litert_ports import file_shape
+from movinet.deploy.litert_tensors import file_shape
 from movinet.deploy.read_manifest import Manifest
 from movinet.deploy.run_file import Run, Tensors, run_onnx, run_openvino
 from movinet.errors import MovinetError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import FRAMES, LOGITS, Port, StepSignature
+from movinet.arch.step import FRAMES, LOGITS, StepSignature, TensorSpec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.deploy.litert_quiet import litert_quiet
 from movinet.errors import WeightsError, needs_litert
@@ -38,12 +38,12 @@ class ForeignFile:
 
     def step_file(self) -> LiteRTFile:
         """For the engine. A state has the shape and type it has in the file, without its first axis."""
-        ports = tuple(Port(name, shape[1:], cast(Any, dtype)) for name, shape, dtype in self.states)
-        news = tuple(Port(f"new.{port.name}", port.shape, port.dtype) for port in ports)
+        ports = tuple(TensorSpec(name, shape[1:], cast(Any, dtype)) for name, shape, dtype in self.states)
+        news = tuple(TensorSpec(f"new.{port.name}", port.shape, port.dtype) for port in ports)
         size, num_classes = self.info.transform.size, self.info.spec.num_classes
         signature = StepSignature(
-            (Port(FRAMES, (3, *size)), *ports),
-            (Port(LOGITS, (num_classes,)), *news),
+            (TensorSpec(FRAMES, (3, *size)), *ports),
+            (TensorSpec(LOGITS, (num_classes,)), *news),
             {port.name: new.name for port, new in zip(ports, news, strict=True)},
         )
         shapes = {FRAMES: (self.image[1], "float32"), LOGITS: (self.logits[1], "float32")}

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import NetworkSpec, Size
-from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, Port, StepSignature, step_signature
+from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, StepSignature, TensorSpec, step_signature
 from movinet.cores import usable_cores
 from movinet.deploy.cache import cached_file
-from movinet.deploy.litert_ports import HEAD, STEP, Arithmetic, Shape, WeightType, file_dtype, file_shape
 from movinet.deploy.litert_quiet import litert_quiet, quiet_at_exit
+from movinet.deploy.litert_tensors import HEAD, STEP, Arithmetic, Shape, WeightType, file_dtype, file_shape
 from movinet.deploy.run_file import refuse_other_tensors
 from movinet.errors import MovinetError, WeightsError, needs_litert
 from movinet.runtime.engine import Frames, Logits, Precision, StreamState
@@ -136,7 +136,7 @@ class LiteRTEngine:
         try:
             with litert_quiet(), quiet_at_exit():  # the first calls are talkative
                 self._logits = self._model.create_output_buffers(self._head) if file.head else []
-                self.step(np.zeros(self._images, np.float32), self.begin())
+                self.step(np.zeros(self._images, np.float32), self.init_state())
         except RuntimeError as error:
             if precision != "float16":
                 name = file.model if isinstance(file.model, Path) else "the lowered network"
@@ -162,7 +162,7 @@ class LiteRTEngine:
                 found |= {name: _described(known[there.get(name, name)]) for name in names}
         refuse_other_tensors(self._file.model, found, self._file.shapes)
 
-    def begin(self) -> LiteRTState:
+    def init_state(self) -> LiteRTState:
         inputs = self._model.create_input_buffers(self._step)
         for name, buffer in zip(self._inputs, inputs, strict=True):
             shape, dtype = self._file.shapes[name]
@@ -191,19 +191,19 @@ class LiteRTEngine:
             self.streams, self._file.num_outputs
         )
 
-    def take(self, state: LiteRTState, row: int) -> StreamState:
+    def get_state(self, state: LiteRTState, row: int) -> StreamState:
         return [self._as_port(self._copy(state, port)[row], port) for port in self.signature.state]
 
-    def put(self, state: LiteRTState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: LiteRTState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
             self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
         state.changed = True
 
-    def _as_port(self, array: NDArray[Any], port: Port) -> NDArray[Any]:
+    def _as_port(self, array: NDArray[Any], port: TensorSpec) -> NDArray[Any]:
         array = np.moveaxis(array, -1, 0) if self._file.channels_last else array
         return array.reshape(port.shape).astype(port.dtype)
 
-    def _copy(self, state: LiteRTState, port: Port) -> NDArray[Any]:
+    def _copy(self, state: LiteRTState, port: TensorSpec) -> NDArray[Any]:
         if port.name not in state.copies:
             shape, dtype = self._file.shapes[port.name]
             state.copies[port.name] = (
@@ -219,9 +219,9 @@ def _next_places(inputs: list[str], outputs: list[str], signature: StepSignature
     """
     shapes = {port.name: (port.shape, port.dtype) for port in (*signature.inputs, *signature.outputs)}
     names = [*inputs, *outputs]
-    carried = set(signature.carry.values())
-    free = [name for name in signature.carry if name not in carried]  # whose contents nobody needs any more
-    places = [signature.carry.get(name, name) for name in inputs]
+    carried = set(signature.next_state.values())
+    free = [name for name in signature.next_state if name not in carried]  # whose contents nobody needs any more
+    places = [signature.next_state.get(name, name) for name in inputs]
     for name in outputs:
         place = next(other for other in free if shapes[other] == shapes[name]) if name in carried else name
         if name in carried:

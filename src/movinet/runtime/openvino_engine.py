@@ -66,15 +66,15 @@ class OpenVINOEngine:
             pass
         self.precision, self.streams = precision, streams
         network = folded_network(weights, size)
-        step = Step(network, "sums", predict=False)
+        step = Step(network, "partial_sums", predict=False)
         self.signature, self._decay = step.signature, step.spec.decay
         core = openvino_core()
         graph = openvino_step(step, streams, channels_last=True, stateful=True, rounded=precision != "float32")
         self._step = core.compile_model(graph, device, config)
         self._head = core.compile_model(openvino_head(network, streams), device, config).create_infer_request()
 
-    def begin(self) -> OpenVINOState:
-        request, carry = self._step.create_infer_request(), self.signature.carry
+    def init_state(self) -> OpenVINOState:
+        request, carry = self._step.create_infer_request(), self.signature.next_state
         arrays, after = {}, []
         for port in self.signature.state:
             if is_variable(port.name):
@@ -101,13 +101,13 @@ class OpenVINOEngine:
         self._head.infer()
         return self._head.get_output_tensor().data.astype(np.float32)
 
-    def take(self, state: OpenVINOState, row: int) -> StreamState:
+    def get_state(self, state: OpenVINOState, row: int) -> StreamState:
         return [
             (state.variables[port.name].state.data if is_variable(port.name) else state.arrays[port.name])[row].copy()
             for port in self.signature.state
         ]
 
-    def put(self, state: OpenVINOState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: OpenVINOState, row: int, stream: StreamState) -> None:
         import openvino as ov
 
         for port, array in zip(self.signature.state, stream, strict=True):

@@ -285,8 +285,8 @@ class PoolSeat:
         return self._pool.engine
 
     @property
-    def beginning(self) -> StreamState:
-        return self._pool._scheduler.beginning
+    def initial_state(self) -> StreamState:
+        return self._pool._scheduler.initial_state
 
     @property
     def seen(self) -> int:

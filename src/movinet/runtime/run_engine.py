@@ -46,7 +46,7 @@ class RunEngine:
         self.kind, self.streams, self.precision, self.signature = kind, streams, precision, signature
         self._run, self._decay, self._channels_last = run, decay, channels_last
 
-    def begin(self) -> RunState:
+    def init_state(self) -> RunState:
         arrays = {port.name: np.zeros((self.streams, *port.shape), port.dtype) for port in self.signature.state}
         arrays[DECAY][:] = self._decay
         return RunState(arrays)
@@ -55,12 +55,12 @@ class RunEngine:
         images = np.ascontiguousarray(frames if self._channels_last else frames.transpose(0, 3, 1, 2))
         outputs = self._run({FRAMES: images, **state.arrays})
         known = state.arrays | outputs
-        state.arrays = {name: known[source] for name, source in self.signature.carry.items()}
+        state.arrays = {name: known[source] for name, source in self.signature.next_state.items()}
         return outputs[LOGITS] if predict else None
 
-    def take(self, state: RunState, row: int) -> StreamState:
+    def get_state(self, state: RunState, row: int) -> StreamState:
         return [state.arrays[port.name][row].copy() for port in self.signature.state]
 
-    def put(self, state: RunState, row: int, stream: StreamState) -> None:
+    def set_state(self, state: RunState, row: int, stream: StreamState) -> None:
         for port, array in zip(self.signature.state, stream, strict=True):
             state.arrays[port.name][row] = array

@@ -61,11 +61,11 @@ class Scheduler(Generic[BatchState]):
         batches = -(-max_streams // engine.streams)
         if engine.streams > 1:
             batches += 1  # so that who lost a row finds another without driving anyone out
-        groups = [Group(engine.begin(), [None] * engine.streams) for _ in range(batches)]
+        groups = [Group(engine.init_state(), [None] * engine.streams) for _ in range(batches)]
         self._seating = Seating(groups)
         first = groups[0].state
         assert first is not None
-        self.beginning = engine.take(first, 0)
+        self.initial_state = engine.get_state(first, 0)
         """The state of a stream that has seen nothing."""
         self._scale = scale
         shape = engine.signature.inputs[0].shape
@@ -122,20 +122,20 @@ class Scheduler(Generic[BatchState]):
         """Step. An exception of the engine's ends up in the round."""
         group, engine = work.group, self.engine
         try:
-            state = group.state = engine.begin() if group.state is None else group.state
+            state = group.state = engine.init_state() if group.state is None else group.state
             for slot, source, row in work.taken:
                 if source.state is not None:
-                    slot.parked = engine.take(source.state, row)
+                    slot.evicted_state = engine.get_state(source.state, row)
             for slot, row in work.seated:
-                engine.put(state, row, slot.parked or self._beginning_of(slot))
-                slot.parked = None
+                engine.set_state(state, row, slot.evicted_state or self._initial_state_of(slot))
+                slot.evicted_state = None
             for slot, row, frame in work.shown:
                 if frame.decays is not None:
                     slot.decays = frame.decays
                 if frame.fresh:
-                    engine.put(state, row, self._beginning_of(slot))
+                    engine.set_state(state, row, self._initial_state_of(slot))
                 elif frame.decays is not None:
-                    engine.put(state, row, with_decays(engine, engine.take(state, row), frame.decays))
+                    engine.set_state(state, row, with_decays(engine, engine.get_state(state, row), frame.decays))
                 write_scaled(frame.image, self._scale, self._frames[row])
             predict = any(frame.answer is not None for _, _, frame in work.shown)
             work.logits = engine.step(self._frames, state, predict)
@@ -148,21 +148,21 @@ class Scheduler(Generic[BatchState]):
             slot.seen = 1 if frame.fresh else slot.seen + 1
         if work.error is not None:
             for slot, _, _ in work.shown:
-                slot.seen, slot.parked = 0, None
+                slot.seen, slot.evicted_state = 0, None
                 self._seating.unseat(slot)
             for slot, _, _ in work.taken:
-                if slot.parked is None:  # the error came before its turn
+                if slot.evicted_state is None:  # the error came before its turn
                     slot.seen = 0
 
     def state_of(self, slot: Slot[BatchState]) -> StreamState:
         """A copy of a stream's state; not while `run` runs."""
         group, row = slot.group, slot.row
         if group is not None and group.state is not None:
-            return self.engine.take(group.state, row)
-        return [array.copy() for array in slot.parked or self._beginning_of(slot)]
+            return self.engine.get_state(group.state, row)
+        return [array.copy() for array in slot.evicted_state or self._initial_state_of(slot)]
 
-    def _beginning_of(self, slot: Slot[BatchState]) -> StreamState:
-        return with_decays(self.engine, self.beginning, slot.decays)
+    def _initial_state_of(self, slot: Slot[BatchState]) -> StreamState:
+        return with_decays(self.engine, self.initial_state, slot.decays)
 
     def _assemble(self, group: Group[BatchState], now: float) -> Round[BatchState]:
         work, seating = Round(group, [], [], []), self._seating

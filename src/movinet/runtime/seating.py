@@ -19,7 +19,7 @@ class Slot(Generic[BatchState]):
     """A stream: its queue, and where its state is."""
 
     decays: Mapping[str, float]  # entries of the state that differ from the network's own
-    parked: StreamState | None = None  # the state of a stream without a row; None: it is at its beginning
+    evicted_state: StreamState | None = None  # the state of a stream without a row; None: it is at its beginning
     seen: int = 0  # frames since its beginning
     group: "Group[BatchState] | None" = None
     row: int = 0

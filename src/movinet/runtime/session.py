@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
-from movinet.arch.step import Port, decays
+from movinet.arch.step import TensorSpec, decays
 from movinet.errors import MovinetError
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
@@ -46,7 +46,7 @@ class Seat(Protocol):
     def engine(self) -> Engine[Any]: ...
 
     @property
-    def beginning(self) -> StreamState:
+    def initial_state(self) -> StreamState:
         """The state of a stream that has seen nothing, as the engine makes it."""
 
     @property
@@ -348,7 +348,7 @@ class Session:
         self._events.extend([*self.detector.begun, *ended])
 
     @property
-    def _ports(self) -> tuple[Port, ...]:
+    def _ports(self) -> tuple[TensorSpec, ...]:
         return self._seat.engine.signature.state
 
     def _passed_over(self, time: float) -> None:
@@ -394,5 +394,5 @@ def _decays(seat: Seat, info: WeightsInfo, seconds: float | None) -> dict[str, f
     if not can_forget(engine, info.spec):
         return {}
     names, ports = decays(info.spec, 1.0).keys(), engine.signature.state
-    own = zip(ports, seat.beginning, strict=True)
+    own = zip(ports, seat.initial_state, strict=True)
     return {port.name: float(array.flat[0]) for port, array in own if port.name in names}

@@ -23,8 +23,8 @@ class Solo:
 
     def __init__(self, engine: Engine[Any], scale: tuple[float, float]) -> None:
         self.engine, self.scale, self.lock = engine, scale, threading.Lock()
-        self.spare: Any = engine.begin()  # a batch nobody has written to, for the first stream
-        self.beginning: StreamState = engine.take(self.spare, 0)
+        self.spare: Any = engine.init_state()  # a batch nobody has written to, for the first stream
+        self.initial_state: StreamState = engine.get_state(self.spare, 0)
         _, height, width = engine.signature.inputs[0].shape
         self.frames = np.zeros((1, height, width, 3), np.float32)
 
@@ -48,8 +48,8 @@ class SoloSeat:
         return self._solo.engine
 
     @property
-    def beginning(self) -> StreamState:
-        return self._solo.beginning
+    def initial_state(self) -> StreamState:
+        return self._solo.initial_state
 
     def check(self) -> None:
         if self._left:
@@ -64,10 +64,10 @@ class SoloSeat:
                 batch = self._taken()
                 if frame.fresh or self.seen == 0:
                     self.seen = 0
-                    solo.engine.put(batch, 0, with_decays(solo.engine, solo.beginning, self._decays))
+                    solo.engine.set_state(batch, 0, with_decays(solo.engine, solo.initial_state, self._decays))
                 elif frame.decays is not None:
-                    stream = with_decays(solo.engine, solo.engine.take(batch, 0), frame.decays)
-                    solo.engine.put(batch, 0, stream)
+                    stream = with_decays(solo.engine, solo.engine.get_state(batch, 0), frame.decays)
+                    solo.engine.set_state(batch, 0, stream)
                 write_scaled(frame.image, solo.scale, solo.frames[0])
                 logits = solo.engine.step(solo.frames, batch, frame.answer is not None)
                 self.seen += 1
@@ -79,12 +79,12 @@ class SoloSeat:
     def snapshot(self) -> SavedStream:
         with self._solo.lock:
             if self.seen == 0:
-                return SavedStream(0, with_decays(self.engine, self.beginning, self._decays))
-            return SavedStream(self.seen, self.engine.take(self._taken(), 0))
+                return SavedStream(0, with_decays(self.engine, self.initial_state, self._decays))
+            return SavedStream(self.seen, self.engine.get_state(self._taken(), 0))
 
     def restore(self, saved: SavedStream, decays: Mapping[str, float]) -> None:
         with self._solo.lock:
-            self.engine.put(self._taken(), 0, saved.state)
+            self.engine.set_state(self._taken(), 0, saved.state)
             self.seen, self._decays = saved.frames, decays
 
     def leave(self) -> None:
@@ -95,5 +95,5 @@ class SoloSeat:
         if self._batch is None:
             self._batch, self._solo.spare = self._solo.spare, None
         if self._batch is None:
-            self._batch = self.engine.begin()
+            self._batch = self.engine.init_state()
         return self._batch

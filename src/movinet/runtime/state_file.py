@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.step import Port
+from movinet.arch.step import TensorSpec
 from movinet.errors import WeightsError
 from movinet.files import write_atomically
 
@@ -34,7 +34,9 @@ def write_state(path: str | Path, arrays: Mapping[str, NDArray[Any]], frames: in
     write_atomically(path, save(held, metadata={_KEY: weights}))
 
 
-def read_state(path: str | Path, ports: Sequence[Port], weights: str, engine: str) -> tuple[list[NDArray[Any]], int]:
+def read_state(
+    path: str | Path, ports: Sequence[TensorSpec], weights: str, engine: str
+) -> tuple[list[NDArray[Any]], int]:
     """What `write_state` wrote: an array a port, and how many frames were seen.
 
     Args:

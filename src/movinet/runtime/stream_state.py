@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import FRAME_COUNT, Past, step_signature
+from movinet.arch.step import FRAME_COUNT, StateLayout, step_signature
 from movinet.errors import MovinetError
 from movinet.runtime.engine import Engine, StreamState
 from movinet.weights.weights import Weights
@@ -48,12 +48,12 @@ def saved_streams(weights: Weights, state: Mapping[str, ArrayLike], engine: Engi
     return [SavedStream(count, [array[row].copy() for array in held.values()]) for row, count in enumerate(counts)]
 
 
-def _past(weights: Weights, engine: Engine[Any]) -> Past:
+def _past(weights: Weights, engine: Engine[Any]) -> StateLayout:
     """How the engine holds the past of this network."""
     spec = weights.spec
     if isinstance(spec, NetworkSpec):
         height, width = engine.signature.inputs[0].shape[1:]
-        pasts: tuple[Past, ...] = get_args(Past)
+        pasts: tuple[StateLayout, ...] = get_args(StateLayout)
         for past in pasts:
             if step_signature(spec, (height, width), past, predict=False).state == engine.signature.state:
                 return past

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 _DRAWN = 4096
 _ROUNDS = 25
 _LEAST, _CHANGES = 64, 600
-_NEIGHBOURS = 200  # single changes of which pairs are tried
+_NEIGHBORS = 200  # single changes of which pairs are tried
 _POPULATION, _TOURNAMENT, _MUTATION = 24, 6, 0.03
 
 
@@ -54,7 +54,7 @@ class CandidateEvaluator:
 
     def random(self, count: int, rng: np.random.Generator) -> Points:
         """Networks that fit the budget, (count, decisions): every decision is drawn evenly, and what does not fit is
-        thrown away. Where hardly any fits, drawn ones are changed, one decision at a time, towards the target.
+        thrown away. Where hardly any fits, drawn ones are changed, one decision at a time, toward the target.
 
         Raises:
             MovinetError: None does, even so.
@@ -90,12 +90,12 @@ class CandidateEvaluator:
 
 
 def most_probable(controller: Controller, judge: CandidateEvaluator, rng: np.random.Generator) -> Point:
-    """The network within the budget whose decisions are least worse than the controller's favourites; the favourite
+    """The network within the budget whose decisions are least worse than the controller's favorites; the favorite
     itself where it fits, and the nearest to the target where nothing does."""
     best = np.array(controller.best())
     log_odds = controller.log_odds().detach().double().numpy()
     losses = log_odds.max(1, keepdims=True) - log_odds
-    near = _neighbours(best, judge.space, losses)
+    near = _neighbors(best, judge.space, losses)
     points = np.concatenate([best[None], near, controller.sample(2 * _DRAWN, rng)])
     regrets = np.where(judge.space.active(points), np.take_along_axis(losses, points.T, axis=1).T, 0.0).sum(1)
     fits = judge.fits(points)
@@ -140,7 +140,7 @@ def _mutated(parent: NDArray[np.int64], judge: CandidateEvaluator, rng: np.rando
     return _point(parent)
 
 
-def _neighbours(point: NDArray[np.int64], space: Space, losses: FloatArray) -> Points:
+def _neighbors(point: NDArray[np.int64], space: Space, losses: FloatArray) -> Points:
     """Points that differ in one or two decisions that matter, of all changes in those that lose least.
 
     Args:
@@ -155,7 +155,7 @@ def _neighbours(point: NDArray[np.int64], space: Space, losses: FloatArray) -> P
         if choice != point[place]
     ]
     changes.sort(key=lambda change: float(losses[change]))
-    pairs = [(a, b) for a, b in combinations(changes[:_NEIGHBOURS], 2) if a[0] != b[0]]
+    pairs = [(a, b) for a, b in combinations(changes[:_NEIGHBORS], 2) if a[0] != b[0]]
     found = np.repeat(point[None], len(changes) + len(pairs), axis=0)
     for row, several in enumerate([*((change,) for change in changes), *pairs]):
         for place, choice in several:

@@ -1,4 +1,4 @@
-"""The controller: independent odds for every decision, learnt by REINFORCE (TuNAS, Bender et al. 2020)."""
+"""The controller: independent odds for every decision, learned by REINFORCE (TuNAS, Bender et al. 2020)."""
 
 from collections.abc import Mapping
 from math import log

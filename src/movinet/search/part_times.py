@@ -18,7 +18,7 @@ Factors = Mapping[Hashable, float]
 """Unknowns of a part, and how often each counts."""
 
 _FOLDS = 5
-_RIDGE = 0.1  # towards 0: what a row weighs is 1
+_RIDGE = 0.1  # toward 0: what a row weighs is 1
 _ROUNDS, _SWEEPS = 6, 60
 
 

@@ -93,7 +93,7 @@ def _file(spec: NetworkSpec) -> LiteRTFile:
 class _Step:
     def __init__(self, file: LiteRTFile) -> None:
         self._engine = LiteRTEngine(file, threads=THREADS)
-        self._state = self._engine.begin()
+        self._state = self._engine.init_state()
         self._frames = np.random.default_rng(0).random(file.shapes[FRAMES][0], np.float32)
 
     def milliseconds(self) -> float:

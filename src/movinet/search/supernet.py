@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from movinet.arch.spec import NetworkSpec
-from movinet.nn.blocks import Layer, Skip, initialise
+from movinet.nn.blocks import Bottleneck, Shortcut, initialize
 from movinet.nn.movinet import MoViNet
 from movinet.search.space import ALL, Kernel, Point, Space
 from movinet.train.batch_norm import synchronize_norms
@@ -25,7 +25,7 @@ _SKELETONS = 4  # a point comes again for its hooks, and for many batches when i
 class SuperNetwork(nn.Module):
     """The weights that all networks of a space share, and any of these networks run with them.
 
-    Layers share 1×1 convolutions by their first filters, kernels by what lies around the centre; of a causal temporal
+    Layers share 1×1 convolutions by their first filters, kernels by what lies around the center; of a causal temporal
     kernel by the latest taps. Normalization is by the batch at hand, in training and evaluation alike: running means
     would be those of no network in particular.
 
@@ -45,10 +45,10 @@ class SuperNetwork(nn.Module):
         self.skips = nn.ModuleDict()
         inputs = [spec.stem, *(block.channels for block in spec.blocks)]
         for b, block in enumerate(spec.blocks):
-            layer = cast("Layer", cast("nn.ModuleList", self.largest.blocks[b])[0])
+            layer = cast("Bottleneck", cast("nn.ModuleList", self.largest.blocks[b])[0])
             if layer.skip is None:
-                self.skips[str(b)] = Skip(inputs[b], block.channels, 1, spec)
-        initialise(self.skips)
+                self.skips[str(b)] = Shortcut(inputs[b], block.channels, 1, spec)
+        initialize(self.skips)
         self._skeleton = lru_cache(_SKELETONS)(self._new_skeleton)
 
     def forward(self, clip: Tensor, point: Point, dropout: bool = False) -> Tensor:
@@ -110,7 +110,7 @@ class SuperNetwork(nn.Module):
         return skeleton.train()
 
     def _kernel(self, point: Point, name: str, source: Tensor, shape: Sequence[int]) -> Tensor:
-        """A depthwise kernel (C, 1, …) out of the shared one: around its centre, or the mean of all kernels."""
+        """A depthwise kernel (C, 1, …) out of the shared one: around its center, or the mean of all kernels."""
         place = self.space.places[".".join(name.split(".")[:3]) + ".kernel"]  # blocks.1.0.kernel
         temporal = name.endswith(".temporal.weight")
         weight = source[: shape[0]]

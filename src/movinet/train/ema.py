@@ -26,7 +26,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move towards the network's present weights: once after each step of the optimizer."""
+        """Move toward the network's present weights: once after each step of the optimizer."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         averages, current = [], []

@@ -10,7 +10,7 @@ from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec, Spec
 from movinet.errors import MovinetError
-from movinet.nn.blocks import Layer
+from movinet.nn.blocks import Bottleneck
 from movinet.nn.movinet import MoViNet
 from movinet.train.recipe import Recipe
 from movinet.video.transform import Transform
@@ -93,7 +93,7 @@ def new_spec(recipe: Recipe, num_classes: int) -> NetworkSpec:
 def begin_rezero(model: nn.Module, value: float) -> None:
     """Let ReZero scales begin there."""
     for part in model.modules():
-        if isinstance(part, Layer) and part.scale is not None:
+        if isinstance(part, Bottleneck) and part.scale is not None:
             nn.init.constant_(part.scale, value)
 
 

@@ -1,4 +1,4 @@
-"""What is minimised, for class numbers, mixed labels and multi-label targets; in float32 whatever the precision.
+"""What is minimized, for class numbers, mixed labels and multi-label targets; in float32 whatever the precision.
 
 Every loss is a plain mean over examples, so that sub-batches and processes of one size add up to the whole.
 """

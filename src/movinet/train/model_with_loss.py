@@ -30,7 +30,7 @@ class ModelWithLoss(nn.Module):
 
     Args:
         model: The network.
-        loss: What is minimised.
+        loss: What is minimized.
         data: Whose labels are learned.
         layers: The network whose layers the loss reads, where the model only holds it.
     """
@@ -57,7 +57,7 @@ class ModelWithLoss(nn.Module):
     def forward(
         self, clip: Tensor, targets: Tensor | None, track: Tensor, state: State | None, carry: bool, *more: Any
     ) -> tuple[dict[str, Tensor], Tensor, State | None]:
-        """The parts of the loss, whose sum is minimised, the logits, and the state after the clip.
+        """The parts of the loss, whose sum is minimized, the logits, and the state after the clip.
 
         Args:
             clip: (B, 3, T, H, W) float.
@@ -156,7 +156,7 @@ def forward_backward(
     for first in range(0, len(pieces), recipe.bptt_clips):
         window = range(first, min(first + recipe.bptt_clips, len(pieces)))
         befores: list[tuple[State | None, list[Tensor]]] = [(state, _statistics(learner))]  # before each sub-clip
-        idle = only_last and window[-1] < last and not besides  # nothing is learnt from these
+        idle = only_last and window[-1] < last and not besides  # nothing is learned from these
         with torch.no_grad():
             for n in window if idle else window[:-1]:
                 _, _, after = ahead(n, befores[-1][0], with_loss=False)

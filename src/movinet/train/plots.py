@@ -185,7 +185,7 @@ def _thinned(table: Mapping[str, NDArray[np.float64]], name: str) -> tuple[NDArr
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Medians of the neighbourhood; gaps where nothing in it is finite."""
+    """Medians of the neighborhood; gaps where nothing in it is finite."""
     if not len(values):
         return values
     half = max(1, len(values) // 60)

@@ -72,7 +72,7 @@ class Clips:
         spread: The clip is the whole video in so many instants, instead of a random stretch at the network's rate.
         jitter: The gap between frames is multiplied by a number from this range.
         loop: A short video begins again, as in the official training, instead of holding its last frame.
-        resize_short: The short side before the centre crop of a validation clip; a bit more than the crop by default.
+        resize_short: The short side before the center crop of a validation clip; a bit more than the crop by default.
     """
 
     frames: int | None = None
@@ -229,7 +229,7 @@ class Recipe:
         batch_norm: What batch norms normalize by. `batch`: the batch, and running statistics follow. `kept`: running
             statistics as they are, for trained networks that go on with few clips.
         rezero_init: Where ReZero scales begin in a new network.
-        loss: What is minimised.
+        loss: What is minimized.
         ema_decay: Decay of the moving average of the weights, which is what is validated and kept; None: none.
         patience: Stop after so many epochs without a better validation score; None: never.
         seed: Of everything random.

@@ -59,9 +59,9 @@ def smoothness_loss(embeddings: Tensor, window: int = 6, velocity: float = 0.5) 
 
 def normalized(embeddings: Tensor) -> Tensor:
     """Embeddings (B, T, C) with mean 0 and variance 1 in every channel, over all frames of all processes' batches."""
-    centred = embeddings.float()
-    centred = centred - _mean(centred)
-    return centred * (_mean(centred.square()) + _EPSILON).rsqrt()
+    centered = embeddings.float()
+    centered = centered - _mean(centered)
+    return centered * (_mean(centered.square()) + _EPSILON).rsqrt()
 
 
 def order_energies(windows: Tensor) -> Tensor:
@@ -69,8 +69,8 @@ def order_energies(windows: Tensor) -> Tensor:
 
     The order as it is comes first.
     """
-    centred = windows - windows[..., :1, :]  # accelerations do not change, and the products below stay small
-    products = centred @ centred.mT  # (..., T, T)
+    centered = windows - windows[..., :1, :]  # accelerations do not change, and the products below stay small
+    products = centered @ centered.mT  # (..., T, T)
     return products.flatten(-2) @ _energy_forms(windows.shape[-2], windows.device).to(windows.dtype).T
 
 

@@ -72,7 +72,7 @@ def choose_splits(listing: DatasetIndex, data: Videos, seed: int = 0) -> Splits:
             "add clips of something else"
         )
     if unseen := [label for label in train.labels if label not in trained]:
-        warnings.append(f"no clips to train on, so never to be recognised: {', '.join(unseen)}")
+        warnings.append(f"no clips to train on, so never to be recognized: {', '.join(unseen)}")
     return Splits(train, validation, test, tuple(warnings))
 
 

@@ -15,7 +15,7 @@ from movinet.video.seen import seen
 
 @dataclass(frozen=True)
 class Transform:
-    """Resize the short side, crop the centre, scale the values.
+    """Resize the short side, crop the center, scale the values.
 
     As in the official evaluation (`official/vision/ops/preprocess_ops_3d.py`): 8-bit resize that keeps the aspect
     ratio, crop offset (dim − size) // 2, and then float. Ours is antialiased.
@@ -140,7 +140,7 @@ def as_frames(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
     if len(shape) not in (3, 4) or shape[-1] != 3:
         hint = ""
         if len(shape) == 2 or shape[-1:] == (1,):
-            hint = "; this looks grey: repeat it over three channels"
+            hint = "; this looks gray: repeat it over three channels"
         elif shape[-1:] == (4,):
             hint = "; this looks like RGBA: drop the last channel"
         elif 3 in shape[:-2] and len(shape) in (3, 4):

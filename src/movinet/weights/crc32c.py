@@ -12,7 +12,7 @@ def crc32c(data: bytes | memoryview) -> int:
     """The CRC-32C of `data`. About 250 MB/s.
 
     A CRC is the message as a polynomial over GF(2), times x³², modulo P; so two halves combine as first · x^n + second,
-    n the bits of the second. Neighbouring words are combined until one is left: log₂ of their number numpy operations.
+    n the bits of the second. Neighboring words are combined until one is left: log₂ of their number numpy operations.
     """
     size = len(data)
     if size < 4:

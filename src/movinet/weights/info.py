@@ -10,7 +10,7 @@ from movinet.reading import encodable
 from movinet.video.transform import Transform
 from movinet.words import counted
 
-# Short side before the centre crop, by crop (the official yaml configurations); other sizes keep about the same margin.
+# Short side before the center crop, by crop (the official yaml configurations); other sizes keep about the same margin.
 _RESIZE_SHORT = {160: 176, 172: 192, 224: 256, 256: 288, 290: 320, 320: 368}
 
 

@@ -143,7 +143,7 @@ def from_tensorflow(variables: Arrays, spec: NetworkSpec, form: Form) -> dict[st
 
 
 def with_new_head(variables: Arrays, spec: NetworkSpec, form: Form) -> dict[str, NDArray[np.generic]]:
-    """The variables of a backbone with a head that knows nothing, begun as the official initialisers do."""
+    """The variables of a backbone with a head that knows nothing, begun as the official initializers do."""
     rng = np.random.default_rng(0)
     whole = dict(variables)
     for name, variable in tensorflow_variables(spec, form).items():

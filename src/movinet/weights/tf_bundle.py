@@ -56,7 +56,7 @@ class Checkpoint:
     """The numeric tensors of a checkpoint by their keys, and the graph of the objects they belong to."""
 
     tensors: dict[str, NDArray[np.generic]]
-    graph: bytes | None  # serialised (TrackableObjectGraph); None in files of TensorFlow 1
+    graph: bytes | None  # serialized (TrackableObjectGraph); None in files of TensorFlow 1
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -177,7 +177,7 @@ def _string(entry: _Entry, data: memoryview) -> bytes:
     size, start = varint(raw, 0)
     text = raw[start + 4 :]
     if entry.dtype != _STRING or entry.shape != () or size != len(text) or size >= 1 << 32:
-        raise Damaged("is cut short or mislabelled; get the files again")
+        raise Damaged("is cut short or mislabeled; get the files again")
     if crc32c(size.to_bytes(4, "little") + raw[start:]) != unmask(entry.checksum):
         raise Damaged("does not match its checksum; get the files again")
     return text
@@ -191,7 +191,7 @@ def _tensor(entry: _Entry, data: memoryview) -> NDArray[np.generic]:
     raw = data[entry.offset : entry.offset + entry.size]
     dtype = np.dtype(_DTYPES[entry.dtype])
     if len(raw) != entry.size or entry.size != math.prod(entry.shape) * dtype.itemsize:
-        raise Damaged(f"is cut short or mislabelled ({len(raw)} bytes for shape {entry.shape}); get the files again")
+        raise Damaged(f"is cut short or mislabeled ({len(raw)} bytes for shape {entry.shape}); get the files again")
     if crc32c(raw) != unmask(entry.checksum):
         raise Damaged("does not match its checksum; get the files again")
     values = np.frombuffer(raw, dtype).reshape(entry.shape)

@@ -56,7 +56,7 @@ def find_objects(tensors: Arrays, graph: bytes | None) -> TensorFlowNetwork:
 
     Args:
         tensors: by their keys.
-        graph: the serialised graph of objects; without one, the keys are taken for it.
+        graph: the serialized graph of objects; without one, the keys are taken for it.
 
     Raises:
         WeightsError: there is no MoViNet, or several, or the graph is damaged.

@@ -106,7 +106,7 @@ class TFLiteGraph:
     outputs: dict[str, int]
 
     def constant(self, index: int) -> NDArray[np.float32]:
-        """The dequantised values of constant tensor `index`, in its shape.
+        """The dequantized values of constant tensor `index`, in its shape.
 
         Raises:
             WeightsError: the tensor is no constant, of a type that is not supported, or contradicts itself.
@@ -276,11 +276,11 @@ def _tensor(table: _Table, buffers: list[memoryview]) -> TFLiteTensor:
         raise ValueError(f"a tensor of {len(shape)} axes")
     if data and min(shape, default=1) < 0:
         raise ValueError(f"a constant of shape {shape}")
-    quantisation = table.table(4)
-    if quantisation is None:
+    quantization = table.table(4)
+    if quantization is None:
         return TFLiteTensor(name, shape, dtype, data)
-    scale, zero_point = quantisation.floats(2), quantisation.integers(3, "q")
-    return TFLiteTensor(name, shape, dtype, data, scale, zero_point, quantisation.scalar(6, "i"))
+    scale, zero_point = quantization.floats(2), quantization.integers(3, "q")
+    return TFLiteTensor(name, shape, dtype, data, scale, zero_point, quantization.scalar(6, "i"))
 
 
 def _operator(table: _Table, codes: list[int]) -> TFLiteOperator:

@@ -169,7 +169,7 @@ def slope(value: Value, where: str) -> float:
     return factor
 
 
-def gate(value: Value, where: str, quantised: bool) -> tuple[Gate, float, float]:
+def gate(value: Value, where: str, quantized: bool) -> tuple[Gate, float, float]:
     """The gate that a curve is, and (scale, offset) of what it takes: its argument is scale · number + offset.
 
     Converters move the slope and the half of a hard sigmoid into the convolution before it; so they are taken out.
@@ -177,7 +177,7 @@ def gate(value: Value, where: str, quantised: bool) -> tuple[Gate, float, float]
     Args:
         value: the gate as it was found.
         where: whose it is, for messages.
-        quantised: whether its numbers are bytes: a gate that calibration never saw full then ends where it ended.
+        quantized: whether its numbers are bytes: a gate that calibration never saw full then ends where it ended.
 
     Raises:
         WeightsError: it is no gate we know.
@@ -187,7 +187,7 @@ def gate(value: Value, where: str, quantised: bool) -> tuple[Gate, float, float]
         return "sigmoid", 1.0, 0.0
     largest = float(curve[-1])
     between = np.flatnonzero((curve > 0) & (curve < largest))
-    full = 0 < largest < 1.02 if quantised else abs(largest - 1) < 2e-3
+    full = 0 < largest < 1.02 if quantized else abs(largest - 1) < 2e-3
     if abs(curve[0]) < 1e-6 and full and len(between) > 1:
         first, last = between[0], between[-1]
         steepness = float((curve[last] - curve[first]) / (GRID[last] - GRID[first]))

@@ -173,8 +173,8 @@ class _Walk:
         self, gates: Value, features: Value, name: str
     ) -> tuple[SqueezeExcitation, Gate, Activation, dict[str, Array]]:
         expand = self.made(gates, "CONV_2D", f"the gates before {name}", curved=True)
-        quantised = self.graph.tensors[expand.outputs[0]].dtype in ("int8", "uint8", "int16")
-        kind, scale, offset = gate(gates, f"se.expand before {name}", quantised)
+        quantized = self.graph.tensors[expand.outputs[0]].dtype in ("int8", "uint8", "int16")
+        kind, scale, offset = gate(gates, f"se.expand before {name}", quantized)
         arrays = self.dense("se.expand", expand)
         if (scale, offset) != (1.0, 0.0):
             arrays["se.expand.weight"] = (arrays["se.expand.weight"] * np.float64(scale)).astype(np.float32)

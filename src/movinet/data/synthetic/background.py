@@ -23,7 +23,7 @@ def draw_scene(rng: np.random.Generator, shape: tuple[int, int]) -> Image:
 
 
 def _axes(shape: tuple[int, int]) -> tuple[Image, Image]:
-    """y (height, 1) and x (1, width) of pixel centres as fractions."""
+    """y (height, 1) and x (1, width) of pixel centers as fractions."""
     y, x = ((np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size) for size in shape)
     return y[:, None], x[None]
 

@@ -35,9 +35,9 @@ class Tone:
 
     def apply(self, rgb: Numbers) -> Image:
         """To (..., 3) colors in [0, 1]."""
-        grey = rgb.mean(-1, keepdims=True)
+        gray = rgb.mean(-1, keepdims=True)
         toned: Image = (
-            np.clip(grey + np.float32(self.saturation) * (rgb - grey), 0, 1) ** self.gamma * self.gain + self.black
+            np.clip(gray + np.float32(self.saturation) * (rgb - gray), 0, 1) ** self.gamma * self.gain + self.black
         )
         return toned
 

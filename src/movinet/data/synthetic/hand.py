@@ -1,8 +1,8 @@
 """A hand and forearm as the wearer of a camera sees them: drawn once per clip as sprites, which are then moved about.
 
-Local coordinates: the hand's length from fingertip to wrist is 1, x to the right, y from the fingertip (0) towards the
+Local coordinates: the hand's length from fingertip to wrist is 1, x to the right, y from the fingertip (0) toward the
 wrist (1); a right hand seen from behind, so the thumb is on the left and the little finger on the right. The forearm
-has its own axes, the origin at the wrist and y towards the elbow. Sprites are premultiplied RGBA, (4, height, width)
+has its own axes, the origin at the wrist and y toward the elbow. Sprites are premultiplied RGBA, (4, height, width)
 float32.
 """
 
@@ -48,7 +48,7 @@ class _Bone:
     end: tuple[float, float]
     start_radius: float
     end_radius: float
-    lift: float = 0.0  # towards the viewer, for what lies in front of what
+    lift: float = 0.0  # toward the viewer, for what lies in front of what
 
 
 def pointing_pose(rng: np.random.Generator) -> Pose:
@@ -165,7 +165,7 @@ def _skin(rng: np.random.Generator) -> tuple[Image, Image]:
 
 
 def _light(rng: np.random.Generator) -> Image:
-    """Direction towards the light, x, y and z (z towards the viewer), scaled by how hard the light is."""
+    """Direction toward the light, x, y and z (z toward the viewer), scaled by how hard the light is."""
     angle = rng.uniform(0, 2 * np.pi)
     side = rng.uniform(0.1, 0.8)
     direction = np.array([side * np.cos(angle), side * np.sin(angle), np.sqrt(1 - side**2)])
@@ -173,7 +173,7 @@ def _light(rng: np.random.Generator) -> Image:
 
 
 def _axes(box: tuple[float, float, float, float], pixels: float) -> tuple[Image, Image]:
-    """Local y (height, 1) and x (1, width) of a sprite's pixel centres."""
+    """Local y (height, 1) and x (1, width) of a sprite's pixel centers."""
     left, top, right, bottom = box
     rows, columns = max(2, round((bottom - top) * pixels)), max(2, round((right - left) * pixels))
     y = top + (np.arange(rows, dtype=np.float32) + 0.5) / rows * (bottom - top)
@@ -182,7 +182,7 @@ def _axes(box: tuple[float, float, float, float], pixels: float) -> tuple[Image,
 
 
 def _relief(bones: list[_Bone], y: Image, x: Image) -> tuple[Image, Image]:
-    """Height of the bones' surface towards the viewer and signed distance to their outline: (height, width) float32."""
+    """Height of the bones' surface toward the viewer and signed distance to their outline: (height, width) float32."""
     height = np.full(np.broadcast_shapes(y.shape, x.shape), -1, dtype=np.float32)
     distance = np.full(height.shape, np.inf, dtype=np.float32)
     for bone in bones:

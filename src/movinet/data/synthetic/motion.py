@@ -104,7 +104,7 @@ class Arm:
 
     Attributes:
         side: 1 for a right arm, −1 for a left one.
-        elbow: (2,) where the elbow is while the finger points at the centre: below the frame, on its own side.
+        elbow: (2,) where the elbow is while the finger points at the center: below the frame, on its own side.
         follow: share of the fingertip's movement that the elbow joins in.
         bend: share of the forearm's tilt that the hand takes over; the wrist bends by the rest.
         tilt: the hand's own tilt in radians, to the inside.
@@ -147,11 +147,11 @@ class Arm:
         They map hand lengths to frame heights, x counted from the frame's left edge to `aspect` (width over height).
         """
         tip = tip * np.array([aspect, 1.0])
-        centre = np.array([0.5 * aspect, 0.5])
+        center = np.array([0.5 * aspect, 0.5])
         unit = min(1.0, aspect)  # narrow frames see a smaller hand, not half of one
         unrest = self.unrest.at(time)
         size = unit * self.length * (1 + self.reach * (0.5 - tip[:, 1].clip(0, 1)) + unrest[:, 0])
-        elbow = centre + self.elbow * unit + self.follow * (tip - centre)
+        elbow = center + self.elbow * unit + self.follow * (tip - center)
         elbow[:, 1] = np.maximum(elbow[:, 1], tip[:, 1] + 1.2 * size)
         tilt = self.bend * _tilt(elbow - tip) + self.side * self.tilt + unrest[:, 1]
         scale = np.array([self.squash * self.side, self.foreshortening])
@@ -172,9 +172,9 @@ def placement(origin: FloatArray, tilt: FloatArray, size: FloatArray, scale: Flo
     return np.stack([x_axis, y_axis, origin], axis=-1)
 
 
-def _tilt(towards: FloatArray) -> FloatArray:
+def _tilt(toward: FloatArray) -> FloatArray:
     """Angle of (T, 2) vectors from straight down, positive to the right."""
-    return np.asarray(np.arctan2(towards[:, 0], towards[:, 1]))
+    return np.asarray(np.arctan2(toward[:, 0], toward[:, 1]))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ GESTURES: tuple[str, ...] = (
 )
 """The labels, in the order of their class indices."""
 
-# Corners in a box of ±1 around the sign's centre.
+# Corners in a box of ±1 around the sign's center.
 _CORNERS: dict[str, tuple[tuple[float, float], ...]] = {
     "caret": ((-1, 1), (0, -1), (1, 1)),
     "cross": ((-1, -1), (1, 1), (-1, 1), (1, -1)),
@@ -76,23 +76,23 @@ def gesture_path(label: str, rng: np.random.Generator) -> GesturePath:
     """One person's drawing of `label`, one of `GESTURES`: place, size, slant, bow and pacing drawn from `rng`."""
     if label == "other":
         return _other(rng)
-    centre, extent = _place(label, rng)
+    center, extent = _place(label, rng)
     if label == "circle_ccw":
-        return GesturePath(centre + extent * _circle(rng, turn=-1.0))
+        return GesturePath(center + extent * _circle(rng, turn=-1.0))
     corners = np.array(_CORNERS[label], dtype=np.float64)
     if label == "square" and rng.random() < 0.5:
         corners = corners[::-1]
-    return GesturePath(centre + extent * _strokes(corners, rng, jitter=0.12))
+    return GesturePath(center + extent * _strokes(corners, rng, jitter=0.12))
 
 
 def _place(label: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Centre and half extent of the sign."""
+    """Center and half extent of the sign."""
     if label in ("swipe_left", "swipe_right"):
         return np.array([rng.normal(0.5, 0.06), rng.uniform(0.15, 0.75)]), np.array([rng.uniform(0.24, 0.46), 0.3])
     if label in ("swipe_up", "swipe_down"):
         return np.array([rng.normal(0.48, 0.1), rng.normal(0.5, 0.08)]), np.array([0.3, rng.uniform(0.24, 0.46)])
-    centre = np.array([rng.normal(0.5, 0.05), rng.normal(0.47, 0.08)])
-    return centre, rng.uniform((0.25, 0.22), (0.44, 0.42)) * rng.uniform(0.75, 1.0)
+    center = np.array([rng.normal(0.5, 0.05), rng.normal(0.47, 0.08)])
+    return center, rng.uniform((0.25, 0.22), (0.44, 0.42)) * rng.uniform(0.75, 1.0)
 
 
 def _circle(rng: np.random.Generator, turn: float) -> FloatArray:
@@ -108,21 +108,21 @@ def _circle(rng: np.random.Generator, turn: float) -> FloatArray:
 
 def _other(rng: np.random.Generator) -> GesturePath:
     """Pointing at nothing, fidgeting, wandering about or a sign that is none of the gestures."""
-    centre = np.array([rng.normal(0.5, 0.08), rng.normal(0.5, 0.1)])
+    center = np.array([rng.normal(0.5, 0.08), rng.normal(0.5, 0.1)])
     kind = rng.random()
     if kind < 0.45:  # almost still: a slow sway
         phase = np.linspace(0, 2 * np.pi, _SAMPLES)[:, None] * rng.uniform(0.5, 3.0, 2) + rng.uniform(0, 2 * np.pi, 2)
-        return GesturePath(centre + rng.uniform(0.005, 0.08) * np.sin(phase))
+        return GesturePath(center + rng.uniform(0.005, 0.08) * np.sin(phase))
     extent = rng.uniform(0.15, 0.4, 2)
     if kind < 0.57:
-        return GesturePath(centre + extent * _circle(rng, turn=1.0))
+        return GesturePath(center + extent * _circle(rng, turn=1.0))
     if kind < 0.78:
         decoy = np.array(_DECOYS[rng.integers(len(_DECOYS))], dtype=np.float64)
-        return GesturePath(centre + extent * _strokes(decoy, rng, jitter=0.15))
+        return GesturePath(center + extent * _strokes(decoy, rng, jitter=0.15))
     # To and fro along both axes, which no gesture does.
     wander = rng.uniform(-1, 1, (int(rng.integers(5, 9)), 2))
     wander[:, 0] = np.abs(wander[:, 0]) * np.resize([1, -1], len(wander)) * rng.choice([-1, 1])
-    return GesturePath(centre + extent * _strokes(wander, rng, jitter=0.0))
+    return GesturePath(center + extent * _strokes(wander, rng, jitter=0.0))
 
 
 def _strokes(corners: FloatArray, rng: np.random.Generator, jitter: float) -> FloatArray:

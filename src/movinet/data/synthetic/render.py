@@ -20,7 +20,7 @@ Window = tuple[slice, slice]
 class Blob:
     """Something round that moves about behind the hand; lengths in fractions of the frame, `fill` (3,) in [0, 1]."""
 
-    centre: FloatArray
+    center: FloatArray
     path: Sway
     radii: FloatArray
     fill: Image
@@ -95,7 +95,7 @@ def draw_blobs(rng: np.random.Generator) -> tuple[Blob, ...]:
     count = int(rng.integers(1, 4)) if rng.random() < 0.2 else 0
     return tuple(
         Blob(
-            centre=rng.uniform(0, 1, 2),
+            center=rng.uniform(0, 1, 2),
             path=Sway.draw(rng, 0.1, 0.6, rng.uniform(0.05, 0.25), axes=2, waves=2),
             radii=rng.uniform(0.03, 0.15, 2),
             fill=color(rng),
@@ -106,7 +106,7 @@ def draw_blobs(rng: np.random.Generator) -> tuple[Blob, ...]:
 
 def _paint_blob(pictures: Tensor, blob: Blob, time: FloatArray) -> None:
     height, width = pictures.shape[-2:]
-    place = torch.from_numpy((blob.centre + blob.path.at(time)).astype(np.float32))
+    place = torch.from_numpy((blob.center + blob.path.at(time)).astype(np.float32))
     radii = blob.radii.astype(np.float32)
     x = ((torch.arange(width) + 0.5) / width - place[:, :1]) / radii[0]
     y = ((torch.arange(height) + 0.5) / height - place[:, 1:]) / radii[1]

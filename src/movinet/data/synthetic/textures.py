@@ -26,7 +26,7 @@ def fractal_noise(
 
 
 def _stretched(lattice: Image, size: int, cells: float) -> Image:
-    """(size, …): smooth interpolation of the lattice's first axis at the centres of `size` pixels."""
+    """(size, …): smooth interpolation of the lattice's first axis at the centers of `size` pixels."""
     position = (np.arange(size) + 0.5) / size * cells
     index = position.astype(np.int64)
     part = (position - index)[:, None]

@@ -58,7 +58,7 @@ export class Recognizer {
   }
 }
 
-/** What of a picture the network sees: the centre crop after a resize, in the picture's own pixels. */
+/** What of a picture the network sees: the center crop after a resize, in the picture's own pixels. */
 export function crop(width, height, { size: [h, w], resize_short }) {
   const factor = Math.max(resize_short / Math.min(width, height), h / height, w / width);
   const [tall, wide] = [Math.max(1, Math.trunc(height * factor)), Math.max(1, Math.trunc(width * factor))];

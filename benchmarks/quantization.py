@@ -1,10 +1,10 @@
 """What fewer bits cost and gain: agreement with float32, accuracy, size and time of a step, in each runtime.
 
-    python benchmarks/quantisation.py --real FOLDER
-    python benchmarks/quantisation.py --model WEIGHTS --labels LABELS --videos clip.mp4 ... --every 1
+    python benchmarks/quantization.py --real FOLDER
+    python benchmarks/quantization.py --model WEIGHTS --labels LABELS --videos clip.mp4 ... --every 1
 
 Every clip is streamed frame by frame. FOLDER holds a `clips.csv` (file, label) of real videos; of `--videos`, the file
-name is the label. "Activations in int8" is ONNX Runtime's quantisation after training, calibrated through the stream:
+name is the label. "Activations in int8" is ONNX Runtime's quantization after training, calibrated through the stream:
 on frames and states as they come; OpenVINO runs the same file. Steps of the contenders are timed in turns, the state
 handed over in Python, as plain users of the files do (the engines of `movinet.runtime` keep it inside).
 """
@@ -29,8 +29,8 @@ from rich.table import Table
 from movinet.arch.step import FRAMES, StepSignature
 from movinet.deploy.graph_step import Step
 from movinet.deploy.litert import to_litert
-from movinet.deploy.litert_ports import STEP, file_shape
-from movinet.deploy.network import Network, folded_network
+from movinet.deploy.litert_tensors import STEP, file_shape
+from movinet.deploy.network import FoldedNetwork, folded_network
 from movinet.deploy.onnx_graph import onnx_model
 from movinet.export.onnx import shrink_weights
 from movinet.nn.deploy import DeployedStep, deployed_step
@@ -174,7 +174,7 @@ def calibrated(source: Path, target: Path, step: DeployedStep, clips: list[NDArr
 def samples(step: DeployedStep, clips: list[NDArray[np.float32]]) -> Iterator[Arrays]:
     names = [port.name for port in step.signature.inputs]
     for clip in clips:
-        state = step.begin()
+        state = step.init_state()
         for n, frame in enumerate(torch.from_numpy(clip)):
             inputs = [frame[None], *state]
             if n % 2 == 0:
@@ -184,7 +184,7 @@ def samples(step: DeployedStep, clips: list[NDArray[np.float32]]) -> Iterator[Ar
 
 
 def fresh(step: DeployedStep) -> Arrays:
-    return {port.name: value.numpy() for port, value in zip(step.signature.state, step.begin(), strict=True)}
+    return {port.name: value.numpy() for port, value in zip(step.signature.state, step.init_state(), strict=True)}
 
 
 def onnx_contender(name: str, path: Path, step: DeployedStep, threads: int) -> Contender:
@@ -215,7 +215,7 @@ def openvino_contender(name: str, path: Path, step: DeployedStep, hint: str, thr
     return Contender(name, path.stat().st_size, step.signature, run, fresh(step))
 
 
-def litert_contender(precision: Any, network: Network, folder: Path, threads: int) -> Contender:
+def litert_contender(precision: Any, network: FoldedNetwork, folder: Path, threads: int) -> Contender:
     step = Step(network, "frames")
     from ai_edge_litert.interpreter import Interpreter
 
@@ -268,7 +268,7 @@ def stream(contender: Contender, clip: NDArray[np.float32]) -> NDArray[np.float3
         inputs = {FRAMES: clip[n : n + 1], **state}
         outputs = contender.run(inputs)
         known = {**inputs, **outputs}
-        state = {port.name: known[contender.signature.carry[port.name]] for port in contender.signature.state}
+        state = {port.name: known[contender.signature.next_state[port.name]] for port in contender.signature.state}
         logits.append(outputs["logits"])
     return np.concatenate(logits)
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from movinet.arch import step as names
-from movinet.arch.step import Port
+from movinet.arch.step import TensorSpec
 
 STEP, HEAD = "step", "head"  # names of the signatures
 
@@ -12,7 +12,7 @@ Arithmetic = Literal["float32", "float16"]
 Shape = tuple[int, ...]
 
 
-def file_shape(port: Port, streams: int, frames: int = 1) -> Shape:
+def file_shape(port: TensorSpec, streams: int, frames: int = 1) -> Shape:
     """The shape in the file of a signature's port."""
     if port.name == names.FRAMES:
         streams *= frames
@@ -23,7 +23,7 @@ def file_shape(port: Port, streams: int, frames: int = 1) -> Shape:
     return (streams, *port.shape[1:], port.shape[0])
 
 
-def file_dtype(port: Port, arithmetic: Arithmetic = "float32") -> str:
+def file_dtype(port: TensorSpec, arithmetic: Arithmetic = "float32") -> str:
     """The type in the file of a signature's port: that of past frames is what the arithmetic is in."""
     past = len(port.shape) == 3 and port.name != names.FRAMES
     return arithmetic if past else port.dtype
