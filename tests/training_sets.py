@@ -15,11 +15,14 @@ from torch.utils.data import Dataset
 from movinet.arch.serialize import dump_spec
 from movinet.data.dataset import Example, SampleKey
 from movinet.data.encode import encode_video
+from movinet.data.stream_chunks import StreamChunks
+from movinet.data.streams import IGNORE, StreamChunk, either
 from movinet.nn.movinet import MoViNet
 from movinet.train.datasets import Sets
 from movinet.train.distributed import connect
 from movinet.train.init_model import init_model
 from movinet.train.recipe import AdamW, Recipe
+from movinet.train.stream_training import StreamTraining
 from movinet.train.train_loop import Training
 from movinet.train.validation import EvalOutput
 from movinet.video.transform import Transform
@@ -126,7 +129,8 @@ class Asked:
 def new_training(recipe: Recipe, sets: Sets, folder: Path, on: "Fabric | None" = None, **options: Any) -> Training:
     """A run in a folder, from the beginning; `restore` goes on."""
     model = new_network(recipe, folder, **options.pop("network", {}))
-    return Training(on or fabric(), recipe, model, sets, folder / "checkpoint.safetensors", **options)
+    kind = StreamTraining if recipe.on_streams else Training
+    return kind(on or fabric(), recipe, model, sets, folder / "checkpoint.safetensors", **options)
 
 
 def clips_folder(folder: Path, counts: Mapping[str, int], frames: int = 6) -> Path:
@@ -146,3 +150,30 @@ def write_clip(path: Path, brightness: int, seed: int = 0, frames: int = 6) -> N
 def csv_list(path: Path, rows: Sequence[tuple[object, ...]], columns: str = "file,labels,split") -> Path:
     path.write_text("\n".join([columns, *(",".join(map(str, row)) for row in rows)]) + "\n")
     return path
+
+
+class NoiseLanes:
+    """Streams of noise; for some seconds they are bright in one color, which is a class; else it is `other`."""
+
+    classes, background = LABELS, "other"
+
+    def __init__(self, frames: int = 4, seed: int = 0, lasts: int = 3) -> None:
+        self.frames, self.seed, self.lasts = frames, seed, lasts
+        self.transform = Transform(SIZE, 24, 5.0)
+
+    def chunk(self, lane: int, number: int) -> StreamChunk:
+        rng = np.random.default_rng((self.seed, lane, number))
+        clip = rng.integers(0, 120, (3, self.frames, *SIZE), np.uint8)
+        shown = rng.integers(0, 3, self.frames)
+        for place, label in enumerate(shown):
+            clip[label, place] += 100
+        targets = torch.from_numpy(shown)
+        if number % 2:
+            targets[0] = IGNORE if lane % 2 else either(int(targets[0]))
+        return StreamChunk(torch.from_numpy(clip), targets, (number + lane) % self.lasts == 0)
+
+
+def stream_noise(lanes: int = 4, chunks: int = 3, validation: int = 2) -> Sets:
+    """Lanes to train on, and others to look at after every epoch."""
+    held_out = StreamChunks(NoiseLanes(seed=1), validation, 4, fresh=False) if validation else None
+    return Sets(StreamChunks(NoiseLanes(), lanes, chunks), held_out, None)

@@ -1,7 +1,7 @@
 """Frozen dataclasses to and from what YAML and JSON know: mappings, lists, numbers and text.
 
 What equals its default may be left out. A field that may hold one of several dataclasses says which as `kind`, its
-class's name in small letters.
+class's name in small letters, with underscores or without: `gesture_streams` for `GestureStreams`.
 """
 
 import re
@@ -97,7 +97,8 @@ def _read_one_of(classes: list[Any], value: Any, where: str) -> Any:
         return from_plain(classes[0], value, where)
     kinds = {cls.__name__.lower(): cls for cls in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in kinds:
+    kind = kind.replace("_", "") if isinstance(kind, str) else None
+    if kind not in kinds:
         raise MovinetError(
             f"{where}: want entries and among them `kind`, one of {', '.join(kinds)}; got {brief(value)}"
         )

@@ -24,7 +24,7 @@ from movinet.search.search_display import SearchDisplay
 from movinet.search.search_recipe import SearchRecipe, absolute, read_search
 from movinet.search.search_run import FOUND, TRAINING, Found, PreparedSearch, begun_search, prepare_search, run_search
 from movinet.train.distributed import shared_batch
-from movinet.train.recipe import Gestures, Videos
+from movinet.train.recipe import Gestures, GestureStreams, Videos
 from movinet.words import counted
 
 _UNDECIDED = 0.9  # of the entropy of even odds
@@ -86,7 +86,7 @@ def _changed(
     numbers: dict[str, Any] = {"epochs": epochs, "seed": seed}
     training = replace(training, **{name: value for name, value in numbers.items() if value is not None})
     if data:
-        if isinstance(training.data, Gestures):
+        if isinstance(training.data, Gestures | GestureStreams):
             raise MovinetError(f"--data: {path} searches with synthetic gestures; take a recipe without data")
         training = replace(training, data=replace(training.data or Videos(()), paths=tuple(data)))
     budget = what.budget if target is None else replace(what.budget, target=target)

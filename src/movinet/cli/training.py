@@ -17,7 +17,7 @@ from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.progress import ProgressDisplay
-from movinet.train.recipe import Gestures, Recipe, Videos, read_recipe, with_absolute_paths
+from movinet.train.recipe import Gestures, GestureStreams, Recipe, Videos, read_recipe, with_absolute_paths
 from movinet.train.train_run import METRICS, begun_recipe, prepare_training, run_training
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
@@ -76,7 +76,7 @@ def train(
     if arch is not None:
         what = replace(what, network=arch)
     if data or videos is not None:
-        if isinstance(what.data, Gestures):
+        if isinstance(what.data, Gestures | GestureStreams):
             raise MovinetError(f"--data: {recipe} trains on synthetic gestures; take a recipe without data")
         known = what.data or Videos(())
         what = replace(what, data=replace(known, paths=tuple(data) or known.paths, videos=videos))

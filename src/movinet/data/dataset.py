@@ -33,16 +33,19 @@ class Example(NamedTuple):
     Attributes:
         clip: uint8 (3, T, h, w), for `scaled` on the device that trains; (clips, 3, T, h, w) where the
             sampling gives several.
-        target: The class, int64; for multi-label sets float32 (num_classes,) of 0 and 1.
+        target: The class, int64; for multi-label sets float32 (num_classes,) of 0 and 1; of a chunk of a stream int64
+            (T,), see `movinet.data.streams.StreamChunk`.
         video: Which of the set's videos is shown: another than was asked for, where that could not be read.
         track: float32 (T, 2) or (clips, T, 2): x and y of a point to follow, in fractions of width and height; NaN
             where it is not known, as in all real videos.
+        begins: Nothing comes before it; False of a chunk with which a stream goes on.
     """
 
     clip: Tensor
     target: Tensor
     video: int
     track: Tensor
+    begins: bool = True
 
 
 def scaled(levels: Tensor, transform: Transform) -> Tensor:

@@ -91,6 +91,8 @@ class SearchRecipe:
         for name, value in _PLAIN_ONLY.items():
             if getattr(self.training, name) != value:
                 raise MovinetError(f"search: a super-network is trained without {name}; leave training.{name} out")
+        if self.training.on_streams:
+            raise MovinetError("search: a super-network is trained on clips, not on streams")
         if self.training.loss.smoothness is not None:
             raise MovinetError("search: a super-network is trained without smoothing; leave it out")
 

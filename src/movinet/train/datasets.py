@@ -8,12 +8,14 @@ from pathlib import Path
 
 from movinet.arch.spec import NetworkSpec
 from movinet.data.dataset import ClipDataset, LabeledClips
+from movinet.data.stream_chunks import StreamChunks
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
+from movinet.data.synthetic.gesture_streams import GestureLanes
 from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
 from movinet.labeled.readers import read_set
 from movinet.labeled.sampling import Sampling, dense, random_clip, uniform, windows
-from movinet.train.recipe import Gestures, Recipe
+from movinet.train.recipe import Gestures, GestureStreams, Recipe
 from movinet.train.splits import Splits, choose_splits
 from movinet.video.transform import Transform
 
@@ -40,7 +42,7 @@ def read_splits(recipe: Recipe) -> Splits | None:
         raise MovinetError(
             "the recipe does not say what to train on: give --data, a folder or a list of labeled videos"
         )
-    if isinstance(recipe.data, Gestures):
+    if isinstance(recipe.data, Gestures | GestureStreams):
         return None
     listing = read_set(*recipe.data.paths, videos=recipe.data.videos)
     return choose_splits(listing, recipe.data, seed=recipe.seed)
@@ -53,6 +55,8 @@ def classes_of(splits: Splits | None) -> tuple[str, ...]:
 
 def make_sets(recipe: Recipe, splits: Splits | None, spec: NetworkSpec, transform: Transform) -> Sets:
     """The sets as examples for a network."""
+    if isinstance(recipe.data, GestureStreams):
+        return _synthetic_streams(recipe.data, recipe, spec)
     if splits is None:
         assert isinstance(recipe.data, Gestures)
         return _synthetic(recipe.data, recipe.seed, spec)
@@ -101,5 +105,17 @@ def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
         ),
         still(data.validation, seed=0) if data.validation else None,
         still(data.test, seed=1) if data.test else None,
+        "synthetic",
+    )
+
+
+def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: NetworkSpec) -> Sets:
+    lanes = partial(GestureLanes, spec.size, spec.fps, recipe.sub_clip, rule=data.targets)
+    train = lanes(clips=data.clips, lanes=recipe.batch_size, seed=recipe.seed)
+    held_out = lanes(lanes=data.validation, seeds=TEST_SEEDS) if data.validation else None
+    return Sets(
+        StreamChunks(train, recipe.batch_size, data.chunks),
+        StreamChunks(held_out, data.validation, data.validation_chunks, fresh=False) if held_out else None,
+        None,
         "synthetic",
     )

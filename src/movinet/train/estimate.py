@@ -104,6 +104,7 @@ def estimate(
     steps = recipe.epochs * steps_per_epoch
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
     frames = max(recipe.data.frames) if isinstance(recipe.data, Gestures) else recipe.clips.frames or spec.frames
+    frames = recipe.sub_clip if recipe.on_streams else frames
     sub_clip = min(frames, recipe.sub_clip) if recipe.strategy == "recurrent" else frames
     pieces = -(-frames // sub_clip)
     twice = (pieces - -(-pieces // recipe.bptt_clips)) / pieces  # the share of sub-clips that go forwards twice

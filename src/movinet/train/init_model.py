@@ -9,6 +9,7 @@ from torch import nn
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import NetworkSpec, Spec
+from movinet.arch.step import decay_from_seconds
 from movinet.errors import MovinetError
 from movinet.nn.blocks import Bottleneck
 from movinet.nn.movinet import MoViNet
@@ -63,7 +64,7 @@ def init_model(
     weights = weights or load_weights(recipe.init_from, offline=offline, progress=progress)
     known = single_network(weights.spec, recipe.init_from)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
-    spec = wanted.with_options(**_without_classes(recipe)).with_options(num_classes=known.num_classes)
+    spec = _as_wanted(wanted, recipe, known.num_classes)
     _refuse_misfits(known, spec, recipe.init_from, recipe.options)
     model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
     assert isinstance(model, MoViNet)
@@ -87,7 +88,7 @@ def new_spec(recipe: Recipe, num_classes: int) -> NetworkSpec:
     """
     assert recipe.network is not None
     spec = single_network(find_spec(recipe.network), recipe.network)
-    return spec.with_options(**_without_classes(recipe)).with_options(num_classes=num_classes)
+    return _as_wanted(spec, recipe, num_classes)
 
 
 def begin_rezero(model: nn.Module, value: float) -> None:
@@ -97,10 +98,17 @@ def begin_rezero(model: nn.Module, value: float) -> None:
             nn.init.constant_(part.scale, value)
 
 
-def _without_classes(recipe: Recipe) -> dict[str, Any]:
+def _as_wanted(spec: NetworkSpec, recipe: Recipe, num_classes: int) -> NetworkSpec:
+    """The specification with what the recipe says of it."""
     if "num_classes" in recipe.options:
         raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
-    return recipe.options
+    if recipe.memory is not None and "decay" in recipe.options:
+        raise MovinetError("recipe: `memory` says the decay in seconds; leave out one of them")
+    spec = spec.with_options(**recipe.options).with_options(num_classes=num_classes)
+    memory = recipe.memory
+    if memory is None and recipe.on_streams and spec.causal and spec.decay == 1:
+        memory = spec.frames / spec.fps
+    return spec if memory is None else spec.with_options(decay=decay_from_seconds(memory, spec.fps))
 
 
 def _new(recipe: Recipe, labels: tuple[str, ...]) -> InitialModel:

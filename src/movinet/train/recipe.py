@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from movinet.arch.limits import LARGEST_SIDE, MOST_FRAMES
 from movinet.data.augment import Augmentation
+from movinet.data.streams import TargetRule
 from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
@@ -61,6 +62,35 @@ class Gestures:
     validation: int = 220
     test: int = 220
     fresh: bool = True
+
+
+@dataclass(frozen=True)
+class GestureStreams:
+    """Endless synthetic streams of air gestures and of all that lies between them, rendered while training.
+
+    A stream is a lane; there are as many as `batch_size`. Each update takes one chunk of `sub_clip` frames of every
+    lane and goes on from the states that the last one left.
+
+    Args:
+        chunks: Of each lane in an epoch: as many as there are updates.
+        clips: The share of the lanes that show single clips, each begun anew, so that clips stay as good.
+        targets: From when and until when a gesture's label is wanted.
+        validation: Streams to look at after every epoch, always the same.
+        validation_chunks: Of each of these.
+    """
+
+    chunks: int
+    clips: float = 0.25
+    targets: TargetRule = field(default_factory=TargetRule)
+    validation: int = 8
+    validation_chunks: int = 60
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.chunks <= _MOST, f"data.chunks is {self.chunks}; it must be at least 1")
+        _require(0 <= self.clips <= 1, f"data.clips is {self.clips}; it must lie in [0, 1]")
+        _require(0 <= self.validation <= _MOST, f"data.validation is {self.validation}; want a number from 0")
+        most = self.validation_chunks
+        _require(1 <= most <= _MOST, f"data.validation_chunks is {most}; it must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -180,6 +210,23 @@ class AuxPoint:
 
 
 @dataclass(frozen=True)
+class Steadiness:
+    """The truncated mean square of changes from frame to frame, for streams (`movinet.train.stream_loss`).
+
+    Args:
+        weight: λ.
+        limit: τ: larger changes of a log-probability count as this.
+    """
+
+    weight: float = 0.15
+    limit: float = 4.0
+
+    def __post_init__(self) -> None:
+        fits = 0 <= self.weight < inf and 0 < self.limit < inf
+        _require(fits, "loss.steadiness: want a weight from 0 and a limit above 0")
+
+
+@dataclass(frozen=True)
 class Loss:
     """Cross-entropy, or binary cross-entropy where a clip may show any number of classes, and what is added to it.
 
@@ -188,16 +235,21 @@ class Loss:
         class_weights: `balanced`: a rare class weighs more; or a weight by label, 1 for those not named.
         smoothness: Of per-frame embeddings.
         aux_point: Of a point.
+        steadiness: Of the answers, on streams.
+        early: On streams, where an answer is allowed but not wanted yet: the share of the loss that wants it.
     """
 
     label_smoothing: float = 0.0
     class_weights: Literal["even", "balanced"] | dict[str, float] = "even"
     smoothness: Smoothness | None = None
     aux_point: AuxPoint | None = None
+    steadiness: Steadiness | None = None
+    early: float = 0.0
 
     def __post_init__(self) -> None:
         share = self.label_smoothing
         _require(0 <= share < 1, f"loss.label_smoothing is {share}; it must lie in [0, 1)")
+        _require(0 <= self.early <= 1, f"loss.early is {self.early}; it must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -209,6 +261,9 @@ class Recipe:
         init_from: Weights to start from: a name or a file.
         options: Fields of the network's specification that are different here (`size`, `fps`, `frames`, `dropout` …).
         data: None where the command line says it.
+        memory: Seconds after which a frame weighs 1/e of a new one, in training as at use: the γ of a stream network.
+            By default what its specification says; on streams, which have no end, where that never forgets, the length
+            of the clips that the network is meant for.
         clips: Frames of a clip.
         augmentation: What may happen to them.
         mixup, cutmix: α of either; 0: none. With both, each batch gets one of them.
@@ -241,7 +296,8 @@ class Recipe:
     network: str | None = None
     init_from: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    data: Videos | Gestures | None = None
+    data: Videos | Gestures | GestureStreams | None = None
+    memory: float | None = None
     clips: Clips = Clips()
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = 0.0
@@ -285,6 +341,7 @@ class Recipe:
             not (self.loss.aux_point and mixed), "clips mixed with others have no one point to track; leave out one"
         )
         decay, patience, data = self.ema_decay, self.patience, self.data
+        _require(self.memory is None or 0 < self.memory < inf, f"memory is {self.memory}; want seconds above 0")
         _require(decay is None or 0 <= decay < 1, f"ema_decay is {decay}; it must lie in [0, 1)")
         _require(patience is None or patience >= 1, f"patience is {patience}; it must be at least 1")
         if isinstance(data, Videos):
@@ -301,6 +358,26 @@ class Recipe:
                 0 < data.fps_scale[0] <= data.fps_scale[1] < inf,
                 f"data.fps_scale is {data.fps_scale}; want a range above 0",
             )
+        if self.on_streams:
+            self._check_streams()
+        else:
+            frames = self.loss.steadiness is not None or self.loss.early > 0
+            _require(not frames, "loss.steadiness and loss.early are of streams; clips have one label each")
+
+    @property
+    def on_streams(self) -> bool:
+        """Whether it trains on streams that never end, instead of clips."""
+        return isinstance(self.data, GestureStreams)
+
+    def _check_streams(self) -> None:
+        _require(self.strategy == "recurrent", "streams have no end, so they go through in chunks: strategy recurrent")
+        whole = self.bptt_clips == 1 and self.loss_on == "all"
+        _require(whole, "`bptt_clips` and `loss_on` are of clips; of streams every frame is answered for")
+        mixed = bool(self.mixup or self.cutmix)
+        _require(not mixed, "`mixup` and `cutmix` are of clips; streams are not mixed")
+        _require(self.loss.aux_point is None, "loss.aux_point is of clips: nobody says where the point is in a stream")
+        rendered = self.augmentation == Augmentation() and self.clips == Clips(resize_short=self.clips.resize_short)
+        _require(rendered, "synthetic streams take neither `clips` nor `augmentation`: `data` says what they are")
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -13,6 +13,7 @@ import torch
 from movinet import __version__
 from movinet.cores import usable_cores
 from movinet.data.dataset import ClipDataset, LabeledClips
+from movinet.data.stream_chunks import StreamChunks
 from movinet.files import write_atomically, write_json
 from movinet.reading import parse_json
 from movinet.train.datasets import Sets
@@ -115,8 +116,7 @@ def write_readme(
         *about,
         "## Files",
         _table(("file", ""), there),
-        "## Clips",
-        *_clips(sets),
+        *(["## Streams", *_streams(sets)] if isinstance(sets.train, StreamChunks) else ["## Clips", *_clips(sets)]),
         "## How it was carried out",
         _table(("began", "lasted", "command", "with", "on"), map(_session, sessions)),
     ]
@@ -147,6 +147,14 @@ def _results(folder: Path, scores: Mapping[str, float], verdict: Verdict) -> lis
     compared = verdict.compared(scores)
     words = [f"{compared[0].upper()}{compared[1:]}."] if compared else []
     return ["## Results", *([_table(("score", ""), rows)] if rows else []), *words, *pictures]
+
+
+def _streams(sets: Sets) -> list[str]:
+    parts = {"training": sets.train, "validation": sets.validation, "test": sets.test}
+    there = {name: part for name, part in parts.items() if isinstance(part, StreamChunks)}
+    rows = [(name, str(part.count), str(part.chunks)) for name, part in there.items()]
+    about = f"Of {', '.join(sets.train.classes)}; {there['training'].lanes.background} is where nothing happens."
+    return [about, _table(("", "streams side by side", "chunks of each in an epoch"), rows)]
 
 
 def _clips(sets: Sets) -> list[str]:

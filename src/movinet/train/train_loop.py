@@ -91,6 +91,12 @@ class Training:
     instead = "begin a new run that starts from its model.safetensors"
     """What to do where it cannot go on."""
 
+    shuffle = True
+    """Whether the examples of an epoch come in another order each time."""
+
+    saved_together = False
+    """Whether all processes are needed to save."""
+
     def __init__(
         self,
         fabric: "Fabric",
@@ -197,6 +203,7 @@ class Training:
             rank=self.fabric.global_rank,
             ranks=self.fabric.world_size,
             batch_size=self.batch_size,
+            shuffle=self.shuffle,
         )
         loader = load_batches(self.sets.train, order, workers=self.workers)
         if self.recipe.init_from is not None and not self.state.step and self.state.before is None:
@@ -215,7 +222,8 @@ class Training:
                 self.save()
                 return False
             except WorkerLost:
-                self.save()  # between two updates, so nothing is lost
+                if not self.saved_together or self.fabric.world_size == 1:  # the others do not know
+                    self.save()  # between two updates, so nothing is lost
                 raise
         return True
 
@@ -232,7 +240,8 @@ class Training:
         for examples in loader:
             rate = self._rate()
             outcome, norm = self._update(Example(*examples), rate)
-            values, stopping = self._over_processes(outcome.parts, stop.requested)
+            due = time.monotonic() - saved > self.checkpoint_seconds
+            values, stopping, due = self._over_processes(outcome.parts, stop.requested, due)
             loss = sum(values.values())
             self._check(loss, f"the loss of update {state.step + 1}")
             more = self.after_update()
@@ -246,7 +255,7 @@ class Training:
             if stopping:
                 self.save()
                 return False
-            if now - saved > self.checkpoint_seconds and state.batch < self.steps_per_epoch:
+            if due and state.batch < self.steps_per_epoch:
                 self.save()
                 begin = saved = time.monotonic()
         return True
@@ -256,9 +265,7 @@ class Training:
         recipe, fabric = self.recipe, self.fabric
         train_mode(self.model, recipe.freeze, keep_statistics=recipe.batch_norm == "kept")
         set_lr(self.optimizer, rate)
-        outcome = forward_backward(
-            fabric, self.learner, self.sets.train, examples, recipe, self.state.step, self.network_arguments()
-        )
+        outcome = self.forward_backward(examples)
         limit = recipe.optimizer.clip_norm if isinstance(recipe.optimizer, AdamW) else 0.0
         norm = fabric.clip_gradients(self.learner, self.optimizer, max_norm=limit or math.inf, error_if_nonfinite=False)
         assert norm is not None
@@ -268,6 +275,11 @@ class Training:
         if self.average is not None:
             self.average.update(self.model)
         return outcome, float(norm)
+
+    def forward_backward(self, batch: Example) -> StepOutput:
+        """Add the gradients of this process's share of a batch."""
+        more = self.network_arguments()
+        return forward_backward(self.fabric, self.learner, self.sets.train, batch, self.recipe, self.state.step, more)
 
     def network_arguments(self) -> tuple[Any, ...]:
         """What the network takes beside its clips in the next update."""
@@ -321,8 +333,11 @@ class Training:
         Raises:
             WeightsError: It cannot be written; the one before is untouched.
         """
+        if not self.fabric.is_global_zero and not self.saved_together:
+            return
+        tensors = self.tensors()
         if self.fabric.is_global_zero:
-            tensors = self.tensors() | {"clips": self._clip_digests}
+            tensors |= {"clips": self._clip_digests}
             about = {"examples": self.sets.fingerprint, "recipe": self.entries(), "version": __version__}
             save_checkpoint(self.path, tensors, {**asdict(self.state), **about})
 
@@ -343,14 +358,18 @@ class Training:
         warmup = round(self.recipe.warmup_epochs * self.steps_per_epoch)
         return self.recipe.optimizer.lr * lr_factor(self.state.step, self.steps, warmup, self.recipe.final_lr_ratio)
 
-    def _over_processes(self, parts: Mapping[str, Tensor], stop: bool) -> tuple[dict[str, float], bool]:
-        """The means of the parts of the loss, and whether any process is asked to stop: then all do, after the same
-        update."""
-        numbers = torch.stack([*parts.values(), torch.tensor(float(stop), device=self.fabric.device)])
+    def _over_processes(
+        self, parts: Mapping[str, Tensor], stop: bool, due: bool
+    ) -> tuple[dict[str, float], bool, bool]:
+        """The means of the parts of the loss, and whether any process is asked to stop or thinks that a checkpoint is
+        due: then all do it, after the same update."""
+        wishes = torch.tensor([float(stop), float(due)], device=self.fabric.device)
+        numbers = torch.cat([torch.stack(list(parts.values())), wishes])
         if self.fabric.world_size > 1:
             dist.all_reduce(numbers)
-        *values, wishes = numbers.tolist()
-        return {name: value / self.fabric.world_size for name, value in zip(parts, values, strict=True)}, wishes > 0
+        *values, stops, dues = numbers.tolist()
+        means = {name: value / self.fabric.world_size for name, value in zip(parts, values, strict=True)}
+        return means, stops > 0, dues > 0
 
 
 def new_optimizer(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:

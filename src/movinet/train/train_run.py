@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from movinet.arch.serialize import dump_spec, find_spec
+from movinet.data.dataset import LabeledClips
+from movinet.data.stream_chunks import StreamChunks
 from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
@@ -30,6 +32,8 @@ from movinet.train.run_readme import describe_run
 from movinet.train.run_recorder import RunRecorder, carried_out, own_folder, rather_without
 from movinet.train.signals import Stop, Stopped
 from movinet.train.splits import Splits
+from movinet.train.stream_training import StreamTraining
+from movinet.train.stream_validation import StreamEvalOutput, evaluate_streams
 from movinet.train.train_loop import Observer, Training
 from movinet.train.validation import EvalOutput, evaluate
 from movinet.train.verdict import UNKNOWN, Verdict
@@ -147,7 +151,8 @@ def run_training(
         began=datetime.now().astimezone(),
     )
     path = folder / CHECKPOINT
-    training = Training(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
+    kind = StreamTraining if isinstance(prepared.sets.train, StreamChunks) else Training
+    training = kind(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
     begin = None if resume else partial(_begin, folder, prepared.recipe)
     record = partial(BestRunRecorder, folder, prepared)
     scores: dict[str, float] = {}
@@ -178,8 +183,10 @@ class BestRunRecorder(RunRecorder):
 
     def __init__(self, folder: Path, prepared: PreparedRun, resume_at: int | None) -> None:
         self.recipe, self.info = prepared.recipe, prepared.start.info
-        loss, scores = self.recipe.loss, ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
-        steps = ["labels", *(["aux_point"] if loss.aux_point else []), *(["smoothness"] if loss.smoothness else [])]
+        by_map = self.info.multi_label or self.recipe.on_streams
+        loss, scores = self.recipe.loss, ["loss", "map"] if by_map else ["loss", "top1", "top5"]
+        parts = {"aux_point": loss.aux_point, "steadiness": loss.steadiness, "smoothness": loss.smoothness}
+        steps = ["labels", *(name for name, options in parts.items() if options is not None)]
         epochs = [f"validation_{name}" for name in scores]
         super().__init__(folder, steps, epochs, partial(_draw_curves, folder), resume_at, tensorboard=True)
         self.kept = 0.0  # epoch
@@ -241,12 +248,13 @@ def _finish(
     scores = dict(weights.info.training["scores"])
     found: dict[str, Any] = {"scores": scores}
     if prepared.sets.test is not None:
-        answers = evaluate(fabric, model.to(fabric.device), prepared.sets.test, 1, workers, stop)
+        answers = _evaluate(fabric, model.to(fabric.device), prepared.sets.test, workers, stop)
         scores |= {f"test_{name}": value for name, value in answers.scores().items()}
         found["test"] = _by_class(answers)
         if fabric.is_global_zero:
             _draw_confusion(answers, folder / "test_confusion.png")
-            _write_answers(answers, prepared, folder / "test_answers.csv")
+            if not isinstance(answers, StreamEvalOutput):
+                _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, model, weights.info, prepared.recipe, scores)
         if intervals := verdict.intervals(scores):
@@ -255,6 +263,12 @@ def _finish(
             found |= {"before": verdict.before, "compared": compared}
         write_json(folder / METRICS, found | {"clips": verdict.clips})
     return scores
+
+
+def _evaluate(fabric: "Fabric", model: MoViNet, data: LabeledClips, workers: int, stop: Stop) -> EvalOutput:
+    if isinstance(data, StreamChunks):
+        return evaluate_streams(fabric, model, data, workers, stop)
+    return evaluate(fabric, model, data, 1, workers, stop)
 
 
 def _by_class(answers: EvalOutput) -> dict[str, Any]:
