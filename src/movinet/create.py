@@ -194,7 +194,7 @@ def _weights_of(
     network = unwrapped(model)
     if info is None:
         name = f"{network.spec.name}.{tag}"
-        info = replace(network.info, name=name, accuracy={}, agreement={}, training={}, notes="")
+        info = replace(network.info, name=name, accuracy={}, agreement={}, training={}, notes="", operating_point=None)
     # First without labels: those that came along may be of another number of classes.
     info = Weights.of(network, info).info
     if labels is not None:

@@ -1,13 +1,20 @@
 """From probabilities that flicker to events with a beginning and an end."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from movinet.errors import MovinetError, brief
 from movinet.prediction import Prediction
+from movinet.weights.info import WeightsInfo
+from movinet.weights.operating_point import OperatingPoint, Thresholds, check_thresholds
+from movinet.words import did_you_mean
+
+DEFAULT_ON, DEFAULT_OFF = 0.5, 0.3  # where nothing was measured
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_SLACK = 1e-6  # seconds
 
 
 @dataclass(frozen=True)
@@ -20,15 +27,6 @@ class Event:
     confidence: float
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """When a label's events begin and end, and how brief they may be; None: as for all labels."""
-
-    on: float | None = None
-    off: float | None = None
-    shortest: float | None = None
-
-
 class EventDetector:
     """Events by hysteresis: a label begins when its probability reaches `on` and ends when it falls below `off`.
 
@@ -38,6 +36,9 @@ class EventDetector:
         shortest: seconds; briefer events are not reported.
         ignore: labels that are no events, such as `other`.
         by_label: other thresholds for some labels.
+        refractory: seconds after a reported event in which its label begins no other.
+        warm_up: seconds from the first answer of a stream in which nothing begins: a network that has seen next to
+            nothing may be sure of anything.
 
     Raises:
         ValueError: thresholds that make no sense, for all labels or for one.
@@ -45,14 +46,21 @@ class EventDetector:
 
     def __init__(
         self,
-        on: float = 0.5,
-        off: float = 0.3,
+        on: float = DEFAULT_ON,
+        off: float = DEFAULT_OFF,
         shortest: float = 0.0,
         ignore: frozenset[str] = frozenset(),
         by_label: Mapping[str, Thresholds] = _NONE,
+        *,
+        refractory: float = 0.0,
+        warm_up: float = 0.0,
     ) -> None:
         self.on, self.off, self.shortest, self.ignore = on, off, shortest, ignore
-        _check(on, off, shortest)
+        self.refractory, self.warm_up = refractory, warm_up
+        check_thresholds(on, off, shortest)
+        for name, seconds in (("refractory", refractory), ("warm_up", warm_up)):
+            if not 0 <= seconds < float("inf"):
+                raise ValueError(f"{name} is {seconds}; want seconds, at least 0")
         self._by_label = {}
         for label, own in by_label.items():
             self._by_label[label] = thresholds = (
@@ -60,13 +68,16 @@ class EventDetector:
                 off if own.off is None else own.off,
                 shortest if own.shortest is None else own.shortest,
             )
-            _check(*thresholds, label)
+            check_thresholds(*thresholds, label)
         self._least_on = min([on, *(thresholds[0] for thresholds in self._by_label.values())])
         self.begun: list[Event] = []
         """Events told as begun with the last `push` or `finish`; they have lasted `shortest`."""
         self._running: dict[int, Event] = {}
         self._told: set[int] = set()  # of those running, which were told as begun
-        self._last_time = 0.0
+        self._over: dict[int, float] = {}  # when a label's last reported event ended
+        self._began = 0.0  # when the stream did
+        self._last_time = -float("inf")
+        self._frames = 0  # of the stream, at the last answer
 
     @property
     def running(self) -> list[Event]:
@@ -76,6 +87,11 @@ class EventDetector:
     def push(self, prediction: Prediction) -> list[Event]:
         """Take the next prediction of a stream; returns the events that ended with it, and sets `begun`."""
         ended, self.begun = [], []
+        time = prediction.time
+        if not 0 < self._frames < prediction.frames or time < self._last_time:  # another stream, or begun anew
+            self._began = time
+            self._over.clear()
+        self._frames = prediction.frames
         # Thresholds compare alike whichever way they are crossed.
         probabilities = prediction.probabilities.astype(float)
         for index in sorted({*self._running, *(probabilities >= self._least_on).nonzero()[0].tolist()}):
@@ -83,44 +99,133 @@ class EventDetector:
             label = prediction.info.label(index)
             on, off, shortest = self._thresholds(label)
             if event is None:
-                if label in self.ignore or probability < on:
+                if label in self.ignore or probability < on or not self._may_begin(index, time):
                     continue
-                event = self._running[index] = Event(label, prediction.time, None, probability)
+                event = self._running[index] = Event(label, time, None, probability)
             elif probability < off:
-                ended += self._end(index, prediction.time)
+                ended += self._end(index, time)
                 continue
             else:
                 event = Event(label, event.start, None, max(event.confidence, probability))
                 self._running[index] = event
-            if index not in self._told and prediction.time - event.start >= shortest:
+            if index not in self._told and lasts(event.start, time, shortest):
                 self._told.add(index)
                 self.begun.append(event)
-        self._last_time = prediction.time
+        self._last_time = time
         return ended
 
     def finish(self) -> list[Event]:
         """The stream is over, or broken off: ends what is still running with the last prediction."""
         self.begun = []
-        return [event for index in list(self._running) for event in self._end(index, self._last_time)]
+        ended = [event for index in list(self._running) for event in self._end(index, self._last_time)]
+        self._over.clear()
+        return ended
 
     def _thresholds(self, label: str) -> tuple[float, float, float]:
         return self._by_label.get(label, (self.on, self.off, self.shortest))
+
+    def _may_begin(self, index: int, time: float) -> bool:
+        over = self._over.get(index)
+        return lasts(self._began, time, self.warm_up) and (over is None or lasts(over, time, self.refractory))
 
     def _end(self, index: int, time: float) -> list[Event]:
         """The event as it is told; nothing of one too brief."""
         event = self._running.pop(index)
         told = index in self._told
         self._told.discard(index)
-        if not told and time - event.start < self._thresholds(event.label)[2]:
+        if not told and not lasts(event.start, time, self._thresholds(event.label)[2]):
             return []
         if not told:
             self.begun.append(event)
+        self._over[index] = time
         return [Event(event.label, event.start, time, event.confidence)]
 
 
-def _check(on: float, off: float, shortest: float, label: str | None = None) -> None:
-    of = "" if label is None else f"{label}: "
-    if not 0 < off < on <= 1:
-        raise ValueError(f"{of}want 0 < off < on <= 1, got on={on} and off={off}")
-    if not 0 <= shortest < float("inf"):
-        raise ValueError(f"{of}shortest is {shortest}; want seconds, at least 0")
+def lasts(start: float, time: float, seconds: float) -> bool:
+    """Whether so many seconds have passed, give or take what times of frames are rounded by."""
+    return time - start >= seconds - _SLACK
+
+
+def detector_of(
+    info: WeightsInfo,
+    *,
+    on: float | None = None,
+    off: float | None = None,
+    shortest: float | None = None,
+    ignore: Iterable[str] = (),
+    by_label: Mapping[str, Thresholds] = _NONE,
+) -> EventDetector:
+    """A detector with the thresholds that were chosen for a network by measurement (`info.operating_point`).
+
+    Where there are none, events begin at 0.5 and end below 0.3, and the background makes none.
+
+    Args:
+        info: of the network.
+        on: in place of the chosen one, for all labels; `off` keeps its share of it.
+        off, shortest: in place of the chosen ones, for all labels.
+        ignore: labels that are no events, beside those that are none already.
+        by_label: other thresholds for some labels; these make events, also of the background. Where `off` is left open
+            it is less than `on`.
+
+    Raises:
+        MovinetError: thresholds that make no sense, or of labels that the network does not have.
+    """
+    point = info.operating_point or _default_point(info)
+    ignore = frozenset(ignore)
+    for what, labels in (("ignore", ignore), ("by_label", by_label)):
+        for label in labels:
+            if info.labels is not None and label not in info.labels:
+                raise MovinetError(f"{what}: {info.name} has no label {brief(label)}{did_you_mean(label, info.labels)}")
+    own = dict(point.by_label) if on is None and off is None else {}
+    if shortest is not None:
+        own = {label: replace(thresholds, shortest=None) for label, thresholds in own.items()}
+    share = point.off / point.on
+    if off is None:
+        off = point.off if on is None else on * share
+    ignored = (frozenset(point.ignore) - by_label.keys()) | ignore
+    for label, given in by_label.items():
+        lower = given.on is not None and given.off is None and off >= given.on
+        own[label] = replace(given, off=given.on * share) if lower and given.on is not None else given
+    try:
+        return EventDetector(
+            point.on if on is None else on,
+            off,
+            point.shortest if shortest is None else shortest,
+            ignored,
+            own,
+            refractory=point.refractory,
+            warm_up=point.warm_up,
+        )
+    except ValueError as error:
+        raise MovinetError(str(error)) from None
+
+
+def what_is_promised(info: WeightsInfo, memory: float | None, precision: str) -> str | None:
+    """What whoever uses a network's thresholds should know: a sentence to be said once; None where their figures hold.
+
+    Args:
+        info: of the network.
+        memory: seconds that its streams are recognized with; None: they never forget.
+        precision: that its engine computes in.
+    """
+    point, transform = info.operating_point, info.transform
+    if point is None:
+        return (
+            f"{info.name} brings no thresholds: its events begin at {DEFAULT_ON:g} and end below {DEFAULT_OFF:g}, and "
+            "no rate of false alarms was measured (`movinet evaluate STREAMS --save` chooses and measures)"
+        )
+    if others := point.differences(memory, precision, transform.fps, transform.size):
+        return (
+            f"the thresholds of {info.name} were chosen {' and '.join(others)}: they are used, but what was "
+            "measured of false alarms and misses does not hold"
+        )
+    if point.false_alarms is None:
+        return (
+            f"the thresholds of {info.name} were chosen on streams in which something always happens: no rate of false "
+            "alarms was measured"
+        )
+    return None
+
+
+def _default_point(info: WeightsInfo) -> OperatingPoint:
+    return OperatingPoint(DEFAULT_ON, DEFAULT_OFF, ignore=() if info.background is None else (info.background,))

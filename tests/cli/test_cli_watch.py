@@ -121,7 +121,7 @@ def test_check_says_what_would_be_watched_and_opens_nothing(folder: Path, capfd:
     [
         ("watch @/nothing.yaml", "nothing.yaml: cannot read the list of cameras"),
         ("watch @/typo.yaml", r"typo.yaml: cameras\[0\] \(a\): there is no entry 'crops' \(did you mean crop\?\)"),
-        ("watch @/label.yaml", "a: by_label: tiny_stream.test has no label 'lefft'; did you mean 'left'"),
+        ("watch @/label.yaml", "a: by_label: tiny_stream.test has no label 'lefft'; did you mean left"),
         ("watch @/short.mp4 --credentials @/nothing", "nothing: cannot read the credentials"),
         ("watch @/short.mp4 --on-event no-such-program", "there is no program 'no-such-program'"),
         ("watch @/short.mp4 --webhook ftp://x/", "begins with http"),

@@ -47,6 +47,7 @@ from movinet.video.net.credentials import Credentials, read_credentials, with_lo
 from movinet.video.net.login import Address, Login
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights, read_labels
+from movinet.weights.operating_point import Interval, OperatingPoint, Thresholds
 from movinet.weights.safetensors_file import read_info, save_weights
 
 RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
@@ -422,7 +423,16 @@ def _smallest_spec() -> NetworkSpec:
 def _smallest(folder: Path) -> Path:
     """A weights file of that network."""
     spec = _smallest_spec()
-    info = WeightsInfo("smallest.test", spec, default_transform(spec), LABELS, accuracy={"top-1": 50.0})
+    point = OperatingPoint(0.8, 0.5, by_label={"left": Thresholds(0.9)}, ignore=("other",), missed=Interval(0.1, 0, 1))
+    info = WeightsInfo(
+        "smallest.test",
+        spec,
+        default_transform(spec),
+        LABELS,
+        accuracy={"top-1": 50.0},
+        background="other",
+        operating_point=point,
+    )
     path = folder / "smallest.safetensors"
     save_weights(path, {key: np.ones(shape, np.float32) for key, shape in parameter_shapes(spec).items()}, info)
     return path

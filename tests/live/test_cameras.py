@@ -3,19 +3,20 @@
 import os
 import re
 import traceback
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from movinet.errors import MovinetError
-from movinet.events import Thresholds
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
 from movinet.video.crop import Crop
 from movinet.video.locations import Track
 from movinet.video.net.credentials import Credentials
 from movinet.video.net.login import Address, Login
+from movinet.weights.load import load_weights
+from movinet.weights.operating_point import Thresholds
 
 FILE = """
 cameras:
@@ -56,8 +57,11 @@ def test_what_a_camera_leaves_open_is_as_the_command_line_says(tmp_path: Path) -
     door, number = (camera.filled(defaults) for camera in read_cameras(written(tmp_path, FILE)))
     assert (door.on, door.off, door.memory, door.transport, door.model) == (0.6, 0.2, 3.0, "udp", "x")
     assert (number.on, number.memory, number.transport, number.loop) == (0.5, 9.0, "tcp", True)
-    detector = door.detector()
+    gestures = load_weights("movinet_t0_stream.gestures").info
+    detector = door.detector(gestures)
     assert (detector.on, detector.off, detector.ignore) == (0.6, 0.2, {"other"})
+    with pytest.raises(MovinetError, match=r"^front door: ignore: .* has no label 'othr'; did you mean other\?"):
+        replace(door, ignore=("othr",)).detector(gestures)
     with pytest.raises(MovinetError, match=r"^front door: star: want 0 < off < on"):
         Camera(address=0, name="front door", by_label={"star": Thresholds(on=0.15)}).filled({"off": 0.2})
 

@@ -19,7 +19,7 @@ from movinet.errors import MovinetError
 from movinet.live.actions import Action, Actions
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
 from movinet.live.command import Command
-from movinet.live.feeds import feed_of
+from movinet.live.feeds import feed_of, promise_of
 from movinet.live.json_lines import as_json
 from movinet.live.loop import Feed
 from movinet.live.loop import watch as recognize
@@ -42,9 +42,9 @@ def watch(
     model: Model = None,
     labels: Path | None = None,
     memory: float | None = None,
-    on: float = 0.5,
-    off: float = 0.3,
-    shortest: float = 0.0,
+    on: float | None = None,
+    off: float | None = None,
+    shortest: float | None = None,
     ignore: Sequence[str] = (),
     on_event: str | None = None,
     webhook: str | None = None,
@@ -78,12 +78,12 @@ def watch(
         model: a name of `movinet models`, or a weights file; a stream network, by default the bundled
             movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
-        memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
-            made for, 0 for never.
-        on: probability at which an event begins.
+        memory: seconds after which a frame hardly counts any more, 0 for never; by default what the network's
+            thresholds were chosen with, or the length of the clips it was made for.
+        on: probability at which an event begins, in place of what the network's weights say.
         off: probability below which it ends.
         shortest: seconds; briefer events are not reported.
-        ignore: labels that are no events.
+        ignore: labels that are no events, beside the network's background.
         on_event: a command that is run when an event begins and when it ends, without a shell: the event is JSON on its
             standard input, and in MOVINET_TYPE, MOVINET_SOURCE, MOVINET_LABEL and others of its environment.
         webhook: an address that events, and what becomes of the sources, are posted to as JSON.
@@ -112,8 +112,11 @@ def watch(
         json: one JSON object a line for everything that happens, for programs.
     """
     at_least_one("--topk", topk)
-    if not 0 < off < on <= 1:
-        raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
+    for name, value in (("--on", on), ("--off", off)):
+        if value is not None and not 0 < value <= 1:
+            raise MovinetError(f"{name} is a probability above 0 and at most 1, got {value}")
+    if on is not None and off is not None and off >= on:
+        raise MovinetError(f"--off must lie between 0 and --on, got {off} and {on}")
     for name, value in (("--memory", memory), ("--shortest", shortest), ("--seconds", duration)):
         seconds(name, value)
     for name, value in (("--timeout", timeout), ("--max-lag", max_lag)):
@@ -160,6 +163,9 @@ def watch(
             feed_of(camera, origin, pools[_model(camera)], limits)
             for camera, origin in zip(cameras, origins, strict=True)
         ]
+        promises = (promise_of(camera, pools[_model(camera)]) for camera in cameras)
+        for words in dict.fromkeys(words for words in promises if words is not None):
+            warn(words)
         names = ", ".join(pool.info.name for pool in pools.values())
         # Last in, first out: sources and their pools go when everything has been told.
         told = kept.enter_context(Actions(actions))

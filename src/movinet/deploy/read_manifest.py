@@ -91,6 +91,7 @@ def _network(folder: Path, data: dict[str, Any]) -> Manifest:
         raise MovinetError(f"streams and frames are {brief(streams)} and {brief(frames)}")
     described = {key: weights[key] for key in ("name", "license", "source", "accuracy")}
     described |= {key: data[key] for key in ("spec", "transform", "labels")}
+    described |= {key: data.get(key) for key in ("background", "operating_point")}
     multi_label = data["answer"].startswith("sigmoid")
     info = WeightsInfo.from_dict(described | {"notes": "", "multi_label": multi_label})
     form, model = _text(data["format"]), _inside(data["model"])

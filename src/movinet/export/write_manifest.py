@@ -55,6 +55,8 @@ def describe(
         "outputs": [tensor(port) for port in signature.outputs],
         "answer": "sigmoid of logits" if info.multi_label else "softmax of logits",
         "labels": list(info.labels) if info.labels else None,
+        "background": info.background,
+        "operating_point": None if info.operating_point is None else info.operating_point.to_dict(),
         "transform": info.transform.to_dict(),
         "weights": {
             "name": info.name,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
-from movinet.events import EventDetector, Thresholds
+from movinet.events import EventDetector, detector_of
 from movinet.video.camera.devices import camera_number
 from movinet.video.crop import Crop
 from movinet.video.locations import Track
@@ -25,6 +25,8 @@ from movinet.video.net.credentials import (
 )
 from movinet.video.net.login import Address, Login
 from movinet.video.net.sources import without_password
+from movinet.weights.info import WeightsInfo
+from movinet.weights.operating_point import Thresholds
 
 _MOST = 1000  # cameras in a file
 _SECRET_ENTRIES = ("address", "substream", "user", "password", "webhook")
@@ -125,21 +127,35 @@ class Camera:
         """
         left = {f.name: defaults[f.name] for f in fields(self) if f.name in defaults and getattr(self, f.name) is None}
         camera = replace(self, **left)
-        camera.detector()
+        for label, own in (("", Thresholds()), *camera.by_label.items()):
+            on, off = own.on or camera.on, own.off or camera.off
+            if on is not None and off is not None and not 0 < off < on <= 1:
+                of = f"{label}: " if label else ""
+                raise MovinetError(f"{camera.shown}: {of}want 0 < off < on <= 1, got on={on} and off={off}")
         return camera
 
-    def detector(self) -> EventDetector:
-        """What turns its predictions into events.
+    def detector(self, info: WeightsInfo) -> EventDetector:
+        """What turns a network's predictions into events: by the network's own thresholds, where it leaves them open.
 
         Raises:
-            MovinetError: The thresholds make no sense.
+            MovinetError: The thresholds make no sense, or are of labels that the network does not have.
         """
-        own = {"on": self.on, "off": self.off, "shortest": self.shortest}
-        given = {key: value for key, value in own.items() if value is not None}
         try:
-            return EventDetector(**given, ignore=frozenset(self.ignore or ()), by_label=self.by_label)
-        except ValueError as error:
+            return detector_of(
+                info,
+                on=self.on,
+                off=self.off,
+                shortest=self.shortest,
+                ignore=self.ignore or (),
+                by_label=self.by_label,
+            )
+        except MovinetError as error:
             raise MovinetError(f"{self.shown}: {error}") from None
+
+    @property
+    def has_own_thresholds(self) -> bool:
+        """Whether it says itself when events begin or end."""
+        return self.on is not None or self.off is not None or self.shortest is not None or bool(self.by_label)
 
     def source(
         self, credentials: Credentials | None = None, environment: Mapping[str, str] = os.environ

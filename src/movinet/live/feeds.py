@@ -1,13 +1,13 @@
 """From a camera's description to what the loop watches."""
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Self
 
-from movinet.errors import MovinetError
+from movinet.events import what_is_promised
 from movinet.live.cameras import Camera
 from movinet.live.loop import Feed, Source
-from movinet.runtime.engine import clip_memory
+from movinet.runtime.engine import live_memory
+from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
 from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.camera.live_source import LiveSource
@@ -22,8 +22,8 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
     """What the loop watches.
 
     Args:
-        camera: with a name that no other has; what it leaves open is as `LiveSource` and `EventDetector` have it.
-            Without a memory it has that of the clips the network was made for, where that can forget.
+        camera: with a name that no other has; what it leaves open is as `LiveSource` has it, and memory and thresholds
+            as the network's weights do (`live_memory`, `detector_of`).
         origin: what is opened, as `Camera.source` has it with its login.
         pool: of its model, with a place for it.
         limits: what the source may make this process do.
@@ -31,14 +31,7 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
     Raises:
         MovinetError: its thresholds make no sense, or are of labels there are not.
     """
-    info = pool.info
-    if info.labels is not None:
-        for label in camera.by_label:
-            if label not in info.labels:
-                near = get_close_matches(label, info.labels, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise MovinetError(f"{camera.shown}: by_label: {info.name} has no label {label!r}{hint}")
-    memory = clip_memory(pool.engine, info.spec) if camera.memory is None else camera.memory
+    memory = _memory(camera, pool)
 
     def opened(pacer: LivePacer, on_change: Callable[[Change], None]) -> Source:
         live = LiveSource(
@@ -55,7 +48,18 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
         )
         return live if camera.crop is None else Cropped(live, camera.crop)
 
-    return Feed(camera.shown, opened, pool, camera.detector(), memory or None)
+    return Feed(camera.shown, opened, pool, camera.detector(pool.info), memory)
+
+
+def promise_of(camera: Camera, pool: StreamPool) -> str | None:
+    """What to know of a camera's thresholds (`what_is_promised`); nothing where it has its own."""
+    if camera.has_own_thresholds:
+        return None
+    return what_is_promised(pool.info, _memory(camera, pool), precision_of(pool.network, pool.engine))
+
+
+def _memory(camera: Camera, pool: StreamPool) -> float | None:
+    return live_memory(pool.engine, pool.info) if camera.memory is None else camera.memory or None
 
 
 class Cropped:

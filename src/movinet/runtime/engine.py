@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from movinet.arch.spec import Spec
 from movinet.arch.step import StepSignature, decays
 from movinet.errors import MovinetError
+from movinet.weights.info import WeightsInfo
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Mode = Precision | Literal["fast"]  # "fast" is the quickest precision the processor has
@@ -87,6 +88,19 @@ def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
 def clip_memory(engine: Engine[BatchState], spec: Spec) -> float | None:
     """The memory for what has no end: seconds of the clips the network was made for; None where it cannot forget."""
     return spec.frames / spec.fps if can_forget(engine, spec) else None
+
+
+def live_memory(engine: Engine[BatchState], info: WeightsInfo) -> float | None:
+    """The memory for live streams of a network: that with which its thresholds were chosen, or else of its clips; None
+    where it never forgets.
+
+    Args:
+        engine: that runs it.
+        info: of its weights.
+    """
+    if info.operating_point is not None and can_forget(engine, info.spec):
+        return info.operating_point.memory
+    return clip_memory(engine, info.spec)
 
 
 def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping[str, float]) -> StreamState:

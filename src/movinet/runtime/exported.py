@@ -63,6 +63,11 @@ def exported_network(manifest: Manifest) -> ExportedNetwork:
     return ExportedNetwork(manifest.info, manifest.hash, manifest)
 
 
+def precision_of(network: object, engine: Engine[Any]) -> str:
+    """What a network in use computes in: an exported one in what its file holds, any other in what its engine does."""
+    return network.precision if isinstance(network, ExportedNetwork) else engine.precision
+
+
 def foreign_network(file: ForeignFile, labels: tuple[str, ...] | None) -> ExportedNetwork:
     """A TFLite file that is not ours and holds no network we know the parts of; it runs as it is."""
     info = replace(file.info, labels=None) if labels is None else file.info.with_labels(labels)

@@ -8,6 +8,7 @@ from movinet.arch.spec import Spec, spec_from_dict
 from movinet.errors import WeightsError, brief, printable
 from movinet.reading import encodable
 from movinet.video.transform import Transform
+from movinet.weights.operating_point import OperatingPoint
 from movinet.words import counted
 
 # Short side before the center crop, by crop (the official yaml configurations); other sizes keep about the same margin.
@@ -31,6 +32,8 @@ class WeightsInfo:
         default_factory=dict
     )  # percent of frames labeled as in float32, by precision
     training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained here: recipe, data, figures
+    background: str | None = None  # the label of what is worth no event, such as `other`
+    operating_point: OperatingPoint | None = None  # thresholds of events, and what they give
 
     def __post_init__(self) -> None:
         if self.labels is not None and len(self.labels) != self.spec.num_classes:
@@ -39,6 +42,8 @@ class WeightsInfo:
                 f"{counted(self.spec.num_classes, 'class', 'classes')}; give a file with one label a line, in the "
                 "order of the classes"
             )
+        if self.background is not None and self.background not in (self.labels or (self.background,)):
+            raise WeightsError(f"{self.name}: the background {brief(self.background)} is none of its labels")
 
     def __repr__(self) -> str:
         height, width = self.transform.size
@@ -48,8 +53,12 @@ class WeightsInfo:
         )
 
     def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":
-        """A copy with other labels, checked against the number of classes."""
-        return replace(self, labels=labels)
+        """A copy with other labels, checked against the number of classes. What is known of single labels stays where
+        they are the same."""
+        if labels == self.labels:
+            return self
+        background = self.background if self.background in labels else None
+        return replace(self, labels=labels, background=background, operating_point=None)
 
     def for_new_classifier(self, num_classes: int) -> "WeightsInfo":
         """What is still known once the network has a new, untrained classifier: not labels, figures and history."""
@@ -65,6 +74,8 @@ class WeightsInfo:
             multi_label=False,
             agreement={},
             training={},
+            background=None,
+            operating_point=None,
         )
 
     def label(self, index: int) -> str:
@@ -85,6 +96,8 @@ class WeightsInfo:
             "multi_label": self.multi_label,
             "agreement": dict(self.agreement),
             "training": dict(self.training),
+            "background": self.background,
+            "operating_point": None if self.operating_point is None else self.operating_point.to_dict(),
         }
 
     @classmethod
@@ -97,7 +110,7 @@ class WeightsInfo:
         if not isinstance(data, Mapping):
             raise WeightsError(f"the description of the weights is malformed: want entries, not {brief(data)}")
         try:
-            labels = data["labels"]
+            labels, background, point = data["labels"], data.get("background"), data.get("operating_point")
             return cls(
                 name=_text(data["name"], "name"),
                 spec=spec_from_dict(data["spec"]),
@@ -110,6 +123,8 @@ class WeightsInfo:
                 multi_label=bool(data.get("multi_label", False)),
                 agreement={_text(k, "agreement"): _number(v) for k, v in data.get("agreement", {}).items()},
                 training=dict(data.get("training", {})),
+                background=None if background is None else _text(background, "background"),
+                operating_point=None if point is None else OperatingPoint.from_dict(point),
             )
         except KeyError as error:
             raise WeightsError(f"the description of the weights lacks {error}") from error

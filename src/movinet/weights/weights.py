@@ -137,8 +137,9 @@ class Weights:
         from movinet.nn.convert import arrays_of
 
         info, spec = info or model.info, model.spec
-        labels = info.labels if info.labels and len(info.labels) == spec.num_classes else None
-        return cls(replace(info, spec=spec, labels=labels), arrays_of(model))
+        if info.spec.num_classes != spec.num_classes:
+            info = replace(info, spec=spec, labels=None, background=None, operating_point=None)
+        return cls(replace(info, spec=spec), arrays_of(model))
 
     def to_model(self) -> "MoViNet | Ensemble":
         """The network in PyTorch, in evaluation mode, with parameters of its own.
