@@ -13,7 +13,7 @@ from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.data_report import print_report
 from movinet.cores import usable_cores
 from movinet.data.check import check_set
-from movinet.data.sheet import contact_sheet, is_sheet
+from movinet.data.contact_sheet import contact_sheet, is_sheet
 from movinet.data.synthetic.gesture_clips import GESTURES, write_dataset
 from movinet.data.write_shards import write_shards
 from movinet.errors import MovinetError

@@ -84,6 +84,11 @@ def export(
             continue
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
         out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
+        if one.checked is None:
+            out.print(
+                f"  not compared with the network: {to} runs on other machines only; run it there before you ship it"
+            )
+            continue
         out.print(
             f"  ran in {one.manifest['checked']['with']} on {counted(one.checked.frames, 'frame')}: logits differ from "
             f"the network's by at most {one.checked.error:.1e} of the largest"

@@ -1,5 +1,6 @@
 """Core ML: a package for Apple's devices. It converts anywhere and runs on theirs only."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,8 @@ import torch
 
 from movinet.deploy.graph_step import Step
 from movinet.deploy.quiet import quiet
+from movinet.deploy.run_file import Run
 from movinet.errors import needs_extra
-from movinet.export.mil import run_mil
 from movinet.export.written import Precision, Written
 from movinet.nn.deploy import deployed_step
 
@@ -67,8 +68,16 @@ def write_coreml(step: Step, streams: int, folder: Path, precision: Precision) -
         model = _shrunk(model)
     path = folder / "model.mlpackage"
     model.save(str(path))
-    runtime = f"its ML program of coremltools {version('coremltools')}, run by PyTorch"
-    return Written(path.name, runtime, run_mil(model._mil_program), dots="_", details={"needs": TARGET})
+    run = _predicting(path) if sys.platform == "darwin" else None
+    runtime = f"Core ML by coremltools {version('coremltools')}"
+    return Written(path.name, runtime, run, dots="_", details={"needs": TARGET})
+
+
+def _predicting(path: Path) -> Run:
+    with quiet():
+        import coremltools as ct
+
+        return ct.models.MLModel(str(path)).predict
 
 
 def _shrunk(model: "ct.models.MLModel") -> "ct.models.MLModel":

@@ -24,11 +24,11 @@ from movinet.weights.weights import Weights
 
 @dataclass(frozen=True)
 class Exported:
-    """A folder with an exported network, and how it compared with the network itself."""
+    """A folder with an exported network, and how it compared with the network itself (None: nothing here runs it)."""
 
     folder: Path
     manifest: dict[str, Any]
-    checked: Checked
+    checked: Checked | None
 
 
 def export(
@@ -95,8 +95,8 @@ def _export_one(weights: Weights, how: _How, part: Path, folder: Path) -> Export
     manifest = {"movinet": version("movinet")} | describe(
         lowered, how.streams, how.to, how.precision, written, info, weights.hash
     )
-    checked = check(manifest, written.run, weights)
-    manifest["checked"] = {
+    checked = check(manifest, written.run, weights) if written.run else None
+    manifest["checked"] = checked and {
         "with": written.runtime,
         "frames": checked.frames,
         "largest_difference": checked.largest_difference,

@@ -23,11 +23,11 @@ PRECISIONS: dict[Format, tuple[Precision, ...]] = {
 
 @dataclass(frozen=True)
 class Written:
-    """A network in a file, and the file loaded again in the format's own runtime."""
+    """A network in a file, and the file loaded again in the format's own runtime where that exists."""
 
     model: str  # name of the file
     runtime: str  # what runs it, with its version
-    run: Run
+    run: Run | None  # None: nothing that is here can run it
     channels_last: bool = False  # the frames are (B, H, W, 3)
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of tensors that are not as in the signature
     dots: str = "."  # what stands in the file's names where ours have dots

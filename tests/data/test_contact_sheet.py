@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from movinet.data.contact_sheet import contact_sheet, is_sheet
 from movinet.data.encode import encode_video
-from movinet.data.sheet import contact_sheet, is_sheet
 from movinet.errors import MovinetError
 from movinet.labeled.readers import VideoEntry, VideoSet
 

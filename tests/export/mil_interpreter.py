@@ -4,6 +4,7 @@ What the operations mean is from coremltools' definitions (converters/mil/mil/op
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from movinet.deploy.run_file import Arrays, Run
-from movinet.errors import MovinetError
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int32": torch.int32}
 
 
-def run_mil(program: Any) -> Run:
-    """The program's main function: inputs by name to outputs by name."""
-    main = program.functions["main"]
+def run_package(package: Path) -> Run:
+    """The main function of a package's program, as its file says: inputs by name to outputs by name."""
+    import coremltools
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    said = coremltools.utils.load_spec(str(package))
+    weights = str(package / "Data/com.apple.CoreML/weights")
+    main = load(said, said.specificationVersion, file_weights_dir=weights).functions["main"]
 
     def run(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         values: dict[str, Tensor] = {name: torch.from_numpy(value) for name, value in inputs.items()}
@@ -111,12 +116,12 @@ def _compute(kind: str, given: Mapping[str, Any]) -> tuple[Tensor, ...]:
             return (F.conv2d(x, given["weight"], given.get("bias"), strides, groups=groups),)
         case "avg_pool":
             return (_average(x, given),)
-    raise MovinetError(f"the ML program has an operation we do not know: {kind}")
+    raise NotImplementedError(f"the ML program has an operation we do not know: {kind}")
 
 
 def _slices(given: Mapping[str, Any], axes: int) -> tuple[int | slice, ...]:
     if given.get("stride") is not None and (given["stride"] != 1).any():
-        raise MovinetError("the ML program leaves something out of a slice, which we do not know")
+        raise NotImplementedError("the ML program leaves something out of a slice, which we do not know")
 
     def mask(name: str) -> list[bool]:
         found = given.get(name)
@@ -133,6 +138,6 @@ def _slices(given: Mapping[str, Any], axes: int) -> tuple[int | slice, ...]:
 def _average(x: Tensor, given: Mapping[str, Any]) -> Tensor:
     top, bottom, left, right = (0, 0, 0, 0) if given["pad_type"] == "valid" else given["pad"].tolist()
     if (top, left) != (bottom, right) or not given["exclude_padding_from_average"]:
-        raise MovinetError("the ML program has an average over padding, which we do not know")
+        raise NotImplementedError("the ML program has an average over padding, which we do not know")
     sizes, strides = given["kernel_sizes"].tolist(), given["strides"].tolist()
     return F.avg_pool2d(x, sizes, strides, (top, left), bool(given["ceil_mode"]), count_include_pad=False)
