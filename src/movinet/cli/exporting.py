@@ -85,9 +85,7 @@ def export(
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
         out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
         if one.checked is None:
-            out.print(
-                f"  not compared with the network: {to} runs on other machines only; run it there before you ship it"
-            )
+            out.print(f"  not compared with the network: {to} does not run on this machine")
             continue
         out.print(
             f"  ran in {one.manifest['checked']['with']} on {counted(one.checked.frames, 'frame')}: logits differ from "
