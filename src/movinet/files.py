@@ -42,6 +42,44 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         raise MovinetError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Keeps a second process out, where the system knows locks; they go with their process, however it ends.
+
+    Args:
+        path: of a file that is the lock; made where it is not there, and left.
+        busy: what to say where another process has it.
+
+    Raises:
+        MovinetError: another process has it, or the file cannot be made.
+    """
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise MovinetError(f"{path.parent}: cannot be used: {error.strerror or error}") from error
+    with file:
+        try:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by child processes
+        except ImportError:
+            _lock_on_windows(file.fileno(), busy)
+        except (BlockingIOError, PermissionError) as error:
+            raise MovinetError(busy) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _lock_on_windows(file: int, busy: str) -> None:
+    import msvcrt
+
+    try:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+    except OSError as error:
+        raise MovinetError(busy) from error
+
+
 def remove_leftovers(folder: Path, suffixes: tuple[str, ...]) -> None:
     """Remove what writers that were killed left behind in a folder (see `replacing`), an hour after it changed last."""
     with suppress(OSError):

@@ -50,6 +50,25 @@ MOVINET_PASSWORD of the environment, or in the address. They are shown nowhere.
     ),
 )
 app.command(
+    "movinet.cli.scan:scan",
+    help="""Look at every video of an archive, and keep what is in it, in tables.
+
+A row a video, in Parquet and JSON lines: its events with their times, its labels, what was wrong with it. What is done
+is in a journal, which outlives Ctrl-C, kill -9, a full disk and a power failure: the same command goes on, and looks
+again at what has changed. `movinet scan status FOLDER` says how far it is. Exit code 0 when every video has its row, 1
+when some failed or could not be listed, 2 when something given is wrong or it cannot go on, 130 after Ctrl-C.
+""",
+    usage="Usage: movinet scan SOURCE... --out FOLDER [OPTIONS]",
+    help_epilogue=examples(
+        "movinet scan /data/videos --out results/ --model movinet_a2_stream.k600",
+        "movinet scan '/data/**/*.mp4' list.csv s3://bucket/2026/ --out results/",
+        "movinet scan /data/videos --out results/ --embeddings --json",
+        "movinet scan /data/videos --out results/ --retry-failed",
+        "movinet scan status results/",
+        "movinet scan s3://bucket/ --out /shared/results --ray auto",
+    ),
+)
+app.command(
     "movinet.cli.demo:demo",
     help="""Recognize what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from movinet.errors import MovinetError
+from movinet.files import locked
 
 RECIPE = "recipe.yaml"  # makes a folder a run's
 CHECKPOINT = "checkpoint.safetensors"
@@ -25,22 +26,7 @@ def alone(folder: Path, new: bool) -> Iterator[None]:
     """
     if new:
         _make_folder(folder)
-    try:
-        import fcntl
-
-        file = (folder / _LOCK).open("a")
-    except ImportError:
-        yield
-        return
-    except OSError as error:
-        raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
-    with file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by data workers
-        except (BlockingIOError, PermissionError) as error:
-            raise MovinetError(f"{folder}: another process is training in this folder") from error
-        except OSError:
-            pass  # a file system without locks
+    with locked(folder / _LOCK, f"{folder}: another process is training in this folder"):
         if new:
             _make_folder(folder)  # another may have begun and ended there since
         yield

@@ -146,6 +146,11 @@ class Video:
         return self._container.duration / av.time_base if self._container.duration else None
 
     @property
+    def is_hard_to_seek(self) -> bool:
+        """Whether a place in its middle is found only by reading all that is before it, or may be found wrongly."""
+        return self.stuck or self._may_be_joined or not self._local
+
+    @property
     def finite(self) -> bool:
         """Whether it is a file of known length on a server: one that ends when it has been read to its end."""
         return self._opened.finite

@@ -252,12 +252,18 @@ def _decoded_by(video: Video) -> Callable[[av.VideoFrame, float], Frame]:
     return partial(Frame.of_decoded, to_rgb=video.to_rgb())
 
 
+def frames_of(video: Video, pacer: FilePacer) -> Iterator[Frame]:
+    """The frames of a video opened by `open_at` with this pacer, as `read_frames` gives them; where there are none,
+    nothing. For those who want to know more of the video: its duration, or what of it is damaged."""
+    return _frames(pacer.shown(video, partial(_tell_hole, video.name)), _decoded_by(video))
+
+
 def _read_video(path: Source, pacer: FilePacer, timeout: float | None, threads: int, limits: Limits) -> Iterator[Frame]:
     start, end = pacer.start, pacer.end
     with open_at(path, start, timeout, threads, limits, pacer) as video:
         count = 0
         try:
-            for frame in _frames(pacer.shown(video, partial(_tell_hole, video.name)), _decoded_by(video)):
+            for frame in frames_of(video, pacer):
                 count += 1
                 yield frame
         finally:

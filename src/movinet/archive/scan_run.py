@@ -1,0 +1,232 @@
+"""A scan: tasks go to workers, what comes of them into the journal, until every video has its row."""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from movinet.archive.items import Item
+from movinet.archive.looking import Outcome, Task, failed_row, provenance
+from movinet.archive.pieces import Piece
+from movinet.archive.results import Done, Results
+from movinet.archive.spool import NoRoom
+from movinet.archive.workers import Lost, Workers
+from movinet.words import counted
+
+_LOOKS_UP = 0.5  # seconds between looks at the clock where nothing comes
+_MANY = (
+    4  # tasks a worker that are left where workers get the next one ahead of time: at the end they share what is left
+)
+
+
+@dataclass
+class Progress:
+    """How far a scan is; times by the clock that never goes back."""
+
+    total: int
+    before: int  # videos that were done already
+    total_bytes: int  # of those to do
+    began: float = field(default_factory=time.monotonic)
+    done: int = 0
+    failed: int = 0
+    bytes: int = 0
+    video_seconds: float = 0.0
+    core_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return max(time.monotonic() - self.began, 1e-9)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest may take, by its bytes; None where nothing is known."""
+        share = self.bytes / self.total_bytes if self.total_bytes else (self.done + self.failed) / max(self.total, 1)
+        return self.seconds * (1 - share) / share if share > 0 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "total": self.total,
+            "before": self.before,
+            "done": self.done,
+            "failed": self.failed,
+            "seconds": round(self.seconds, 1),
+            "files_per_second": round((self.done + self.failed) / self.seconds, 3),
+            "video_hours_per_hour": round(self.video_seconds / self.seconds, 2),
+            "left": None if self.left is None else round(self.left, 1),
+        }
+
+
+Tell = Callable[[Progress, dict[str, Any] | None], None]
+"""Is called with every row, and at times without one."""
+
+
+@dataclass
+class _Cut:
+    """A file in pieces."""
+
+    item: Item
+    pieces: tuple[Piece, ...]
+    done: dict[int, dict[str, Any]]
+
+
+class Scan:
+    """A run over some videos.
+
+    Args:
+        results: where it all goes.
+        items: the videos.
+        done: what `results` says is done.
+        retry_failed: look again at those that failed.
+        model, hash: for the rows of videos that no worker lived to tell of.
+    """
+
+    def __init__(
+        self, results: Results, items: Iterable[Item], done: Done, retry_failed: bool, model: str, hash: str
+    ) -> None:
+        self._results, self._model, self._hash = results, model, hash
+        items = list(items)
+        todo = [item for item in items if not done.has(item, retry_failed)]
+        for item in todo:
+            if item.key in done.fingerprints:
+                results.expect_again(item.key)
+        self._known = {key: known for key, known in done.pieces.items() if known[1]}
+        # The longest first, so that at the end all workers end together. A file's bytes are known without opening it.
+        todo.sort(key=lambda item: item.size)
+        self._pending, self._tasks, self._number = todo, deque[Task](), 0
+        self._cuts: dict[str, _Cut] = {}
+        self._given: dict[int, Task] = {}
+        self.progress = Progress(len(items), len(items) - len(todo), sum(max(item.size, 0) for item in todo))
+
+    @property
+    def left(self) -> int:
+        """Videos that are still to do."""
+        return len(self._pending) + len(self._tasks) + len(self._given)
+
+    def run(self, workers: Workers, tell: Tell, stop: threading.Event) -> bool:
+        """Look at all that is left. The workers are the caller's to close.
+
+        Args:
+            workers: what looks at videos.
+            tell: see `Tell`.
+            stop: when it is set, the scan ends at once; videos that are being looked at are begun anew next time.
+
+        Returns:
+            Whether everything was looked at.
+
+        Raises:
+            MovinetError: it cannot go on: the disk is full, or no worker can be had. What is done is done.
+        """
+        self.progress.began = time.monotonic()
+        while self.left and not stop.is_set():
+            while self._pending or self._tasks:
+                ahead = len(self._pending) + len(self._tasks) > _MANY * max(workers.busy, 1)
+                if workers.room(ahead) <= 0:
+                    break
+                task = self._next()
+                self._given[task.number] = task
+                workers.give(task)
+            for outcome in workers.take(_LOOKS_UP):
+                self._settle(outcome, tell)
+            self._results.keep_up()
+            tell(self.progress, None)
+        if not self.left:
+            self._results.finish()
+            return True
+        self._results.flush()
+        return False
+
+    def _next(self) -> Task:
+        if self._tasks:
+            return self._tasks.popleft()
+        return self._task(self._pending.pop())
+
+    def _task(self, item: Item, piece: Piece | None = None, done: tuple[dict[str, Any], ...] | None = None) -> Task:
+        self._number += 1
+        return Task(self._number, item, piece, done)
+
+    def _settle(self, outcome: Outcome | Lost, tell: Tell) -> None:
+        if isinstance(outcome, Lost):
+            task = self._given.pop(outcome.task.number, None)
+            if task is not None:
+                self._lost(task, outcome.why, tell)
+            return
+        task = self._given.pop(outcome.number, None)
+        if task is None:
+            return  # of a worker that was given up, and told after all
+        match outcome.kind:
+            case "row":
+                self._row(task.item, outcome.row, outcome.files, tell)
+            case "cut":
+                fingerprint, done = self._known.pop(task.item.key, ("", {}))
+                known = done if fingerprint == task.item.fingerprint else {}
+                known = {number: value for number, value in known.items() if value["of"] == len(outcome.pieces)}
+                self._cuts[task.item.key] = _Cut(task.item, outcome.pieces, known)
+                new = [self._task(task.item, piece) for piece in outcome.pieces if piece.number not in known]
+                self._tasks.extend(new)
+                self._join(task.item)
+            case "piece":
+                self._piece(task, outcome.row, outcome.files)
+            case "stop":
+                raise NoRoom(f"{outcome.error}; the same command goes on")
+
+    def _lost(self, task: Task, why: str, tell: Tell) -> None:
+        error = f"{task.item.path}: {why}"
+        if task.piece is not None:
+            row = {"duration": 0.0, "damaged": 0.0, "frames": 0, "warnings": [], "error": error, "seconds": 0.0}
+            self._piece(task, row, {})
+        else:
+            row = {**failed_row(task.item), **provenance(self._model, self._hash, error, [], 0.0)}
+            self._row(task.item, row, {}, tell)
+
+    def _piece(self, task: Task, row: dict[str, Any], files: dict[str, list[dict[str, Any]]]) -> None:
+        assert task.piece is not None
+        cut = self._cuts[task.item.key]
+        told = {"number": task.piece.number, "of": len(cut.pieces), "row": row, "files": files}
+        self._results.add_piece(task.item, told)
+        cut.done[task.piece.number] = told
+        self._join(task.item)
+
+    def _join(self, item: Item) -> None:
+        cut = self._cuts[item.key]
+        if len(cut.done) == len(cut.pieces):
+            parts = tuple(cut.done[piece.number] for piece in cut.pieces)
+            self._tasks.appendleft(self._task(item, done=parts))
+
+    def _row(self, item: Item, row: dict[str, Any], files: dict[str, list[dict[str, Any]]], tell: Tell) -> None:
+        self._results.add_row(item, row, files)
+        progress = self.progress
+        if row["error"]:
+            progress.failed += 1
+        else:
+            progress.done += 1
+        progress.bytes += max(item.size, 0)
+        progress.video_seconds += row["duration"] or 0.0
+        progress.core_seconds += row["seconds"]
+        if (cut := self._cuts.pop(item.key, None)) is not None:
+            kept = {one["name"] for some in files.values() for one in some}
+            names = [one["name"] for part in cut.done.values() for some in part["files"].values() for one in some]
+            for name in names:
+                if name not in kept:
+                    with suppress(OSError):
+                        os.unlink(self._results.spool / name)
+        tell(progress, row)
+
+
+def summary(progress: Progress, problems: int) -> str:
+    """A line for a person."""
+    hours = progress.video_seconds / 3600
+    words = [f"{counted(progress.done, 'video')} done"]
+    if progress.before:
+        words.append(f"{progress.before} done before")
+    if progress.failed:
+        words.append(f"{progress.failed} failed")
+    if problems:
+        words.append(f"{counted(problems, 'place')} not listed")
+    rate = progress.video_seconds / progress.seconds
+    return f"{', '.join(words)}; {hours:.2f} hours of video in {progress.seconds:.0f} s ({rate:.0f} hours an hour)"
