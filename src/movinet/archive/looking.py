@@ -11,7 +11,7 @@ from threading import get_ident
 from typing import Any, Literal
 
 from movinet import __version__
-from movinet.arch.step import DECAY, POOL_WEIGHT, Port
+from movinet.arch.step import DECAY, POOL_WEIGHT, TensorSpec
 from movinet.archive.items import Item, check_file
 from movinet.archive.pieces import Piece, cut
 from movinet.archive.spool import NoRoom, Spooled, Writer, read_spooled, spool_name
@@ -97,7 +97,7 @@ class Looker:
     """
 
     def __init__(
-        self, network: Network, session: Session, ports: Sequence[Port], wishes: Wishes, spool: Path, run: str
+        self, network: Network, session: Session, ports: Sequence[TensorSpec], wishes: Wishes, spool: Path, run: str
     ) -> None:
         self.network, self._session, self._wishes, self._spool, self._run = network, session, wishes, spool, run
         names = [port.name for port in ports]
