@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from threading import get_ident
 from typing import Any, Literal
 
-from movinet import __version__
 from movinet.arch.step import DECAY, POOL_WEIGHT, TensorSpec
 from movinet.archive.items import Item, check_file
 from movinet.archive.pieces import Piece, cut
@@ -352,7 +352,7 @@ def provenance(model: str, hash: str, error: str | None, warnings: list[str], se
         "error": error,
         "model": model,
         "model_hash": hash,
-        "version": __version__,
+        "version": version("movinet"),
         "seconds": round(seconds, 3),
         "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
     }
