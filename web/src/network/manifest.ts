@@ -1,0 +1,53 @@
+// What `movinet export` says of a network, as far as a page needs it; docs/export.md has the whole.
+
+export interface Transform {
+  size: [number, number]; // height, width of what the network sees
+  resize_short: number;
+  fps: number;
+  scale?: [number, number]; // what 0 and 255 become
+}
+
+export interface Port {
+  name: string;
+  shape: number[];
+  dtype: "float32" | "int32";
+  initial: number;
+  next: string; // the output, or the other input, that it is in the next step
+}
+
+/** Thresholds a network's answers were judged with; another memory or precision makes them mean something else. */
+export interface OperatingPoint {
+  on: number;
+  off: number;
+  shortest: number;
+  by_label?: Record<string, Partial<Pick<OperatingPoint, "on" | "off" | "shortest">>>;
+  ignore?: string[];
+  memory?: number | null; // seconds
+}
+
+export interface Manifest {
+  model: string; // the file
+  precision: string;
+  signature: string;
+  network: string;
+  fps: number;
+  input: { name: string; shape: number[] };
+  state: Port[];
+  answer: string; // "softmax of logits" or "sigmoid of logits"
+  labels: string[] | null;
+  transform: Transform;
+  weights: { name: string; license: string; source: string; sha256: string };
+  spec: { frames: number; num_classes: number };
+  background?: string | null; // the label that is no event
+  operating_point?: OperatingPoint | null;
+  files?: Record<string, { bytes: number }>;
+}
+
+export function labelsOf(manifest: Manifest): string[] {
+  return manifest.labels ?? Array.from({ length: manifest.spec.num_classes }, (_, i) => `class ${i}`);
+}
+
+/** Seconds of the clips that the network was made for: what it remembers of a stream without an end. */
+export function usualMemory(manifest: Manifest): number {
+  return manifest.operating_point?.memory ?? manifest.spec.frames / manifest.fps;
+}

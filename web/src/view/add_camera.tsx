@@ -1,0 +1,60 @@
+// For administrators: one more camera for the server to watch.
+
+import { useEffect, useState } from "preact/hooks";
+import { ask, type Model } from "../network/server";
+
+export function AddCamera({ models, added }: { models: Model[]; added(): Promise<void> }) {
+  const [trouble, setTrouble] = useState<string | null>(null);
+  const [files, setFiles] = useState<string[]>([]);
+  useEffect(() => {
+    ask<{ files: string[] }>("api/files").then(
+      ({ files }) => setFiles(files),
+      () => {},
+    );
+  }, []);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const entries = [...new FormData(form)].filter(([, value]) => value !== "");
+    setTrouble(null);
+    try {
+      await ask("api/sources", "POST", Object.fromEntries(entries));
+      form.reset();
+      await added();
+    } catch (error) {
+      setTrouble(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <form class="add" onSubmit={(event) => void submit(event)}>
+      <h2>Add a camera</h2>
+      <label>
+        Name <input name="name" required maxLength={64} autocomplete="off" />
+      </label>
+      <label>
+        Address <input name="address" required list="files" placeholder="rtsp://…" autocomplete="off" />
+      </label>
+      <datalist id="files">
+        {files.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+      {models.length > 1 && (
+        <label>
+          Network{" "}
+          <select name="model">
+            {models.map(({ name }) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      <button class="primary">Add</button>
+      {trouble && (
+        <p class="trouble" role="alert">
+          {trouble}
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,68 @@
+// What has happened: the last minute as a strip, and all of it as a list.
+
+import type { StreamEvent } from "../stream/events";
+import { clock, percent, readable } from "../stream/words";
+import type { Watching } from "../watching";
+
+const MINUTE = 60; // seconds that the strip shows
+const LANES = 4;
+const LISTED = 50;
+
+export function Timeline({ watching }: { watching: Watching }) {
+  const { history, time } = watching;
+  const end = Math.max(time, MINUTE);
+  const begin = end - MINUTE;
+  const recent = history.filter((event) => (event.end ?? time) >= begin);
+  const lanes = [...new Set(recent.map(({ label }) => label))].slice(0, LANES);
+  return (
+    <section class="timeline" aria-labelledby="happened">
+      <h2 id="happened">What happened</h2>
+      <div class="strip" aria-hidden="true">
+        {recent
+          .filter(({ label }) => lanes.includes(label))
+          .map((event) => (
+            <Block key={`${event.label} ${event.start}`} {...{ event, begin, time }} lane={lanes.indexOf(event.label)} />
+          ))}
+        <span class="now" style={{ left: `${(100 * (time - begin)) / MINUTE}%` }} />
+      </div>
+      <p class="axis" aria-hidden="true">
+        <span>{clock(begin)}</span>
+        <span>{clock(begin + MINUTE / 2)}</span>
+        <span>{clock(end)}</span>
+      </p>
+      {history.length === 0 ? (
+        <p class="quiet">Events appear here as they begin.</p>
+      ) : (
+        <ol class="events" tabIndex={0} aria-label="Events, newest first">
+          {history.slice(0, LISTED).map((event) => (
+            <li key={`${event.label} ${event.start}`}>
+              <span class="label">{readable(event.label)}</span>
+              <span class="when">{when(event)}</span>
+              <span class="number">{percent(event.confidence)}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+function Block({ event, begin, time, lane }: { event: StreamEvent; begin: number; time: number; lane: number }) {
+  const start = Math.max(event.start, begin);
+  const end = event.end ?? time;
+  const place = {
+    left: `${(100 * (start - begin)) / MINUTE}%`,
+    width: `${(100 * Math.max(0.4, end - start)) / MINUTE}%`,
+    top: `${(100 * lane) / LANES}%`,
+  };
+  return (
+    <span class={`block lane${lane}`} style={place}>
+      {readable(event.label)}
+    </span>
+  );
+}
+
+function when({ start, end }: StreamEvent): string {
+  if (end === null) return `${clock(start)}, still on`;
+  return `${clock(start)}, for ${(end - start).toFixed(1)} s`;
+}
