@@ -28,7 +28,7 @@ from movinet.runtime.factory import EngineKind, create_engine
 from movinet.weights.weights import Weights
 
 
-# What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with an ONNX file.
+# What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with a LiteRT file.
 # ExecuTorch, which converts what PyTorch computes, whatever it is, takes seconds a network.
 def each(names: set[str], *left_out: str) -> list[Any]:
     slow = {"executorch"}

@@ -91,7 +91,7 @@ def _export_one(weights: Weights, how: _How, part: Path, folder: Path) -> Export
     info = weights.info
     info = replace(info, transform=transform_for(info.transform, how.size or info.transform.size))
     lowered = _lowered(weights, info.transform.size, how)
-    written = _write(lowered, how, part)
+    written = _write(lowered, how, part, info.labels)
     manifest = {"movinet": version("movinet")} | describe(
         lowered, how.streams, how.to, how.precision, written, info, weights.hash
     )
@@ -144,7 +144,7 @@ def _lowered(weights: Weights, size: Size, how: _How) -> Lowered:
     spec = weights.spec
     assert isinstance(spec, NetworkSpec)
     if spec.causal:
-        past = how.past or ("frames" if how.to == "litert" else "partial_sums")
+        past = how.past or ("frames" if how.to in ("litert", "browser") else "partial_sums")
         return Step(folded_network(weights, size), past, how.frames or 1)
     if how.past is not None:
         raise MovinetError(f"{spec.name} is a base network: it has no past to hold; leave --past out")
@@ -155,7 +155,7 @@ def _lowered(weights: Weights, size: Size, how: _How) -> Lowered:
     return Clip(folded_network(weights, size), how.frames or spec.frames)
 
 
-def _write(lowered: Lowered, how: _How, folder: Path) -> Written:
+def _write(lowered: Lowered, how: _How, folder: Path, labels: tuple[str, ...] | None) -> Written:
     if how.to in PRECISIONS and how.precision not in PRECISIONS[how.to]:
         raise MovinetError(f"{how.to} has {' and '.join(PRECISIONS[how.to])}, not {how.precision}")
     match how.to:
@@ -167,10 +167,10 @@ def _write(lowered: Lowered, how: _How, folder: Path) -> Written:
             from movinet.export.openvino import write_openvino
 
             return write_openvino(lowered, how.streams, folder, half=how.precision == "float16")
-        case "browser":
+        case "browser" if isinstance(lowered, Step):
             from movinet.export.browser import write_browser
 
-            return write_browser(lowered, how.streams, folder, how.precision)
+            return write_browser(lowered, how.streams, folder, how.precision, labels)
         case "litert" if isinstance(lowered, Step):
             from movinet.export.litert_file import write_litert
 

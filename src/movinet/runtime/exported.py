@@ -20,7 +20,7 @@ from movinet.runtime.run_engine import RunEngine
 from movinet.weights.info import WeightsInfo
 from movinet.words import counted
 
-_RUNTIMES = {"litert": "litert", "onnx": "onnx", "browser": "onnx", "openvino": "openvino"}
+_RUNTIMES = {"litert": "litert", "onnx": "onnx", "browser": "litert", "openvino": "openvino"}
 
 
 @dataclass(frozen=True, eq=False)
