@@ -1,12 +1,12 @@
 import { defineConfig } from "vite";
 import { licenses } from "./build/licenses.ts";
-import { litertRuntime } from "./build/runtime.ts";
+import { litertRuntime, withoutGraphics } from "./build/runtime.ts";
 
 // What this makes is committed: users need no Node. tests/web/test_build.py makes it again and compares.
 export default defineConfig({
   base: "./", // any folder of any host
   plugins: [litertRuntime(), licenses()],
-  worker: { format: "iife" }, // a classic one: LiteRT.js calls importScripts
+  worker: { format: "iife", plugins: () => [withoutGraphics()] }, // a classic one: LiteRT.js calls importScripts
   build: {
     outDir: "../src/movinet/serve/page",
     emptyOutDir: true,

@@ -153,6 +153,7 @@ export class Watching implements Heard {
         this.rows = [...this.steady.update(top, time)];
         this.likeliest = top[0] ?? null;
         this.running = running;
+        this.history = this.history.map((event) => running.find((now) => isSame(event, now)) ?? event);
         this.time = time;
         this.trouble = null;
         break;

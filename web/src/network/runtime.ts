@@ -24,8 +24,6 @@ export async function loadRuntime(progress: Progress): Promise<void> {
     // Emscripten's script looks here; it reports its delegates as errors.
     Object.assign(self, { Module: { instantiateWasm, print: () => {}, printErr: () => {} } });
   });
-  // Or LiteRT.js starts the graphics processor, for which networks this small only wait.
-  Object.defineProperty(navigator, "gpu", { value: undefined });
   await Promise.race([loadLiteRt(beside(RUNTIME.script)), failed]);
 }
 

@@ -140,7 +140,8 @@ export class RemoteSession implements Session {
         this.tries = 0;
         return;
       case "prediction": {
-        const { time = 0, frames = 0, top = [], running = [], figures } = said;
+        const { time = 0, frames = 0, top = [], figures } = said;
+        const running = (said.running ?? []).map((event) => ({ ...event, end: null }));
         this.sent.delete(time);
         const delay = sent === undefined ? 0 : performance.now() - sent;
         return this.tell({ kind: "prediction", time, frames, top, running, delay, step: figures?.step_ms ?? null });

@@ -1,17 +1,17 @@
-// What has happened: the last minute as a strip, and all of it as a list.
+// What has happened: the last half minute as a strip, and all of it as a list.
 
 import type { StreamEvent } from "../stream/events";
 import { clock, percent, readable } from "../stream/words";
 import type { Watching } from "../watching";
 
-const MINUTE = 60; // seconds that the strip shows
+const SHOWN = 30; // seconds on the strip
 const LANES = 4;
 const LISTED = 50;
 
 export function Timeline({ watching }: { watching: Watching }) {
   const { history, time } = watching;
-  const end = Math.max(time, MINUTE);
-  const begin = end - MINUTE;
+  const end = Math.max(time, SHOWN);
+  const begin = end - SHOWN;
   const recent = history.filter((event) => (event.end ?? time) >= begin);
   const lanes = [...new Set(recent.map(({ label }) => label))].slice(0, LANES);
   return (
@@ -23,11 +23,11 @@ export function Timeline({ watching }: { watching: Watching }) {
           .map((event) => (
             <Block key={`${event.label} ${event.start}`} {...{ event, begin, time }} lane={lanes.indexOf(event.label)} />
           ))}
-        <span class="now" style={{ left: `${(100 * (time - begin)) / MINUTE}%` }} />
+        <span class="now" style={{ left: `${(100 * (time - begin)) / SHOWN}%` }} />
       </div>
       <p class="axis" aria-hidden="true">
         <span>{clock(begin)}</span>
-        <span>{clock(begin + MINUTE / 2)}</span>
+        <span>{clock(begin + SHOWN / 2)}</span>
         <span>{clock(end)}</span>
       </p>
       {history.length === 0 ? (
@@ -51,8 +51,8 @@ function Block({ event, begin, time, lane }: { event: StreamEvent; begin: number
   const start = Math.max(event.start, begin);
   const end = event.end ?? time;
   const place = {
-    left: `${(100 * (start - begin)) / MINUTE}%`,
-    width: `${(100 * Math.max(0.4, end - start)) / MINUTE}%`,
+    left: `${(100 * (start - begin)) / SHOWN}%`,
+    width: `${(100 * Math.max(0.4, end - start)) / SHOWN}%`,
     top: `${(100 * lane) / LANES}%`,
   };
   return (

@@ -1,1 +1,1 @@
-export{n as EventDetector,t as Pacer,r as Recognizer,i as crop,s as probabilities,c as top,a as values}from"./assets/pacer-1zotrplS.js";
+export{n as EventDetector,t as Pacer,r as Recognizer,i as crop,s as probabilities,c as top,a as values}from"./assets/pacer-DkpQaMbK.js";
