@@ -44,8 +44,8 @@ class Ablations:
     def jobs(self) -> Iterator[tuple[str, str, int]]:
         """What is compared first comes first: order, variant, seed."""
         for order in self.orders:
-            for seed in self.seeds:
-                for variant in self.variants:
+            for variant in self.variants:
+                for seed in self.seeds:
                     yield order, variant, seed
 
 

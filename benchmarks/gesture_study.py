@@ -20,16 +20,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.spec import SingleSpec
 from movinet.data.dataset import Example, LabeledClips, SampleKey
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
 from movinet.data.synthetic.paths import GESTURES
 from movinet.files import write_atomically
 from movinet.metrics import paired_bootstrap
-from movinet.nn.movinet import MoViNet
 from movinet.train.datasets import Sets
 from movinet.train.distributed import connect, settle_process
-from movinet.train.init_model import begin_rezero, new_spec
+from movinet.train.init_model import init_model, new_spec
 from movinet.train.recipe import Gestures, Recipe, recipe_to_dict
 from movinet.train.signals import Stop
 from movinet.train.train_loop import Training
@@ -59,7 +58,7 @@ class Kept:
                     name: np.stack([np.asarray(getattr(e, name)) for e in examples])
                     for name in ("clip", "target", "track")
                 }
-                np.savez(file, **parts)
+                np.savez(file, allow_pickle=False, **parts)
                 write_atomically(path, file.read_bytes())
         with np.load(path) as kept:
             self.clip, self.target, self.track = (torch.from_numpy(kept[name]) for name in ("clip", "target", "track"))
@@ -156,9 +155,7 @@ class Study:
 
     def model(self, recipe: Recipe) -> Any:
         """A new network of a recipe."""
-        model = MoViNet(new_spec(recipe, len(GESTURES)))
-        begin_rezero(model, recipe.rezero_init)
-        return model
+        return init_model(recipe, GESTURES).model
 
     def remember(self, key: tuple[str, int, str], hits: Hits, seconds: float) -> None:
         """Write down what a training came to."""
@@ -186,7 +183,7 @@ class Study:
             self._kept("train", train, spec, frames, shuffled), None, self._kept("test", test, spec, frames, shuffled)
         )
 
-    def _kept(self, what: str, data: GestureDataset, spec: NetworkSpec, frames: int, shuffled: bool) -> Kept:
+    def _kept(self, what: str, data: GestureDataset, spec: SingleSpec, frames: int, shuffled: bool) -> Kept:
         name = f"{what}-{len(data)}x{frames}-{spec.size[0]}x{spec.size[1]}-{spec.fps:g}"
         key = name + ("-shuffled" if shuffled else "")
         if key not in self._sets:

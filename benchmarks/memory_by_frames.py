@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from movinet import create_model
-from movinet.baselines.resnet3d import ResNet3D
 
 WINDOW = 8  # frames of a clip of multi-clip evaluation
 TOLERANCE, NOISE_MB = 0.05, 5.0
@@ -42,7 +41,7 @@ class Peak:
 def network(name: str, streams: bool) -> tuple[nn.Module, int]:
     """With fresh weights, and the size of its frames."""
     if name == "slow_r50":
-        return ResNet3D(600, causal=streams).eval(), 224
+        return create_model(name, num_classes=600, causal=streams, size=(224, 224)).eval(), 224
     model = create_model(f"{name}_{'stream' if streams else 'base'}")
     return model.eval(), model.spec.size[0]
 

@@ -9,10 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from movinet.arch.baseline_spec import BASELINES, BaselineSpec
 from movinet.arch.options import SpecOptions
-from movinet.arch.serialize import read_spec
+from movinet.arch.serialize import find_spec, read_spec
 from movinet.arch.spec import Spec
-from movinet.arch.zoo import network_names, network_spec
+from movinet.arch.zoo import network_names
 from movinet.errors import SpecError, WeightsError
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
@@ -25,6 +26,7 @@ from movinet.words import did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
+    from movinet.nn.baseline_network import BaselineNetwork
     from movinet.nn.ensemble import Ensemble
     from movinet.nn.movinet import MoViNet
     from movinet.weights.download import Progress
@@ -33,12 +35,12 @@ if TYPE_CHECKING:
 class LoadedModel(NamedTuple):
     """`model, info = load_model(…)`."""
 
-    model: "MoViNet | Ensemble"
+    model: "MoViNet | Ensemble | BaselineNetwork"
     info: WeightsInfo
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
-    """The names that `create_model` takes, smallest networks first.
+    """The names that `create_model` takes: MoViNets, smallest first, then the networks they are compared with.
 
     Args:
         pattern: those that match it, such as `*_stream`; without `*`, `?` and `[`, those that contain it.
@@ -46,7 +48,7 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
     """
     if not any(letter in pattern for letter in "*?["):
         pattern = f"*{pattern}*"
-    names = network_names()
+    names = [*network_names(), *BASELINES]
     if pretrained:
         names = [entry.name for name in names for entry in entries() if entry.architecture == name]
     return [name for name in names if fnmatchcase(name, pattern)]
@@ -54,7 +56,7 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
 
 def create_model(
     name: str | Path, pretrained: bool = False, num_classes: int | None = None, **overrides: Unpack[SpecOptions]
-) -> "MoViNet | Ensemble":
+) -> "MoViNet | Ensemble | BaselineNetwork":
     """A network in PyTorch, in training mode as every new module is; `eval()` before you use it.
 
     >>> model = create_model("movinet_a2_stream", pretrained=True, num_classes=11)
@@ -78,12 +80,17 @@ def create_model(
         raise SpecError(f"create_model has no option {unknown[0]!r}{did_you_mean(unknown[0], known)}")
     if not isinstance(pretrained, bool):
         raise SpecError(f"pretrained is {pretrained!r}; want True or False (num_classes= says how many classes)")
-    from movinet.nn.ensemble import build
-
     if not pretrained:
         spec = _spec_of(name)
         options: dict[str, Any] = {**overrides} | ({} if num_classes is None else {"num_classes": num_classes})
-        return build(spec.with_options(**options) if options else spec)
+        spec = spec.with_options(**options) if options else spec
+        if isinstance(spec, BaselineSpec):
+            from movinet.baselines.build import build_baseline
+
+            return build_baseline(spec)
+        from movinet.nn.ensemble import build
+
+        return build(spec)
     if _is_yaml(name):
         raise WeightsError(f"{name}: a specification has no weights; leave pretrained=True out, or give weights")
     model = load_weights(name, options=dict(overrides)).to_model().train()
@@ -213,8 +220,8 @@ def _spec_of(name: str | Path) -> Spec:
     if _is_yaml(name):
         return read_spec(name)
     if isinstance(name, str):
-        if name in network_names():
-            return network_spec(name)
+        if name in network_names() or name in BASELINES:
+            return find_spec(name)
         if entry := lookup(name):
             return describe(entry).spec
         if not is_on_hub(name) and not Path(name).exists():

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.arch.spec import Spec
 from movinet.cores import limit_torch, usable_cores
+from movinet.errors import MovinetError
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Mode
 from movinet.runtime.factory import EngineKind, create_engine
@@ -66,6 +68,8 @@ def profile(
     """
     size, frames = size or spec.size, frames or spec.frames
     weights = Weights.untrained(spec).with_position_limits()
+    if isinstance(spec, BaselineSpec) and engine not in ("auto", "torch"):
+        raise MovinetError(f"{spec.name} is a network to compare with, which PyTorch alone runs, not {engine!r}")
     ran: str = "torch" if engine == "auto" else engine
     computed: str = "float32" if precision == "fast" else precision
     random = np.random.default_rng(0)

@@ -6,7 +6,9 @@ pools and gates are left out.
 
 from dataclasses import dataclass
 from math import ceil, prod
+from typing import TYPE_CHECKING
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import (
     EnsembleSpec,
     LayerPlace,
@@ -16,6 +18,9 @@ from movinet.arch.spec import (
     Spec,
     make_divisible,
 )
+
+if TYPE_CHECKING:
+    from movinet.baselines.baseline_cost import BaselineCost
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ def parameters(spec: Spec) -> int:
     """Trainable parameters."""
     if isinstance(spec, EnsembleSpec):
         return sum(parameters(m.network) for m in spec.members)
+    if isinstance(spec, BaselineSpec):
+        return _baseline(spec).parameters
     return sum(part.parameters for part in parts(spec))
 
 
@@ -73,12 +80,16 @@ def macs_per_clip(spec: Spec, size: Size | None = None, frames: int | None = Non
             macs_per_clip(m.network, _member_size(spec, m, size), sum(map(m.takes, range(frames))))
             for m in spec.members
         )
+    if isinstance(spec, BaselineSpec):
+        return _baseline(spec).macs(frames, size or spec.size) if frames else 0
     costs = parts(spec, size)
     return frames * sum(p.frame_macs for p in costs) + (sum(p.clip_macs for p in costs) if frames else 0)
 
 
 def state_bytes(spec: Spec, size: Size | None = None, bytes_per_number: int = 4) -> int:
     """Bytes of one stream's buffers and pools; `bytes_per_number` is 4 for float32."""
+    if isinstance(spec, BaselineSpec):
+        return bytes_per_number * _baseline(spec).state_numbers(size or spec.size)
     if isinstance(spec, EnsembleSpec):
         return sum(state_bytes(m.network, _member_size(spec, m, size), bytes_per_number) for m in spec.members)
     return bytes_per_number * sum(map(prod, state_shapes(spec, size).values()))
@@ -108,12 +119,21 @@ def receptive_field(spec: Spec) -> int:
     """Frames the convolutions see; the pools of a network see all of them."""
     if isinstance(spec, EnsembleSpec):
         return max(ceil(receptive_field(m.network) / m.rate) for m in spec.members)
+    if isinstance(spec, BaselineSpec):
+        return _baseline(spec).receptive_field
     return 1 + sum(place.layer.kernel[0] - 1 for place in spec.layers())
 
 
 def delay(spec: Spec) -> int:
     """Frames a feature waits for its future: none in a stream network, half the receptive field in a base network."""
     return 0 if spec.causal else (receptive_field(spec) - 1) // 2
+
+
+def _baseline(spec: BaselineSpec) -> "BaselineCost":
+    """Those are modules and no walk over layers, so that they are built, without contents, and counted: by PyTorch."""
+    from movinet.baselines.baseline_cost import BaselineCost
+
+    return BaselineCost(spec)
 
 
 def _member_size(spec: EnsembleSpec, member: MemberSpec, size: Size | None) -> Size:

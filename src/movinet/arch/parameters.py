@@ -1,5 +1,6 @@
 """The names and shapes of a network's parameters and statistics, from its specification alone."""
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.count import se_hidden
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 
@@ -17,6 +18,10 @@ def parameter_shapes(spec: Spec) -> dict[str, Shape]:
             for i, member in enumerate(spec.members)
             for name, shape in parameter_shapes(member.network).items()
         }
+    if isinstance(spec, BaselineSpec):
+        from movinet.baselines.baseline_cost import BaselineCost  # built without contents, by PyTorch
+
+        return BaselineCost(spec).shapes
     shapes = _convolution("stem", (spec.stem, 3, 3, 3), spec)
     for place in spec.layers():
         name, layer = place.name, place.layer

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from movinet.arch.baseline_spec import BASELINES
 from movinet.arch.spec import Spec, spec_from_dict
-from movinet.arch.zoo import network_spec
+from movinet.arch.zoo import network_names, network_spec
 from movinet.errors import MovinetError, SpecError
 from movinet.reading import parse_yaml, read_yaml
+from movinet.words import did_you_mean
 
 
 def dump_spec(spec: Spec) -> str:
@@ -46,10 +48,15 @@ def read_spec(path: str | Path) -> Spec:
 
 
 def find_spec(name_or_path: str | Path) -> Spec:
-    """The specification of a published network by name, or one in a YAML file.
+    """The specification of a published network by name, also of one to compare with, or one in a YAML file.
 
     Raises:
         SpecError: there is neither.
     """
     path = Path(name_or_path)
-    return read_spec(path) if path.suffix in (".yaml", ".yml") else network_spec(str(name_or_path))
+    if path.suffix in (".yaml", ".yml"):
+        return read_spec(path)
+    name = str(name_or_path)
+    if name not in BASELINES and name not in network_names():
+        raise SpecError(f"no network is called {name!r}{did_you_mean(name, [*network_names(), *BASELINES], most=2)}")
+    return BASELINES.get(name) or network_spec(name)

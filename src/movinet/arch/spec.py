@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import floor, inf
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
 from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError, SpecError, brief
@@ -292,17 +293,20 @@ class EnsembleSpec:
         return _from_dict(cls, data, "ensemble")
 
 
-Spec = NetworkSpec | EnsembleSpec
+SingleSpec = NetworkSpec | BaselineSpec
+Spec = SingleSpec | EnsembleSpec
 
 
 def spec_from_dict(data: Any) -> Spec:
     """The specification in plain types, as read from YAML or a weights file.
 
     Raises:
-        SpecError: it is neither a network nor an ensemble.
+        SpecError: it is none of them.
     """
     if not isinstance(data, dict):
         raise SpecError(f"a specification is a mapping of fields, not {type(data).__name__}")
+    if "family" in data:
+        return BaselineSpec.from_dict(data)
     return EnsembleSpec.from_dict(data) if "members" in data else NetworkSpec.from_dict(data)
 
 

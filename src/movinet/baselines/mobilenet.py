@@ -5,18 +5,17 @@ Shift Module (arXiv 1811.08383): within every residual block an eighth of the ch
 an eighth from the frame after; in its online form an eighth comes from the frame before.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.baselines.resnet3d import State
+from movinet.arch.baseline_spec import BaselineSpec, Shift
 from movinet.baselines.x3d import rounded
-from movinet.errors import MovinetError
-
-Shift = Literal["none", "both", "past"]
-"""`none` is TSN, `both` is TSM, `past` is online TSM."""
+from movinet.nn.baseline_network import BaselineNetwork, mean_so_far
+from movinet.nn.state import State
+from movinet.weights.info import WeightsInfo
 
 _PART = 8  # an eighth of the channels comes from each neighbor
 
@@ -30,6 +29,14 @@ class Row(NamedTuple):
     se: bool
     hard_swish: bool
     stride: int
+
+    def scaled(self, width: float, channels: int | None) -> "Row":
+        """With channels times a factor; those inside are a multiple of what comes in, where that is given."""
+        if width == 1:
+            return self
+        if channels is not None:
+            return self._replace(inner=channels * (6 if self.inner != 32 else 1), out=rounded(self.out * width))
+        return self._replace(inner=rounded(self.inner * width), out=rounded(self.out * width))
 
 
 def _v2() -> tuple[Row, ...]:
@@ -105,75 +112,51 @@ class SqueezeExcitation(nn.Module):
         return x * F.hardsigmoid(self.expand(torch.relu(self.reduce(x.mean((2, 3), keepdim=True)))))
 
 
-class MobileNet(nn.Module):
-    """MobileNetV2 or MobileNetV3-Large over frames.
+class MobileNet(BaselineNetwork):
+    """MobileNetV2 or MobileNetV3-Large over frames; `width` is a factor of all channels but the last layer's."""
 
-    Args:
-        num_classes: of the logits.
-        version: 2, or 3 for MobileNetV3-Large.
-        shift: see `Shift`.
-        dropout: before the classifier.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 400,
-        *,
-        version: Literal[2, 3] = 3,
-        shift: Shift = "none",
-        dropout: float = 0.2,
-    ) -> None:
-        super().__init__()
-        self.num_classes, self.shift = num_classes, shift
-        rows, first, eps, momentum = (_V2, 32, 1e-5, 0.1) if version == 2 else (_V3_LARGE, 16, 1e-3, 0.01)
+    def __init__(self, spec: BaselineSpec, info: WeightsInfo | None = None) -> None:
+        super().__init__(spec, info)
+        v2, width = spec.family == "mobilenet_v2", spec.width
+        self.shift: Shift = spec.shift
+        rows, first, eps, momentum = (_V2, 32, 1e-5, 0.1) if v2 else (_V3_LARGE, 16, 1e-3, 0.01)
 
         def unit(channels: int, out: int, kernel: int, stride: int) -> nn.Sequential:
             conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
-            return nn.Sequential(
-                conv, nn.BatchNorm2d(out, eps, momentum), nn.ReLU6() if version == 2 else nn.Hardswish()
-            )
+            return nn.Sequential(conv, nn.BatchNorm2d(out, eps, momentum), nn.ReLU6() if v2 else nn.Hardswish())
 
+        first = rounded(first * width)
         self.stem = unit(3, first, 3, 2)
         blocks, channels = [], first
-        for row in rows:
-            blocks.append(InvertedResidual(channels, row, version == 2, eps, momentum))
+        for published in rows:
+            row = published.scaled(width, channels if v2 else None)
+            blocks.append(InvertedResidual(channels, row, v2, eps, momentum))
             channels = row.out
         self.blocks = nn.ModuleList(blocks)
-        last = 1280 if version == 2 else 960
+        last = 1280 if v2 else rounded(960 * width)
         self.head = unit(channels, last, 1, 1)
         self.features: nn.Module = nn.Identity()
-        if version == 3:
+        if not v2:
             self.features = nn.Sequential(nn.Linear(last, 1280), nn.Hardswish())
-        self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(1280, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.add_classifier(1280, spec.num_classes)
+
+    @property
+    def receptive_field(self) -> int:
+        shifts = sum(isinstance(block, InvertedResidual) and block.residual for block in self.blocks)
+        return 1 + shifts * {"none": 0, "past": 1, "both": 2}[self.shift]
 
     def forward(self, clip: Tensor) -> Tensor:
         """Logits (B, classes) of clips (B, 3, T, H, W): the mean over the frames'."""
         return self._frames(clip, {})[0].mean(1)
 
     def step(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Show it the next frames of streams; the answer is the mean over all frames so far.
-
-        Args:
-            frames: (B, 3, T, H, W), T ≥ 1.
-            state: what the call before returned; None: the beginning.
-
-        Returns:
-            Logits (B, classes), and the state.
-
-        Raises:
-            MovinetError: it shifts from the future, too.
-        """
-        if self.shift == "both":
-            raise MovinetError("TSM looks into the future; take shift='past' to stream")
+        if not self.spec.causal:
+            return super().step(frames, state)
         state = state or {}
         logits, new = self._frames(frames, state)
-        mean, count = logits.mean(1), frames.shape[2]
-        seen = state.get("frames_seen", torch.zeros(len(mean), dtype=torch.int64, device=mean.device))
-        if state:
-            mean = state["mean"] + (mean - state["mean"]) * (count / (seen[:, None] + count))
-        return mean, new | {"mean": mean, "frames_seen": seen + count}
+        mean, counted = mean_so_far(logits.mean(1), frames.shape[2], state)
+        return mean, new | counted
 
     def _frames(self, clip: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, T, classes), and what the shifts remember."""

@@ -4,17 +4,23 @@ Feichtenhofer et al., SlowFast Networks for Video Recognition (arXiv 1812.03982)
 3.2 of the MoViNet paper (arXiv 2103.11511): the same weights, with all of each temporal kernel in the past.
 """
 
-from collections.abc import Sequence
+from math import ceil
 
 import torch
 from torch import Tensor, nn
 
-from movinet.errors import MovinetError
+from movinet.arch.baseline_spec import BaselineSpec
+from movinet.nn.baseline_network import BaselineNetwork, mean_so_far
+from movinet.nn.state import State
+from movinet.weights.info import WeightsInfo
 
-State = dict[str, Tensor]
-
-DEPTHS = (3, 4, 6, 3)
+_DEPTHS = (3, 4, 6, 3)
 _EXPANSION = 4
+
+
+def depths(factor: float) -> tuple[int, ...]:
+    """Bottlenecks of each stage."""
+    return tuple(ceil(factor * depth) for depth in _DEPTHS)
 
 
 class TemporalConv(nn.Module):
@@ -49,7 +55,7 @@ class TemporalConv(nn.Module):
         return self.conv(x), x[:, :, x.shape[2] - self.past :].clone()
 
 
-class Bottleneck(nn.Module):
+class ResBlock(nn.Module):
     """kt × 1 × 1, 1 × 3 × 3 with the stride, 1 × 1 × 1; added to what came in."""
 
     def __init__(self, channels: int, inner: int, out: int, kernel: int, stride: int, causal: bool) -> None:
@@ -78,7 +84,7 @@ def stage(
 ) -> nn.ModuleList:
     """Bottlenecks in a row; the first has the stride."""
     return nn.ModuleList(
-        Bottleneck(out if n else channels, inner, out, kernel, 1 if n else stride, causal) for n in range(depth)
+        ResBlock(out if n else channels, inner, out, kernel, 1 if n else stride, causal) for n in range(depth)
     )
 
 
@@ -92,62 +98,36 @@ def stem(out: int, kernel: int) -> nn.Sequential:
     )
 
 
-class ResNet3D(nn.Module):
-    """Slow-only ResNet3D.
+class ResNet3D(BaselineNetwork):
+    """Slow-only ResNet3D; causal with stream buffers, so that it may go frame by frame, with the clip's answer."""
 
-    Args:
-        num_classes: of the logits.
-        causal: with stream buffers, so that it may go frame by frame (`step`), with the answer of the whole clip.
-        width: channels of the first stage, 64 in the paper.
-        depths: bottlenecks a stage.
-        dropout: before the classifier.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 400,
-        *,
-        causal: bool = False,
-        width: int = 64,
-        depths: Sequence[int] = DEPTHS,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.causal, self.num_classes = causal, num_classes
+    def __init__(self, spec: BaselineSpec, info: WeightsInfo | None = None) -> None:
+        super().__init__(spec, info)
+        width = round(spec.width)
         self.stem = stem(width, 1)
         channels, stages = width, []
-        for n, depth in enumerate(depths):
+        for n, depth in enumerate(depths(spec.depth)):
             inner = width << n
             out = _EXPANSION * inner
-            stages.append(stage(channels, inner, out, depth, 1 if n < 2 else 3, 1 if n == 0 else 2, causal))
+            kernel, stride = 1 if n < 2 else 3, 1 if n == 0 else 2
+            stages.append(stage(channels, inner, out, depth, kernel, stride, spec.causal))
             channels = out
         self.stages = nn.ModuleList(stages)
-        self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(channels, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.add_classifier(channels, spec.num_classes)
+
+    @property
+    def receptive_field(self) -> int:
+        return 1 + 2 * sum(depths(self.spec.depth)[2:])
 
     def forward(self, clip: Tensor) -> Tensor:
         """Logits (B, classes) of clips (B, 3, T, H, W)."""
-        return self._run(clip, None)[0]
+        return self._run(clip, {})[0]
 
     def step(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Show it the next frames of streams; wherever a clip is cut, the last answer is that of the clip.
+        return self._run(frames, state or {}) if self.spec.causal else super().step(frames, state)
 
-        Args:
-            frames: (B, 3, T, H, W), T ≥ 1.
-            state: what the call before returned; None: the beginning.
-
-        Returns:
-            Logits (B, classes) after the last frame, and the state.
-
-        Raises:
-            MovinetError: it was not made with `causal=True`.
-        """
-        if not self.causal:
-            raise MovinetError("this ResNet3D looks into the future; take one with causal=True to stream")
-        return self._run(frames, state or {})
-
-    def _run(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _run(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         new: State = {}
         frames = x.shape[2]
         x = self.stem(x)
@@ -155,13 +135,8 @@ class ResNet3D(nn.Module):
             assert isinstance(blocks, nn.ModuleList)
             for m, block in enumerate(blocks):
                 name = f"stages.{n}.{m}.buffer"
-                x, buffer = block(x, None if state is None else state.get(name))
+                x, buffer = block(x, state.get(name))
                 if buffer is not None:
                     new[name] = buffer
-        mean = x.mean((2, 3, 4))
-        if state:
-            seen = state["frames_seen"].to(mean.dtype)[:, None]
-            mean = state["mean"] + (mean - state["mean"]) * (frames / (seen + frames))
-        before = state["frames_seen"] if state else torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        new |= {"mean": mean, "frames_seen": before + frames}
-        return self.classifier(self.dropout(mean)), new
+        mean, counted = mean_so_far(x.mean((2, 3, 4)), frames, state)
+        return self.classifier(self.dropout(mean)), new | counted

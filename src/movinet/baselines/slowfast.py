@@ -3,53 +3,45 @@
 import torch
 from torch import Tensor, nn
 
-from movinet.baselines.resnet3d import DEPTHS, stage, stem
+from movinet.arch.baseline_spec import BaselineSpec
+from movinet.baselines.resnet3d import depths, stage, stem
+from movinet.nn.baseline_network import BaselineNetwork
+from movinet.weights.info import WeightsInfo
 
 _FAST = 8  # the fast pathway has an eighth of the channels
 
 
-class SlowFast(nn.Module):
-    """The fast pathway sees every frame of the clip, the slow one every `alpha`-th; laterals go from fast to slow.
+class SlowFast(BaselineNetwork):
+    """The fast pathway sees every frame of the clip, the slow one every `alpha`-th; laterals go from fast to slow."""
 
-    Args:
-        num_classes: of the logits.
-        alpha: frames of the fast pathway for one of the slow: 8 (4×16) or 4 (8×8).
-        lateral_kernel: frames that a lateral convolution sees, 5 (4×16) or 7 (8×8).
-        width: channels of the slow pathway's first stage.
-        dropout: before the classifier.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 400,
-        *,
-        alpha: int = 8,
-        lateral_kernel: int = 5,
-        width: int = 64,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.alpha, self.num_classes = alpha, num_classes
-        narrow = width // _FAST
+    def __init__(self, spec: BaselineSpec, info: WeightsInfo | None = None) -> None:
+        super().__init__(spec, info)
+        self.alpha = spec.alpha
+        width = round(spec.width)
+        narrow = max(1, width // _FAST)
         self.slow_stem, self.fast_stem = stem(width, 1), stem(narrow, 5)
         slow, fast = width, narrow
         slow_stages, fast_stages, laterals = [], [], []
-        for n, depth in enumerate(DEPTHS):
-            laterals.append(self._lateral(fast, lateral_kernel))
+        for n, depth in enumerate(depths(spec.depth)):
+            laterals.append(self._lateral(fast, spec.lateral_kernel))
             stride = 1 if n == 0 else 2
             slow_stages.append(stage(slow + 2 * fast, width << n, 4 * width << n, depth, 1 if n < 2 else 3, stride))
             fast_stages.append(stage(fast, narrow << n, 4 * narrow << n, depth, 3, stride))
             slow, fast = 4 * width << n, 4 * narrow << n
         self.slow_stages, self.fast_stages = nn.ModuleList(slow_stages), nn.ModuleList(fast_stages)
         self.laterals = nn.ModuleList(laterals)
-        self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(slow + fast, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.add_classifier(slow + fast, spec.num_classes)
+
+    @property
+    def receptive_field(self) -> int:
+        fast = 5 + 2 * sum(depths(self.spec.depth))
+        return max(fast, 1 + 2 * self.alpha * sum(depths(self.spec.depth)[2:]))
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Logits (B, classes) of clips (B, 3, T, H, W), T a multiple of alpha."""
-        if clip.shape[2] % self.alpha:
-            raise ValueError(f"want a multiple of {self.alpha} frames, not {clip.shape[2]}")
+        """Logits (B, classes) of clips (B, 3, T, H, W); the last frame stays until T is a multiple of alpha."""
+        if missing := -clip.shape[2] % self.alpha:
+            clip = torch.cat([clip, clip[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
         # The slow pathway's frames are spread from the first to the last, as in the published networks.
         count = clip.shape[2] // self.alpha
         chosen = torch.linspace(0, clip.shape[2] - 1, count, device=clip.device).long()

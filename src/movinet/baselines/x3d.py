@@ -5,8 +5,13 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
+from movinet.arch.baseline_spec import BaselineSpec
+from movinet.nn.baseline_network import BaselineNetwork
+from movinet.weights.info import WeightsInfo
+
 _DEPTHS = (1, 2, 5, 3)  # before they are multiplied
 _SE_EVERY = 2  # blocks
+_BOTTLENECK = 2.25  # factor of the channels within a block
 
 
 def rounded(channels: float, divisor: int = 8) -> int:
@@ -52,28 +57,12 @@ class Block(nn.Module):
         return torch.relu(self.project_norm(self.project(y)) + self.shortcut(x))
 
 
-class X3D(nn.Module):
-    """X3D of any size.
+class X3D(BaselineNetwork):
+    """X3D of any size: `width` is 2 for XS, S, M and L, 2.9 for XL; `depth` 2.2 for XS, S and M, 5 for L and XL."""
 
-    Args:
-        num_classes: of the logits.
-        width: factor of the channels: 2 for XS, S, M and L, 2.9 for XL.
-        depth: factor of the blocks a stage: 2.2 for XS, S and M, 5 for L and XL.
-        bottleneck: factor of the channels within a block.
-        dropout: before the classifier.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 400,
-        *,
-        width: float = 2.0,
-        depth: float = 2.2,
-        bottleneck: float = 2.25,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
+    def __init__(self, spec: BaselineSpec, info: WeightsInfo | None = None) -> None:
+        super().__init__(spec, info)
+        width = spec.width
         channels = rounded(12 * width)
         self.stem_space = nn.Conv3d(3, channels, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False)
         self.stem_time = nn.Conv3d(channels, channels, (5, 1, 1), 1, (2, 0, 0), groups=channels, bias=False)
@@ -81,23 +70,27 @@ class X3D(nn.Module):
         stages = []
         for n_stage, blocks in enumerate(_DEPTHS):
             out = rounded((12 << n_stage) * width)
-            inner = int(bottleneck * out)
+            inner = int(_BOTTLENECK * out)
             stages.append(
                 nn.Sequential(
                     *(
                         Block(out if n else channels, inner, out, 1 if n else 2, n % _SE_EVERY == 0)
-                        for n in range(ceil(depth * blocks))
+                        for n in range(ceil(spec.depth * blocks))
                     )
                 )
             )
             channels = out
         self.stages = nn.Sequential(*stages)
-        inner = int(bottleneck * channels)
+        inner = int(_BOTTLENECK * channels)
         self.head, self.head_norm = nn.Conv3d(channels, inner, 1, bias=False), nn.BatchNorm3d(inner)
         self.features = nn.Conv3d(inner, 2048, 1, bias=False)
-        self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(2048, num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.add_classifier(2048, spec.num_classes)
+
+    @property
+    def receptive_field(self) -> int:
+        blocks = sum(ceil(self.spec.depth * blocks) for blocks in _DEPTHS)
+        return 5 + 2 * blocks
 
     def forward(self, clip: Tensor) -> Tensor:
         """Logits (B, classes) of clips (B, 3, T, H, W)."""

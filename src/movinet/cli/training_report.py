@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -18,9 +17,6 @@ from movinet.train.validation import EvalOutput
 from movinet.train.verdict import Verdict, outlook
 from movinet.words import counted
 
-if TYPE_CHECKING:
-    from movinet.nn.movinet import MoViNet
-
 _SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
 
 
@@ -30,7 +26,7 @@ class JsonLines:
     def step(self, row: Mapping[str, float]) -> None:
         print_json({"type": "step", **row})
 
-    def best(self, model: "MoViNet", row: Mapping[str, float]) -> None:
+    def best(self, model: object, row: Mapping[str, float]) -> None:
         """The row of the epoch says it."""
 
     def epoch(self, row: Mapping[str, float], answers: EvalOutput | None) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.errors import MovinetError
 from movinet.weights.weights import Weights
 
 BATCH_NORM_EPS = 1e-3  # Keras' default, which the official networks have
@@ -18,7 +20,14 @@ def fold(weights: Weights) -> Weights:
     """Weights of a network that answers alike, up to rounding, and steps faster.
 
     Its specification says `norm="folded"` and `rezero=False`; states go from one to the other as they are.
+
+    Raises:
+        MovinetError: it is not of ours.
     """
+    if isinstance(weights.spec, BaselineSpec):
+        raise MovinetError(
+            f"{weights.spec.name} is a network to compare with: PyTorch alone runs it, and it cannot be exported"
+        )
     if isinstance(weights.spec, EnsembleSpec):
         parts = {f"members.{i}.": _folded(member.arrays, member.spec) for i, member in enumerate(weights.members())}
         arrays = {f"{prefix}{name}": array for prefix, part in parts.items() for name, array in part.items()}

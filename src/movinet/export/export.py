@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.arch.step import StateLayout
 from movinet.deploy.graph_clip import Clip, Lowered
@@ -69,6 +70,8 @@ def export(
     """
     if not encodable(str(folder)):
         raise MovinetError(f"{folder}: runtimes only open folders whose names are UTF-8: choose another name")
+    if isinstance(weights.spec, BaselineSpec):
+        raise MovinetError(f"{weights.spec.name} is a network to compare with: PyTorch alone runs it, no other runtime")
     weights = weights.with_position_limits()
     with new_folder(Path(folder), force) as part:
         how = _How(to, size, past, frames, streams, precision)

@@ -7,14 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from movinet.arch.spec import Spec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights.info import WeightsInfo
 
 
-def unwrapped(model: nn.Module) -> MoViNet | Ensemble:
+def unwrapped(model: nn.Module) -> MoViNet | Ensemble | BaselineNetwork:
     """The network in what `torch.compile` or parallel training made of it.
 
     Raises:
@@ -22,13 +23,13 @@ def unwrapped(model: nn.Module) -> MoViNet | Ensemble:
     """
     inner: object = model
     for _ in range(4):  # a compiled network in a parallel one, or the other way round
-        if isinstance(inner, MoViNet | Ensemble):
+        if isinstance(inner, MoViNet | Ensemble | BaselineNetwork):
             return inner
         inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
     raise MovinetError(f"want a MoViNet or an Ensemble, not {type(model).__name__}")
 
 
-def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
+def arrays_of(model: nn.Module) -> dict[str, NDArray[np.float32]]:
     """Copies of all parameters and statistics in float32, without batch norm's count of batches."""
     return {
         name: np.array(value.detach().to("cpu", torch.float32).numpy())
@@ -38,7 +39,7 @@ def arrays_of(model: MoViNet | Ensemble) -> dict[str, NDArray[np.float32]]:
 
 
 def model_of(
-    spec: Spec, arrays: Mapping[str, NDArray[np.float32]], info: WeightsInfo | None = None
+    spec: NetworkSpec | EnsembleSpec, arrays: Mapping[str, NDArray[np.float32]], info: WeightsInfo | None = None
 ) -> MoViNet | Ensemble:
     """The network with these numbers as parameters and statistics, its own copies, in evaluation mode.
 

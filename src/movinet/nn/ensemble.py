@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from movinet.arch.spec import EnsembleSpec, MemberSpec, Spec
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
 from movinet.arch.step import FRAME_COUNT
 from movinet.nn.movinet import MoViNet, check_frames
 from movinet.nn.predict import predict
@@ -172,7 +172,7 @@ class Ensemble(nn.Module):
         return (rows @ frames.float() @ columns.T).to(frames.dtype)
 
 
-def build(spec: Spec, info: WeightsInfo | None = None) -> MoViNet | Ensemble:
+def build(spec: NetworkSpec | EnsembleSpec, info: WeightsInfo | None = None) -> MoViNet | Ensemble:
     """The network or ensemble a specification describes, with fresh weights; `info` as of `MoViNet`."""
     return Ensemble(spec, info) if isinstance(spec, EnsembleSpec) else MoViNet(spec, info)
 

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from movinet.prediction import Prediction
 
 if TYPE_CHECKING:
+    from movinet.nn.baseline_network import BaselineNetwork
     from movinet.nn.ensemble import Ensemble
     from movinet.nn.movinet import MoViNet
 
 
-def predict(model: "MoViNet | Ensemble", clip: Tensor | str | Path) -> list[Prediction]:
+def predict(model: "MoViNet | Ensemble | BaselineNetwork", clip: Tensor | str | Path) -> list[Prediction]:
     """What clips show; see `MoViNet.predict`."""
     info, like = model.info, next(model.parameters())
     if not isinstance(clip, Tensor):

@@ -18,7 +18,7 @@ def summary(info: WeightsInfo) -> str:
     ]
     if isinstance(spec, EnsembleSpec):
         lines += [f"  members.{i}: {m.network.name}, {m.rate} of the frames" for i, m in enumerate(spec.members)]
-    else:
+    elif isinstance(spec, NetworkSpec):
         lines += _parts(spec)
     return "\n".join(lines) + "\n)"
 

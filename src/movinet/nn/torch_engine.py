@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import Size
 from movinet.deploy.fold import fold
 from movinet.deploy.network import folded_network
@@ -137,7 +138,8 @@ def torch_clips(
         From clips (B, 3, T, H, W) float32 in [0, 1] to logits (B, num_classes).
     """
     place, dtype = usable_device(device), dtype_of(precision)
-    folded = fold(weights).to_model().to(device=place, dtype=dtype)
+    network = weights if isinstance(weights.spec, BaselineSpec) else fold(weights)
+    folded = network.to_model().to(device=place, dtype=dtype)
 
     def run(clips: Frames) -> Logits:
         with torch.inference_mode():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.step import CLIP, DECAY, FRAMES, LOGITS, step_signature
 from movinet.deploy.litert_tensors import file_shape
@@ -33,7 +34,9 @@ class ExportedNetwork:
 
     @property
     def spec(self) -> NetworkSpec | EnsembleSpec:
-        return self.info.spec
+        spec = self.info.spec
+        assert not isinstance(spec, BaselineSpec)  # no folder is exported of one
+        return spec
 
     @property
     def precision(self) -> str:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any, Literal, get_args
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.engine import Engine, Mode, Precision
@@ -67,6 +68,11 @@ def create_engine(
             for member, part in zip(spec.members, weights.members(), strict=True)
         ]
         return EnsembleEngine(spec, engines, size)
+    if isinstance(spec, BaselineSpec):
+        from movinet.baselines.baseline_engine import baseline_engine
+
+        computed: Precision = "float32" if precision == "fast" else precision
+        return baseline_engine(weights, kind, size or spec.size, streams, computed, device)
     if precision == "fast":
         return _fast(weights, kind, size or spec.size, streams, threads, device, cache)
     missing: list[str] = []

@@ -102,7 +102,10 @@ class SearchRecipe:
         Raises:
             MovinetError: There is no such network, or it cannot have such options.
         """
-        return new_spec(self.training, num_classes)
+        spec = new_spec(self.training, num_classes)
+        if not isinstance(spec, NetworkSpec):
+            raise MovinetError(f"search: training.network is {spec.name}; the template must be a MoViNet")
+        return spec
 
 
 def read_search(path: str | Path) -> SearchRecipe:

@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.baseline_spec import BaselineSpec
+from movinet.arch.spec import SingleSpec
+from movinet.baselines.baseline_cost import image_shapes
 from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 
 _MOTION_SCALE = 5.0  # a point moves little from frame to frame: as large as its position, this error counts as much
@@ -23,7 +26,7 @@ class Tap:
     Not a module, so that the part is not registered twice. Without gradients (in evaluation) nothing is kept.
 
     Args:
-        part: Whose output is images (B·T, C, h, w), or a tuple with them first.
+        part: Whose output is images (B·T, C, h, w) or clips (B, C, T, h, w), or a tuple with them first.
     """
 
     def __init__(self, part: nn.Module) -> None:
@@ -52,7 +55,8 @@ class Tap:
 
     def _keep(self, part: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
         if torch.is_grad_enabled():
-            self._images = output if isinstance(output, Tensor) else output[0]
+            images = output if isinstance(output, Tensor) else output[0]
+            self._images = images.transpose(1, 2).flatten(0, 1) if images.ndim == 5 else images
 
 
 class AuxPointLoss(nn.Module):
@@ -67,7 +71,7 @@ class AuxPointLoss(nn.Module):
         MovinetError: There is no such layer.
     """
 
-    def __init__(self, model: MoViNet, layers: Sequence[str], size: tuple[int, int]) -> None:
+    def __init__(self, model: MoViNet | BaselineNetwork, layers: Sequence[str], size: tuple[int, int]) -> None:
         super().__init__()
         shapes = _layer_shapes(model.spec, size)
         for name in layers:
@@ -99,6 +103,8 @@ class AuxPointLoss(nn.Module):
         return torch.stack(losses).sum()
 
 
-def _layer_shapes(spec: NetworkSpec, size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
+def _layer_shapes(spec: SingleSpec, size: tuple[int, int]) -> dict[str, tuple[int, int, int]]:
     """(channels, h, w) of what each layer puts out."""
+    if isinstance(spec, BaselineSpec):
+        return image_shapes(spec, size)
     return {place.name: (place.outputs, *place.size_after) for place in spec.layers(size)}

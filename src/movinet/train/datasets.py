@@ -6,7 +6,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.spec import SingleSpec
 from movinet.data.dataset import ClipDataset, LabeledClips
 from movinet.data.stream_chunks import StreamChunks
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
@@ -53,7 +53,7 @@ def classes_of(splits: Splits | None) -> tuple[str, ...]:
     return splits.train.labels if splits else GESTURES
 
 
-def make_sets(recipe: Recipe, splits: Splits | None, spec: NetworkSpec, transform: Transform) -> Sets:
+def make_sets(recipe: Recipe, splits: Splits | None, spec: SingleSpec, transform: Transform) -> Sets:
     """The sets as examples for a network."""
     if isinstance(recipe.data, GestureStreams):
         return _synthetic_streams(recipe.data, recipe, spec)
@@ -89,7 +89,7 @@ def _fingerprint(splits: Splits) -> str:
     return blake2b(json.dumps([splits.train.labels, what]).encode(), digest_size=16).hexdigest()
 
 
-def _synthetic(data: Gestures, seed: int, spec: NetworkSpec) -> Sets:
+def _synthetic(data: Gestures, seed: int, spec: SingleSpec) -> Sets:
     still = partial(
         GestureDataset,
         spec.size,

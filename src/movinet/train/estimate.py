@@ -8,9 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.count import macs_per_clip, parameters, state_bytes
-from movinet.arch.spec import NetworkSpec
+from movinet.arch.spec import SingleSpec
+from movinet.baselines.build import build_baseline
 from movinet.data.batches import batches_of
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 from movinet.train.distributed import shared_batch
 from movinet.train.optimizer import freeze, train_mode
@@ -78,7 +81,7 @@ class Estimate:
 
 def estimate(
     recipe: Recipe,
-    spec: NetworkSpec,
+    spec: SingleSpec,
     examples: int,
     *,
     processes: int = 1,
@@ -126,12 +129,12 @@ def estimate(
 
 
 def _memory(
-    recipe: Recipe, spec: NetworkSpec, batch: int, frames: int, sub_clip: int, number: int, device: str
+    recipe: Recipe, spec: SingleSpec, batch: int, frames: int, sub_clip: int, number: int, device: str
 ) -> Memory:
     from torch._subclasses.fake_tensor import FakeTensorMode  # which takes its time to load
 
     with torch.device("meta"):  # tensors without contents
-        model = MoViNet(spec)
+        model = build_baseline(spec) if isinstance(spec, BaselineSpec) else MoViNet(spec)
     # Those of a CPU say that they are there, for what is kept there is another.
     with FakeTensorMode(allow_non_fake_inputs=True) if device == "cpu" else torch.device("meta"):
         model.to_empty(device="cpu" if device == "cpu" else "meta")
@@ -153,7 +156,7 @@ def _memory(
     )
 
 
-def _kept(model: MoViNet, clip: Tensor, recurrent: bool) -> list[int]:
+def _kept(model: MoViNet | BaselineNetwork, clip: Tensor, recurrent: bool) -> list[int]:
     """Bytes of each tensor that autograd keeps on the way forward, but for weights."""
     seen: dict[int, Tensor] = {}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from movinet.arch.spec import NetworkSpec
 from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
 from movinet.errors import MovinetError
 from movinet.train.init_model import single_network
@@ -90,7 +91,7 @@ def finetune_recipe(start: str, data: Videos, info: WeightsInfo, options: Finetu
         bptt_clips=options.bptt_clips,
         loss_on=options.loss_on,
         warmup_epochs=min(1.0, options.epochs / 5),
-        layer_decay=round(_STEM_RATE ** (1 / (len(spec.layers()) + 1)), 3),
+        layer_decay=round(_STEM_RATE ** (1 / (len(spec.layers()) + 1)), 3) if isinstance(spec, NetworkSpec) else 1.0,
         freeze=tuple(options.freeze),
         batch_norm="kept",
         loss=Loss(label_smoothing=0.1, class_weights="balanced"),

@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import find_spec
-from movinet.arch.spec import NetworkSpec, Spec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, SingleSpec, Spec
 from movinet.arch.step import decay_from_seconds
+from movinet.baselines.build import build_baseline
 from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.blocks import Bottleneck
 from movinet.nn.movinet import MoViNet
 from movinet.train.recipe import Recipe
@@ -31,7 +34,7 @@ class InitialModel:
         info: Its specification, transform and labels; license and source of what it starts from.
     """
 
-    model: MoViNet
+    model: MoViNet | BaselineNetwork
     info: WeightsInfo
 
 
@@ -65,9 +68,10 @@ def init_model(
     known = single_network(weights.spec, recipe.init_from)
     wanted = single_network(find_spec(recipe.network), recipe.network) if recipe.network is not None else known
     spec = _as_wanted(wanted, recipe, known.num_classes)
-    _refuse_misfits(known, spec, recipe.init_from, recipe.options)
+    if isinstance(known, NetworkSpec) and isinstance(spec, NetworkSpec):
+        _refuse_misfits(known, spec, recipe.init_from, recipe.options)
     model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
-    assert isinstance(model, MoViNet)
+    assert isinstance(model, MoViNet | BaselineNetwork)
     _relabel(model, weights.info.labels, labels)
     info = WeightsInfo(
         model.spec.name,
@@ -80,7 +84,7 @@ def init_model(
     return InitialModel(model.train(), info)
 
 
-def new_spec(recipe: Recipe, num_classes: int) -> NetworkSpec:
+def new_spec(recipe: Recipe, num_classes: int) -> SingleSpec:
     """The specification of a network that a recipe trains from scratch.
 
     Raises:
@@ -98,7 +102,7 @@ def begin_rezero(model: nn.Module, value: float) -> None:
             nn.init.constant_(part.scale, value)
 
 
-def _as_wanted(spec: NetworkSpec, recipe: Recipe, num_classes: int) -> NetworkSpec:
+def _as_wanted(spec: SingleSpec, recipe: Recipe, num_classes: int) -> SingleSpec:
     """The specification with what the recipe says of it."""
     if "num_classes" in recipe.options:
         raise MovinetError("recipe.options: `num_classes` comes from the data; leave it out")
@@ -106,6 +110,10 @@ def _as_wanted(spec: NetworkSpec, recipe: Recipe, num_classes: int) -> NetworkSp
         raise MovinetError("recipe: `memory` says the decay in seconds; leave out one of them")
     spec = spec.with_options(**recipe.options).with_options(num_classes=num_classes)
     memory = recipe.memory
+    if isinstance(spec, BaselineSpec):
+        if memory is not None or recipe.on_streams:
+            raise MovinetError(f"{spec.name}: streams and `memory` are for MoViNets; train it on clips")
+        return spec
     if memory is None and recipe.on_streams and spec.causal and spec.decay == 1:
         memory = spec.frames / spec.fps
     return spec if memory is None else spec.with_options(decay=decay_from_seconds(memory, spec.fps))
@@ -113,13 +121,13 @@ def _as_wanted(spec: NetworkSpec, recipe: Recipe, num_classes: int) -> NetworkSp
 
 def _new(recipe: Recipe, labels: tuple[str, ...]) -> InitialModel:
     spec = new_spec(recipe, len(labels))
-    model = MoViNet(spec)
+    model = build_baseline(spec) if isinstance(spec, BaselineSpec) else MoViNet(spec)
     begin_rezero(model, recipe.rezero_init)
     transform = training_transform(spec, recipe)
     return InitialModel(model.train(), WeightsInfo(spec.name, spec, transform, labels, source="trained from scratch"))
 
 
-def single_network(spec: Spec, name: str) -> NetworkSpec:
+def single_network(spec: Spec, name: str) -> SingleSpec:
     """The specification, if it is of one network.
 
     Args:
@@ -128,7 +136,7 @@ def single_network(spec: Spec, name: str) -> NetworkSpec:
     Raises:
         MovinetError: It is an ensemble.
     """
-    if not isinstance(spec, NetworkSpec):
+    if isinstance(spec, EnsembleSpec):
         members = " and ".join(member.network.name for member in spec.members)
         raise MovinetError(f"{name}: an ensemble is not trained as one; train its members, {members}, one by one")
     return spec
@@ -171,12 +179,12 @@ def _reason(known: NetworkSpec, wanted: NetworkSpec, misfits: list[str]) -> str:
     return f"{are} missing or of another shape, {misfits[0]} among them"
 
 
-def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, ...]) -> None:
-    old = model.head.classifier
+def _relabel(model: MoViNet | BaselineNetwork, known: tuple[str, ...] | None, labels: tuple[str, ...]) -> None:
+    old = model.get_classifier()
     if known == labels:
         return
     model.reset_classifier(len(labels))
-    new = model.head.classifier
+    new = model.get_classifier()
     if known and set(labels) <= set(known) and isinstance(old, nn.Linear) and isinstance(new, nn.Linear):
         rows = [known.index(label) for label in labels]
         with torch.no_grad():
@@ -184,7 +192,7 @@ def _relabel(model: MoViNet, known: tuple[str, ...] | None, labels: tuple[str, .
             new.bias.copy_(old.bias[rows])
 
 
-def training_transform(spec: NetworkSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
+def training_transform(spec: SingleSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
     """How clips become what a network takes: as the weights know it, as far as the size stays."""
     transform = default_transform(spec)
     if known is not None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from movinet.data.dataset import Example, LabeledClips, scaled
 from movinet.data.mixup import cutmix, mixup
+from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import State, detach_state
 from movinet.train.aux_point_loss import AuxPointLoss, Tap
@@ -40,14 +42,14 @@ class ModelWithLoss(nn.Module):
     def __init__(self, model: nn.Module, loss: Loss, data: LabeledClips, layers: MoViNet | None = None) -> None:
         super().__init__()
         self.model, self.loss = model, loss
-        network = cast("MoViNet", layers or model)
+        network = cast("MoViNet | BaselineNetwork", layers or model)
         counts = Counter(chain.from_iterable(data.labels_of(index) for index in range(len(data))))
         each = [counts[label] for label in data.classes]
         weights = class_weights(loss.class_weights, data.classes, each, data.multi_label)
         self.register_buffer("class_weights", weights, persistent=False)
         self.classify = binary_cross_entropy if data.multi_label else cross_entropy
         self.readers = AuxPointLoss(network, loss.aux_point.layers, data.transform.size) if loss.aux_point else None
-        self.embeddings = Tap(network.head.project) if loss.smoothness else None
+        self.embeddings = Tap(_embeddings(network)) if loss.smoothness else None
 
     @property
     def auxiliary(self) -> list[nn.Module]:
@@ -82,6 +84,13 @@ class ModelWithLoss(nn.Module):
                 frames, window=self.loss.smoothness.frames, velocity=self.loss.smoothness.velocity
             )
         return parts, logits, state
+
+
+def _embeddings(network: "MoViNet | BaselineNetwork") -> nn.Module:
+    """The part whose means over space are a frame's embedding."""
+    if isinstance(network, BaselineNetwork):
+        raise MovinetError(f"{network.spec.name}: smoothing (loss.smoothness) is for MoViNets; leave it out")
+    return network.head.project
 
 
 @dataclass(frozen=True)

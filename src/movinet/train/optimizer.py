@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 
 Groups = list[dict[str, Any]]
@@ -110,7 +111,7 @@ def adamw(groups: Groups, lr: float, betas: tuple[float, float] = (0.9, 0.999)) 
 
 
 def parameter_groups(
-    model: MoViNet,
+    model: MoViNet | BaselineNetwork,
     *,
     decay: float,
     layer_decay: float = 1.0,
@@ -135,7 +136,7 @@ def parameter_groups(
     freeze(model, frozen)
     depths = _depths(model)
     head = max(depths.values())
-    classifier = set(model.head.classifier.parameters())
+    classifier = set(model.get_classifier().parameters())
     found: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -187,7 +188,7 @@ def train_mode(model: nn.Module, frozen: Sequence[str] = (), *, keep_statistics:
     model.train()
     if keep_statistics:
         for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                 module.eval()
     for part in frozen:
         _part(model, part).eval()
@@ -209,7 +210,9 @@ def _belongs(name: str, part: str) -> bool:
     return name == part or name.startswith(f"{part}.")
 
 
-def _depths(model: MoViNet) -> dict[str, int]:
+def _depths(model: MoViNet | BaselineNetwork) -> dict[str, int]:
     """Names of the stem, the layers and the head, counted from below."""
+    if isinstance(model, BaselineNetwork):
+        return {name: depth for depth, (name, _) in enumerate(model.named_children())}
     layers = [place.name for place in model.spec.layers()]
     return {part: depth for depth, part in enumerate(["stem", *layers, "head"])}

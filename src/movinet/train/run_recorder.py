@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from movinet.errors import MovinetError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 from movinet.train.checkpoint import Checkpoint, load_checkpoint
 from movinet.train.logs import RunLog
@@ -51,7 +52,7 @@ class RunRecorder:
     def step(self, row: Mapping[str, float]) -> None:
         self.log.step(row)
 
-    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+    def best(self, model: MoViNet | BaselineNetwork, row: Mapping[str, float]) -> None:
         """Nothing is kept."""
 
     def epoch(self, row: Mapping[str, float], answers: EvalOutput | None) -> None:

@@ -20,6 +20,7 @@ from movinet.data.batches import EpochOrder, WorkerLost, batches_of, load_batche
 from movinet.data.dataset import Example
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, WeightsError
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 from movinet.train.batch_norm import renormalize, synchronize_norms
 from movinet.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -48,7 +49,7 @@ class Observer(Protocol):
     def epoch(self, row: Mapping[str, float], answers: EvalOutput | None) -> None:
         """After every epoch, with what was said of the validation set, if anything."""
 
-    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+    def best(self, model: MoViNet | BaselineNetwork, row: Mapping[str, float]) -> None:
         """When the network (with averaged weights where there are) has the best validation score so far; after every
         epoch where there is no validation set."""
 
@@ -101,7 +102,7 @@ class Training:
         self,
         fabric: "Fabric",
         recipe: Recipe,
-        model: MoViNet,
+        model: MoViNet | BaselineNetwork,
         sets: Sets,
         checkpoint: Path,
         workers: int = 0,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from movinet.arch.serialize import dump_spec, find_spec
 from movinet.data.dataset import LabeledClips
@@ -19,6 +20,7 @@ from movinet.data.stream_chunks import StreamChunks
 from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
+from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.convert import arrays_of
 from movinet.nn.movinet import MoViNet
 from movinet.train.datasets import Sets, classes_of, make_sets, read_splits
@@ -109,6 +111,8 @@ def prepare_training(
     start = init_model(recipe, classes_of(splits), weights, offline=offline, progress=progress)
     freeze(start.model, recipe.freeze)
     sets = make_sets(recipe, splits, start.model.spec, start.info.transform)
+    if recipe.strategy == "recurrent" and isinstance(start.model, BaselineNetwork):
+        raise MovinetError(f"{start.info.name}: sub-clips are for MoViNets; train it on whole clips (strategy: clip)")
     if recipe.strategy == "recurrent" and not start.model.spec.causal:
         raise MovinetError(f"{start.info.name}: a base network sees clips whole; sub-clips are for stream networks")
     multi_label = sets.train.multi_label
@@ -191,7 +195,7 @@ class BestRunRecorder(RunRecorder):
         super().__init__(folder, steps, epochs, partial(_draw_curves, folder), resume_at, tensorboard=True)
         self.kept = 0.0  # epoch
 
-    def best(self, model: MoViNet, row: Mapping[str, float]) -> None:
+    def best(self, model: MoViNet | BaselineNetwork, row: Mapping[str, float]) -> None:
         scores = {name: value for name, value in row.items() if name.startswith("validation_")}
         _save(self.folder / MODEL, model, self.info, self.recipe, {"epoch": row["epoch"], **scores})
         self.kept = row["epoch"]
@@ -226,7 +230,7 @@ def _without_folders(recipe: Recipe) -> Recipe:
     return replace(recipe, data=data, network=network and Path(network).name, init_from=start and Path(start).name)
 
 
-def _save(path: Path, model: MoViNet, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
+def _save(path: Path, model: nn.Module, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
     """The file that `classify`, `watch` and exports take, with what is known of it so far."""
     scores = {name: value for name, value in scores.items() if isfinite(value)}
     percent = {name.replace("_", " "): round(100 * v, 2) for name, v in scores.items() if not name.endswith(_NO_SHARES)}
@@ -244,7 +248,7 @@ def _finish(
     """Stream the test videos, one by one, through the network that is kept, and write down how good it is."""
     weights = load_weights(folder / MODEL)
     model = weights.to_model()
-    assert isinstance(model, MoViNet)
+    assert isinstance(model, MoViNet | BaselineNetwork)
     scores = dict(weights.info.training["scores"])
     found: dict[str, Any] = {"scores": scores}
     if prepared.sets.test is not None:

@@ -14,6 +14,8 @@ from torch.utils.data import Sampler
 from movinet.data.batches import load_batches
 from movinet.data.dataset import LabeledClips, SampleKey, scaled
 from movinet.metrics import confusion_matrix, mean_average_precision, top_k_accuracy
+from movinet.nn.baseline_network import BaselineNetwork
+from movinet.nn.ensemble import Ensemble
 from movinet.nn.movinet import MoViNet
 from movinet.train.losses import binary_cross_entropy, cross_entropy
 from movinet.train.signals import Stop, Stopped
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _PIECE = 8  # frames of a stream that go through the network at once
+
+Network = MoViNet | Ensemble | BaselineNetwork
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def main_score(scores: dict[str, float]) -> float:
 
 
 def evaluate(
-    fabric: "Fabric", model: MoViNet, data: LabeledClips, batch_size: int, workers: int = 0, stop: Stop | None = None
+    fabric: "Fabric", model: Network, data: LabeledClips, batch_size: int, workers: int = 0, stop: Stop | None = None
 ) -> EvalOutput:
     """What the network says of every clip of a set. A stream network takes them in steps of some frames, so that memory
     grows with their length by their 8-bit pixels alone.
@@ -126,11 +130,11 @@ class _Share(Sampler[SampleKey]):
         return len(self.indices)
 
 
-def _whole(model: MoViNet, data: LabeledClips, levels: Tensor) -> Tensor:
+def _whole(model: Network, data: LabeledClips, levels: Tensor) -> Tensor:
     return model(scaled(levels, data.transform))
 
 
-def _streamed(model: MoViNet, data: LabeledClips, levels: Tensor) -> Tensor:
+def _streamed(model: Network, data: LabeledClips, levels: Tensor) -> Tensor:
     state = None
     for piece in levels.split(_PIECE, dim=2):
         logits, state = model.step(scaled(piece, data.transform), state)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.count import parameters
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
@@ -18,6 +19,7 @@ from movinet.weights.info import WeightsInfo, default_transform
 from movinet.words import counted
 
 if TYPE_CHECKING:
+    from movinet.nn.baseline_network import BaselineNetwork
     from movinet.nn.ensemble import Ensemble
     from movinet.nn.movinet import MoViNet
 
@@ -80,7 +82,7 @@ class Weights:
     def members(self) -> "tuple[Weights, ...]":
         """The networks of an ensemble, each by itself; of a single network itself."""
         spec, transform = self.spec, self.info.transform
-        if isinstance(spec, NetworkSpec):
+        if not isinstance(spec, EnsembleSpec):
             return (self,)
         parts = []
         for i, member in enumerate(spec.members):
@@ -110,6 +112,12 @@ class Weights:
     @classmethod
     def untrained(cls, spec: Spec, seed: int = 0) -> Self:
         """A network with random kernels, for counting and timing; one to train comes from `movinet.create_model`."""
+        info = WeightsInfo(f"{spec.name}.untrained", spec, default_transform(spec), source="random numbers")
+        if isinstance(spec, BaselineSpec):
+            from movinet.baselines.build import build_baseline
+            from movinet.nn.convert import arrays_of
+
+            return cls(info, arrays_of(build_baseline(spec, seed=seed)))
         random = np.random.default_rng(seed)
         arrays = {}
         for name, shape in parameter_shapes(spec).items():
@@ -122,11 +130,10 @@ class Weights:
                 )
                 array = np.full(shape, value, np.float32)
             arrays[name] = array
-        info = WeightsInfo(f"{spec.name}.untrained", spec, default_transform(spec), source="random numbers")
         return cls(info, arrays)
 
     @classmethod
-    def of(cls, model: "MoViNet | Ensemble", info: WeightsInfo | None = None) -> "Weights":
+    def of(cls, model: "MoViNet | Ensemble | BaselineNetwork", info: WeightsInfo | None = None) -> "Weights":
         """The weights of a PyTorch network as they are now: arrays of their own, on the CPU.
 
         Args:
@@ -141,12 +148,16 @@ class Weights:
             info = replace(info, spec=spec, labels=None, background=None, operating_point=None)
         return cls(replace(info, spec=spec), arrays_of(model))
 
-    def to_model(self) -> "MoViNet | Ensemble":
+    def to_model(self) -> "MoViNet | Ensemble | BaselineNetwork":
         """The network in PyTorch, in evaluation mode, with parameters of its own.
 
         Raises:
             MovinetError: PyTorch is not installed.
         """
+        if isinstance(self.spec, BaselineSpec):
+            from movinet.baselines.build import baseline_of
+
+            return baseline_of(self.spec, self.arrays, self.info)
         from movinet.nn.convert import model_of
 
         return model_of(self.spec, self.arrays, self.info)
@@ -172,7 +183,7 @@ def limited_positions(spec: Spec) -> Spec:
     """The specification `Weights.with_position_limits` uses."""
     if isinstance(spec, EnsembleSpec):
         return replace(spec, members=tuple(replace(m, network=_limited(m.network)) for m in spec.members))
-    return _limited(spec)
+    return spec if isinstance(spec, BaselineSpec) else _limited(spec)
 
 
 def _limited(spec: NetworkSpec) -> NetworkSpec:
