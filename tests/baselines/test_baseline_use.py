@@ -25,9 +25,8 @@ def tiny(name: str) -> BaselineSpec:
     spec = BASELINES[name]
     small = {"x3d": 0.7, "mobilenet_v2": 0.25, "mobilenet_v3": 0.25}.get(spec.family, 8)
     depth = spec.depth if spec.family.startswith("mobilenet") else 0.3
-    return replace(
-        spec, name=f"tiny_{name}", size=(32, 40), fps=2.0, frames=8, width=small, depth=depth, num_classes=11
-    )
+    clip = {"size": (32, 40), "fps": 2.0, "frames": 8, "num_classes": 11}
+    return spec.with_options(name=f"tiny_{name}", width=small, depth=depth, **clip)
 
 
 def recipe(network: str, **more: object) -> Recipe:

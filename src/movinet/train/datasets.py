@@ -109,7 +109,7 @@ def _synthetic(data: Gestures, seed: int, spec: SingleSpec) -> Sets:
     )
 
 
-def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: NetworkSpec) -> Sets:
+def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: SingleSpec) -> Sets:
     lanes = partial(GestureLanes, spec.size, spec.fps, recipe.sub_clip, rule=data.targets)
     train = lanes(clips=data.clips, lanes=recipe.batch_size, seed=recipe.seed)
     held_out = lanes(lanes=data.validation, seeds=TEST_SEEDS) if data.validation else None

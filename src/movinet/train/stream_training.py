@@ -115,6 +115,7 @@ class StreamTraining(Training):
         if self.validation is None:
             return None, {}
         assert isinstance(self.validation, StreamChunks)
+        assert isinstance(self.model, MoViNet)
         answers = evaluate_streams(self.fabric, self.model, self.validation, self.workers, stop)
         scores = {f"validation_{name}": value for name, value in answers.scores().items()}
         self._check(scores["validation_loss"], f"the validation loss after update {self.state.step}")

@@ -37,7 +37,7 @@ from movinet.train.splits import Splits
 from movinet.train.stream_training import StreamTraining
 from movinet.train.stream_validation import StreamEvalOutput, evaluate_streams
 from movinet.train.train_loop import Observer, Training
-from movinet.train.validation import EvalOutput, evaluate
+from movinet.train.validation import EvalOutput, Network, evaluate
 from movinet.train.verdict import UNKNOWN, Verdict
 from movinet.weights.download import Progress
 from movinet.weights.info import WeightsInfo
@@ -155,8 +155,13 @@ def run_training(
         began=datetime.now().astimezone(),
     )
     path = folder / CHECKPOINT
-    kind = StreamTraining if isinstance(prepared.sets.train, StreamChunks) else Training
-    training = kind(fabric, prepared.recipe, prepared.start.model, prepared.sets, path, workers, checkpoint_seconds)
+    model, recipe, sets = prepared.start.model, prepared.recipe, prepared.sets
+    training: Training
+    if isinstance(sets.train, StreamChunks):
+        assert isinstance(model, MoViNet)
+        training = StreamTraining(fabric, recipe, model, sets, path, workers, checkpoint_seconds)
+    else:
+        training = Training(fabric, recipe, model, sets, path, workers, checkpoint_seconds)
     begin = None if resume else partial(_begin, folder, prepared.recipe)
     record = partial(BestRunRecorder, folder, prepared)
     scores: dict[str, float] = {}
@@ -269,8 +274,9 @@ def _finish(
     return scores
 
 
-def _evaluate(fabric: "Fabric", model: MoViNet, data: LabeledClips, workers: int, stop: Stop) -> EvalOutput:
+def _evaluate(fabric: "Fabric", model: Network, data: LabeledClips, workers: int, stop: Stop) -> EvalOutput:
     if isinstance(data, StreamChunks):
+        assert isinstance(model, MoViNet)
         return evaluate_streams(fabric, model, data, workers, stop)
     return evaluate(fabric, model, data, 1, workers, stop)
 
