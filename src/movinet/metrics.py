@@ -23,12 +23,18 @@ def top_k_accuracy(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> float:
         targets: (N,) class numbers.
         k: 1 or more.
     """
+    hits = top_k_hits(scores, targets, k)
+    return float(hits.mean()) if len(hits) else float("nan")
+
+
+def top_k_hits(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> Floats:
+    """(N,): of every example, 1 where `top_k_accuracy` counts it as right, 0 where not, a share where ties decide."""
     scores, targets = _scores(scores), np.asarray(targets)
     if not len(scores):
-        return float("nan")
+        return np.zeros(0)
     own = np.take_along_axis(scores, targets[:, None], axis=1)
     higher, tied = (scores > own).sum(1), (scores == own).sum(1)
-    return float(np.clip((k - higher) / tied, 0.0, 1.0).mean())
+    return np.asarray(np.clip((k - higher) / tied, 0.0, 1.0))
 
 
 def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, num_classes: int) -> NDArray[np.int64]:
@@ -83,6 +89,40 @@ def roc_area(scores: ArrayLike, targets: ArrayLike) -> float:
     ranks = (np.cumsum(tied) - (tied - 1) / 2)[place]
     p, n = positive.sum(), (~positive).sum()
     return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n)) if p and n else float("nan")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far probabilities can be believed.
+
+    Args:
+        error: the expected calibration error (Naeini et al., AAAI 2015): the mean distance between what is said and
+            what is true, by bin, weighted with what falls into it.
+        said: (bins,) mean probability in each bin, from 0 to 1 in equal steps; NaN where nothing fell into it.
+        true: (bins,) the share of these that were true.
+        counts: (bins,).
+    """
+
+    error: float
+    said: Floats
+    true: Floats
+    counts: NDArray[np.int64]
+
+
+def calibration(probabilities: ArrayLike, true: ArrayLike, bins: int = 15) -> Calibration:
+    """How far probabilities can be believed: of each class by itself, or of the likeliest alone.
+
+    Args:
+        probabilities: (N,) from 0 to 1.
+        true: (N,) whether each was so, 0 or 1.
+        bins: of equal width. A probability on a border falls into the lower one.
+    """
+    p, t = np.asarray(probabilities, np.float64), np.asarray(true, np.float64)
+    place = np.clip(np.ceil(p * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    said, so = (_share(np.bincount(place, values, bins), counts) for values in (p, t))
+    error = float(np.nansum(counts * np.abs(said - so)) / len(p)) if len(p) else float("nan")
+    return Calibration(error, said, so, counts.astype(np.int64))
 
 
 @dataclass(frozen=True)

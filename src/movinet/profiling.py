@@ -119,11 +119,12 @@ def profile(
         precision=computed,
         step_ms=step_ms,
         clip_ms=clip_ms,
-        peak_memory_mb=_peak_memory(),
+        peak_memory_mb=peak_memory(),
     )
 
 
-def _peak_memory() -> float | None:
+def peak_memory() -> float | None:
+    """MiB that the process has held at most, PyTorch included; None where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

@@ -230,7 +230,7 @@ class Recognizer:
         if not len(frames):
             raise ValueError("the clip has no frames")
         period = 1.0 / self.info.transform.fps
-        return self._last_of(Frame.of_rgb(rgb, n * period) for n, rgb in enumerate(frames))
+        return self.classify_frames(Frame.of_rgb(rgb, n * period) for n, rgb in enumerate(frames))
 
     def stream(
         self,
@@ -278,7 +278,47 @@ class Recognizer:
             VideoError: it cannot be read.
         """
         fps = self.info.transform.fps
-        return self._last_of(read_frames(path, fps, start, end, threads=decoding_threads, limits=limits), progress)
+        return self.classify_frames(
+            read_frames(path, fps, start, end, threads=decoding_threads, limits=limits), progress
+        )
+
+    def classify_frames(self, frames: Iterable[Frame], progress: "Progress | None" = None) -> Prediction:
+        """What a clip of frames shows: the answer after the last of them. A base network holds them all at its size.
+
+        Args:
+            frames: at least one, at the network's rate.
+            progress: called with the frames a stream network has seen, and None.
+        """
+        transform = self.info.transform
+        if self._solo is None:
+            # Made small one by one, so that a long video never lies in memory at its full size.
+            levels, last = [], 0.0
+            for frame in frames:
+                levels.append(frame.levels(transform))
+                last = frame.time
+            clip = scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)
+            with self._lock:
+                logits = self._run_clips(clip[None])
+            return Prediction.of_logits(logits[0], last, len(levels), self.info)
+        session = self.session()
+        waiting: list[Frame] = []
+
+        def see(shown: Iterable[Frame]) -> None:
+            for frame in shown:
+                session.see(frame, answer=False)  # the head is a third of A0's step
+                if progress:
+                    progress(session.frames, None)
+
+        for frame in frames:
+            if len(waiting) == _TOGETHER:
+                see(waiting)
+                waiting.clear()
+            waiting.append(frame.kept(transform))
+        *rest, last_frame = waiting
+        see(rest)
+        prediction = session.see(last_frame)
+        assert prediction is not None
+        return prediction
 
     def reset(self) -> None:
         """Forget the stream of `push`: the next frame is its first."""
@@ -319,36 +359,3 @@ class Recognizer:
             prediction = session.see(frame)
             assert prediction is not None
             yield prediction
-
-    def _last_of(self, frames: Iterable[Frame], progress: "Progress | None" = None) -> Prediction:
-        """The answer after the last of some frames, at least one, at the network's rate."""
-        transform = self.info.transform
-        if self._solo is None:
-            # Made small one by one, so that a long video never lies in memory at its full size.
-            levels, last = [], 0.0
-            for frame in frames:
-                levels.append(frame.levels(transform))
-                last = frame.time
-            clip = scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)
-            with self._lock:
-                logits = self._run_clips(clip[None])
-            return Prediction.of_logits(logits[0], last, len(levels), self.info)
-        session = self.session()
-        waiting: list[Frame] = []
-
-        def see(shown: Iterable[Frame]) -> None:
-            for frame in shown:
-                session.see(frame, answer=False)  # the head is a third of A0's step
-                if progress:
-                    progress(session.frames, None)
-
-        for frame in frames:
-            if len(waiting) == _TOGETHER:
-                see(waiting)
-                waiting.clear()
-            waiting.append(frame.kept(transform))
-        *rest, last_frame = waiting
-        see(rest)
-        prediction = session.see(last_frame)
-        assert prediction is not None
-        return prediction

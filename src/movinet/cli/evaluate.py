@@ -1,75 +1,147 @@
 """The command evaluate."""
 
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from movinet.cli.app import DEFAULT_MODEL, Model, seconds
+from cyclopts import Group, Parameter
+
+from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.evaluate_clips import evaluate_clips
 from movinet.cli.evaluate_events import evaluate_events
 from movinet.cli.recognizing import load_recognizer, mode_of, tell_default
 from movinet.errors import MovinetError
+from movinet.evaluate.clip_protocols import Protocol
 from movinet.evaluate.labeled_streams import read_streams
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 
+_DATA = Parameter(group=Group("Data", sort_key=1))
+_CLIPS = Parameter(group=Group("Clips", sort_key=2))
+_EVENTS = Parameter(group=Group("Events", sort_key=3))
+_RESULT = Parameter(group=Group("Result", sort_key=4))
+_RUN = Parameter(group=Group("Running", sort_key=5))
+
 
 def evaluate(
-    streams: Path,
-    *,
+    *data: Path,
     model: Model = None,
+    protocol: Literal["clip", "multi-clip", "stream", "events"] | None = None,
     labels: Path | None = None,
-    videos: Path | None = None,
-    protocol: Literal["events"] = "events",
-    target_false_alarms: float = 0.5,
-    off_share: float = 0.6,
-    after: float = 2.0,
-    background: tuple[str, ...] = ("other",),
-    memory: float | None = None,
-    engine: EngineKind = "auto",
-    precision: Precision = "float32",
-    fast: bool = False,
-    threads: int | None = None,
-    offline: bool = False,
-    json: bool = False,
+    videos: Annotated[Path | None, _DATA] = None,
+    split: Annotated[Sequence[str], _DATA] = (),
+    skip_missing: Annotated[bool, _DATA] = False,
+    skip_unknown: Annotated[bool, _DATA] = False,
+    folder_fps: Annotated[float | None, _DATA] = None,
+    gestures: Annotated[int | None, _DATA] = None,
+    frames: Annotated[int | None, _CLIPS] = None,
+    clips: Annotated[int, _CLIPS] = 10,
+    crops: Annotated[int, _CLIPS] = 3,
+    spread: Annotated[bool, _CLIPS] = False,
+    target_false_alarms: Annotated[float, _EVENTS] = 0.5,
+    off_share: Annotated[float, _EVENTS] = 0.6,
+    after: Annotated[float, _EVENTS] = 2.0,
+    background: Annotated[tuple[str, ...], _EVENTS] = ("other",),
+    results: Annotated[Path | None, _RESULT] = None,
+    report: Annotated[Path | None, _RESULT] = None,
+    json: Annotated[bool, _RESULT] = False,
+    memory: Annotated[float | None, _RUN] = None,
+    engine: Annotated[EngineKind, _RUN] = "auto",
+    precision: Annotated[Precision, _RUN] = "float32",
+    fast: Annotated[bool, _RUN] = False,
+    device: Annotated[str, _RUN] = "cpu",
+    threads: Annotated[int | None, _RUN] = None,
+    offline: Annotated[bool, _RUN] = False,
 ) -> int:
-    """Measure how good the events of a stream network are: false alarms an hour against misses.
+    """Measure how good a network is on labeled videos: accuracy of clips and streams, or false alarms of events.
 
     Args:
-        streams: a CSV file (file, label, start, end) or JSON as ActivityNet writes it: long videos and what happens
+        data: what `movinet data check` reads: a folder with a folder of videos per class, or lists of videos. For
+            events: a CSV file (file, label, start, end) or JSON as ActivityNet writes it: long videos and what happens
             in them. A row with a file alone is a video in which nothing happens.
-        model: a name of `movinet models`, or a weights file; by default the bundled movinet_t0_stream.gestures.
+        model: a name of `movinet models`, a weights file, or what was exported; by default the bundled
+            movinet_t0_stream.gestures.
+        protocol: how the network is asked: one clip from the middle of each video; multi-clip, the mean of several
+            overlapping clips and crops; stream, frame by frame; events. By default stream for stream networks and clip
+            for others.
         labels: a file with one label a line, for weights that bring none.
         videos: the folder that names of videos count from; that of the list by default.
-        protocol: what is measured: events.
+        split: which splits of the set; by default those for testing, or for validation, or all.
+        skip_missing: leave out listed videos that are not there.
+        skip_unknown: leave out videos with a label that the network does not know.
+        folder_fps: at which rate folders of images were taken; that of the network by default.
+        gestures: instead of data, render so many synthetic gestures that no training sees.
+        frames: of a clip; those the network was made for by default.
+        clips: of a video, for multi-clip.
+        crops: of a clip, along the longer side, for multi-clip.
+        spread: spread the frames of a clip over the whole video.
         target_false_alarms: an hour; the operating point is the lowest threshold that keeps to it.
         off_share: the probability below which an event ends, as a share of that at which it begins.
         after: seconds after its end within which something may be found.
         background: labels that are no events.
+        results: keep what the network says of each video in this file. With or without, a run that was interrupted goes
+            on where it was when it is repeated.
+        report: write figures and plots into this HTML file, which needs no network.
+        json: one JSON object, for programs.
         memory: seconds after which a frame hardly counts any more, as in `movinet watch`.
         engine: what runs the network: auto takes the quickest that is installed.
         precision: what the engine computes in.
         fast: take the quickest precision this processor has.
-        threads: of the processor; one by default.
+        device: where the network runs: cpu, cuda, mps.
+        threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
-        json: one JSON object, for programs.
     """
     for name, value in (("--target-false-alarms", target_false_alarms), ("--after", after), ("--memory", memory)):
         seconds(name, value)
     if not 0 < off_share <= 1:
         raise MovinetError(f"--off-share must lie between 0 and 1, got {off_share}")
-    listed = read_streams(streams, videos)
+    if folder_fps is not None and not 0 < folder_fps < inf:
+        raise MovinetError(f"--folder-fps must be positive, got {folder_fps}")
+    if gestures is not None:
+        at_least_one("--gestures", gestures)
+    if bool(data) == (gestures is not None):
+        raise MovinetError(
+            "give a folder or a list of labeled videos (`movinet evaluate --help` shows examples), or --gestures N"
+        )
+    listed = None
+    if protocol == "events":
+        if len(data) != 1:
+            raise MovinetError("--protocol events wants one list of long videos and what happens in them")
+        listed = read_streams(data[0], videos)
+    else:
+        Protocol(protocol or "clip", frames, clips, crops, spread)  # what is wrong with it is told at once
     recognizer = load_recognizer(
-        model or DEFAULT_MODEL, labels, offline, engine, mode_of(precision, fast), "cpu", threads, memory=memory
+        model or DEFAULT_MODEL, labels, offline, engine, mode_of(precision, fast), device, threads, memory=memory
     )
     if model is None:
         tell_default(recognizer.info)
-    return evaluate_events(
+    if listed is not None:
+        return evaluate_events(
+            recognizer,
+            listed,
+            data[0],
+            target=target_false_alarms,
+            off_share=off_share,
+            after=after,
+            background=frozenset(background),
+            memory=memory,
+            as_json=json,
+        )
+    assert protocol != "events"
+    kind = protocol or ("stream" if recognizer.info.spec.causal and frames is None and not spread else "clip")
+    return evaluate_clips(
         recognizer,
-        listed,
-        streams,
-        target=target_false_alarms,
-        off_share=off_share,
-        after=after,
-        background=frozenset(background),
+        data,
+        Protocol(kind, frames, clips, crops, spread),
+        gestures=gestures,
+        videos=videos,
+        split=split,
+        skip_missing=skip_missing,
+        skip_unknown=skip_unknown,
+        folder_fps=folder_fps,
+        results=results,
+        report=report,
         memory=memory,
         as_json=json,
     )

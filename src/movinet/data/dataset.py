@@ -13,11 +13,10 @@ from torch.utils.data import Dataset
 
 from movinet.data.augment import Augmentation, augment, crop_and_resize, draw_box
 from movinet.errors import MovinetError, VideoError
-from movinet.labeled.entries import VideoEntry, VideoSet
-from movinet.labeled.sampling import Sampling
+from movinet.labeled.entries import VideoSet
+from movinet.labeled.sampling import Sampling, within
 from movinet.video.decode import read_at
 from movinet.video.frame import Frame
-from movinet.video.timing import LATE
 from movinet.video.transform import Transform
 from movinet.words import counted
 
@@ -213,9 +212,7 @@ class ClipDataset(Dataset[Example]):
         video, sampled = self.videos[index], []
 
         def instants_of(lasts: float) -> list[float]:
-            start, end = _stretch(video, lasts)
-            # What begins at the end is no longer part of the stretch.
-            sampled.append(start + np.minimum(self.sampling(end - start, rng), max(0.0, end - start - 2 * LATE)))
+            sampled.append(within(*video.stretch(lasts), self.sampling, rng))
             return np.sort(sampled[0], axis=None).tolist()  # a decoder reads forwards
 
         # One decoding thread: the workers are as many as there are cores.
@@ -249,14 +246,6 @@ class ClipDataset(Dataset[Example]):
 
 def _generator(purpose: int, *seeds: int) -> np.random.Generator:
     return np.random.default_rng((purpose, *seeds))
-
-
-def _stretch(video: VideoEntry, lasts: float) -> tuple[float, float]:
-    """(start, end) in seconds, within what there is of the video."""
-    end = lasts if video.end is None else min(video.end, lasts)
-    if not video.start < end:
-        raise VideoError(f"{video.path}: lasts {lasts:.2f} s, so nothing is left from {video.start} s on")
-    return video.start, end
 
 
 def _shrunk(

@@ -10,7 +10,7 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import TypeVar
 
-from movinet.errors import MovinetError
+from movinet.errors import MovinetError, VideoError
 from movinet.video.decode import IMAGES, VIDEOS
 from movinet.video.locations import Member
 
@@ -39,6 +39,17 @@ class VideoEntry:
     def source(self) -> str:
         """The file it is a stretch of: stretches that share it should be trained on together, or not at all."""
         return self.path.name if isinstance(self.path, Member) else os.path.realpath(self.path)
+
+    def stretch(self, lasts: float) -> tuple[float, float]:
+        """(start, end) in seconds, within the seconds that the video lasts.
+
+        Raises:
+            VideoError: the video ends before the stretch begins.
+        """
+        end = lasts if self.end is None else min(self.end, lasts)
+        if not self.start < end:
+            raise VideoError(f"{self.path}: lasts {lasts:.2f} s, so nothing is left from {self.start} s on")
+        return self.start, end
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ _SPLIT = ("split", "fold")
 _LABELED = {*_LABELS, "template"}
 
 
-def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing: bool = False) -> DatasetIndex:
+def read_set(
+    *paths: str | Path, videos: str | Path | None = None, skip_missing: bool = False, fewest_classes: int = 2
+) -> DatasetIndex:
     """A data set, whatever it is:
 
     - a folder with a folder per class, or with such folders in `train`, `val` and `test`;
@@ -48,9 +50,10 @@ def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing:
         paths: several are the splits of one set, named as the files are.
         videos: where the listed videos are; by default where the list is.
         skip_missing: leave out listed videos that are not there.
+        fewest_classes: that it may have: nothing is learned from one, and much measured.
 
     Raises:
-        MovinetError: it is nothing of this, is empty, has one class only, is malformed, or names videos twice or that
+        MovinetError: it is nothing of this, is empty, has too few classes, is malformed, or names videos twice or that
             are not there.
     """
     if not paths:
@@ -67,7 +70,7 @@ def read_set(*paths: str | Path, videos: str | Path | None = None, skip_missing:
     labels = next(iter(listing.splits.values())).labels
     if not labels:
         raise MovinetError(f"{source}: no video has a label")
-    if len(labels) == 1 and not any(part.multi_label for part in listing.splits.values()):
+    if len(labels) < fewest_classes and not any(part.multi_label for part in listing.splits.values()):
         raise MovinetError(f"{source}: all videos are of one class, {labels[0]}; there is nothing to tell it from")
     return listing
 

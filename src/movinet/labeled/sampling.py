@@ -93,6 +93,12 @@ def dense(duration: float, rng: np.random.Generator | None = None, *, fps: float
     return np.arange(max(1, math.ceil((duration - LATE) * fps))) / fps
 
 
+def within(start: float, end: float, sampling: Sampling, rng: np.random.Generator) -> FrameTimes:
+    """The instants of a sampling in a stretch of a video, from `start` to `end` in seconds of the video. What begins at
+    the end is no longer part of it."""
+    return start + np.minimum(sampling(end - start, rng), max(0.0, end - start - 2 * LATE))
+
+
 def _fitted(instants: FrameTimes, duration: float, loop: bool) -> FrameTimes:
     return np.where(instants < duration, instants, instants % duration) if loop else np.minimum(instants, duration)
 

@@ -13,7 +13,7 @@ from movinet.data.encode import encode_video
 
 def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        main(["evaluate", *arguments])
+        main(["evaluate", "--protocol", "events", *arguments])
     assert isinstance(ended.value.code, int)
     return ended.value.code
 

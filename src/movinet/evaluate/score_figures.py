@@ -1,0 +1,245 @@
+"""How good answers for labeled videos are: figures with 95 % intervals over videos, and what they cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movinet.evaluate.clip_protocols import SHARES
+from movinet.evaluate.evaluation_run import Outcome
+from movinet.evaluate.event_figures import Interval
+from movinet.metrics import (
+    Calibration,
+    average_precision,
+    calibration,
+    confusion_matrix,
+    mean_average_precision,
+    per_class_recall,
+    top_k_hits,
+    wilson_interval,
+)
+
+Floats = NDArray[np.float64]
+
+_RESAMPLES = 2000
+_MOST_WORK = 4 * 10**8  # scores looked at for the interval of a mean average precision
+_MOST_HELD = 10**7  # numbers at once
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Of one class.
+
+    Args:
+        label: its name.
+        videos: that show it.
+        score: the share of these that were named right; average precision where videos have several labels.
+        taken_for: what it was taken for most often, and how often; None where it never was.
+    """
+
+    label: str
+    videos: int
+    score: float
+    taken_for: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class StreamFigures:
+    """Of answers on the way.
+
+    Args:
+        score: top-1 accuracy, or mean average precision, when each of `SHARES` of the video had been seen.
+        top5: of one label; None otherwise.
+        every: mean over videos of the share of frames after which the answer was right; None of several labels.
+        best_share: at which the score is best: known only afterwards, so no promise.
+        best: the score there.
+    """
+
+    score: tuple[Interval, ...]
+    top5: tuple[Interval, ...] | None
+    every: Interval | None
+    best_share: float
+    best: Interval
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of a set. Shares, not percent; None where a figure means nothing for it.
+
+    Args:
+        videos: with an answer.
+        sources: files these are of: intervals draw files.
+        top1, top5: of one label a video; the second of more than five classes.
+        mean_class: mean over classes of the share that was named right.
+        mean_ap: of several labels.
+        calibration: of the likeliest class of each video; of several labels, of every class of each.
+        by_class: of the classes that are there, as the network orders them.
+        confusion: (num_classes, num_classes): true class by row, said by column; of one label.
+        stream: of streams.
+        frames: a video, in all views together, on average.
+        macs: multiply-adds a video; None where nobody knows.
+        short: videos shorter than the protocol's clip, whose last frame was held.
+        decode_ms, network_ms: of processor time a video.
+    """
+
+    videos: int
+    sources: int
+    top1: Interval | None
+    top5: Interval | None
+    mean_class: float | None
+    mean_ap: Interval | None
+    calibration: Calibration
+    by_class: tuple[ClassFigures, ...]
+    confusion: NDArray[np.int64] | None
+    stream: StreamFigures | None
+    frames: float
+    macs: float | None
+    short: int
+    decode_ms: float
+    network_ms: float
+
+
+def figures_of(outcome: Outcome, seed: int = 0) -> Figures:
+    """All figures of an evaluation; equal answers and seeds give equal figures."""
+    probabilities, targets, records = outcome.probabilities, outcome.targets, outcome.records
+    groups = np.unique([footage.source for footage in outcome.footage], return_inverse=True)[1].reshape(-1)
+    judged, views = outcome.judged, outcome.protocol.views
+    top1 = top5 = mean_class = mean_ap = confusion = None
+    if outcome.multi_label:
+        mean_ap = _mean_ap(probabilities, targets, groups, seed)
+        believed = calibration(probabilities.ravel(), targets.ravel())
+        by_class = _by_class_of_many(probabilities, targets, outcome.names)
+    else:
+        top1 = _mean(top_k_hits(probabilities, targets, 1)[:, None], groups, seed)[0]
+        if judged.num_classes > 5:
+            top5 = _mean(top_k_hits(probabilities, targets, 5)[:, None], groups, seed)[0]
+        said = probabilities.argmax(1)
+        confusion = confusion_matrix(said, targets, judged.num_classes)
+        recall = per_class_recall(confusion)
+        mean_class = float(np.nanmean(recall))
+        believed = calibration(probabilities.max(1), said == targets)
+        by_class = _by_class_of_one(confusion, recall, outcome.names)
+    macs = None
+    if judged.macs is not None:
+        macs = float(np.mean([views * judged.macs(record.frames // views) for record in records]))
+    return Figures(
+        videos=len(records),
+        sources=int(groups.max()) + 1,
+        top1=top1,
+        top5=top5,
+        mean_class=mean_class,
+        mean_ap=mean_ap,
+        calibration=believed,
+        by_class=by_class,
+        confusion=confusion,
+        stream=_of_stream(outcome, groups, targets, seed),
+        frames=float(np.mean([record.frames for record in records])),
+        macs=macs,
+        short=sum(record.short for record in records),
+        decode_ms=1e3 * float(np.mean([record.decode_seconds for record in records])),
+        network_ms=1e3 * float(np.mean([record.network_seconds for record in records])),
+    )
+
+
+def _of_stream(
+    outcome: Outcome, groups: NDArray[np.int64], targets: NDArray[np.int64], seed: int
+) -> StreamFigures | None:
+    records = outcome.records
+    if outcome.protocol.kind != "stream":
+        return None
+    top5 = every = None
+    if outcome.multi_label:
+        by_share = np.stack([record.by_share for record in records if record.by_share is not None])
+        score = tuple(_mean_ap(by_share[:, n], targets, groups, seed) for n in range(len(SHARES)))
+    else:
+        hits = np.stack([record.hits for record in records if record.hits is not None])
+        score = _mean(hits[:, 0], groups, seed)
+        top5 = _mean(hits[:, 1], groups, seed) if outcome.judged.num_classes > 5 else None
+        every = _mean(np.array([[record.every or 0.0] for record in records]), groups, seed)[0]
+    best = max(range(len(score)), key=lambda n: score[n].value)
+    return StreamFigures(score, top5, every, SHARES[best], score[best])
+
+
+def _by_class_of_one(confusion: NDArray[np.int64], recall: Floats, names: tuple[str, ...]) -> tuple[ClassFigures, ...]:
+    found = []
+    for n in np.flatnonzero(confusion.sum(1)).tolist():
+        wrong = confusion[n].copy()
+        wrong[n] = 0
+        most = int(wrong.argmax())
+        taken_for = (names[most], int(wrong[most])) if wrong[most] else None
+        found.append(ClassFigures(names[n], int(confusion[n].sum()), float(recall[n]), taken_for))
+    return tuple(found)
+
+
+def _by_class_of_many(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int64], names: tuple[str, ...]
+) -> tuple[ClassFigures, ...]:
+    return tuple(
+        ClassFigures(names[n], int(targets[:, n].sum()), average_precision(probabilities[:, n], targets[:, n]))
+        for n in np.flatnonzero(targets.any(0)).tolist()
+    )
+
+
+def _mean(values: NDArray[np.floating], groups: NDArray[np.int64], seed: int) -> tuple[Interval, ...]:
+    """Means of the columns of (videos, K), with intervals from files drawn anew, whole. Where all videos are alike,
+    that says nothing, and the interval is Wilson's of as many files."""
+    count = int(groups.max()) + 1
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, groups, values.astype(np.float64))
+    sizes = np.bincount(groups, minlength=count).astype(np.float64)
+
+    def means(weights: Floats) -> Floats:
+        return np.asarray((weights @ sums) / (weights @ sizes)[:, None])
+
+    low, high = _quantiles(means, count, _RESAMPLES, seed)
+    found = []
+    for value, one, other in zip(values.astype(np.float64).mean(0).tolist(), low.tolist(), high.tolist(), strict=True):
+        alike = value in (0.0, 1.0)
+        found.append(Interval(value, *wilson_interval(round(value * count), count)) if alike else
+                     Interval(value, one, other))  # fmt: skip
+    return tuple(found)
+
+
+def _mean_ap(scores: NDArray[np.float32], targets: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -> Interval:
+    """Mean average precision with an interval as of `_mean`."""
+    there = np.flatnonzero(targets.any(0))
+    if not len(there):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    count = int(groups.max()) + 1
+    order = np.argsort(-scores[:, there], axis=0, kind="stable")
+    ordered = np.take_along_axis(scores[:, there], order, axis=0)
+    positive = np.take_along_axis(targets[:, there], order, axis=0).astype(bool)
+    last = np.append(ordered[1:] != ordered[:-1], np.ones((1, len(there)), bool), axis=0)
+    places = np.where(last, np.arange(len(ordered))[:, None], len(ordered))
+    ends = np.minimum.accumulate(places[::-1], axis=0)[::-1]  # of those that are tied with each
+
+    def mean(weights: Floats) -> Floats:
+        found = []
+        for one in weights:
+            drawn = one[groups][order]
+            hit = np.where(positive, drawn, 0.0)
+            seen, hits = np.cumsum(drawn, axis=0), np.cumsum(hit, axis=0)
+            precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+            total = hits[-1]
+            sums = (hit * np.take_along_axis(precision, ends, axis=0)).sum(0)
+            found.append(float((sums[total > 0] / total[total > 0]).mean()) if (total > 0).any() else np.nan)
+        return np.array(found)[:, None]
+
+    resamples = int(np.clip(_MOST_WORK // max(1, scores.size), 50, _RESAMPLES // 2))
+    low, high = _quantiles(mean, count, resamples, seed)
+    return Interval(mean_average_precision(scores, targets), float(low[0]), float(high[0]))
+
+
+def _quantiles(statistic: Callable[[Floats], Floats], count: int, resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """2.5 and 97.5 % of a statistic of weights (resamples, count), each how often one of `count` files is drawn."""
+    rng, done, found = np.random.default_rng(seed), 0, []
+    while done < resamples:
+        rows = min(resamples - done, max(1, _MOST_HELD // count))
+        drawn = rng.integers(count, size=(rows, count))
+        drawn += np.arange(rows)[:, None] * count
+        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
+        found.append(statistic(weights))
+        done += rows
+    low, high = np.nanquantile(np.concatenate(found), [0.025, 0.975], axis=0)
+    return low, high
