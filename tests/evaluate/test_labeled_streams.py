@@ -26,7 +26,7 @@ def test_segments_come_by_video_and_start(folder: Path) -> None:
     path = written(folder, "File;label;start;end;split\na.mp4;jump;5;7.5;val\na.mp4;run;1;6;val\n\nb;;;;\n")
     first, second = read_streams(path)
     assert first == LabeledStream(
-        folder / "a.mp4", (Segment("a.mp4", "run", 1.0, 6.0), Segment("a.mp4", "jump", 5.0, 7.5))
+        folder / "a.mp4", (Segment("a.mp4", "run", 1.0, 6.0), Segment("a.mp4", "jump", 5.0, 7.5)), "val"
     )
     assert second == LabeledStream(folder / "b.mkv", ())
 
@@ -38,8 +38,44 @@ def test_activitynets_json_is_read(folder: Path) -> None:
     }
     path = written(folder.parent, json.dumps({"version": "1.3", "database": database}), f"{folder.name}.json")
     first, second = read_streams(path, folder)
-    assert first == LabeledStream(folder / "a.mp4", (Segment("a", "run", 1.0, 6.5),))
+    assert first == LabeledStream(folder / "a.mp4", (Segment("a", "run", 1.0, 6.5),), "val")
     assert second.segments == ()
+
+
+def test_a_row_without_end_is_a_moment(folder: Path) -> None:
+    (stream,) = read_streams(written(folder, "file,label,start,end\na.mp4,goal,12.5,\n"))
+    assert stream.segments == (Segment("a.mp4", "goal", 12.5, 12.5),)
+
+
+def test_a_matchs_moments_are_those_of_its_halves(tmp_path: Path) -> None:
+    for name in ("1_720p.mkv", "1_224p.mkv", "2_224p.mkv", "notes.txt"):
+        (tmp_path / name).touch()
+    annotations = [
+        {"gameTime": "2 - 00:31", "label": "Foul", "position": "31500", "team": "home"},
+        {"gameTime": "1 - 44:58", "label": "Goal", "position": 2698123},
+    ]
+    path = written(tmp_path, json.dumps({"UrlLocal": "x", "annotations": annotations}), "Labels-v2.json")
+    second, first = read_streams(path)
+    assert second == LabeledStream(tmp_path / "2_224p.mkv", (Segment("2_224p.mkv", "Foul", 31.5, 31.5),))
+    assert first.video == tmp_path / "1_224p.mkv"
+    assert first.segments[0].start == 2698.123
+
+
+@pytest.mark.parametrize(
+    ("annotation", "complaint"),
+    [
+        ({"label": "Foul", "position": "1"}, 'annotation 1: want "gameTime"'),
+        ({"gameTime": "1 - 0:01", "label": "Foul"}, "annotation 1: want a label and seconds"),
+        ({"gameTime": "1 - 0:01", "position": 5}, "annotation 1: want a label and seconds"),
+        ({"gameTime": "3 - 0:01", "label": "Foul", "position": "1"}, "no video of half 3"),
+        ("goal", 'annotation 1: want "gameTime"'),
+    ],
+)
+def test_what_is_no_moment_of_a_match_is_refused(folder: Path, annotation: object, complaint: str) -> None:
+    (folder / "1_224p.mkv").touch()
+    path = written(folder, json.dumps({"annotations": [annotation]}), "match.json")
+    with pytest.raises(MovinetError, match=complaint):
+        read_streams(path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Long videos and what happens in them when: segments in CSV, or JSON as ActivityNet and THUMOS write it."""
+"""Long videos and what happens in them when: in CSV, or in JSON as ActivityNet, THUMOS and SoccerNet write it."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,26 +12,36 @@ from movinet.errors import MovinetError, brief
 from movinet.evaluate.matching import Segment
 from movinet.reading import parse_json
 from movinet.rows import malformed, read_table, read_text
+from movinet.video.decode import VIDEOS
 from movinet.words import counted
 
 _LARGEST = 1 << 28  # bytes of a list
 _COLUMNS = ("file", "label", "start", "end")
+_PERIOD = re.compile(r"(\d+)\s*-.*")  # of a match, in `1 - 00:31`
 
 
 @dataclass(frozen=True)
 class LabeledStream:
-    """A video and what happens in it; nothing, where it has no segments."""
+    """A video and what happens in it; nothing, where it has no segments.
+
+    Attributes:
+        segments: By start; those of moments end where they start.
+        split: What the list says it is for, such as `train`; empty where it does not.
+    """
 
     video: Path
-    segments: tuple[Segment, ...]  # by start
+    segments: tuple[Segment, ...]
+    split: str = ""
 
 
 def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
     """What a list says of long videos.
 
-    A CSV file names its columns: file, label, start, end, the times in seconds; a row without label and times is of a
-    video in which nothing happens. A JSON file has `{"database": {video: {"annotations": [{"label", "segment": [start,
-    end]}]}}}`.
+    A CSV file names its columns: file, label, start, end, the times in seconds, and perhaps split; a row without label
+    and times is of a video in which nothing happens, one without end of a moment. A JSON file has `{"database": {video:
+    {"annotations": [{"label", "segment": [start, end]}], "subset"}}}`, or it is a match's, as SoccerNet's:
+    `{"annotations": [{"gameTime": "1 - 00:31", "label", "position": milliseconds}]}`, which are moments of the videos
+    beside it, one for each half (`1_224p.mkv`, `2_224p.mkv`), or of the only one.
 
     Args:
         path: of the list.
@@ -41,10 +52,13 @@ def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
         MovinetError: it cannot be read, or is wrong: with the line or name, and what is wrong there.
     """
     _refuse_large(path)
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    rows = _json_rows(path, videos) if path.suffix.lower() == ".json" else _csv_rows(path)
     found: dict[str, list[Segment]] = {}
-    for where, name, segment in rows:
+    splits: dict[str, str] = {}
+    for where, name, segment, split in rows:
         segments = found.setdefault(name, [])
+        if splits.setdefault(name, split) != split:
+            raise MovinetError(f"{path}: {where}: {name} is in two splits, {splits[name]} and {split}")
         if segment is not None:
             if clash := next((s for s in segments if s.label == segment.label and _overlap(s, segment)), None):
                 raise MovinetError(
@@ -56,7 +70,7 @@ def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
         raise MovinetError(f"{path}: lists no videos")
     folder = videos or path.parent
     return [
-        LabeledStream(_located(folder, name, path), tuple(sorted(segments, key=lambda segment: segment.start)))
+        LabeledStream(_located(folder, name, path), tuple(sorted(segments, key=lambda s: s.start)), splits[name])
         for name, segments in found.items()
     ]
 
@@ -85,7 +99,11 @@ def _refuse_large(path: Path) -> None:
             raise MovinetError(f"{path}: a list of more than {_LARGEST >> 20} MB")
 
 
-def _csv_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
+_Row = tuple[str, str, Segment | None, str]
+"""Where it stands, the video's name, what happens, and the split."""
+
+
+def _csv_rows(path: Path) -> Iterable[_Row]:
     columns, rows = read_table(path)
     if missing := [name for name in _COLUMNS if name not in columns]:
         raise malformed(path, "line 1", f"no column {missing[0]}; want {', '.join(_COLUMNS)}")
@@ -95,17 +113,26 @@ def _csv_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
         if not row["file"]:
             raise malformed(path, where, "no file")
         if not (row["label"] or row["start"] or row["end"]):
-            yield where, row["file"], None
+            yield where, row["file"], None, row.get("split", "")
         else:
-            yield where, row["file"], _segment(path, where, row["file"], row["label"], row["start"], row["end"])
+            end = row["end"] or row["start"]
+            yield (
+                where,
+                row["file"],
+                _segment(path, where, row["file"], row["label"], row["start"], end),
+                row.get("split", ""),
+            )
 
 
-def _json_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
+def _json_rows(path: Path, videos: Path | None) -> Iterable[_Row]:
     text = read_text(path)
     try:
         value = parse_json(text)
     except MovinetError as error:
         raise MovinetError(f"{path}: {error}") from error
+    if isinstance(value, Mapping) and isinstance(value.get("annotations"), list):
+        yield from _match_rows(path, videos or path.parent, value["annotations"])
+        return
     database = value.get("database") if isinstance(value, Mapping) else None
     if not isinstance(database, Mapping):
         raise MovinetError(f'{path}: want {{"database": {{video: {{"annotations": […]}}}}}}, as ActivityNet writes it')
@@ -113,13 +140,44 @@ def _json_rows(path: Path) -> Iterable[tuple[str, str, Segment | None]]:
         annotations = entry.get("annotations", []) if isinstance(entry, Mapping) else None
         if not isinstance(annotations, list):
             raise MovinetError(f"{path}: {brief(name)}: its annotations are no list")
+        subset = entry.get("subset", "")
+        split = subset if isinstance(subset, str) else ""
         if not annotations:
-            yield name, name, None
+            yield name, name, None, split
         for annotation in annotations:
             span = annotation.get("segment") if isinstance(annotation, Mapping) else None
             if not isinstance(span, list) or len(span) != 2:
                 raise MovinetError(f'{path}: {brief(name)}: want "segment": [start, end], got {brief(annotation)}')
-            yield name, name, _segment(path, name, name, annotation.get("label"), *span)
+            yield name, name, _segment(path, name, name, annotation.get("label"), *span), split
+
+
+def _match_rows(path: Path, folder: Path, annotations: Sequence[Any]) -> Iterable[_Row]:
+    """Moments of a match, and its halves in which nothing happens."""
+    names = {entry.name for entry in folder.iterdir() if entry.suffix.lower() in VIDEOS} if folder.is_dir() else set()
+    halves: dict[str, str] = {}
+    for number, annotation in enumerate(annotations, 1):
+        where, entry = f"annotation {number}", annotation if isinstance(annotation, Mapping) else {}
+        period = _PERIOD.match(str(entry.get("gameTime", "")))
+        try:
+            seconds = float(entry.get("position", math.nan)) / 1000
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if period is None:
+            raise MovinetError(f'{path}: {where}: want "gameTime": "1 - 00:31", got {brief(annotation)}')
+        video = halves.setdefault(period[1], _half(names, period[1], path, folder))
+        yield where, video, _segment(path, where, video, entry.get("label"), seconds, seconds), ""
+    if not annotations and len(names) == 1:
+        yield "", min(names), None, ""
+
+
+def _half(names: Set[str], period: str, path: Path, folder: Path) -> str:
+    """The video of a half; of several, the first by name."""
+    own = sorted(name for name in names if re.match(rf"{period}[_.]", name))
+    if not own and len(names) != 1:
+        raise MovinetError(
+            f"{path}: no video of half {period} in {folder}: want one called {period}_….mkv or {period}.mp4"
+        )
+    return own[0] if own else min(names)
 
 
 def _segment(path: Path, where: str, stream: str, label: Any, start: Any, end: Any) -> Segment:
@@ -127,14 +185,16 @@ def _segment(path: Path, where: str, stream: str, label: Any, start: Any, end: A
         begins, ends = float(start), float(end)
     except (TypeError, ValueError):
         begins = ends = math.nan
-    if not isinstance(label, str) or not label or not 0 <= begins < ends < math.inf:
+    if not isinstance(label, str) or not label or not 0 <= begins <= ends < math.inf:
         given = brief([label, start, end])
-        raise MovinetError(f"{path}: {where}: want a label and seconds from 0, the end after the start; got {given}")
+        raise MovinetError(
+            f"{path}: {where}: want a label and seconds from 0, the end not before the start; got {given}"
+        )
     return Segment(stream, label, begins, ends)
 
 
 def _overlap(one: Segment, other: Segment) -> bool:
-    return one.start < other.end and other.start < one.end
+    return (one.start < other.end and other.start < one.end) or one[2:4] == other[2:4]
 
 
 def _located(folder: Path, name: str, path: Path) -> Path:

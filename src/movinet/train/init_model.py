@@ -80,6 +80,7 @@ def init_model(
         labels,
         license=weights.info.license,
         source=f"trained further from {weights.info.name} ({weights.info.source})",
+        background=weights.info.background if weights.info.background in labels else None,
     )
     return InitialModel(model.train(), info)
 

@@ -115,8 +115,8 @@ def prepare_training(
         raise MovinetError(f"{start.info.name}: sub-clips are for MoViNets; train it on whole clips (strategy: clip)")
     if recipe.strategy == "recurrent" and not start.model.spec.causal:
         raise MovinetError(f"{start.info.name}: a base network sees clips whole; sub-clips are for stream networks")
-    multi_label = sets.train.multi_label
-    start = replace(start, info=replace(start.info, multi_label=multi_label))
+    background = sets.train.lanes.background if isinstance(sets.train, StreamChunks) else start.info.background
+    start = replace(start, info=replace(start.info, multi_label=sets.train.multi_label, background=background))
     return PreparedRun(recipe, splits, start, sets)
 
 
