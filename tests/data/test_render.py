@@ -23,7 +23,7 @@ def white_hand(seed: int, label: str = "star", side: int = 1) -> Stage:
         camera=Camera.draw(rng),
         sprites=type(sprites)(*alphas),
         scene=np.zeros((20, 20, 3), np.float32),
-        pose_length=1.0,
+        pose=lambda moment: 0,
         exposure=0.0,
         shadow=0.0,
         shadow_offset=np.zeros(2),
@@ -55,6 +55,7 @@ def test_forearm_comes_from_its_own_side() -> None:
         shift = []
         for seed in range(10):
             stage = white_hand(seed, "caret", side)
+            assert isinstance(stage.motion, HandMotion)
             apex = np.array([(stage.motion.start + stage.motion.end) / 2])
             _, x = np.nonzero(stage.render(apex, SIZE)[0, 0, -6:].numpy() > 0.5)
             if x.size:

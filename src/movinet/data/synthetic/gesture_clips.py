@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from movinet.data.encode import encode_video
-from movinet.data.synthetic.background import draw_scene
-from movinet.data.synthetic.camera import Sensor, Tone
-from movinet.data.synthetic.hand import HandSprites, draw_hand, idle_poses, pointing_pose
-from movinet.data.synthetic.motion import Arm, Camera, HandMotion
+from movinet.data.synthetic.camera import Sensor
+from movinet.data.synthetic.hand import idle_poses, pointing_pose
+from movinet.data.synthetic.motion import Arm, HandMotion
 from movinet.data.synthetic.paths import GESTURES
-from movinet.data.synthetic.render import Stage, draw_blobs
+from movinet.data.synthetic.render import Stage
+from movinet.data.synthetic.staging import furnish
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.reading import parse_json
@@ -73,13 +73,12 @@ def render_gesture(
         MovinetError: for an argument out of its range.
     """
     _check(label, seed, size, frames, fps)
-    stage, sensor = _set_up(label, seed, size, frames / fps)
+    motion, stage, sensor = _set_up(label, seed, size, frames / fps)
     time = np.arange(frames) / fps
     pixels = np.empty((frames, *size, 3), dtype=np.uint8)
     for first in range(0, frames, _CHUNK):
         part = slice(first, first + _CHUNK)
         pixels[part] = sensor.expose(stage.render(time[part], size), time[part], first)
-    motion = stage.motion
     return GestureClip(pixels, label, motion.fingertip(time).astype(np.float32), motion.start, motion.end)
 
 
@@ -204,7 +203,7 @@ def _listed(path: Path) -> dict[str, tuple[str, ...]]:
     return {row[0]: row for row in rows}
 
 
-def _set_up(label: str, seed: int, size: tuple[int, int], duration: float) -> tuple[Stage, Sensor]:
+def _set_up(label: str, seed: int, size: tuple[int, int], duration: float) -> tuple[HandMotion, Stage, Sensor]:
     # A generator for each subject, so that none of them depends on how many numbers another draws.
     seeds = np.random.SeedSequence([zlib.crc32(label.encode()), seed]).spawn(5)
     motion_rng, hand_rng, scene_rng, camera_rng, stage_rng = (np.random.default_rng(s) for s in seeds)
@@ -214,23 +213,8 @@ def _set_up(label: str, seed: int, size: tuple[int, int], duration: float) -> tu
     arm = Arm.draw(motion_rng, side=-1 if left_handed else 1)
     idle = label == "other" and hand_rng.random() < 0.45
     poses = idle_poses(hand_rng) if idle else (pointing_pose(hand_rng),)
-    sprites = draw_hand(hand_rng, poses, pixels=max(8.0, 1.3 * arm.length * min(size)))
-    tone = Tone.draw(camera_rng)
-    stage = Stage(
-        motion=motion,
-        arm=arm,
-        camera=Camera.draw(camera_rng),
-        sprites=HandSprites(tone.apply_premultiplied(sprites.hands), tone.apply_premultiplied(sprites.arm)),
-        # The camera sees a part of the background, so that is finer than the frame.
-        scene=tone.apply(draw_scene(scene_rng, (round(size[0] * 1.25), round(size[1] * 1.25)))),
-        pose_length=stage_rng.uniform(0.25, 1.0),
-        exposure=stage_rng.uniform(0.005, 0.033),
-        shadow=stage_rng.uniform(0.1, 0.5) * (stage_rng.random() < 0.2),
-        shadow_offset=stage_rng.uniform(-0.2, 0.2, 2),
-        blobs=draw_blobs(stage_rng),
-        absent=label == "other" and stage_rng.random() < 0.06,
-    )
-    return stage, Sensor.draw(camera_rng)
+    absent = 0.06 if label == "other" else 0.0
+    return motion, *furnish(motion, arm, poses, size, hand_rng, scene_rng, camera_rng, stage_rng, absent=absent)
 
 
 def _check(label: str, seed: int, size: tuple[int, int], frames: int, fps: float) -> None:

@@ -1,6 +1,8 @@
 """Puts the hand before its background: sampling of sprites and scene, motion blur, shadow, things that move behind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -8,12 +10,19 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from movinet.data.synthetic.hand import ARM_BOX, HAND_BOX, HandSprites
-from movinet.data.synthetic.motion import Arm, Camera, HandMotion, Sway
+from movinet.data.synthetic.motion import Arm, Camera, Sway
 from movinet.data.synthetic.paths import FloatArray
 from movinet.data.synthetic.textures import Image, color
 
 Window = tuple[slice, slice]
 """Rows and columns of a frame."""
+
+
+class Tip(Protocol):
+    """Where a fingertip is."""
+
+    def fingertip(self, time: FloatArray) -> FloatArray:
+        """(T,) seconds to (T, 2): x and y in fractions of the frame."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Stage:
         motion, arm, camera: the movements.
         sprites: the hand in one or more poses, and the forearm.
         scene: (height, width, 3) float32 background.
-        pose_length: seconds for which each pose lasts, in turn.
+        pose: which of the poses the hand has at a moment, in seconds.
         exposure: seconds for which a frame is exposed, while a moving hand smears.
         shadow: strength of the hand's shadow on the background, in [0, 1].
         shadow_offset: (2,) where it falls, in fractions of the frame.
@@ -42,12 +51,12 @@ class Stage:
         absent: whether the hand stays out of the picture.
     """
 
-    motion: HandMotion
+    motion: Tip
     arm: Arm
     camera: Camera
     sprites: HandSprites
     scene: Image
-    pose_length: float
+    pose: Callable[[float], int]
     exposure: float
     shadow: float
     shadow_offset: FloatArray
@@ -78,9 +87,8 @@ class Stage:
         window = _window(((hand, HAND_BOX), (arm, ARM_BOX)), size)
         if window is None:
             return
-        pose = int(moment / self.pose_length) % len(self.sprites.hands)
         layer = _sample(
-            torch.from_numpy(self.sprites.hands[pose])[None], _lookup(hand, HAND_BOX, width / height), size, window
+            torch.from_numpy(self.sprites.hands[self.pose(moment)])[None], _lookup(hand, HAND_BOX, width / height), size, window
         )
         below = _sample(torch.from_numpy(self.sprites.arm)[None], _lookup(arm, ARM_BOX, width / height), size, window)
         layer = layer.add_(below.mul_(1 - layer[:, 3:])).mean(0)
