@@ -71,6 +71,8 @@ class TargetRule:
         held: And for this many seconds after its end: an answer needs a moment to be given.
         unknown: What is wanted of the frames of a segment before that. `either`: the label or the background, so that
             an early answer is allowed and a wrong one is not; `ignore`: anything; `background`: nothing yet.
+        possible: Before this share of the segment has been seen the background is wanted, whatever `unknown` says, so
+            that the answer to one falls before the next of its kind.
         fading: Seconds after `held` in which the label and the background are right, unless another segment begins.
 
     Raises:
@@ -81,10 +83,13 @@ class TargetRule:
     held: float = 0.4
     unknown: Literal["either", "ignore", "background"] = "either"
     fading: float = 0.4
+    possible: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.known <= 1:
             raise ValueError(f"known is {self.known}; it must lie in [0, 1]")
+        if not 0 <= self.possible <= 1:
+            raise ValueError(f"possible is {self.possible}; it must lie in [0, 1]")
         if not (0 <= self.held < inf and 0 <= self.fading < inf):
             raise ValueError(f"held and fading are {self.held} and {self.fading}; want seconds from 0")
 
@@ -113,7 +118,8 @@ def frame_targets(
             continue
         known = start + rule.known * (end - start)
         unsure = {"either": either(label), "ignore": IGNORE, "background": background}[rule.unknown]
-        targets[times >= start] = unsure
+        targets[times >= start] = background
+        targets[times >= start + rule.possible * (end - start)] = unsure
         targets[times >= known] = label
         targets[times > end + rule.held] = either(label)
         targets[times > end + rule.held + rule.fading] = background
