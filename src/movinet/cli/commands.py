@@ -223,6 +223,18 @@ Deterministic in the seed. Run again after an interruption, it goes on where it 
     ),
 )
 data.command(
+    "movinet.cli.data:synthesize_streams",
+    help="""Make long synthetic videos in which gestures come now and then, and streams.csv, which says when.
+
+Between gestures hands rest, fidget, point, scratch and wander about, come and go; scenes change, light is switched.
+Deterministic in the seed. Run again after an interruption, it goes on where it stopped.
+""",
+    help_epilogue=examples(
+        "movinet data synthesize-streams streams --streams 4 --quiet 4 --seconds 300",
+        "movinet evaluate streams/streams.csv --protocol events --target-false-alarms 5",
+    ),
+)
+data.command(
     "movinet.cli.data:check",
     help="""Look at every clip of a data set before training on it, and say what is in it and what is wrong.
 

@@ -15,6 +15,7 @@ from movinet.cores import usable_cores
 from movinet.data.check import check_set
 from movinet.data.contact_sheet import contact_sheet, is_sheet
 from movinet.data.synthetic.gesture_clips import GESTURES, write_dataset
+from movinet.data.synthetic.write_streams import write_streams
 from movinet.data.write_shards import write_shards
 from movinet.errors import MovinetError
 from movinet.labeled.readers import read_set
@@ -65,6 +66,40 @@ def synthesize(
         )
     drawn = counted(len(set(gestures)) or len(GESTURES), "gesture")
     out.print(f"{folder}: {counted(clips, 'clip')} each of {drawn}, listed in clips.csv")
+    return 0
+
+
+def synthesize_streams(
+    folder: Path,
+    *,
+    streams: int = 6,
+    quiet: int = 6,
+    seconds: float = 600.0,
+    seed: int = 0,
+    size: tuple[int, int] = (128, 160),
+    fps: float = 10.0,
+    workers: int | None = None,
+) -> int:
+    """Make long synthetic videos in which gestures come now and then, and streams.csv, which says when.
+
+    Args:
+        folder: where to put them; made if it is not there.
+        streams: how many with gestures.
+        quiet: how many in which hands do everything else, to count false alarms in.
+        seconds: that each lasts.
+        seed: another seed, other streams.
+        size: height and width.
+        fps: frames a second.
+        workers: processes; one a core by default.
+    """
+    workers = usable_cores() if workers is None else workers
+    for name, value in (("--size", min(size)), ("--workers", workers)):
+        at_least_one(name, value)
+    with progress_bar("rendering") as progress:
+        listed = write_streams(
+            folder, streams, quiet, seconds, seed=seed, size=size, fps=fps, workers=workers, progress=progress
+        )
+    out.print(f"{listed}: {counted(streams, 'stream')} with gestures, {quiet} without")
     return 0
 
 

@@ -8,7 +8,6 @@ gesture, and start over-exposed at times.
 
 import csv
 import io
-import json
 import multiprocessing
 import zlib
 from collections.abc import Callable
@@ -26,10 +25,10 @@ from movinet.data.synthetic.hand import idle_poses, pointing_pose
 from movinet.data.synthetic.motion import Arm, HandMotion
 from movinet.data.synthetic.paths import GESTURES
 from movinet.data.synthetic.render import Stage
+from movinet.data.synthetic.set_folder import claim_folder
 from movinet.data.synthetic.staging import furnish
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
-from movinet.reading import parse_json
 
 __all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]
 
@@ -150,19 +149,7 @@ def write_dataset(
 
 def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -> None:
     """Makes the folders, and makes sure that what is in them belongs to the same set."""
-    record = folder / "synthetic.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        before = parse_json(record.read_bytes()) if record.exists() else None
-        others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except (OSError, ValueError) as error:
-        raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
-    if before is None and others:
-        raise MovinetError(f"{folder}: has other things in it ({others[0]}); a set wants a folder of its own")
-    if before is None:
-        write_atomically(record, json.dumps(settings).encode())
-    elif before != settings:
-        raise MovinetError(f"{folder} was begun with {before}, not {settings}; repeat those or choose another folder")
+    claim_folder(folder, settings)
     _listed(folder / _LIST)
     try:
         for label in labels:

@@ -4,21 +4,16 @@ People come and go in their places; they draw, rest, fidget, scratch themselves,
 the light is switched; the picture is cut, or stays. What is true: every gesture's label, start and end.
 """
 
-import csv
-import io
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.data.encode import encode_video
 from movinet.data.streams import StreamChunk, TargetRule, frame_targets
 from movinet.data.synthetic.gesture_dataset import TRAINING_SEEDS
 from movinet.data.synthetic.paths import GESTURES
@@ -26,7 +21,6 @@ from movinet.data.synthetic.stream_plan import BACKGROUND, SIGNS, Scene, plan_cl
 from movinet.data.synthetic.stream_render import StreamRenderer
 from movinet.errors import MovinetError
 from movinet.evaluate.matching import Segment
-from movinet.files import write_atomically
 from movinet.video.transform import Transform
 
 GESTURE_SHARE = 0.42
@@ -113,7 +107,8 @@ class GestureLanes:
     ) -> None:
         if frames < 1 or lanes < 1 or not (0 <= clips <= 1 and 0 <= gestures <= 1):
             raise MovinetError(
-                f"lanes of gestures want frames, lanes, and shares in [0, 1]; got {frames}, {lanes}, {clips}, {gestures}"
+                "lanes of gestures want frames, lanes, and shares in [0, 1]; "
+                f"got {frames}, {lanes}, {clips}, {gestures}"
             )
         self.transform = Transform(size, min(size), fps)
         self.frames, self.rule, self.gestures = frames, rule, gestures
@@ -158,6 +153,4 @@ class GestureLanes:
 
 
 def _true(plan: tuple[Scene, ...]) -> list[tuple[int, float, float]]:
-    return [
-        (GESTURES.index(act.kind), act.start, act.end) for scene in plan for act in scene.acts if act.kind in SIGNS
-    ]
+    return [(GESTURES.index(act.kind), act.start, act.end) for scene in plan for act in scene.acts if act.kind in SIGNS]

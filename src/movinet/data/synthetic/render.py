@@ -88,7 +88,10 @@ class Stage:
         if window is None:
             return
         layer = _sample(
-            torch.from_numpy(self.sprites.hands[self.pose(moment)])[None], _lookup(hand, HAND_BOX, width / height), size, window
+            torch.from_numpy(self.sprites.hands[self.pose(moment)])[None],
+            _lookup(hand, HAND_BOX, width / height),
+            size,
+            window,
         )
         below = _sample(torch.from_numpy(self.sprites.arm)[None], _lookup(arm, ARM_BOX, width / height), size, window)
         layer = layer.add_(below.mul_(1 - layer[:, 3:])).mean(0)
