@@ -1,7 +1,7 @@
 """Endless synthetic streams of gestures and of everything that is none, to train on and to measure with.
 
-People come and go in their places; they draw, rest, fidget, scratch themselves, point and wander about; nobody is there;
-the light is switched; the picture is cut, or stays. What is true: every gesture's label, start and end.
+People come and go in their places; they draw, rest, fidget, scratch themselves, point and wander about; nobody is
+there; light is switched; the picture is cut, or stays. What is true: every gesture's label, start and end.
 """
 
 from collections import OrderedDict
