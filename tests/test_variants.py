@@ -222,12 +222,12 @@ def test_a_format_refuses_what_it_does_not_know(to: Format, newcomers: dict[str,
     installed(to)
     model = network(STREAMS[0].with_options(**newcomers))
     try:
-        weights = Weights.of(model)
-        (one,) = export(weights, to, tmp_path / "out")
+        (one,) = export(Weights.of(model), to, tmp_path / "out")
     except MovinetError:
         assert not any(tmp_path.iterdir())
         return
-    assert error(one, weights) <= 1e-4
+    if one.checked is not None:  # Core ML's package is what PyTorch computes; only a Mac can run it
+        assert one.checked.error <= 1e-4
 
 
 @pytest.mark.parametrize("kind", ENGINES)

@@ -69,8 +69,6 @@ def _compute(kind: str, given: Mapping[str, Any]) -> tuple[Tensor, ...]:
             return (F.relu6(x),)
         case "sigmoid":
             return (torch.sigmoid(x),)
-        case "elu":
-            return (F.elu(x, float(given["alpha"])),)
         case "silu":
             return (F.silu(x),)
         case "clip":
