@@ -61,6 +61,7 @@ def test_a_long_set_is_cut(tmp_path: Path) -> None:
 def test_a_set_without_clips_in_some_class(videos: VideoSet, tmp_path: Path) -> None:
     contact_sheet(VideoSet(videos.videos[:1], ("blue", "red"), False), tmp_path / "sheet.png")
     contact_sheet(VideoSet((), (), False), tmp_path / "empty.png")
+    assert read_png(tmp_path / "sheet.png").shape[0] > read_png(tmp_path / "empty.png").shape[0]
 
 
 def test_what_cannot_be_drawn(videos: VideoSet, tmp_path: Path) -> None:

@@ -129,4 +129,4 @@ def test_timing_needs_no_torch() -> None:
         sys.modules |= {"movinet.search": room, "torch": None}
         import movinet.search.latency
     """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -78,6 +78,7 @@ def test_a_run_that_has_hardly_begun(tmp_path: Path) -> None:
     empty = Log({"step": np.empty(0)}, {"step": np.empty(0)})
     draw_learning_curves({"run": empty, "other": empty}, tmp_path / "curves.png")
     draw_learning_curves({}, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_long_runs_are_thinned(tmp_path: Path, figures: list[Figure]) -> None:
@@ -175,3 +176,4 @@ def test_a_users_own_pictures_are_left_alone(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # where matplotlib keeps its global state
     draw_learning_curves({"run": a_log(9, 3, "top1")}, tmp_path / "curves.png")
     draw_confusion_matrix(np.eye(2, dtype=int), ["a", "b"], tmp_path / "confusion.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"curves.png", "confusion.png"}

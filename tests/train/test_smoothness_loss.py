@@ -105,7 +105,10 @@ def test_an_evaluation_first_is_no_trouble() -> None:
     _energy_forms.cache_clear()
     with torch.inference_mode():
         smoothness_loss(random_walks(1))
-    smoothness_loss(random_walks(1).requires_grad_()).backward()
+    walks = random_walks(1).requires_grad_()
+    smoothness_loss(walks).backward()
+    assert walks.grad is not None
+    assert walks.grad.abs().sum() > 0
 
 
 def test_constant_channels_do_no_harm() -> None:

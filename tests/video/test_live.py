@@ -296,6 +296,7 @@ def test_stream_that_stalls_counts_as_lost(stream: bytes) -> None:
     with serving(answer) as address, LiveSource(address, 20, **QUICK) as source:
         while source.reconnects == 0:
             next(source)
+        assert next(source).rgb.any()  # it shows pictures again
         release.set()
 
 

@@ -268,4 +268,4 @@ from movinet.weights.load import load_weights
 load_weights({str(small)!r})
 assert "sympy" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
