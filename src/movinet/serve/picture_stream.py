@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError, VideoError
-from movinet.events import EventDetector
+from movinet.events import EventDetector, what_is_promised
 from movinet.live.json_lines import as_json
 from movinet.live.report import Begun, Ended, Figures, Report, Seen, What
 from movinet.prediction import Prediction
-from movinet.runtime.engine import clip_memory
+from movinet.runtime.engine import live_memory
+from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
 from movinet.serve.protocol import Change, EventRules, Format, Open, Sent
 from movinet.video.camera.changes import SourceFigures
@@ -60,8 +61,8 @@ class PictureStream:
         self.size, self.format, self.topk = opening.size, opening.format, opening.topk or 5
         self.rules = opening.thresholds
         self._check_size(self.size)
-        detector = pool_detector(pool) if self.rules is None else self.rules.detector()
-        memory = clip_memory(pool.engine, pool.info.spec) if opening.memory is None else opening.memory
+        detector = (self.rules or EventRules()).detector(pool.info)
+        memory = live_memory(pool.engine, pool.info) if opening.memory is None else opening.memory
         self.session = pool.join(memory=memory or None, detector=detector)
         self.frames = self.dropped = self.refused = 0
         self._times: deque[float] = deque(maxlen=256)
@@ -80,7 +81,7 @@ class PictureStream:
         Raises:
             MovinetError: what was asked for makes no sense; nothing has changed.
         """
-        detector = None if change.thresholds is None else change.thresholds.detector()
+        detector = None if change.thresholds is None else change.thresholds.detector(self.pool.info)
         if change.size is not None:
             self._check_size(change.size)
         if change.memory is not None:
@@ -107,7 +108,10 @@ class PictureStream:
             "fps": info.transform.fps,
             "size": [width, height],
             "memory": self.session.memory or 0,
-            "thresholds": {"on": detector.on, "off": detector.off, "shortest": detector.shortest},
+            "thresholds": thresholds_of(detector),
+            "promise": what_is_promised(info, self.session.memory, precision_of(self.pool.network, self.pool.engine))
+            if self.rules is None
+            else None,
             "topk": self.topk,
         }
 
@@ -238,9 +242,9 @@ def _pixels(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def pool_detector(pool: StreamPool) -> EventDetector:
-    """Events by the thresholds that the weights bring."""
-    return EventRules().detector()
+def thresholds_of(detector: EventDetector) -> dict[str, float]:
+    """When all labels' events begin and end."""
+    return {"on": detector.on, "off": detector.off, "shortest": detector.shortest}
 
 
 _TO_RGB = ToRGB(name="the client's picture")

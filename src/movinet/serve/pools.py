@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from movinet.errors import MovinetError, brief
-from movinet.runtime.engine import clip_memory
+from movinet.events import detector_of, what_is_promised
+from movinet.runtime.engine import live_memory
+from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
-from movinet.serve.picture_stream import pool_detector
+from movinet.serve.picture_stream import thresholds_of
 from movinet.serve.settings import Settings
 
 
@@ -51,17 +53,20 @@ class Pools:
         return [self._described(name, pool) for name, pool in self.by_name.items()]
 
     def _described(self, name: str, pool: StreamPool) -> dict[str, Any]:
-        info, detector, streams = pool.info, pool_detector(pool), pool.statistics().streams
+        info, streams = pool.info, pool.statistics().streams
+        memory, precision = live_memory(pool.engine, info), precision_of(pool.network, pool.engine)
         height, width = info.transform.size
         return {
             "name": name,
             "labels": list(info.labels) if info.labels is not None else None,
+            "background": info.background,
             "size": [width, height],
             "fps": info.transform.fps,
-            "memory": clip_memory(pool.engine, info.spec),
-            "thresholds": {"on": detector.on, "off": detector.off, "shortest": detector.shortest},
+            "memory": memory,
+            "thresholds": thresholds_of(detector_of(info)),
+            "promise": what_is_promised(info, memory, precision),
             "engine": pool.engine.kind,
-            "precision": pool.engine.precision,
+            "precision": precision,
             "license": info.license,
             "streams": streams,
             "free": self.max_streams - streams,

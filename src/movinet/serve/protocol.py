@@ -8,8 +8,10 @@ from typing import Any, Literal, get_args
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, brief
-from movinet.events import EventDetector, Thresholds
+from movinet.events import EventDetector, detector_of
 from movinet.reading import parse_json
+from movinet.weights.info import WeightsInfo
+from movinet.weights.operating_point import Thresholds
 
 Format = Literal["jpeg", "webp", "rgb"]
 
@@ -35,17 +37,22 @@ class EventRules:
         if len(self.ignore or ()) > _MOST_LABELS or len(self.by_label) > _MOST_LABELS:
             raise MovinetError(f"thresholds of more than {_MOST_LABELS} labels")
 
-    def detector(self) -> EventDetector:
+    def detector(self, info: WeightsInfo) -> EventDetector:
         """What follows them.
 
         Raises:
-            MovinetError: they make no sense.
+            MovinetError: they make no sense, or are of labels that the network does not have.
         """
-        own = {"on": self.on, "off": self.off, "shortest": self.shortest}
-        given = {key: value for key, value in own.items() if value is not None}
         try:
-            return EventDetector(**given, ignore=frozenset(self.ignore or ()), by_label=self.by_label)
-        except ValueError as error:
+            return detector_of(
+                info,
+                on=self.on,
+                off=self.off,
+                shortest=self.shortest,
+                ignore=self.ignore or (),
+                by_label=self.by_label,
+            )
+        except MovinetError as error:
             raise MovinetError(f"thresholds: {error}") from None
 
 

@@ -62,7 +62,6 @@ def source_from(entry: Any, settings: Settings, where: str = "source") -> Camera
         raise MovinetError(f"{where}.name: want 1 to 64 letters that can be printed, without /")
     if camera.transport == "udp" and not settings.udp:
         raise MovinetError(f"{where}.transport: udp is not allowed here (udp: true in the server's settings)")
-    camera.detector()
     origin_of(camera, settings)
     return camera
 

@@ -15,7 +15,7 @@ from movinet.live.feeds import feed_of
 from movinet.live.json_lines import as_json, iso
 from movinet.live.loop import Follower, Source
 from movinet.live.report import Begun, Changed, Over, Report, Seen
-from movinet.runtime.engine import clip_memory
+from movinet.runtime.engine import live_memory
 from movinet.serve.pools import Pools
 from movinet.serve.private_file import write_private
 from movinet.serve.settings import Settings
@@ -257,7 +257,7 @@ class Wall:
             raise Full(f"all {self._pools.max_streams} places of {pool.info.name} are taken")
         limits = limits_of(self._settings)
         feed = feed_of(camera, origin_of(camera, self._settings), pool, limits)
-        memory = clip_memory(pool.engine, pool.info.spec) if camera.memory is None else camera.memory
+        memory = live_memory(pool.engine, pool.info) if camera.memory is None else camera.memory
         watched = _Watched(camera, memory, self._tell)
         inner = feed.open
 
