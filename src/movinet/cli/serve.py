@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from movinet import __version__
 from movinet.cli.app import check_threads
 from movinet.cli.console import err, log_as_lines
 from movinet.errors import needs_extra
@@ -92,7 +93,7 @@ def serve(
         err.print(f"movinet serves at {started.address}" + ("" if started.needs_token else ", for this machine alone"))
 
     with log_as_lines():
-        run(settings, new_tokens=new_tokens, on_started=told)
+        run(settings, version=__version__, new_tokens=new_tokens, on_started=told)
     return 0
 
 

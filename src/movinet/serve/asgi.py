@@ -24,10 +24,10 @@ def application(services: Services) -> ASGIApp:
         await StreamSocket(websocket, services).run()
 
     async def openapi(request: Request) -> Response:
-        return Plain(describe())
+        return Plain(describe(services.version))
 
     async def reading(request: Request) -> Response:
-        return HTMLResponse(describe_in_html())
+        return HTMLResponse(describe_in_html(services.version))
 
     routes = [
         WebSocketRoute("/api/stream", stream),

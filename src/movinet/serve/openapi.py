@@ -3,8 +3,6 @@
 from html import escape
 from typing import Any
 
-from movinet import __version__
-
 _NUMBER, _TEXT, _FLAG, _WHOLE = {"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
 _THRESHOLDS = {"on": _NUMBER, "off": _NUMBER, "shortest": _NUMBER}
 _ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
@@ -114,8 +112,8 @@ def _operation(
     return operation
 
 
-def describe() -> dict[str, Any]:
-    """The whole description, in plain types."""
+def describe(version: str) -> dict[str, Any]:
+    """The whole description, in plain types, of a server of this version."""
     source = {"$ref": "#/components/schemas/Source"}
     source_in = {"$ref": "#/components/schemas/SourceEntry"}
     plain = "text/plain"
@@ -197,7 +195,7 @@ def describe() -> dict[str, Any]:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "movinet serve", "version": __version__, "license": {"name": "Apache-2.0"}},
+        "info": {"title": "movinet serve", "version": version, "license": {"name": "Apache-2.0"}},
         "security": [{"token": []}, {"cookie": []}],
         "paths": paths,
         "components": {
@@ -210,10 +208,10 @@ def describe() -> dict[str, Any]:
     }
 
 
-def describe_in_html() -> str:
+def describe_in_html(version: str) -> str:
     """The same for reading: one page that needs nothing else."""
     rows = []
-    for path, operations in describe()["paths"].items():
+    for path, operations in describe(version)["paths"].items():
         for method, operation in operations.items():
             answers = ", ".join(operation["responses"])
             who = "anyone" if operation.get("security") == [] else "viewer" if method == "get" else "administrator"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from movinet import __version__
 from movinet.serve.pools import state_bytes
 from movinet.serve.services import Services
 
@@ -19,7 +18,7 @@ def exposition(services: Services) -> str:
 def _lines(services: Services) -> Iterator[str]:
     tally, wall = services.tally, services.wall.described()
     pools = [(name, pool, pool.statistics()) for name, pool in services.pools.by_name.items()]
-    yield from _metric("info", "gauge", "What runs.", [({"version": __version__}, 1)])
+    yield from _metric("info", "gauge", "What runs.", [({"version": services.version}, 1)])
     yield from _metric("sockets", "gauge", "WebSocket streams that are open.", [({}, tally.sockets)])
     yield from _metric("listeners", "gauge", "Readers of /api/events.", [({}, len(services.hub.listeners))])
     states = [({"state": s}, sum(one["state"] == s for one in wall)) for s in _STATES]

@@ -6,12 +6,11 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from movinet import __version__
 from movinet.errors import MovinetError
 from movinet.files import dump_json
 from movinet.reading import parse_json
 from movinet.serve.guard import COOKIE, Refused, check_token
-from movinet.serve.hub import Listener
+from movinet.serve.listeners import Listener
 from movinet.serve.prometheus import exposition
 from movinet.serve.services import Services
 from movinet.serve.source_rules import list_files, with_password_kept
@@ -60,7 +59,7 @@ class Rest:
     async def me(self, request: Request) -> Response:
         """Who asks."""
         needed = self._services.tokens.needed
-        return Plain({"role": request.scope["role"], "needs_token": needed, "version": __version__})
+        return Plain({"role": request.scope["role"], "needs_token": needed, "version": self._services.version})
 
     async def login(self, request: Request) -> Response:
         """A cookie for a token."""

@@ -14,7 +14,7 @@ from movinet.errors import MovinetError
 from movinet.live.report import Report
 from movinet.serve.asgi import application
 from movinet.serve.bounded import BoundedConfig, BoundedHTTP, BoundedSocket
-from movinet.serve.hub import Hub
+from movinet.serve.listeners import Hub
 from movinet.serve.pools import Pools, open_pools
 from movinet.serve.private_file import state_folder
 from movinet.serve.services import Services
@@ -77,7 +77,7 @@ def prepare_tokens(settings: Settings, new: bool) -> tuple[Tokens, dict[Role, st
     return Tokens(read_tokens(path) if made else hashed), made
 
 
-def run(settings: Settings, *, new_tokens: bool = False, on_started: Callable[[Started], None]) -> None:
+def run(settings: Settings, *, version: str, new_tokens: bool = False, on_started: Callable[[Started], None]) -> None:
     """Serve until a signal comes.
 
     Raises:
@@ -94,7 +94,7 @@ def run(settings: Settings, *, new_tokens: bool = False, on_started: Callable[[S
             scheme = "https" if settings.secure else "http"
             on_started(Started(f"{scheme}://{shown}:{port}/", made, tokens.needed))
 
-        asyncio.run(serve(settings, tokens, pools, listening, started))
+        asyncio.run(serve(settings, tokens, pools, listening, started, version))
 
 
 @contextmanager
@@ -124,7 +124,12 @@ def listen(settings: Settings) -> Iterator[sockets.socket]:
 
 
 async def serve(
-    settings: Settings, tokens: Tokens, pools: Pools, listening: sockets.socket, on_started: Callable[[], None]
+    settings: Settings,
+    tokens: Tokens,
+    pools: Pools,
+    listening: sockets.socket,
+    on_started: Callable[[], None],
+    version: str = "",
 ) -> None:
     """Serve on a socket until a signal comes; what runs then is told as ended."""
     loop = asyncio.get_running_loop()
@@ -134,7 +139,7 @@ async def serve(
         checking = kept.enter_context(ThreadPoolExecutor(1, "movinet-token"))
         listeners: list[Callable[[Report], None]] = [hub.publish]
         wall = Wall(settings, pools, state_folder(settings.state) / "sources.yaml", listeners)
-        services = Services(settings, tokens, pools, wall, hub, workers, checking)
+        services = Services(settings, tokens, pools, wall, hub, workers, checking, version=version)
         server = Server(_config(settings, services), services, on_started)
         kept.callback(wall.close)
         await asyncio.to_thread(wall.open)

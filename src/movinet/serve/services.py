@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from movinet.serve.hub import Hub
+from movinet.serve.listeners import Hub
 from movinet.serve.pools import Pools
+from movinet.serve.server_tally import Tally
 from movinet.serve.settings import Settings
-from movinet.serve.tally import Tally
 from movinet.serve.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Services:
         workers: threads that decode what clients send.
         checking: one thread, in which tokens are hashed.
         tally: what is counted.
+        version: of movinet.
         sockets: streams that are open.
     """
 
@@ -40,6 +41,7 @@ class Services:
     workers: ThreadPoolExecutor
     checking: ThreadPoolExecutor
     tally: Tally = field(default_factory=Tally)
+    version: str = ""
     sockets: "set[StreamSocket]" = field(default_factory=set)
     draining: bool = False
 
