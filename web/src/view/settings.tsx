@@ -110,7 +110,9 @@ function Slider({ name, help, shown, onValue, ...range }: SliderProps) {
   return (
     <label class="slider" title={help}>
       <span>{name}</span>
-      <output>{shown}</output>
+      <span class="value" aria-hidden="true">
+        {shown}
+      </span>
       <input
         type="range"
         {...range}
