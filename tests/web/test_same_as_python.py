@@ -19,7 +19,6 @@ from movinet.prediction import Prediction
 from movinet.video.pacer import LivePacer
 from movinet.video.transform import Transform, scale_levels
 from movinet.weights.info import WeightsInfo
-from movinet.weights.load import load_weights
 from movinet.weights.operating_point import Thresholds
 from movinet.weights.weights import Weights
 
