@@ -78,7 +78,7 @@ def cut(video: Video, spec: Spec, memory: float | None, seconds: float | None = 
         return whole
     keys, replay = _key_frames(video), replayed_frames(spec, memory)
     return [
-        Piece(number, _from_key(keys, begin - replay, spec.fps), begin, end)
+        Piece(number, _from_key(keys, begin - replay, spec.fps, replay // 4), begin, end)
         for number, (begin, end) in enumerate(zip(begins, [*begins[1:], None], strict=True))
     ]
 
@@ -92,9 +92,10 @@ def _key_frames(video: Video) -> list[float]:
     return [float((entry.timestamp - first) * base) for entry in entries if entry.is_keyframe]
 
 
-def _from_key(keys: list[float], frame: int, fps: float) -> int:
-    """The frame at which to begin, at the latest `frame`: at a key frame, or decoding would begin there and wait."""
+def _from_key(keys: list[float], frame: int, fps: float, most: int) -> int:
+    """The frame at which to begin, at the latest `frame`: at a key frame, from which decoding would begin anyway, where one
+    is near, at `most` so many frames before."""
     if frame <= 0:
         return 0
-    before = [key for key in keys if math.ceil(key * fps) <= frame]
-    return math.ceil(before[-1] * fps) if before else frame
+    near = [first for key in keys if frame - most <= (first := math.ceil(key * fps)) <= frame]
+    return near[-1] if near else frame

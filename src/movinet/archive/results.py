@@ -12,12 +12,12 @@ from typing import Any
 from movinet.archive.items import Item
 from movinet.archive.journal import Journal, Line, read_lines_of
 from movinet.archive.spool import Spooled, remove_spooled
-from movinet.archive.tables import EMBEDDINGS, FRAMES, ROWS, parts, settle, write_rows, write_vectors
+from movinet.archive.tables import EMBEDDINGS, FRAMES, LINES, ROWS, parts, settle, write_rows, write_vectors
 from movinet.errors import MovinetError, brief
 from movinet.files import dump_json, locked, write_atomically, write_json
 
 JOURNAL, SETTINGS, FAILURES, SPOOL, SCRATCH = "journal", "scan.json", "failures.jsonl", "spool", ".scratch"
-_OURS = {JOURNAL, SETTINGS, FAILURES, SPOOL, ROWS, FRAMES, EMBEDDINGS}
+_OURS = {JOURNAL, SETTINGS, FAILURES, SPOOL, ROWS, LINES, FRAMES, EMBEDDINGS}
 _SYNCED = 1.0  # seconds of work that a power failure may cost, which is done again then
 _PART_BYTES, _PART_SPOOLED, _PART_SECONDS = 4 << 20, 256 << 20, 300.0  # a part is written with what comes first
 
@@ -248,7 +248,7 @@ def _is_busy(folder: Path) -> bool:
 
 def _refuse_others(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
-        if found.get(name) != value and name != "labels":
+        if found.get(name) != value and name not in ("labels", "source"):  # which the hash stands for
             raise MovinetError(
                 f"{folder}: holds results with {name} {brief(found.get(name))}, not {brief(value)}; go on with that, "
                 "or choose another folder (--out)"

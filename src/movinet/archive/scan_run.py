@@ -29,6 +29,7 @@ class Progress:
 
     total: int
     before: int  # videos that were done already
+    failed_before: int  # and that had failed, which is all that is left to do about them
     total_bytes: int  # of those to do
     began: float = field(default_factory=time.monotonic)
     done: int = 0
@@ -53,6 +54,7 @@ class Progress:
         return {
             "total": self.total,
             "before": self.before,
+            "failed_before": self.failed_before,
             "done": self.done,
             "failed": self.failed,
             "seconds": round(self.seconds, 1),
@@ -92,6 +94,8 @@ class Scan:
         self._results, self._model, self._hash = results, model, hash
         items = list(items)
         todo = [item for item in items if not done.has(item, retry_failed)]
+        before = len(items) - len(todo)
+        failed = 0 if retry_failed else sum(done.has(item, False) and not done.has(item, True) for item in items)
         for item in todo:
             if item.key in done.fingerprints:
                 results.expect_again(item.key)
@@ -101,7 +105,7 @@ class Scan:
         self._pending, self._tasks, self._number = todo, deque[Task](), 0
         self._cuts: dict[str, _Cut] = {}
         self._given: dict[int, Task] = {}
-        self.progress = Progress(len(items), len(items) - len(todo), sum(max(item.size, 0) for item in todo))
+        self.progress = Progress(len(items), before - failed, failed, sum(max(item.size, 0) for item in todo))
 
     @property
     def left(self) -> int:
@@ -224,6 +228,8 @@ def summary(progress: Progress, problems: int) -> str:
     words = [f"{counted(progress.done, 'video')} done"]
     if progress.before:
         words.append(f"{progress.before} done before")
+    if progress.failed_before:
+        words.append(f"{progress.failed_before} failed before (--retry-failed tries them again)")
     if progress.failed:
         words.append(f"{progress.failed} failed")
     if problems:

@@ -1,6 +1,7 @@
 """The results as tables: what the journal tells, in numbered parts of Parquet and JSON lines.
 
-    rows/part-00000.parquet, .jsonl     a row a video, failed ones among them
+    rows/part-00000.parquet             a row a video, failed ones among them
+    jsonl/part-00000.jsonl              the same
     frames/part-00000.parquet           a row a frame: path, time, probabilities
     embeddings/part-00000.parquet       a row a second: path, time, vector
 
@@ -25,24 +26,28 @@ from movinet.files import dump_json, replacing, write_atomically
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS, FRAMES, EMBEDDINGS = "rows", "frames", "embeddings"
+ROWS, LINES, FRAMES, EMBEDDINGS = "rows", "jsonl", "frames", "embeddings"
 _ODD = "backslashreplace"  # names that are not UTF-8 as Parquet has them; JSON lines have them exactly
 
 
-def part_path(folder: Path, table: str, number: int, suffix: str = ".parquet") -> Path:
+def part_path(folder: Path, table: str, number: int) -> Path:
     """Where a part is."""
-    return folder / table / f"part-{number:05}{suffix}"
+    return folder / table / f"part-{number:05}{_suffix(table)}"
 
 
-def parts(folder: Path, table: str, suffix: str = ".parquet") -> list[tuple[int, Path]]:
+def parts(folder: Path, table: str) -> list[tuple[int, Path]]:
     """The parts of a table, by number."""
-    found = []
+    found, suffix = [], _suffix(table)
     with suppress(FileNotFoundError):
         for path in (folder / table).iterdir():
             number = path.name.removeprefix("part-").removesuffix(suffix)
             if path.suffix == suffix and path.name.startswith("part-") and number.isdigit():
                 found.append((int(number), path))
     return sorted(found)
+
+
+def _suffix(table: str) -> str:
+    return ".jsonl" if table == LINES else ".parquet"
 
 
 def shown(path: str) -> str:
@@ -58,9 +63,10 @@ def write_rows(folder: Path, number: int, rows: Sequence[dict[str, Any]]) -> Non
     """
     with needs_extra("archive"):
         import pyarrow as pa
-    (folder / ROWS).mkdir(exist_ok=True)
+    for table in (ROWS, LINES):
+        (folder / table).mkdir(exist_ok=True)
     lines = "".join(f"{dump_json(row)}\n" for row in rows)
-    write_atomically(part_path(folder, ROWS, number, ".jsonl"), lines.encode())
+    write_atomically(part_path(folder, LINES, number), lines.encode())
     plain = [{**row, "path": shown(row["path"])} for row in rows]
     with _parquet(part_path(folder, ROWS, number), row_schema()) as write:
         write(pa.Table.from_pylist(plain, schema=row_schema()))
@@ -155,7 +161,7 @@ def settle(folder: Path, again: set[str]) -> None:
         MovinetError: a part cannot be read or written.
     """
     newest: dict[str, int] = {}  # by name: the last part that has it
-    for number, path in reversed(parts(folder, ROWS, ".jsonl")):
+    for number, path in reversed(parts(folder, LINES)):
         rows = list(read_rows(path))
         kept = [row for row in rows if row["path"] not in newest]
         newest |= {row["path"]: number for row in kept if key_of(row["path"]) in again}

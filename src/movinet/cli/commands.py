@@ -83,6 +83,18 @@ when some failed or could not be listed, 2 when something given is wrong or it c
     ),
 )
 app.command(
+    "movinet.cli.similar:similar",
+    help="""Find the moments of an archive that look most like a clip.
+
+Compares one vector a second, of which `movinet scan --embeddings` has kept those of the archive, by exact cosine.
+""",
+    usage="Usage: movinet similar RESULTS CLIP [OPTIONS]",
+    help_epilogue=examples(
+        "movinet similar results/ clip.mp4",
+        "movinet similar results/ clip.mp4 --at 12 --topk 50 --json",
+    ),
+)
+app.command(
     "movinet.cli.demo:demo",
     help="""Recognize what a hand draws, frame by frame, in the clip that comes with movinet. Needs no network.
 

@@ -126,7 +126,7 @@ def scan(
     wishes = Wishes(answers, frames, embeddings, piece)
     if unknown := [label for label in ignore if info.labels is not None and label not in info.labels]:
         raise MovinetError(f"--ignore {unknown[0]}: {info.name} has no such label")
-    settings = {
+    settings: dict[str, Any] = {
         "movinet scan": 1,
         "model": info.name,
         "hash": known_hash,
@@ -136,6 +136,7 @@ def scan(
         "ignore": sorted(ignore),
         "frames_kept": frames,
         "embeddings": embeddings,
+        "source": str(Path(source).absolute()) if Path(source).exists() else source,
         "labels": [info.label(index) for index in range(info.spec.num_classes)],
     }
     problems: list[str] = []
@@ -157,7 +158,7 @@ def scan(
         complete = True
         if run.left:
             machinery = Machinery(
-                str(Path(source).absolute()) if Path(source).exists() else source,
+                settings["source"],
                 known_hash,
                 None if labels is None else str(labels.absolute()),
                 engine,
@@ -184,7 +185,7 @@ def scan(
         else:
             out.print(summary(figures, len(problems)))
     stopping.leave()
-    return 1 if figures.failed or problems else 0
+    return 1 if figures.failed or figures.failed_before or problems else 0
 
 
 def show_status(folders: Sequence[str], *, as_json: bool) -> int:
@@ -274,7 +275,7 @@ def _line(progress: Progress) -> str:
     time_left = "" if left is None else f", {_clock(left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
     rate = f"{did / progress.seconds:.1f} a second, {progress.video_seconds / progress.seconds:.0f} hours an hour"
-    return f"{progress.before + did} of {progress.total} videos{failed}; {rate}{time_left}"
+    return f"{progress.before + progress.failed_before + did} of {progress.total} videos{failed}; {rate}{time_left}"
 
 
 def _clock(seconds_left: float) -> str:

@@ -1,0 +1,186 @@
+"""The command, as people use it: every video has its row, once, whatever happens on the way."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from archive.videos import by_name, rows_of, run, run_scan, scan_command, small_video
+from tiny import LABELS, tiny_weights
+
+from movinet.recognizer import Recognizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_weights(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for number in range(3):
+        small_video(folder / f"{number}.mp4", 2.0 + number, seed=number)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "broken.mp4").write_bytes(b"not a video")
+    shutil.copyfile(folder / "0.mp4", folder / os.fsdecode(b"odd\xff\nname.mp4"))
+    return folder
+
+
+MANY = 12
+
+
+def many_videos(folder: Path) -> Path:
+    """So many, each of which takes a moment."""
+    first = small_video(folder / "first.mp4", 45.0)
+    (folder / "many").mkdir()
+    for number in range(MANY):
+        shutil.copyfile(first, folder / "many" / f"{number}.mp4")
+    return folder / "many"
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, "it ended before"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_every_video_has_its_row_and_changes_are_seen(videos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    options = (videos, "--out", out, "--model", model, "--processes", "1", "--memory", "0", "--frames", "--embeddings")
+    run_scan(*options, code=1)
+    rows = by_name(out)
+    assert len(rows) == 6
+    assert "empty" in rows["empty.mp4"]["error"]
+    assert "not a video" in rows["broken.mp4"]["error"]
+    failures = [json.loads(line)["path"] for line in (out / "failures.jsonl").read_text().splitlines()]
+    assert sorted(failures) == [str(videos / "broken.mp4"), str(videos / "empty.mp4")]
+
+    good = rows["2.mp4"]
+    wanted = Recognizer.load(model).classify(videos / "2.mp4")
+    assert [entry["label"] for entry in good["last"]] == [label for label, _ in wanted.top(5)]
+    assert good["last"][0]["probability"] == pytest.approx(wanted.confidence, abs=1e-5)
+    assert (good["frames"], good["error"], good["damaged"]) == (20, None, 0.0)
+    assert good["duration"] == pytest.approx(4.0)
+    assert good["size"] == (videos / "2.mp4").stat().st_size
+
+    table = pq.read_table(out / "rows").to_pylist()
+    assert sorted(row["path"] for row in table if row["error"] is None)[0] == str(videos / "0.mp4")
+    assert "odd\\xff\nname.mp4" in "".join(row["path"] for row in table)
+    frames = pq.read_table(out / "frames").to_pylist()
+    assert len(frames) == sum(row["frames"] for row in rows.values())
+    of_good = [frame for frame in frames if frame["path"] == good["path"]]
+    np.testing.assert_allclose(np.max([frame["probabilities"] for frame in of_good], 0), good["maxima"], atol=1e-3)
+    seconds = pq.read_table(out / "embeddings").to_pylist()
+    assert [row["time"] for row in seconds if row["path"] == good["path"]] == [0.0, 1.0, 2.0, 3.0]
+    assert not list((out / "spool").iterdir())
+
+    small_video(videos / "1.mp4", 1.0, seed=9)
+    small_video(videos / "3.mp4", 1.0, seed=3)
+    (videos / "empty.mp4").unlink()
+    said = run_scan(*options, "--retry-failed", "--json", code=1)
+    told = [json.loads(line) for line in said.splitlines()]
+    done = [os.path.basename(line["path"]) for line in told if line["type"] in ("done", "failed")]
+    assert sorted(done) == ["1.mp4", "3.mp4", "broken.mp4"]
+    rows = by_name(out)
+    assert len(rows) == 7
+    assert rows["1.mp4"]["frames"] == 5
+    frames = pq.read_table(out / "frames").to_pylist()
+    assert len(frames) == sum(row["frames"] for row in rows.values())
+
+    said = run_scan(*options, code=1)
+    assert said.startswith("0 videos done, 5 done before, 1 failed before")
+    status = json.loads(run_scan("status", out, "--json"))
+    assert (status["done"], status["failed"], status["at_work"]) == (5, 2, False)
+
+    best = run("similar", out, videos / "2.mp4", "--json", "--topk", "2").splitlines()
+    assert json.loads(best[0])["path"] == good["path"]
+    assert json.loads(best[0])["cosine"] > json.loads(best[1])["cosine"]
+
+
+def test_other_settings_and_other_things_are_refused(videos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    run_scan(videos / "0.mp4", "--out", out, "--model", model, "--processes", "1")
+    assert "holds results with topk 5, not 2" in run_scan(videos, "--out", out, "--model", model, "--topk", "2", code=2)
+    assert "has other things in it" in run_scan(videos, "--out", videos, "--model", model, code=2)
+
+
+def test_killed_anywhere_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:
+    """Kill -9 with rows in the journal and none in a table; meanwhile a second run is refused, and its workers end with
+    it."""
+    folder, out = many_videos(tmp_path), tmp_path / "results"
+    options = (folder, "--out", out, "--model", model, "--processes", "2", "--json")
+    process = subprocess.Popen(scan_command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = out / "journal"
+    try:
+        wait_for(lambda: journal.exists() and journal.read_bytes().count(b" row ") >= 2, process)
+        process.send_signal(signal.SIGSTOP)
+        assert "another scan is at work" in run_scan(*options, code=2)
+        assert json.loads(run_scan("status", out, "--json"))["at_work"]
+    finally:
+        process.kill()
+        process.wait()
+    done = journal.read_bytes().count(b" row ")
+    with journal.open("ab") as file:
+        file.write(b"12345678 row torn")
+    said = [json.loads(line) for line in run_scan(*options).splitlines()]
+    assert len([line for line in said if line["type"] == "done"]) == MANY - done
+    assert sorted(by_name(out)) == sorted(f"{number}.mp4" for number in range(MANY))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="the system stops no processes")
+@pytest.mark.slow
+def test_workers_that_die_or_hang_are_replaced(model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "videos", tmp_path / "results"
+    folder.mkdir()
+    for number in range(2):
+        small_video(folder / f"{number}.mp4", 2400.0, seed=number)
+    options = (folder, "--out", out, "--model", model, "--processes", "2", "--memory", "0", "--timeout", "5")
+    process = subprocess.Popen(scan_command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def children() -> list[int]:
+        found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        names = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in found}
+        return [child for child, name in names.items() if b"spawn_main" in name]
+
+    try:
+        wait_for(lambda: len(children()) == 2, process)
+        time.sleep(5)
+        first, second = children()
+        os.kill(first, signal.SIGKILL)
+        os.kill(second, signal.SIGSTOP)
+        process.wait(300)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode in (0, 1)
+    errors = [row["error"] for row in rows_of(out)]
+    assert len(errors) == 2
+    assert all(error is None or "no frame for 5 s" in error for error in errors)
+
+
+def test_control_c_keeps_what_is_done(model: Path, tmp_path: Path) -> None:
+    folder, out = many_videos(tmp_path), tmp_path / "results"
+    options = (folder, "--out", out, "--model", model, "--processes", "1")
+    process = subprocess.Popen(scan_command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: (out / "journal").exists() and b" row " in (out / "journal").read_bytes(), process)
+        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(120) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert 0 < len(by_name(out)) < MANY
+    assert set(LABELS) >= {entry["label"] for entry in rows_of(out)[0]["last"]}
