@@ -93,8 +93,8 @@ def _key_frames(video: Video) -> list[float]:
 
 
 def _from_key(keys: list[float], frame: int, fps: float, most: int) -> int:
-    """The frame at which to begin, at the latest `frame`: at a key frame, from which decoding would begin anyway, where one
-    is near, at `most` so many frames before."""
+    """The frame at which to begin, at the latest `frame`: at a key frame, from which decoding would begin anyway, where
+    one is near, at `most` so many frames before."""
     if frame <= 0:
         return 0
     near = [first for key in keys if frame - most <= (first := math.ceil(key * fps)) <= frame]
