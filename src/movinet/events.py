@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from movinet.errors import MovinetError, brief
 from movinet.prediction import Prediction
@@ -78,6 +78,19 @@ class EventDetector:
         self._began = 0.0  # when the stream did
         self._last_time = -float("inf")
         self._frames = 0  # of the stream, at the last answer
+
+    @classmethod
+    def at(cls, point: OperatingPoint) -> Self:
+        """With the thresholds of an operating point."""
+        return cls(
+            point.on,
+            point.off,
+            point.shortest,
+            frozenset(point.ignore),
+            point.by_label,
+            refractory=point.refractory,
+            warm_up=point.warm_up,
+        )
 
     @property
     def running(self) -> list[Event]:
@@ -187,14 +200,15 @@ def detector_of(
         lower = given.on is not None and given.off is None and off >= given.on
         own[label] = replace(given, off=given.on * share) if lower and given.on is not None else given
     try:
-        return EventDetector(
-            point.on if on is None else on,
-            off,
-            point.shortest if shortest is None else shortest,
-            ignored,
-            own,
-            refractory=point.refractory,
-            warm_up=point.warm_up,
+        return EventDetector.at(
+            replace(
+                point,
+                on=point.on if on is None else on,
+                off=off,
+                shortest=point.shortest if shortest is None else shortest,
+                by_label=own,
+                ignore=tuple(ignored),
+            )
         )
     except ValueError as error:
         raise MovinetError(str(error)) from None

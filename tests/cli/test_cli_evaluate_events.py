@@ -1,19 +1,26 @@
 """`movinet evaluate`: a list of long videos in, figures of events out."""
 
 import json
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny import tiny_weights
 
+from movinet import Recognizer
 from movinet.cli import main
 from movinet.data.encode import encode_video
+from movinet.deploy.read_manifest import read_manifest
+from movinet.export.export import export
+from movinet.weights.load import load_weights
+from movinet.weights.safetensors_file import save_weights
 
 
 def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        main(["evaluate", "--protocol", "events", *arguments])
+        main(["evaluate", *arguments, "--protocol", "events"])
     assert isinstance(ended.value.code, int)
     return ended.value.code
 
@@ -58,3 +65,47 @@ def test_wrong_lists_and_options_are_told(listed: Path, capsys: pytest.CaptureFi
     listed.write_text("file,label,start,end\n0.mp4,left,9,10\n")
     assert run(str(listed), "--model", weights) == 2
     assert "the video lasts 4.00 s" in capsys.readouterr().err
+
+
+def test_thresholds_are_written_where_watch_finds_them(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny_weights(listed.parent)
+    before = load_weights(path)
+    folder = listed.parent / "exported"
+    export(before, "litert", folder)
+    told = ("--model", str(path), "--target-false-alarms", "1")
+    assert run(str(listed), *told, "--save", "--exported", str(folder), "--memory", "2") == 0
+    assert f"written into {path}, {folder}" in capsys.readouterr().out.replace("\n", " ")
+    after = load_weights(path)
+    assert after.hash == before.hash
+    assert all(np.array_equal(after.arrays[name], array) for name, array in before.arrays.items())
+    assert after.info == replace(before.info, background="other", operating_point=after.info.operating_point)
+    point = after.info.operating_point
+    assert point is not None
+    assert (point.memory, point.precision, point.fps, point.size) == (2.0, "float32", 5.0, (24, 32))
+    assert (point.ignore, point.data, point.there) == (("other",), "streams.csv", 1)
+    whole = sha256(listed.read_bytes())
+    for n in range(2):
+        whole.update(sha256((listed.parent / f"{n}.mp4").read_bytes()).digest())
+    assert point.data_sha256 == whole.hexdigest()
+    assert read_manifest(folder).info.operating_point == point
+    assert read_manifest(folder).info.background == "other"
+    assert Recognizer.load(folder).info.operating_point == point
+
+
+def test_thresholds_are_not_written_elsewhere(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tiny_weights(listed.parent)
+    weights = load_weights(path)
+    other = {name: array + 1 for name, array in weights.arrays.items()}
+    save_weights(listed.parent / "other.safetensors", other, weights.info)
+    for more, message in (
+        (("--save",), "`movinet convert movinet_t0_stream.gestures mine.safetensors`"),
+        (("--model", str(path), "--exported", str(listed.parent / "other.safetensors")), "other weights"),
+    ):
+        assert run(str(listed), *more) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_what_cannot_be_promised_is_said(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = str(tiny_weights(listed.parent))
+    assert run(str(listed), "--model", weights) == 0
+    assert "no rate of false alarms can be promised" in capsys.readouterr().err.replace("\n", " ")

@@ -6,7 +6,7 @@ copy).
 """
 
 from dataclasses import dataclass
-from math import exp
+from math import exp, log
 from typing import Literal
 
 from movinet.arch.count import state_shapes
@@ -113,6 +113,19 @@ def decays(spec: Spec, seconds: float) -> dict[str, float]:
             for i, member in enumerate(spec.members)
         }
     return {DECAY: decay_from_seconds(seconds, spec.fps)}
+
+
+def memory_of(spec: Spec) -> float | None:
+    """The seconds of memory that a network itself has; None where it never forgets. Of an ensemble, its first
+    member's."""
+    if isinstance(spec, EnsembleSpec):
+        member = spec.members[0]
+        decay, fps = member.network.decay, spec.fps * float(member.rate)
+    elif isinstance(spec, NetworkSpec):
+        decay, fps = spec.decay, spec.fps
+    else:
+        return None
+    return None if decay >= 1 else -1.0 / (fps * log(decay))
 
 
 def decay_from_seconds(seconds: float, fps: float) -> float:

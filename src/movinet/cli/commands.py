@@ -50,20 +50,6 @@ MOVINET_PASSWORD of the environment, or in the address. They are shown nowhere.
     ),
 )
 app.command(
-    "movinet.cli.serve:serve",
-    help="""Recognize what browsers, programs and cameras send, and show it on a page.
-
-Pictures come over WebSockets, cameras are added over REST or on the page; events go out as server-sent events,
-webhooks and MQTT. Ctrl-C or SIGTERM ends it, and no event is lost. Without tokens it is for this machine alone.
-""",
-    help_epilogue=examples(
-        "movinet serve",
-        "movinet serve --model movinet_a0_stream.k600 --fast --max-streams 80",
-        "movinet serve --host 0.0.0.0 --source-host 192.168.1.0/24 --files videos/",
-        "movinet serve --config serve.yaml",
-    ),
-)
-app.command(
     "movinet.cli.scan:scan",
     help="""Look at every video of an archive, and keep what is in it, in tables.
 
@@ -117,7 +103,7 @@ after an interruption, it goes on where it was. Exit code 2 where a video could 
         "movinet evaluate clips.csv --split 3 --model a0.tflite --labels labels.txt --report report.html",
         "movinet evaluate clips/ --model exported/ --protocol multi-clip --clips 10 --crops 3 --json",
         "movinet evaluate --gestures 2200 --precision int8",
-        "movinet evaluate streams.csv --protocol events --target-false-alarms 1",
+        "movinet evaluate streams.csv --protocol events --model mine.safetensors --target-false-alarms 1 --save",
         "movinet evaluate thumos14.json --protocol events --videos /data/thumos --model mine.safetensors --json",
     ),
 )

@@ -40,9 +40,11 @@ def evaluate(
     crops: Annotated[int, _CLIPS] = 3,
     spread: Annotated[bool, _CLIPS] = False,
     target_false_alarms: Annotated[float, _EVENTS] = 0.5,
-    off_share: Annotated[float, _EVENTS] = 0.6,
+    off_share: Annotated[float | None, _EVENTS] = None,
     after: Annotated[float, _EVENTS] = 2.0,
-    background: Annotated[tuple[str, ...], _EVENTS] = ("other",),
+    background: Annotated[tuple[str, ...], _EVENTS] = (),
+    save: Annotated[bool, _EVENTS] = False,
+    exported: Annotated[Sequence[Path], _EVENTS] = (),
     results: Annotated[Path | None, _RESULT] = None,
     report: Annotated[Path | None, _RESULT] = None,
     json: Annotated[bool, _RESULT] = False,
@@ -77,9 +79,12 @@ def evaluate(
         crops: of a clip, along the longer side, for multi-clip.
         spread: spread the frames of a clip over the whole video.
         target_false_alarms: an hour; the operating point is the lowest threshold that keeps to it.
-        off_share: the probability below which an event ends, as a share of that at which it begins.
+        off_share: the probability below which an event ends, as a share of that at which it begins; chosen by
+            default, like all else.
         after: seconds after its end within which something may be found.
-        background: labels that are no events.
+        background: labels that are no events; by default what the weights call so, or `other`.
+        save: write the thresholds, and what they give, into the model's file, from where `movinet watch` takes them.
+        exported: folders with exports of these weights that they are written into, too.
         results: keep what the network says of each video in this file. With or without, a run that was interrupted goes
             on where it was when it is repeated.
         report: write figures and plots into this HTML file, which needs no network.
@@ -94,7 +99,7 @@ def evaluate(
     """
     for name, value in (("--target-false-alarms", target_false_alarms), ("--after", after), ("--memory", memory)):
         seconds(name, value)
-    if not 0 < off_share <= 1:
+    if off_share is not None and not 0 < off_share <= 1:
         raise MovinetError(f"--off-share must lie between 0 and 1, got {off_share}")
     if folder_fps is not None and not 0 < folder_fps < inf:
         raise MovinetError(f"--folder-fps must be positive, got {folder_fps}")
@@ -121,11 +126,14 @@ def evaluate(
             recognizer,
             listed,
             data[0],
+            model=model or DEFAULT_MODEL,
             target=target_false_alarms,
             off_share=off_share,
             after=after,
-            background=frozenset(background),
+            background=frozenset(background) or None,
             memory=memory,
+            save=save,
+            exported=exported,
             as_json=json,
         )
     assert protocol != "events"

@@ -13,7 +13,6 @@ from movinet.errors import MovinetError
 from movinet.evaluate.clip_protocols import SHARES, Protocol, describe
 from movinet.evaluate.evaluation_report import Circumstances, as_plain, confusions
 from movinet.evaluate.evaluation_run import Outcome, run_evaluation
-from movinet.evaluate.event_figures import Interval
 from movinet.evaluate.footage import Footage, footage_of
 from movinet.evaluate.html_report import check_report, write_report
 from movinet.evaluate.judged import judge
@@ -24,6 +23,7 @@ from movinet.labeled.readers import read_set
 from movinet.profiling import peak_memory
 from movinet.recognizer import Recognizer
 from movinet.weights.cache_folder import default_cache_dir
+from movinet.weights.operating_point import Interval
 from movinet.words import counted
 
 _SHOWN = 10  # classes and confusions

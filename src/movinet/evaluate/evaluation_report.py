@@ -12,8 +12,8 @@ import numpy as np
 
 from movinet.evaluate.clip_protocols import SHARES, describe
 from movinet.evaluate.evaluation_run import Outcome
-from movinet.evaluate.event_figures import Interval
 from movinet.evaluate.score_figures import Figures
+from movinet.weights.operating_point import Interval
 
 _PACKAGES = ("movinet", "numpy", "av", "ai-edge-litert", "openvino", "onnxruntime", "torch")
 

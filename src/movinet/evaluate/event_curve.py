@@ -1,20 +1,28 @@
 """False alarms an hour against misses, for every threshold at once.
 
-An event of a label begins where its probability reaches `on` and ends where it falls below `off`, as in
-`movinet.events`; `off` is a fixed share of `on`. Something that is there is found by the first event of its label that
-begins within it or shortly after; every other event is a false alarm, also a second one and one of a wrong label.
-For which thresholds an event begins at a frame follows from the frames before it, so nothing is run twice.
+Events are those of `movinet.events.EventDetector`, `off` being a fixed share of `on`. Something that is there is found
+by the first event of its label that begins within it or shortly after; every other event is a false alarm, also a
+second one and one of a wrong label.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from movinet.evaluate.event_spans import EventRule, SpannedEvent, spanned_events
 from movinet.evaluate.matching import Segment, is_in_reach
 
 Floats = NDArray[np.float64]
+Span = tuple[float, float]
+"""Thresholds above the first and up to the second."""
+
+FLOOR = 0.01
+"""Thresholds up to this are not looked at: there everything is an event."""
+
+_HAIR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,19 @@ class StreamScores:
     seconds: float
 
 
+def hours_of_nothing(streams: Sequence[StreamScores], after: float = 2.0) -> float:
+    """Hours in which nothing happens, and nothing has just happened."""
+    total = 0.0
+    for stream in streams:
+        busy, until = 0.0, 0.0
+        for segment in sorted(stream.truth, key=lambda s: s.start):
+            end = min(stream.seconds, segment.end + after)
+            busy += max(0.0, end - max(until, segment.start))
+            until = max(until, end)
+        total += stream.seconds - busy
+    return total / 3600
+
+
 @dataclass(frozen=True)
 class EventCurve:
     """For `on` above thresholds[k - 1] and up to thresholds[k]: how many alarms were false, and what was missed."""
@@ -55,92 +76,99 @@ class EventCurve:
         return float(self.false_alarms[k] / self.hours), float(share)
 
     def lowest_on(self, false_alarms_an_hour: float) -> float:
-        """The lowest threshold from which on there are never more false alarms an hour than that; above all where
-        there always are."""
-        allowed = self.false_alarms / self.hours <= false_alarms_an_hour
-        beyond = np.flatnonzero(~allowed)
-        if not len(beyond):
-            return 0.0
-        last = beyond[-1]
-        return float(np.nextafter(self.thresholds[last], np.inf))
+        """The lowest threshold, but for a hair, from which on false alarms an hour are never more than that; above
+        1 where there always are."""
+        beyond = np.flatnonzero(self.false_alarms / self.hours > false_alarms_an_hour)
+        return self.on_of(int(beyond[-1]) + 1 if len(beyond) else 0)
+
+    def on_of(self, k: int) -> float:
+        """A threshold near the lower end of the k-th interval, but not so near that rounding decides."""
+        low = float(self.thresholds[k - 1]) if k else FLOOR
+        high = float(self.thresholds[k]) if k < len(self.thresholds) else np.inf
+        return low + min(_HAIR, (high - low) / 2)
+
+
+class LabelSpans(NamedTuple):
+    """Of one label: thresholds for which there is each event, and for which each thing that is there is found."""
+
+    begun: list[Span]
+    found: list[list[Span]]
 
 
 def event_curve(
     streams: Sequence[StreamScores],
+    rule: EventRule = EventRule(),  # noqa: B008  it is frozen
     *,
-    off_share: float = 0.6,
     after: float = 2.0,
     background: frozenset[str] = frozenset(),
 ) -> EventCurve:
-    """False alarms and misses of streams for every threshold.
+    """False alarms and misses of streams for every threshold above `FLOOR`.
 
     Args:
         streams: at least one.
-        off_share: `off` as a share of `on`, in (0, 1].
+        rule: of the detector.
         after: seconds after its end within which something may be found.
         background: labels that are no events, and not to be found.
 
     Raises:
         ValueError: no streams, or shapes that do not match.
     """
-    if not streams or not 0 < off_share <= 1:
-        raise ValueError(f"want streams, and off as a share of on in (0, 1]; got {len(streams)} and {off_share}")
-    begun: list[tuple[float, float]] = []  # of every event, the thresholds from (exclusive) and to which it begins
-    found: list[list[tuple[float, float]]] = []  # of everything there, those of events that find it
-    for stream in streams:
-        times, probabilities = np.asarray(stream.times, np.float64), np.asarray(stream.probabilities, np.float64)
-        if probabilities.shape != (len(times), len(stream.labels)):
-            raise ValueError(f"{probabilities.shape} are not the probabilities of {len(times)} frames")
-        known = set(stream.labels)
-        found += [[] for segment in stream.truth if segment.label not in known | background]
-        for column, label in enumerate(stream.labels):
-            if label in background:
-                continue
-            there = sorted((s for s in stream.truth if s.label == label), key=lambda s: s.start)
-            finds: list[list[tuple[float, float]]] = [[] for _ in there]
-            events = list(_events(probabilities[:, column], off_share))
-            begun += [(low, high) for _, low, high in events]
-            _assign(events, times, there, after, finds)
-            found += finds
-    return _counted(begun, found, sum(stream.seconds for stream in streams) / 3600)
+    if not streams:
+        raise ValueError("there are no streams")
+    spans = [label_spans(stream, rule, after=after, background=background) for stream in streams]
+    return curve_of([one for of_stream in spans for one in of_stream.values()], sum(s.seconds for s in streams) / 3600)
 
 
-def _events(curve: Floats, off_share: float) -> Iterator[tuple[int, float, float]]:
-    """(frame, low, high): an event begins there for every threshold `on` with low < on ≤ high.
+def label_spans(
+    stream: StreamScores, rule: EventRule, *, after: float, background: frozenset[str]
+) -> Mapping[str, LabelSpans]:
+    """By label, what `curve_of` counts; also of labels that are there and the network does not know.
 
-    It begins if the probability reaches `on` and no event runs: if since the last frame that reached `on` one fell
-    below `off`, or none ever reached it.
+    Raises:
+        ValueError: shapes that do not match.
     """
-    for t, p in enumerate(curve):
-        highest, lowest = -np.inf, np.inf  # of the frames between an earlier frame and this one
-        for u in range(t - 1, -1, -1):
-            reached = curve[u]
-            if reached > highest:
-                # For highest < on ≤ reached, u is the last frame that reached `on`: did a later one fall below `off`?
-                low, high = max(highest, lowest / off_share), min(reached, p)
-                if low < high:
-                    yield t, low, high
-                highest = reached
-            if highest >= p:
-                break
-            lowest = min(lowest, reached)
-        else:
-            if max(highest, 0.0) < p:  # no frame before reached it
-                yield t, max(highest, 0.0), p
+    times, probabilities = np.asarray(stream.times, np.float64), np.asarray(stream.probabilities, np.float64)
+    if probabilities.shape != (len(times), len(stream.labels)):
+        raise ValueError(f"{probabilities.shape} are not the probabilities of {len(times)} frames")
+    by_label: dict[str, list[Segment]] = {label: [] for label in stream.labels}
+    for segment in sorted(stream.truth, key=lambda s: s.start):
+        by_label.setdefault(segment.label, []).append(segment)
+    spans = {}
+    for column, (label, there) in enumerate(by_label.items()):
+        if label in background:
+            continue
+        found: list[list[Span]] = [[] for _ in there]
+        events: list[SpannedEvent] = []
+        if column < len(stream.labels):
+            events = list(spanned_events(np.ascontiguousarray(probabilities[:, column]), times, rule, FLOOR))
+        _assign(events, times, there, after, found)
+        spans[label] = LabelSpans([(event.low, event.high) for event in events], found)
+    return spans
+
+
+def curve_of(spans: Sequence[LabelSpans], hours: float) -> EventCurve:
+    """The curve of what labels and streams have together."""
+    begun = np.array([span for one in spans for span in one.begun]).reshape(-1, 2)
+    found = np.array([span for one in spans for hits in one.found for span in hits]).reshape(-1, 2)
+    there = sum(len(one.found) for one in spans)
+    thresholds = np.unique(np.concatenate([begun.ravel(), found.ravel()]))
+    thresholds = thresholds[thresholds > FLOOR]
+    events, hits = _covering(begun, thresholds), _covering(found, thresholds)
+    return EventCurve(thresholds, events - hits, there - hits, there, hours)
 
 
 def _assign(
-    events: Sequence[tuple[int, float, float]],
+    events: Sequence[SpannedEvent],
     times: Floats,
     there: Sequence[Segment],
     after: float,
-    finds: list[list[tuple[float, float]]],
+    finds: list[list[Span]],
 ) -> None:
     """What each event finds. Where it begins within reach of several, the earliest that no event before it found."""
-    for t, low, high in events:
-        spans = [(low, high)]
+    for event in events:
+        spans = [(event.low, event.high)]
         for n, segment in enumerate(there):
-            if not is_in_reach(segment, times[t], after):
+            if not is_in_reach(segment, times[event.start], after):
                 continue
             left = []
             for span in spans:
@@ -152,7 +180,7 @@ def _assign(
                 break
 
 
-def _without(span: tuple[float, float], others: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _without(span: Span, others: Sequence[Span]) -> list[Span]:
     """What of a span of thresholds is in none of the others."""
     pieces = [span]
     for low, high in others:
@@ -160,21 +188,9 @@ def _without(span: tuple[float, float], others: Sequence[tuple[float, float]]) -
     return pieces
 
 
-def _counted(
-    begun: Sequence[tuple[float, float]], found: Sequence[Sequence[tuple[float, float]]], hours: float
-) -> EventCurve:
-    ends = {0.0}
-    for spans in (begun, *found):
-        ends.update(end for span in spans for end in span)
-    thresholds = np.array(sorted(end for end in ends if end > 0))
-    events, hits = (_covering(spans, thresholds) for spans in (begun, [s for spans in found for s in spans]))
-    return EventCurve(thresholds, events - hits, len(found) - hits, len(found), hours)
-
-
-def _covering(spans: Sequence[tuple[float, float]], thresholds: Floats) -> NDArray[np.int64]:
+def _covering(spans: Floats, thresholds: Floats) -> NDArray[np.int64]:
     """How many spans hold each threshold."""
     changes = np.zeros(len(thresholds) + 1, np.int64)
-    for low, high in spans:
-        changes[np.searchsorted(thresholds, low, side="right")] += 1
-        changes[np.searchsorted(thresholds, high, side="right")] -= 1
+    np.add.at(changes, np.searchsorted(thresholds, spans[:, 0], side="right"), 1)
+    np.add.at(changes, np.searchsorted(thresholds, spans[:, 1], side="right"), -1)
     return np.cumsum(changes)[:-1]

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from movinet.evaluate.clip_protocols import SHARES
 from movinet.evaluate.evaluation_run import Outcome
-from movinet.evaluate.event_figures import Interval
 from movinet.metrics import (
     Calibration,
     average_precision,
@@ -19,6 +18,7 @@ from movinet.metrics import (
     top_k_hits,
     wilson_interval,
 )
+from movinet.weights.operating_point import Interval
 
 Floats = NDArray[np.float64]
 

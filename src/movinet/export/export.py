@@ -1,7 +1,5 @@
 """From a network to a folder that a program elsewhere can use: the model, its manifest, and proof that it runs."""
 
-import json
-import re
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +15,7 @@ from movinet.deploy.read_manifest import MANIFEST
 from movinet.errors import MovinetError, needs_extra
 from movinet.export.exported_folder import file_hashes, new_folder
 from movinet.export.verify import Checked, check
-from movinet.export.write_manifest import describe, transform_for
+from movinet.export.write_manifest import describe, manifest_text, transform_for
 from movinet.export.written import PRECISIONS, Format, Precision, Written
 from movinet.reading import encodable
 from movinet.weights.weights import Weights
@@ -193,7 +191,4 @@ def _write(lowered: Lowered, how: _How, folder: Path, labels: tuple[str, ...] | 
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False)
-    lists_of_numbers = r"\[\n\s+([-\d.,\s]+?)\n\s+\]"
-    text = re.sub(lists_of_numbers, lambda found: f"[{' '.join(found[1].split())}]", text)  # on one line each
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(f"{manifest_text(value)}\n", encoding="utf-8")

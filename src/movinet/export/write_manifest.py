@@ -1,15 +1,24 @@
 """The description that goes with an exported network: all a program needs to feed it and to read its answers."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from movinet.arch.spec import Size
 from movinet.arch.step import CLIP, DECAY, FRAMES, TensorSpec
 from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.graph_step import Step
+from movinet.deploy.read_manifest import MANIFEST, read_manifest
+from movinet.errors import MovinetError
 from movinet.export.written import Format, Precision, Written
+from movinet.files import write_atomically
+from movinet.reading import parse_json
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo
+
+_NUMBERS = re.compile(r"\[\n\s+([-\d.,\s]+?)\n\s+\]")
 
 
 def describe(
@@ -56,7 +65,7 @@ def describe(
         "answer": "sigmoid of logits" if info.multi_label else "softmax of logits",
         "labels": list(info.labels) if info.labels else None,
         "background": info.background,
-        "operating_point": None if info.operating_point is None else info.operating_point.to_dict(),
+        "operating_point": _point(info),
         "transform": info.transform.to_dict(),
         "weights": {
             "name": info.name,
@@ -80,6 +89,30 @@ def describe(
             f"exp(-1 / (seconds * {info.transform.fps:g})) forgets what is older than some seconds"
         )
     return manifest
+
+
+def set_operating_point(folder: Path, info: WeightsInfo) -> None:
+    """Write the thresholds and the background of weights into an export of them; all else in its manifest stays.
+
+    Raises:
+        MovinetError: it is no export of one network, or cannot be written.
+    """
+    if read_manifest(folder).members:
+        raise MovinetError(f"{folder}: of an ensemble: write them into its weights, and export it again")
+    path = folder / MANIFEST
+    manifest = parse_json(path.read_bytes())
+    entries = {"background": info.background, "operating_point": _point(info)}
+    write_atomically(path, f"{manifest_text(manifest | entries)}\n".encode())
+
+
+def manifest_text(manifest: dict[str, Any]) -> str:
+    """As it is written: lists of numbers on one line each."""
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+
+
+def _point(info: WeightsInfo) -> dict[str, Any] | None:
+    return None if info.operating_point is None else info.operating_point.to_dict()
 
 
 def transform_for(transform: Transform, size: Size) -> Transform:

@@ -59,7 +59,7 @@ def promise_of(camera: Camera, pool: StreamPool) -> str | None:
 
 
 def _memory(camera: Camera, pool: StreamPool) -> float | None:
-    return live_memory(pool.engine, pool.info) if camera.memory is None else camera.memory or None
+    return live_memory(pool.engine, pool.info, camera.memory)
 
 
 class Cropped:

@@ -1,5 +1,6 @@
 """What every engine offers: batches of streams stepped together, their state in its own memory."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol, TypeVar
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.spec import Spec
-from movinet.arch.step import StepSignature, decays
+from movinet.arch.step import StepSignature, decays, memory_of
 from movinet.errors import MovinetError
 from movinet.weights.info import WeightsInfo
 
@@ -85,22 +86,25 @@ def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
     return decays(spec, 1.0).keys() <= {port.name for port in engine.signature.state if port.shape == (1,)}
 
 
-def clip_memory(engine: Engine[BatchState], spec: Spec) -> float | None:
-    """The memory for what has no end: seconds of the clips the network was made for; None where it cannot forget."""
-    return spec.frames / spec.fps if can_forget(engine, spec) else None
-
-
-def live_memory(engine: Engine[BatchState], info: WeightsInfo) -> float | None:
-    """The memory for live streams of a network: that with which its thresholds were chosen, or else of its clips; None
-    where it never forgets.
+def live_memory(engine: Engine[BatchState], info: WeightsInfo, wanted: float | None = None) -> float | None:
+    """The memory of a live stream, as `Session` takes it: seconds, infinity where it never forgets.
 
     Args:
-        engine: that runs it.
+        engine: that runs the network.
         info: of its weights.
+        wanted: seconds that somebody asked for, 0 for never; None: what the network's thresholds were chosen with, or
+            else what it was trained with, or else the length of the clips it was made for.
+
+    Returns:
+        None where the file cannot forget, and nobody asked for it.
     """
-    if info.operating_point is not None and can_forget(engine, info.spec):
-        return info.operating_point.memory
-    return clip_memory(engine, info.spec)
+    if wanted is not None:
+        return wanted or (math.inf if can_forget(engine, info.spec) else None)
+    if not can_forget(engine, info.spec):
+        return None
+    if info.operating_point is not None:
+        return info.operating_point.memory or math.inf
+    return memory_of(info.spec) or info.spec.frames / info.spec.fps
 
 
 def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping[str, float]) -> StreamState:

@@ -6,7 +6,7 @@ into events takes it from there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isclose, isfinite
+from math import inf, isclose, isfinite
 from typing import Any, cast
 
 from movinet.dataclass_io import from_plain, to_plain
@@ -94,7 +94,12 @@ class OperatingPoint:
         )
 
     def differences(self, memory: float | None, precision: str, fps: float, size: tuple[int, int]) -> list[str]:
-        """What is otherwise than it was measured, in words; nothing where the figures hold."""
+        """What is otherwise than it was measured, in words; nothing where the figures hold.
+
+        Args:
+            memory: seconds; None or infinity never forgets.
+            precision, fps, size: as of the point.
+        """
         found = []
         if not _alike(memory, self.memory):
             found.append(f"{_memory(self.memory)} (here {_memory(memory)})")
@@ -138,10 +143,8 @@ def check_thresholds(on: float, off: float, shortest: float, label: str | None =
 
 
 def _alike(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return isclose(one, other, rel_tol=0.01)
+    return isclose(one or inf, other or inf, rel_tol=0.01)
 
 
 def _memory(seconds: float | None) -> str:
-    return "never forgetting" if seconds is None else f"with a memory of {seconds:g} s"
+    return "never forgetting" if seconds is None or seconds == inf else f"with a memory of {seconds:g} s"

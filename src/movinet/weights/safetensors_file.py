@@ -15,6 +15,7 @@ from movinet.reading import parse_json
 from movinet.weights.info import WeightsInfo
 
 _KEY = "movinet"
+_LENGTH = 8  # bytes that say how long the header is; it ends at a multiple of them
 
 
 def save_weights(path: str | Path, arrays: Mapping[str, NDArray[Any]], info: WeightsInfo, half: bool = False) -> None:
@@ -36,6 +37,29 @@ def save_weights(path: str | Path, arrays: Mapping[str, NDArray[Any]], info: Wei
     remove_leftovers(Path(path).parent, (".safetensors",))
     try:
         write_atomically(path, data)
+    except MovinetError as error:
+        raise WeightsError(str(error)) from error
+
+
+def replace_info(path: str | Path, info: WeightsInfo) -> None:
+    """Say something else of the weights in a file: the numbers stay as they are, byte for byte. Whole or not at all.
+
+    Raises:
+        WeightsError: it is none of our files, is of another network, or cannot be written.
+    """
+    if read_info(path).spec != info.spec:
+        raise WeightsError(f"{path}: holds another network than {info.name}")
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights: {error.strerror or error}") from error
+    length = int.from_bytes(data[:_LENGTH], "little")
+    header = json.loads(data[_LENGTH : _LENGTH + length])
+    header["__metadata__"][_KEY] = json.dumps(info.to_dict())
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH)  # so that numbers begin where processors like it
+    try:
+        write_atomically(path, len(text).to_bytes(_LENGTH, "little") + text + data[_LENGTH + length :])
     except MovinetError as error:
         raise WeightsError(str(error)) from error
 
