@@ -25,6 +25,7 @@ FLOORS = [
     {"runtime"},
     {"recognizer", "profiling", "metrics", "inspecting"},
     {"evaluate", "live", "archive", "create"},
+    {"serve"},
     {"__init__"},
     # The torch line: what is below runs networks and imports no PyTorch, what is above builds and trains them.
     {"nn"},

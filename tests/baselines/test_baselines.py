@@ -13,11 +13,7 @@ from movinet.baselines.baseline_cost import multiply_adds
 from movinet.baselines.build import build_baseline
 from movinet.baselines.mobilenet import Shift, shifted_in_time
 from movinet.baselines.published_figures import PUBLISHED, Published
-from movinet.baselines.pytorchvideo import from_pytorchvideo
-from movinet.baselines.resnet3d import ResNet3D
-from movinet.baselines.slowfast import SlowFast
-from movinet.baselines.x3d import X3D
-from movinet.errors import MovinetError, SpecError, WeightsError
+from movinet.errors import MovinetError, SpecError
 
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda p: f"{p.network}-{p.data}")
@@ -146,44 +142,3 @@ def test_they_train_with_any_number_of_classes(name: str) -> None:
 def test_a_name_that_is_none_is_told_with_those_near_it() -> None:
     with pytest.raises(SpecError, match="x3d_m"):
         create_model("x3d_md")
-
-
-# As PyTorchVideo names a few of each kind of tensor; its shapes are of the published sizes.
-THEIRS = {
-    "slow_r50_8x8": {
-        "blocks.0.conv.weight": (64, 3, 1, 7, 7),
-        "blocks.1.res_blocks.0.branch1_norm.bias": (256,),
-        "blocks.4.res_blocks.2.branch2.conv_a.weight": (512, 2048, 3, 1, 1),
-        "blocks.5.proj.weight": (400, 2048),
-    },
-    "slowfast_r50_8x8": {
-        "blocks.0.multipathway_blocks.1.conv.weight": (8, 3, 5, 7, 7),
-        "blocks.0.multipathway_fusion.conv_fast_to_slow.weight": (16, 8, 7, 1, 1),
-        "blocks.1.multipathway_blocks.0.res_blocks.0.branch1_conv.weight": (256, 80, 1, 1, 1),
-        "blocks.4.multipathway_blocks.1.res_blocks.2.branch2.norm_b.running_var": (64,),
-        "blocks.6.proj.bias": (400,),
-    },
-    "x3d_s": {
-        "blocks.0.conv.conv_t.weight": (24, 3, 1, 3, 3),
-        "blocks.0.conv.conv_xy.weight": (24, 1, 5, 1, 1),
-        "blocks.1.res_blocks.0.branch1_conv.weight": (24, 24, 1, 1, 1),
-        "blocks.2.res_blocks.0.branch1_conv.weight": (48, 24, 1, 1, 1),
-        "blocks.2.res_blocks.0.branch1_norm.weight": (48,),
-        "blocks.4.res_blocks.6.branch2.norm_b.1.block.2.weight": (432, 32, 1, 1, 1),
-        "blocks.5.pool.post_conv.weight": (2048, 432, 1, 1, 1),
-    },
-}
-
-
-@pytest.mark.parametrize("name", THEIRS)
-def test_pytorchvideos_names_find_their_places(name: str) -> None:
-    with torch.device("meta"):
-        model = create_model(name)
-    assert isinstance(model, ResNet3D | SlowFast | X3D)
-    for theirs, shape in THEIRS[name].items():
-        with pytest.raises(WeightsError, match="lacks"):  # it was found, and is alone
-            from_pytorchvideo(model, {theirs: torch.empty(shape, device="meta")})
-        with pytest.raises(WeightsError, match="another size"):
-            from_pytorchvideo(model, {theirs: torch.empty((*shape, 2), device="meta")})
-    with pytest.raises(WeightsError, match="not one of this"):
-        from_pytorchvideo(model, {"module.conv1.weight": torch.empty(1)})

@@ -5,14 +5,21 @@ https://github.com/facebookresearch/pytorchvideo (Apache 2.0), whose model zoo h
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from movinet.arch.baseline_spec import BASELINES, BaselineSpec
+from movinet.baselines.build import build_baseline
 from movinet.baselines.resnet3d import ResNet3D
 from movinet.baselines.slowfast import SlowFast
 from movinet.baselines.x3d import X3D
 from movinet.errors import WeightsError
 
+_FAMILIES = ("x3d", "slowfast", "resnet3d")
 _RESNET_BLOCK = (
     (r"branch1_conv", "shortcut.0"),
     (r"branch1_norm", "shortcut.1"),
@@ -56,6 +63,59 @@ def from_pytorchvideo(model: ResNet3D | SlowFast | X3D, state: Mapping[str, Tens
     if missing := sorted(wanted.keys() - found.keys()):
         raise WeightsError(f"the state dict lacks what would be {missing[0]}, and {len(missing) - 1} more")
     return found
+
+
+def is_pytorchvideo(loaded: Any) -> bool:
+    """Whether what a file of PyTorch's held is a state dict of that project, itself or as its model zoo serves it."""
+    return _state_of(loaded) is not None
+
+
+def read_pytorchvideo(
+    loaded: Any, called: str, spec: BaselineSpec | None = None
+) -> tuple[dict[str, NDArray[np.float32]], BaselineSpec]:
+    """Arrays under our names, and the network they are of.
+
+    Args:
+        loaded: what the file held, see `is_pytorchvideo`.
+        called: the file's name, which tells networks apart that have the same shapes: X3D-XS, S and M.
+        spec: the network, where it is known.
+
+    Raises:
+        WeightsError: it is none of ours, or one of several.
+    """
+    state = _state_of(loaded)
+    assert state is not None
+    classes = next((len(value) for name, value in state.items() if name.endswith("proj.bias")), 400)
+    fitting = []
+    for known in (spec,) if spec else BASELINES.values():
+        if known.family in _FAMILIES and not (known.causal and not spec):
+            candidate = known.with_options(num_classes=classes)
+            with torch.device("meta"):
+                model = build_baseline(candidate)
+            assert isinstance(model, ResNet3D | SlowFast | X3D)
+            try:
+                fitting.append((candidate, from_pytorchvideo(model, state)))
+            except WeightsError:
+                if spec:
+                    raise
+    named = [pair for pair in fitting if pair[0].name in called.lower()] or fitting
+    if not named:
+        raise WeightsError("a state dict of PyTorchVideo, but none of the networks known here (X3D, SlowFast, Slow)")
+    if len(named) > 1:
+        names = ", ".join(candidate.name for candidate, _ in named)
+        raise WeightsError(f"the weights fit {names} alike: put the right one of these names into the file's name")
+    ((found, arrays),) = named
+    counts = "num_batches_tracked"
+    return {name: np.array(a.float().numpy()) for name, a in arrays.items() if not name.endswith(counts)}, found
+
+
+def _state_of(loaded: Any) -> Mapping[str, Tensor] | None:
+    for state in (loaded, loaded.get("model_state")) if isinstance(loaded, Mapping) else ():
+        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+            continue
+        if "blocks.0.norm.weight" in state or any(name.startswith("blocks.0.multipathway") for name in state):
+            return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    return None
 
 
 def _renamed(model: ResNet3D | SlowFast | X3D, name: str) -> str:

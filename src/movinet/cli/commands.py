@@ -50,6 +50,20 @@ MOVINET_PASSWORD of the environment, or in the address. They are shown nowhere.
     ),
 )
 app.command(
+    "movinet.cli.serve:serve",
+    help="""Recognize what browsers, programs and cameras send, and show it on a page.
+
+Pictures come over WebSockets, cameras are added over REST or on the page; events go out as server-sent events,
+webhooks and MQTT. Ctrl-C or SIGTERM ends it, and no event is lost. Without tokens it is for this machine alone.
+""",
+    help_epilogue=examples(
+        "movinet serve",
+        "movinet serve --model movinet_a0_stream.k600 --fast --max-streams 80",
+        "movinet serve --host 0.0.0.0 --source-host 192.168.1.0/24 --files videos/",
+        "movinet serve --config serve.yaml",
+    ),
+)
+app.command(
     "movinet.cli.scan:scan",
     help="""Look at every video of an archive, and keep what is in it, in tables.
 

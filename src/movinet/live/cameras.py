@@ -236,15 +236,19 @@ def read_cameras(path: str | Path) -> tuple[Camera, ...]:
     entries = data["cameras"]
     if not 1 <= len(entries) <= _MOST:
         raise MovinetError(f"{path}: {len(entries)} cameras; want 1 to {_MOST}")
-    cameras = tuple(_camera(entry, path, number) for number, entry in enumerate(entries))
+    cameras = tuple(camera_of(entry, f"{path}: cameras[{number}]") for number, entry in enumerate(entries))
     names = Counter(camera.name for camera in cameras if camera.name is not None)
     if twice := [name for name, count in names.items() if count > 1]:
         raise MovinetError(f"{path}: two cameras are called {twice[0]!r}; give each a name of its own")
     return cameras
 
 
-def _camera(entry: Any, path: str | Path, number: int) -> Camera:
-    where = f"{path}: cameras[{number}]"
+def camera_of(entry: Any, where: str) -> Camera:
+    """One camera, of plain types.
+
+    Raises:
+        MovinetError: It is something else. No message has a password.
+    """
     if not isinstance(entry, dict):
         raise MovinetError(f"{where}: want a mapping of entries, at least its address")
     if isinstance(name := entry.get("name"), str):

@@ -39,6 +39,12 @@ class Source(AbstractContextManager["Source"], Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
+class Reports(Protocol):
+    """Where a follower tells what it has to tell, such as a queue; `queue.Full` where there is no room in time."""
+
+    def put(self, item: Report, block: bool = True, timeout: float | None = None) -> None: ...
+
+
 OpenSource = Callable[[LivePacer, Callable[[Change], None]], Source]
 """Makes a source, not entered yet, of what chooses its frames and what is told of its state."""
 
@@ -121,7 +127,7 @@ def _next_deadline(followers: Sequence["Follower"]) -> float:
 class Follower:
     """One source on its way through the loop, in a thread of its own."""
 
-    def __init__(self, feed: Feed, seconds: float | None, reports: "queue.Queue[Report]") -> None:
+    def __init__(self, feed: Feed, seconds: float | None, reports: Reports) -> None:
         self.feed, self.seconds = feed, seconds
         self.closing = False
         self._reports = reports

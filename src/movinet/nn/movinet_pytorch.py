@@ -45,14 +45,7 @@ def read_state_dict(path: Path, spec: NetworkSpec | None = None) -> tuple[dict[s
     Raises:
         WeightsError: the file is damaged, more than a state dict, or of no network we know.
     """
-    try:
-        # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"{path}: damaged, or more than a state dict, which cannot be read safely; save `model.state_dict()` alone"
-        ) from error
-    state_dict = find_state_dict(loaded)
+    state_dict = find_state_dict(load_tensors(path))
     if state_dict is None:
         raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
     try:
@@ -61,6 +54,21 @@ def read_state_dict(path: Path, spec: NetworkSpec | None = None) -> tuple[dict[s
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return {name: np.array(tensor.numpy()) for name, tensor in tensors.items()}, spec
+
+
+def load_tensors(path: Path) -> Any:
+    """What is in a file of PyTorch's, where that is tensors and plain containers alone.
+
+    Raises:
+        WeightsError: the file is damaged, or holds more.
+    """
+    try:
+        # weights_only refuses anything but tensors and plain containers: no code of the file's runs.
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(
+            f"{path}: damaged, or more than a state dict, which cannot be read safely; save `model.state_dict()` alone"
+        ) from error
 
 
 def find_state_dict(loaded: Any) -> dict[str, Tensor] | None:

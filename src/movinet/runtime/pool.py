@@ -178,6 +178,11 @@ class StreamPool:
             seat.leave()
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes frames: neither closed nor broken."""
+        return not self._closed and self._thread.is_alive()
+
     def statistics(self) -> PoolStatistics:
         """How it goes."""
         with self._changed:

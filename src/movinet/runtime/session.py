@@ -247,6 +247,12 @@ class Session:
             if self.detector:
                 self._note(self.detector.finish())
 
+    def detect(self, detector: EventDetector) -> None:
+        """Turn answers into events by this one from here on; those that run have ended with the last frame seen."""
+        with self._lock:
+            self.finish()
+            self.detector = detector
+
     def reset(self) -> None:
         """Forget the past: the next frame is the stream's first. Frames in the queue still belong to the past."""
         with self._lock:

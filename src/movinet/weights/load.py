@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.arch.baseline_spec import BaselineSpec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, SingleSpec, Spec
 from movinet.arch.zoo import network_spec
 from movinet.errors import WeightsError, printable
 from movinet.weights import registry
@@ -48,7 +49,8 @@ def load_weights(
     Args:
         source: a name (`movinet_a2_stream.k600`, or just `movinet_a2_stream`) or a file: our safetensors (or the
             folder of the run they come from), a TensorFlow checkpoint or SavedModel (`.tar.gz`, folder, prefix or
-            `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch (which wants PyTorch).
+            `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch, or PyTorchVideo's of a
+            network to compare with (which want PyTorch).
         labels: a file with one label a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself; what is loaded is of this specification.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
@@ -88,14 +90,15 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
     if path.suffix == ".safetensors" or head[8:] == b"{":
         arrays, info = read_weights(path)
         return arrays, replace(info, spec=_with_options(spec or info.spec, options))
-    if spec is not None and not isinstance(spec, NetworkSpec):
+    if isinstance(spec, EnsembleSpec):
         raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
-    if head[4:8] == b"TFL3":
+    if head[:2] in (b"PK", b"\x80\x02"):
+        arrays, spec, source = _from_pickle(path, spec)
+    elif isinstance(spec, BaselineSpec):
+        raise WeightsError(f"{path}: weights of {spec.name} are read from our own files and PyTorchVideo's state dicts")
+    elif head[4:8] == b"TFL3":
         arrays, spec = _from_tflite(path, spec, options)
         source = "TFLite file"
-    elif head[:2] in (b"PK", b"\x80\x02"):
-        arrays, spec = _from_pickle(path, spec)
-        source = "MoViNet-pytorch state dict"
     elif not path.is_file() or head[:2] == b"\x1f\x8b" or path.suffix in (".tar", ".index") or ".data-" in path.name:
         arrays, spec, source = _from_checkpoint(path, spec)
     elif head[:8] == b"\x89HDF\r\n\x1a\n":
@@ -236,7 +239,13 @@ def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] |
         return fit_network(found, arrays, wanted), wanted
 
 
-def _from_pickle(path: Path, spec: NetworkSpec | None) -> tuple[Arrays, NetworkSpec]:
-    from movinet.nn.movinet_pytorch import read_state_dict
+def _from_pickle(path: Path, spec: SingleSpec | None) -> tuple[Arrays, SingleSpec, str]:
+    from movinet.baselines.pytorchvideo import is_pytorchvideo, read_pytorchvideo
+    from movinet.nn.movinet_pytorch import load_tensors, read_state_dict
 
-    return read_state_dict(path, spec)
+    if not isinstance(spec, NetworkSpec) and is_pytorchvideo(loaded := load_tensors(path)):
+        with _naming(path):
+            return *read_pytorchvideo(loaded, path.stem, spec), "PyTorchVideo state dict"
+    if isinstance(spec, BaselineSpec):
+        raise WeightsError(f"{path}: no state dict of PyTorchVideo, which alone has weights of {spec.name}")
+    return *read_state_dict(path, spec), "MoViNet-pytorch state dict"

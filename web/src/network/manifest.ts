@@ -15,14 +15,26 @@ export interface Port {
   next: string; // the output, or the other input, that it is in the next step
 }
 
-/** Thresholds a network's answers were judged with; another memory or precision makes them mean something else. */
+interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** Thresholds that were chosen by measurement: `movinet.weights.operating_point`. */
 export interface OperatingPoint {
   on: number;
   off: number;
-  shortest: number;
-  by_label?: Record<string, Partial<Pick<OperatingPoint, "on" | "off" | "shortest">>>;
+  shortest?: number;
+  refractory?: number;
+  warm_up?: number;
+  by_label?: Record<string, { on?: number | null; off?: number | null; shortest?: number | null }>;
   ignore?: string[];
-  memory?: number | null; // seconds
+  memory?: number | null; // seconds; null forgot nothing
+  precision?: string;
+  hours?: number; // of streams it was measured on
+  false_alarms?: Interval | null; // an hour
+  missed?: Interval | null; // share of the events
 }
 
 export interface Manifest {
@@ -47,7 +59,7 @@ export function labelsOf(manifest: Manifest): string[] {
   return manifest.labels ?? Array.from({ length: manifest.spec.num_classes }, (_, i) => `class ${i}`);
 }
 
-/** Seconds of the clips that the network was made for: what it remembers of a stream without an end. */
-export function usualMemory(manifest: Manifest): number {
-  return manifest.operating_point?.memory ?? manifest.spec.frames / manifest.fps;
+/** Seconds: as the thresholds were chosen with, or else of the clips that the network was made for; null never forgets. */
+export function usualMemory({ operating_point, spec, fps }: Manifest): number | null {
+  return operating_point ? (operating_point.memory ?? null) : spec.frames / fps;
 }

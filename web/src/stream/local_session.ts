@@ -8,7 +8,7 @@ import { type Changes, EventDetector, type Thresholds } from "./events";
 import { Pacer } from "./pacer";
 import { type About, FEW, type Session, SHOWN_OF_MANY, type Tell } from "./session";
 
-const USUAL = { on: 0.5, off: 0.3, shortest: 0 }; // where a network has no operating point
+const USUAL = { on: 0.5, off: 0.3 }; // where nothing was measured
 
 export function aboutRecognizer({ manifest, labels }: Recognizer): About {
   const point = manifest.operating_point ?? null;
@@ -20,7 +20,7 @@ export function aboutRecognizer({ manifest, labels }: Recognizer): About {
     fps: manifest.fps,
     memory: usualMemory(manifest),
     thresholds: thresholdsOf(point, background),
-    judged: point !== null,
+    judged: point !== null && (point.precision ?? manifest.precision) === manifest.precision ? point : null,
     license: manifest.weights.license,
     source: manifest.weights.source,
     precision: manifest.precision,
@@ -28,9 +28,9 @@ export function aboutRecognizer({ manifest, labels }: Recognizer): About {
 }
 
 export function thresholdsOf(point: Partial<OperatingPoint> | null, background: ReadonlySet<string>): Thresholds {
-  const { on, off, shortest } = { ...USUAL, ...point };
-  const byLabel = new Map(Object.entries(point?.by_label ?? {}));
-  return { on, off, shortest, byLabel, ignore: new Set([...background, ...(point?.ignore ?? [])]) };
+  const { on, off, shortest = 0, refractory = 0, warm_up = 0, by_label = {}, ignore = background } = { ...USUAL, ...point };
+  const byLabel = new Map(Object.entries(by_label));
+  return { on, off, shortest, refractory, warmUp: warm_up, byLabel, ignore: new Set(ignore) };
 }
 
 export class LocalSession implements Session {

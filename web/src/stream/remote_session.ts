@@ -16,7 +16,7 @@ export function aboutModel(model: Model): About {
   const background = new Set(model.background ? [model.background] : []);
   const { name, labels, fps, memory, license, precision } = model;
   const thresholds = thresholdsOf(model.thresholds, background);
-  const judged = model.thresholds !== null;
+  const judged = model.thresholds;
   return { name, labels, background, fps, memory, thresholds, judged, license, source: model.source ?? "", precision };
 }
 

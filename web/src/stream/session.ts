@@ -1,5 +1,6 @@
 // One stream of pictures to a network, wherever it runs, and what it tells.
 
+import type { OperatingPoint } from "../network/manifest";
 import type { Likely } from "./answer";
 import type { StreamEvent, Thresholds } from "./events";
 
@@ -11,7 +12,7 @@ export interface About {
   fps: number; // pictures a second it wants
   memory: number | null; // seconds it remembers by default; null never forgets
   thresholds: Thresholds; // by default: where it has some, those it was judged with
-  judged: boolean; // whether they are such
+  judged: Partial<OperatingPoint> | null; // what was measured with them, in this precision
   license: string;
   source: string;
   precision: string;

@@ -1,6 +1,7 @@
 // What the network thinks: one large answer, and a bar a label.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { limitsOf } from "../stream/events";
 import { percent, readable } from "../stream/words";
 import type { Watching } from "../watching";
 
@@ -14,7 +15,7 @@ export function Answers({ watching }: { watching: Watching }) {
       <Spoken watching={watching} />
       <ul class="bars">
         {rows.map(({ label, probability }) => {
-          const on = thresholds.byLabel.get(label)?.on ?? thresholds.on;
+          const { on } = limitsOf(thresholds, label);
           const now = running.some((event) => event.label === label);
           const background = about.background.has(label) || thresholds.ignore.has(label);
           const kind = now ? " now" : background ? " background" : likeliest?.label === label ? " likeliest" : "";

@@ -2,6 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 import type { Limits } from "../stream/events";
+import type { About } from "../stream/session";
+import { percent } from "../stream/words";
 import type { Watching } from "../watching";
 
 export function Figures({ watching }: { watching: Watching }) {
@@ -37,7 +39,7 @@ export function Settings({ watching, children }: { watching: Watching; children?
   const set = (changed: Partial<Limits>) => {
     const limits = { ...thresholds, byLabel: new Map(), ...changed };
     // An event ends below where it begins.
-    if (changed.on !== undefined) limits.off = Math.min(limits.off, limits.on - 0.05);
+    if (changed.on !== undefined) limits.off = (limits.on * thresholds.off) / thresholds.on;
     if (changed.off !== undefined) limits.on = Math.max(limits.on, limits.off + 0.05);
     watching.setThresholds(limits);
   };
@@ -75,11 +77,7 @@ export function Settings({ watching, children }: { watching: Watching; children?
         onValue={(shortest) => set({ shortest })}
       />
       <p class="quiet">
-        {!about.judged
-          ? "This network comes without thresholds of its own: these are common ones."
-          : asJudged
-            ? "As the network was judged with."
-            : "Other than the network was judged with: how often it is wrong is not known."}
+        {promised(about, asJudged)}
       </p>
       {!asJudged && (
         <button
@@ -93,6 +91,17 @@ export function Settings({ watching, children }: { watching: Watching; children?
       )}
     </section>
   );
+}
+
+/** What is known of how often it is wrong. */
+function promised({ judged }: About, asJudged: boolean): string {
+  if (judged === null) return "How often this network is wrong with these was not measured.";
+  if (!asJudged) return "Other than was measured: how often it is wrong like this is not known.";
+  const { false_alarms, missed, hours } = judged;
+  if (!false_alarms) return "As they were chosen for this network.";
+  const misses = missed ? `, and ${percent(missed.value)} of the events were missed` : "";
+  const within = `${false_alarms.low.toFixed(2)} to ${false_alarms.high.toFixed(2)}`;
+  return `Measured on ${(hours ?? 0).toFixed(1)} hours: ${false_alarms.value.toFixed(2)} false alarms an hour (${within})${misses}.`;
 }
 
 interface SliderProps {
@@ -110,7 +119,9 @@ function Slider({ name, help, shown, onValue, ...range }: SliderProps) {
   return (
     <label class="slider" title={help}>
       <span>{name}</span>
-      <output>{shown}</output>
+      <span class="value" aria-hidden="true">
+        {shown}
+      </span>
       <input
         type="range"
         {...range}

@@ -1,1 +1,1 @@
-export{n as EventDetector,t as Pacer,r as Recognizer,i as crop,s as probabilities,c as top,a as values}from"./assets/pacer-DkpQaMbK.js";
+export{n as EventDetector,t as Pacer,i as Recognizer,a as crop,c as probabilities,l as top,o as values}from"./assets/pacer-4JQwB5Px.js";

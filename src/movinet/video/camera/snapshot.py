@@ -1,10 +1,6 @@
 """Cameras that give single pictures: an address of a JPEG, asked for again and again."""
 
 import time
-from fractions import Fraction
-from typing import cast
-
-import av
 
 from movinet.errors import VideoError
 from movinet.video.camera.line import Line
@@ -15,9 +11,9 @@ from movinet.video.net.login import Address
 from movinet.video.net.sources import Limits
 from movinet.video.pacer import LivePacer
 from movinet.video.pixels import ToRGB
+from movinet.video.single_picture import decode_picture
 
 _LARGEST = 64 << 20  # bytes
-_KINDS = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"RIFF", "webp"), (b"BM", "bmp"))
 
 
 def poll(
@@ -42,7 +38,7 @@ def poll(
             clock.arrived(None, None, now)
             moment, _ = clock.shown(None)
             if moment is not None and pacer.is_due(moment):
-                line.put(Frame.of_decoded(_decoded(data, name, limits), moment, to_rgb))
+                line.put(Frame.of_decoded(decode_picture(data, name, limits), moment, to_rgb))
         elif now - heard >= timeout:
             raise VideoError(f"{name}: gives the same picture for {timeout:g} s")
         ask = max(now, ask + 1 / pacer.fps)
@@ -64,20 +60,3 @@ def _fetch(address: str | Address, timeout: float, limits: Limits) -> bytes:
         return bytes(data)
     finally:
         opener.close()
-
-
-def _decoded(data: bytes, name: str, limits: Limits) -> av.VideoFrame:
-    kind = next((kind for head, kind in _KINDS if data.startswith(head)), None)
-    if kind is None:
-        raise VideoError(f"{name}: gives no picture (JPEG, PNG, WebP or BMP)")
-    try:
-        decoder = cast(av.VideoCodecContext, av.CodecContext.create(kind, "r"))
-        decoder.options = limits.for_ffmpeg()
-        packet = av.Packet(data)
-        packet.time_base = Fraction(1, 1000)
-        frames = [*decoder.decode(packet), *decoder.decode(None)]
-    except Exception as error:  # FFmpeg's, or PyAV's of what it does not know
-        raise VideoError(f"{name}: gives a picture that cannot be decoded: {type(error).__name__}") from None
-    if not frames:
-        raise VideoError(f"{name}: gives a picture that cannot be decoded")
-    return frames[0]

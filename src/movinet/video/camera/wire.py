@@ -65,9 +65,10 @@ def wanted_from(plain: Mapping[str, Any]) -> Wanted:
     written, login, number = rest.pop("source"), rest.pop("login"), rest.pop("track")
     source = written if login is None else Address(written, Login(*login))
     limits = rest.pop("limits")
+    networks = None if limits["networks"] is None else tuple(limits["networks"])
     return Wanted(
         source if number is None else Track(source, number),
-        limits=Limits(**{**limits, "hosts": tuple(limits["hosts"])}),
+        limits=Limits(**{**limits, "hosts": tuple(limits["hosts"]), "networks": networks}),
         **rest,
     )
 

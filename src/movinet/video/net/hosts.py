@@ -93,7 +93,7 @@ class Hosts:
     def _check(self, host: str, number: str, own: bool) -> None:
         if not is_private(number):
             return
-        if not self.limits.private_networks and not self.limits.names(host):
+        if not self.limits.may_be_private(host, number):
             raise BadSource(f"{self.name}: {host} is in a private network ({number}): refused")
         if not own and not self.limits.names(host) and not any(is_private(n) for _, n in self._found.get(self.own, ())):
             raise BadSource(f"{self.name}: leads into a private network, to {host} ({number}): refused")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Limits:
         hosts: Hosts, beside its own, that an address may lead to by redirect or playlist: names or numbers,
             `*.example.com` for all below one, `*` for any. A pattern never leads from public addresses to private ones.
         private_networks: Whether addresses may be in private networks, this machine among them. A service that opens
-            addresses from strangers says False.
+            addresses from strangers says False; then those of hosts that `hosts` names may, or those of `networks`.
+        networks: Where not None, the private addresses that may be reached where `private_networks` is False, as
+            `192.168.1.0/24`, whatever the host is called: a name may lead elsewhere tomorrow.
         verify: Whether https servers must show a certificate that is trusted; SSL_CERT_FILE names further ones.
         max_redirects: Redirects in a row that are followed.
         max_pixels: Largest picture that is decoded, width times height.
@@ -32,6 +35,7 @@ class Limits:
 
     hosts: tuple[str, ...] = ()
     private_networks: bool = True
+    networks: tuple[str, ...] | None = None
     verify: bool = True
     max_redirects: int = 5
     max_pixels: int = 100_000_000
@@ -43,6 +47,8 @@ class Limits:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.max_redirects < 0:
             raise ValueError(f"max_redirects must be at least 0, not {self.max_redirects}")
+        for network in self.networks or ():
+            ip_network(network)  # a ValueError that says what is wrong
 
     def leads_to(self, host: str) -> bool:
         """Whether a source of another host may lead to this one."""
@@ -51,6 +57,15 @@ class Limits:
     def names(self, host: str) -> bool:
         """Whether this very host is allowed, not only a pattern that it fits."""
         return host.lower() in {known.lower() for known in self.hosts}
+
+    def may_be_private(self, host: str, number: str) -> bool:
+        """Whether this host may be at this private address."""
+        if self.private_networks:
+            return True
+        if self.networks is None:
+            return self.names(host)
+        ip = ip_address(number.partition("%")[0])
+        return any(ip in ip_network(network) for network in self.networks)
 
     def for_ffmpeg(self) -> dict[str, str]:
         """Options for what opens and what decodes. FFmpeg counts pixels with padding, so it is given leeway."""

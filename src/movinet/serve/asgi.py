@@ -1,0 +1,56 @@
+"""The server as an ASGI application: routes, behind the one door."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from movinet.errors import MovinetError
+from movinet.serve.guard import Guard, Refused
+from movinet.serve.openapi import describe, describe_in_html
+from movinet.serve.rest import Plain, Rest, on_error
+from movinet.serve.services import Services
+from movinet.serve.static_page import StaticPage
+from movinet.serve.stream_socket import StreamSocket
+
+
+def application(services: Services) -> ASGIApp:
+    """Everything that is answered."""
+    rest, page = Rest(services), StaticPage()
+
+    async def stream(websocket: WebSocket) -> None:
+        await StreamSocket(websocket, services).run()
+
+    async def openapi(request: Request) -> Response:
+        return Plain(describe(services.version))
+
+    async def reading(request: Request) -> Response:
+        return HTMLResponse(describe_in_html(services.version))
+
+    routes = [
+        WebSocketRoute("/api/stream", stream),
+        Route("/healthz", rest.health),
+        Route("/readyz", rest.ready),
+        Route("/metrics", rest.metrics),
+        Route("/api/me", rest.me),
+        Route("/api/login", rest.login, methods=["POST"]),
+        Route("/api/logout", rest.logout, methods=["POST"]),
+        Route("/api/models", rest.models),
+        Route("/api/files", rest.files),
+        Route("/api/sources", rest.sources, methods=["GET"]),
+        Route("/api/sources", rest.add, methods=["POST"]),
+        Route("/api/sources/{name}", rest.source, methods=["GET"]),
+        Route("/api/sources/{name}", rest.change, methods=["PUT"]),
+        Route("/api/sources/{name}", rest.remove, methods=["DELETE"]),
+        Route("/api/sources/{name}/picture.jpg", rest.picture),
+        Route("/api/events", rest.events),
+        Route("/api/openapi.json", openapi),
+        Route("/api/docs", reading),
+        Route("/{path:path}", page.__call__),
+    ]
+    handlers = {MovinetError: on_error, Refused: on_error}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, services)

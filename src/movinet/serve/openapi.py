@@ -1,0 +1,225 @@
+"""The REST part described for programs (OpenAPI 3.1) and for reading, without a request to anywhere else."""
+
+from html import escape
+from typing import Any
+
+_NUMBER, _TEXT, _FLAG, _WHOLE = {"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
+_THRESHOLDS = {"on": _NUMBER, "off": _NUMBER, "shortest": _NUMBER}
+_ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
+
+
+def _seconds(most: float, above: bool = False) -> dict[str, Any]:
+    least = {"exclusiveMinimum": 0} if above else {"minimum": 0}
+    return {"type": "number", **least, "maximum": most}
+
+
+_SOURCE_IN = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "address"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 64},
+        "address": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2048,
+            "description": "rtsp://, rtsps://, http://, https:// at an allowed host, or a name of /api/files",
+        },
+        "substream": {"type": "string", "maxLength": 2048},
+        "transport": {"enum": ["tcp", "http", "udp"]},
+        "user": {"type": "string", "maxLength": 256},
+        "password": {"type": "string", "maxLength": 256, "writeOnly": True},
+        "stream": {"type": "integer", "minimum": 0},
+        "loop": _FLAG,
+        "timeout": _seconds(120, above=True),
+        "retries": {"type": "integer", "minimum": 0, "maximum": 1000000},
+        "max_lag": _seconds(60, above=True),
+        "crop": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["x", "y", "width", "height"],
+            "properties": {key: {"type": "number", "minimum": 0} for key in ("x", "y", "width", "height")},
+        },
+        "model": _TEXT,
+        "memory": _seconds(1e6),
+        "on": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "off": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "shortest": _seconds(3600),
+        "ignore": {"type": "array", "items": _TEXT, "maxItems": 1000},
+        "by_label": {
+            "type": "object",
+            "maxProperties": 1000,
+            "additionalProperties": {"type": "object", "additionalProperties": False, "properties": _THRESHOLDS},
+        },
+    },
+}
+_SOURCE = {
+    "type": "object",
+    "required": ["name", "address", "model", "memory", "state", "why", "since", "time", "top", "running", "figures"],
+    "properties": {
+        "name": _TEXT,
+        "address": {"type": "string", "description": "without login"},
+        "model": _TEXT,
+        "memory": {"type": ["number", "null"]},
+        "state": {"enum": ["opening", "running", "lost", "lagging", "ended", "given up"]},
+        "why": {"type": ["string", "null"]},
+        "since": {"type": "string", "format": "date-time"},
+        "time": {"type": ["number", "null"]},
+        "top": {"type": "array", "items": {"type": "object", "properties": {"label": _TEXT, "probability": _NUMBER}}},
+        "running": {"type": "array", "items": {"type": "object"}},
+        "figures": {"type": ["object", "null"]},
+    },
+}
+_ROLE = {"type": ["string", "null"], "enum": ["viewer", "administrator", None]}
+
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_FAULTS = {
+    400: "makes no sense",
+    401: "no token, or a wrong one",
+    403: "not with this token, from this origin, or by this host",
+    404: "there is none",
+    409: "the name is taken",
+    413: "too large",
+    415: "not JSON",
+    429: "too often",
+    503: "full, or stopping",
+}
+
+
+def _operation(
+    summary: str,
+    answer: dict[str, Any] | None,
+    *,
+    status: int = 200,
+    kind: str = "application/json",
+    body: dict[str, Any] | None = None,
+    parameters: list[dict[str, Any]] | None = None,
+    faults: tuple[int, ...] = (),
+    open_to_all: bool = False,
+) -> dict[str, Any]:
+    answers: dict[str, Any] = {str(status): {"description": "as asked"}}
+    if answer is not None:
+        answers[str(status)]["content"] = {kind: {"schema": answer}}
+    for fault in sorted({*faults, 400, 403, *(() if open_to_all else (401, 429)), *((413, 415) if body else ())}):
+        answers[str(fault)] = {"description": _FAULTS[fault], "content": {"application/json": {"schema": _ERROR}}}
+    operation: dict[str, Any] = {"summary": summary, "responses": answers}
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    if parameters:
+        operation["parameters"] = parameters
+    if open_to_all:
+        operation["security"] = []
+    return operation
+
+
+def describe(version: str) -> dict[str, Any]:
+    """The whole description, in plain types, of a server of this version."""
+    source = {"$ref": "#/components/schemas/Source"}
+    source_in = {"$ref": "#/components/schemas/SourceEntry"}
+    plain = "text/plain"
+    events = [
+        {
+            "name": "types",
+            "in": "query",
+            "schema": _TEXT,
+            "description": "prediction, begun, ended, lost, …; with commas",
+        },
+        {"name": "source", "in": "query", "schema": _TEXT},
+    ]
+    paths = {
+        "/healthz": {"get": _operation("Whether it works", _TEXT, kind=plain, open_to_all=True)},
+        "/readyz": {"get": _operation("Whether it takes more", _TEXT, kind=plain, open_to_all=True)},
+        "/metrics": {"get": _operation("For Prometheus", _TEXT, kind=plain)},
+        "/api/me": {
+            "get": _operation(
+                "Who asks",
+                {"type": "object", "properties": {"role": _ROLE, "needs_token": _FLAG, "version": _TEXT}},
+                open_to_all=True,
+            )
+        },
+        "/api/login": {
+            "post": _operation(
+                "A cookie for a token",
+                {"type": "object", "properties": {"role": _ROLE}},
+                body={
+                    "type": "object",
+                    "required": ["token"],
+                    "properties": {"token": {"type": "string", "maxLength": 128}},
+                },
+                faults=(401, 429),
+                open_to_all=True,
+            )
+        },
+        "/api/logout": {
+            "post": _operation(
+                "The cookie is void", {"type": "object", "properties": {"role": _ROLE}}, open_to_all=True
+            )
+        },
+        "/api/models": {
+            "get": _operation(
+                "What recognizes",
+                {"type": "object", "properties": {"default": _TEXT, "models": {"type": "array"}}},
+            )
+        },
+        "/api/files": {
+            "get": _operation(
+                "Files that may be sources",
+                {"type": "object", "properties": {"files": {"type": "array", "items": _TEXT}}},
+            )
+        },
+        "/api/sources": {
+            "get": _operation(
+                "All sources", {"type": "object", "properties": {"sources": {"type": "array", "items": source}}}
+            ),
+            "post": _operation("Add a source", source, status=201, body=source_in, faults=(409, 503)),
+        },
+        "/api/sources/{name}": {
+            "get": _operation("A source", source, parameters=[_NAME], faults=(404,)),
+            "put": _operation(
+                "Another source in its place", source, body=source_in, parameters=[_NAME], faults=(404, 503)
+            ),
+            "delete": _operation("Remove it", None, status=204, parameters=[_NAME], faults=(404,)),
+        },
+        "/api/sources/{name}/picture.jpg": {
+            "get": _operation("Its newest picture", {}, kind="image/jpeg", parameters=[_NAME], faults=(404,))
+        },
+        "/api/events": {
+            "get": _operation(
+                "News of sources as server-sent events",
+                _TEXT,
+                kind="text/event-stream",
+                parameters=events,
+                faults=(503,),
+            )
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "movinet serve", "version": version, "license": {"name": "Apache-2.0"}},
+        "security": [{"token": []}, {"cookie": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {"Source": _SOURCE, "SourceEntry": _SOURCE_IN},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "movinet"},
+            },
+        },
+    }
+
+
+def describe_in_html(version: str) -> str:
+    """The same for reading: one page that needs nothing else."""
+    rows = []
+    for path, operations in describe(version)["paths"].items():
+        for method, operation in operations.items():
+            answers = ", ".join(operation["responses"])
+            who = "anyone" if operation.get("security") == [] else "viewer" if method == "get" else "administrator"
+            cells = (method.upper(), path, operation["summary"], who, answers)
+            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>movinet serve: requests</title></head>'
+        '<body><h1>Requests</h1><p>For programs: <a href="/api/openapi.json">openapi.json</a>. Pictures go over '
+        "the WebSocket <code>/api/stream</code>.</p><table><thead><tr><th>method</th><th>path</th><th>what</th>"
+        f"<th>who</th><th>answers</th></tr></thead><tbody>{''.join(rows)}</tbody></table></body></html>"
+    )
