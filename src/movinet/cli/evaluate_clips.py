@@ -117,7 +117,9 @@ def _listed(
     data = f"{', '.join(map(str, paths))} ({listing.kind})"
     if list(listing.splits) != [ALL]:
         left = [name for name in listing.splits if name not in chosen]
-        data += f", {', '.join(chosen)}" + (f" without {', '.join(left)}" if left else "")
+        data += f", {'split' if len(chosen) == 1 else 'splits'} {', '.join(chosen)}" + (
+            f" without {', '.join(left)}" if left else ""
+        )
     return footage, data
 
 
