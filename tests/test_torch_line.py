@@ -34,6 +34,7 @@ def inputs(tmp_path: Path) -> Path:
     """A clip, and weights of every kind."""
     for name in ("clip.mp4", "other.mp4"):
         shutil.copyfile(sample_clip(), tmp_path / name)
+    (tmp_path / "clips.csv").write_text("file,label\nclip.mp4,star\n")
     tiny_weights(tmp_path)
     tiny_weights(tmp_path, causal=False)
     (tmp_path / "stream.tflite").write_bytes(gzip.decompress((OFFICIAL / "stream_float32.tflite.gz").read_bytes()))

@@ -30,6 +30,7 @@ COMMANDS = [
     (f"watch @/clip.mp4 {TINY} --seconds 0.4 --json", 0, '"prediction"'),
     (f"watch @/clip.mp4 @/other.mp4 {TINY} --seconds 0.4 --json", 0, '"prediction"'),
     ("inspect @/clip.mp4 --out @/seen.png", 0, "what the network sees"),
+    ("evaluate @/clips.csv --report @/report.html", 0, "top-1 100.0%"),
     ("profile movinet_t0_stream --size 32 32 --repeats 1", 0, "ms"),
     ("convert @/stream.tflite @/stream.safetensors", 0, "5 classes"),
     ("classify @/clip.mp4 --model @/stream.safetensors", 0, "class 0"),
@@ -52,6 +53,7 @@ COMMANDS = [
     ("finetune @ --model movinet_t0_stream.gestures", 2, BRINGS.format("train")),
     ("search search_gestures --dry-run", 2, BRINGS.format("train")),
     ("data check @", 2, BRINGS.format("torch")),
+    ("evaluate --gestures 11", 2, BRINGS.format("torch")),
 ]
 WITH_PACKAGES = [
     ("openvino", "classify @/clip.mp4 --engine openvino", "star"),

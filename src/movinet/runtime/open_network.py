@@ -28,8 +28,9 @@ def open_network(
     """Find what is to be run.
 
     Args:
-        source: what `load_weights` takes, `hf-hub:owner/name` among it; a folder that `movinet export` wrote; or any
-            TFLite file of a stream network with a signature: one whose parts we do not know runs as it is.
+        source: what `load_weights` takes, `hf-hub:owner/name` among it; a folder that `movinet export` wrote, or the
+            model in it; or any TFLite file of a stream network with a signature: one whose parts we do not know runs as
+            it is.
         labels: a file with one label a line, where the network brings none.
         options: as of `load_weights`; exported networks have none.
         offline: use only what is on this machine.
@@ -49,10 +50,10 @@ def open_network(
         source = hub_file(source, offline, progress)
     path = Path(source)
     known = isinstance(source, str) and lookup(source) is not None
-    if not known and is_exported(path):
+    if not known and (folder := _exported_folder(path)) is not None:
         if options:
             raise MovinetError(f"{source}: an exported network is as it was exported, without {min(options)!r}")
-        network = exported_network(read_manifest(path))
+        network = exported_network(read_manifest(folder))
         if labels is not None:
             network = replace(network, info=network.info.with_labels(read_labels(labels)))
         return network
@@ -68,6 +69,16 @@ def open_network(
             raise
         return foreign_network(file, read_labels(labels) if labels is not None else None)
     return weights.with_position_limits()
+
+
+def _exported_folder(path: Path) -> Path | None:
+    """The folder that `movinet export` wrote, by itself or by the model that lies in it."""
+    if is_exported(path):
+        return path
+    if path.suffix in (".tflite", ".onnx", ".xml") and path.is_file() and is_exported(path.parent):
+        manifest = read_manifest(path.parent)
+        return path.parent if manifest.model.name == path.name else None
+    return None
 
 
 def _foreign(path: Path) -> "ForeignFile | None":
