@@ -10,10 +10,10 @@ from movinet.errors import MovinetError, printable
 from movinet.evaluate.clip_protocols import SHARES, describe
 from movinet.evaluate.evaluation_report import Circumstances, confusions, versions
 from movinet.evaluate.evaluation_run import Outcome
-from movinet.evaluate.event_figures import Interval
 from movinet.evaluate.score_figures import ClassFigures, Figures, StreamFigures
 from movinet.evaluate.svg_plots import STYLE, Series, confusion_chart, line_chart, reliability_diagram
 from movinet.files import write_atomically
+from movinet.weights.operating_point import Interval
 from movinet.words import counted
 
 _MARK = '<meta name="generator" content="movinet evaluate">'
