@@ -12,12 +12,13 @@ export interface Me {
 
 export interface Model {
   name: string;
-  labels: string[];
+  labels: string[] | null;
   background: string | null;
   size: [number, number]; // width, height
   fps: number;
   memory: number | null;
-  thresholds: Partial<OperatingPoint> | null;
+  thresholds: Partial<OperatingPoint>;
+  promise: string | null; // null where what was measured of them holds
   precision: string;
   license: string;
   source?: string;

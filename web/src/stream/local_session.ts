@@ -12,7 +12,7 @@ const USUAL = { on: 0.5, off: 0.3 }; // where nothing was measured
 
 export function aboutRecognizer({ manifest, labels }: Recognizer): About {
   const point = manifest.operating_point ?? null;
-  const background = new Set(manifest.background ? [manifest.background] : labels.filter((label) => label === "other"));
+  const background = backgroundOf(manifest.background ?? null, labels);
   return {
     name: manifest.weights.name,
     labels,
@@ -27,10 +27,15 @@ export function aboutRecognizer({ manifest, labels }: Recognizer): About {
   };
 }
 
+/** The label that is no event, by name where nothing says which it is. */
+export function backgroundOf(named: string | null, labels: readonly string[]): ReadonlySet<string> {
+  return new Set(named === null ? labels.filter((label) => label === "other") : [named]);
+}
+
 export function thresholdsOf(point: Partial<OperatingPoint> | null, background: ReadonlySet<string>): Thresholds {
-  const { on, off, shortest = 0, refractory = 0, warm_up = 0, by_label = {}, ignore = background } = { ...USUAL, ...point };
+  const { on, off, shortest = 0, refractory = 0, warm_up = 0, by_label = {}, ignore = [] } = { ...USUAL, ...point };
   const byLabel = new Map(Object.entries(by_label));
-  return { on, off, shortest, refractory, warmUp: warm_up, byLabel, ignore: new Set(ignore) };
+  return { on, off, shortest, refractory, warmUp: warm_up, byLabel, ignore: new Set([...background, ...ignore]) };
 }
 
 export class LocalSession implements Session {

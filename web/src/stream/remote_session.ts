@@ -3,20 +3,23 @@
 import type { Model } from "../network/server";
 import type { Likely } from "./answer";
 import type { StreamEvent, Thresholds } from "./events";
-import { thresholdsOf } from "./local_session";
+import { backgroundOf, thresholdsOf } from "./local_session";
 import { Pacer } from "./pacer";
 import { type About, FEW, type Session, SHOWN_OF_MANY, type Tell } from "./session";
 
 const UNANSWERED = 2; // more would be dropped by the server
 const QUALITY = 0.85;
 const LARGER = 1.25; // than what the network sees, which the server cuts out
+const LONGEST = 640; // pixels of a side that the server takes
+const QUIET = 30_000; // milliseconds without a picture, after which the server may hang up
 const AGAIN = [1, 2, 5, 10]; // seconds until the next try
 
 export function aboutModel(model: Model): About {
-  const background = new Set(model.background ? [model.background] : []);
-  const { name, labels, fps, memory, license, precision } = model;
+  const { name, fps, memory, license, precision } = model;
+  const labels = model.labels ?? []; // where it has none, rows come as answers do
+  const background = backgroundOf(model.background, labels);
   const thresholds = thresholdsOf(model.thresholds, background);
-  const judged = model.thresholds;
+  const judged = model.promise === null ? model.thresholds : null;
   return { name, labels, background, fps, memory, thresholds, judged, license, source: model.source ?? "", precision };
 }
 
@@ -43,6 +46,7 @@ export class RemoteSession implements Session {
   private closed = false;
   private tries = 0;
   private size: [number, number] = [0, 0];
+  private offered = 0; // when a picture was, last
   private readonly sent = new Map<number, number>(); // when, by the picture's time
 
   constructor(
@@ -54,8 +58,10 @@ export class RemoteSession implements Session {
     this.pacer = new Pacer(model.fps);
   }
 
-  offer(picture: HTMLVideoElement, time: number): void {
+  offer(picture: HTMLVideoElement, exact: number): void {
     if (this.closed || !picture.videoWidth) return;
+    const time = Math.round(exact * 1000) / 1000; // as answers name it
+    this.offered = performance.now();
     const size = this.fitted(picture.videoWidth, picture.videoHeight);
     if (this.socket === null) return this.connect(size);
     if (!this.open || !this.pacer.isDue(time)) return;
@@ -115,7 +121,8 @@ export class RemoteSession implements Session {
     this.socket = socket;
     socket.onopen = () => {
       const { memory, thresholds, model } = this;
-      const topk = Math.min(20, model.labels.length <= FEW ? model.labels.length : 2 * SHOWN_OF_MANY);
+      const classes = model.labels?.length ?? 0;
+      const topk = classes > 0 && classes <= FEW ? classes : 2 * SHOWN_OF_MANY;
       const how = { memory: memory ?? 0, thresholds: plain(thresholds), topk };
       socket.send(JSON.stringify({ type: "open", size, format: "jpeg", model: model.name, ...how }));
     };
@@ -125,6 +132,7 @@ export class RemoteSession implements Session {
       this.sent.clear();
       this.pacer.restart();
       if (this.closed) return;
+      if (this.isQuiet()) return void (this.socket = null);
       const refused = code === 1008 || code === 1003;
       this.tell({ kind: "failed", message: closing(code), again: !refused });
       if (refused) return;
@@ -161,7 +169,7 @@ export class RemoteSession implements Session {
       case "error":
         return this.tell({ kind: "failed", message: said.message ?? "The server refused.", again: false });
       case "over":
-        if (said.error) this.tell({ kind: "failed", message: said.error, again: true });
+        if (said.error && !this.isQuiet()) this.tell({ kind: "failed", message: said.error, again: true });
         return;
     }
   }
@@ -170,9 +178,14 @@ export class RemoteSession implements Session {
     if (this.open && !this.closed) this.socket?.send(JSON.stringify(message));
   }
 
+  private isQuiet(): boolean {
+    return performance.now() - this.offered > QUIET;
+  }
+
   /** Width and height of what is sent: little more than the network looks at. */
   private fitted(width: number, height: number): [number, number] {
-    const factor = Math.min(1, (LARGER * Math.max(...this.model.size)) / Math.min(width, height));
+    const wanted = (LARGER * Math.max(...this.model.size)) / Math.min(width, height);
+    const factor = Math.min(1, wanted, LONGEST / Math.max(width, height));
     return [Math.max(2, Math.round(width * factor)), Math.max(2, Math.round(height * factor))];
   }
 }

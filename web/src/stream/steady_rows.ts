@@ -20,10 +20,14 @@ export class SteadyRows {
     this.clear();
   }
 
+  private get hasFew(): boolean {
+    return this.labels.length > 0 && this.labels.length <= FEW;
+  }
+
   /** Every row at zero, or none. */
   clear(): void {
     this.rows = [];
-    if (this.labels.length > FEW) return;
+    if (!this.hasFew) return;
     const ordered = [...this.labels].sort((a, b) => Number(this.background.has(a)) - Number(this.background.has(b)));
     this.rows = ordered.map((label) => ({ label, probability: 0, wanted: Infinity }));
   }
@@ -32,7 +36,7 @@ export class SteadyRows {
   update(top: readonly Likely[], time: number): readonly Likely[] {
     const chances = new Map(top.map(({ label, probability }) => [label, probability]));
     for (const row of this.rows) row.probability = chances.get(row.label) ?? 0;
-    if (this.labels.length <= FEW) return this.rows;
+    if (this.hasFew) return this.rows;
     for (const { label, probability } of top.slice(0, SHOWN_OF_MANY)) {
       const row = this.rows.find((row) => row.label === label);
       if (row !== undefined) row.wanted = time;

@@ -16,9 +16,10 @@ export function AddCamera({ models, added }: { models: Model[]; added(): Promise
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const entries = [...new FormData(form)].filter(([, value]) => value !== "");
+    const source = Object.fromEntries(entries.map(([name, value]) => [name, name === "loop" ? true : value]));
     setTrouble(null);
     try {
-      await ask("api/sources", "POST", Object.fromEntries(entries));
+      await ask("api/sources", "POST", source);
       form.reset();
       await added();
     } catch (error) {
@@ -39,6 +40,12 @@ export function AddCamera({ models, added }: { models: Model[]; added(): Promise
           <option key={name} value={name} />
         ))}
       </datalist>
+      <label>
+        User <input name="user" autocomplete="off" />
+      </label>
+      <label>
+        Password <input name="password" type="password" autocomplete="new-password" />
+      </label>
       {models.length > 1 && (
         <label>
           Network{" "}
@@ -47,6 +54,12 @@ export function AddCamera({ models, added }: { models: Model[]; added(): Promise
               <option key={name}>{name}</option>
             ))}
           </select>
+        </label>
+      )}
+      {files.length > 0 && (
+        <label class="check">
+          <input name="loop" type="checkbox" />
+          Play a file over and over
         </label>
       )}
       <button class="primary">Add</button>
