@@ -50,6 +50,7 @@ def test_what_an_earlier_source_showed_does_not_stay(opened: Visit, tmp_path: Pa
     expect(opened.page.get_by_role("alert")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_rows_stay_where_they_are(opened: Visit) -> None:
     labels = opened.page.locator(".bars .label")
     before = labels.all_inner_texts()
@@ -60,6 +61,7 @@ def test_rows_stay_where_they_are(opened: Visit) -> None:
     assert labels.all_inner_texts() == before
 
 
+@pytest.mark.slow
 def test_without_https_the_page_says_why_there_is_no_camera(context: BrowserContext, address: str) -> None:
     opened = visit(context, address.replace("127.0.0.1", "page.example"))
     opened.press("Use the camera")
@@ -68,6 +70,7 @@ def test_without_https_the_page_says_why_there_is_no_camera(context: BrowserCont
     opened.expect_answer("star")
 
 
+@pytest.mark.slow
 def test_a_refused_camera_is_told(context: BrowserContext, address: str) -> None:
     opened = visit(context, address)
     opened.page.evaluate(
@@ -79,6 +82,7 @@ def test_a_refused_camera_is_told(context: BrowserContext, address: str) -> None
     expect(opened.page.get_by_role("alert")).to_contain_text("did not allow the camera")
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_told(context: BrowserContext, address: str) -> None:
     context.route("**/model.tflite", lambda route: route.fulfill(status=404))
     opened = visit(context, address)
@@ -108,6 +112,7 @@ def test_all_of_it_works_by_keyboard(opened: Visit) -> None:
     assert float(opened.page.get_by_label("and ends below").input_value()) < 0.1  # an event ends below where it begins
 
 
+@pytest.mark.slow
 def test_thresholds_and_memory_take_effect(opened: Visit) -> None:
     opened.page.get_by_label("An event begins at").fill("1")
     opened.press("Play a sample")
@@ -120,6 +125,7 @@ def test_thresholds_and_memory_take_effect(opened: Visit) -> None:
     opened.expect_answer("star")
 
 
+@pytest.mark.slow
 def test_a_video_is_dropped_on_the_page(opened: Visit) -> None:
     opened.page.evaluate(
         """async () => {
