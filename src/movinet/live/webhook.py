@@ -1,9 +1,12 @@
 """An address that what happens is posted to, as JSON."""
 
+import hashlib
+import hmac
 import http.client
 import os
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +24,9 @@ from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 HEADER = "MOVINET_WEBHOOK_HEADER"
 """The environment's variable of one more header, such as `Authorization: Bearer …`."""
 
+SECRET = "MOVINET_WEBHOOK_SECRET"
+"""The environment's variable of what posts are signed with."""
+
 _AGAIN = (408, 425, 429)  # and all from 500: answers after which a later attempt may succeed
 
 
@@ -33,12 +39,14 @@ class Webhook:
     Args:
         address: Where to; a login in it goes along (Basic).
         header: One more header, name and value; never shown.
+        secret: What posts are signed with (`sign`); never shown. None: they are not signed.
         timeout: Seconds for each attempt.
         limits: Which hosts and certificates are taken.
     """
 
     address: Address = field(repr=False)
     header: tuple[str, str] | None = field(default=None, repr=False)
+    secret: bytes | None = field(default=None, repr=False)
     timeout: float = 10.0
     limits: Limits = DEFAULT_LIMITS
 
@@ -49,7 +57,7 @@ class Webhook:
 
     @staticmethod
     def of(text: str, limits: Limits = DEFAULT_LIMITS, environment: Mapping[str, str] = os.environ) -> "Webhook":
-        """An address as it is typed, with the header of the environment (`HEADER`).
+        """An address as it is typed, with the header and the secret of the environment (`HEADER`, `SECRET`).
 
         Raises:
             MovinetError: It is none that can be posted to, or the header is none.
@@ -64,7 +72,8 @@ class Webhook:
             if not colon or not name.strip() or not said.isprintable() or not said.isascii():
                 raise MovinetError(f"{HEADER} in the environment is no header: want NAME: VALUE")
             header = (name.strip(), value.strip())
-        return Webhook(address, header, limits=limits)
+        secret = environment.get(SECRET)
+        return Webhook(address, header, secret.encode() if secret else None, limits=limits)
 
     @property
     def name(self) -> str:
@@ -112,6 +121,9 @@ class Webhook:
             headers = {"User-Agent": "movinet", "Content-Type": "application/json", "Connection": "close"}
             if self.address.login and (login := self.address.login.answer(["Basic"], "POST", parts.path)):
                 headers["Authorization"] = login
+            headers["X-Movinet-Delivery"] = hashlib.sha256(body).hexdigest()[:32]  # the same when it is tried again
+            if self.secret is not None:
+                headers["X-Movinet-Signature"] = sign(body, self.secret, int(time.time()))
             if self.header is not None:
                 headers[self.header[0]] = self.header[1]
             path = quote(parts.path or "/", safe="/%:=&?~+!$,;'@()*[]")
@@ -122,3 +134,16 @@ class Webhook:
                 return answer.status, self.address.login.hide(said) if self.address.login else said
         finally:
             socket.close()
+
+
+def sign(body: bytes, secret: bytes, when: int) -> str:
+    """The signature of a post, `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`. Who receives it computes the same,
+    compares in constant time, and refuses what is older than some minutes.
+
+    Args:
+        body: as it is posted.
+        secret: that both know.
+        when: Unix time in seconds.
+    """
+    code = hmac.new(secret, str(when).encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"t={when},v1={code}"

@@ -14,7 +14,7 @@ from websockets.frames import Frame
 from movinet.serve.settings import Bounds
 
 _PIECE = 1 << 13  # bytes that are parsed at a time
-_MESSAGES = 16  # of a client, that may wait to be looked at
+_MESSAGES = 256  # of a client, that may wait to be looked at
 _FRAGMENTS = 64  # of a message
 _UNREAD = 1 << 16  # bytes of pongs and answers that a client has not read
 _FLUSHED = 5.0  # seconds in which a client may read the last it was sent

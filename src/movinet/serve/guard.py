@@ -71,10 +71,13 @@ class Guard:
             else:
                 await answer(scope, receive, send)
             return
-        if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send)
+        try:
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send)
+        except Exception:  # a fault of ours; uvicorn would tell it again, and what strangers do
+            logger.exception("%s: a fault of the server's", scope["path"][:100])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -86,8 +89,11 @@ class Guard:
             nonlocal left, whole
             if whole:  # what comes next is that the client leaves
                 return await receive()
-            async with asyncio.timeout_at(until):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(408, "too slow") from None
             left -= len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if left < 0:
@@ -112,11 +118,8 @@ class Guard:
         except Refused as refused:
             if not started:
                 await JSONResponse({"error": refused.why}, refused.status)(scope, receive, sent)
-        except TimeoutError:  # a client that sends or reads too slowly; it is not waited for
-            if not started:
-                await JSONResponse({"error": "too slow"}, 408)(scope, receive, sent)
-            else:
-                logger.debug("a client read too slowly")
+        except TimeoutError:
+            logger.debug("a client read too slowly, and is not waited for")
 
     async def _admit(self, scope: Scope) -> Role | None:
         """Who asks.

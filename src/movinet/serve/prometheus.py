@@ -18,6 +18,7 @@ def exposition(services: Services) -> str:
 def _lines(services: Services) -> Iterator[str]:
     tally, wall = services.tally, services.wall.described()
     pools = [(name, pool, pool.statistics()) for name, pool in services.pools.by_name.items()]
+    left_out = services.told.dropped()
     yield from _metric("info", "gauge", "What runs.", [({"version": services.version}, 1)])
     yield from _metric("sockets", "gauge", "WebSocket streams that are open.", [({}, tally.sockets)])
     yield from _metric("listeners", "gauge", "Readers of /api/events.", [({}, len(services.hub.listeners))])
@@ -37,6 +38,9 @@ def _lines(services: Services) -> Iterator[str]:
     yield from _metric("answer_seconds_count", "counter", "Predictions so far.", [({}, tally.predictions)])
     begun = [({"of": "sockets"}, tally.events), ({"of": "sources"}, services.wall.begun)]
     yield from _metric("events_total", "counter", "Events that have begun.", begun)
+    yield from _metric(
+        "told_dropped_total", "counter", "Messages to webhooks and MQTT that were left out.", [({}, left_out)]
+    )
     closed = [({"why": why}, count) for why, count in sorted(tally.closed.items())]
     yield from _metric("sockets_closed_total", "counter", "WebSocket streams that ended, by why.", closed)
     denied = [({"status": str(status)}, count) for status, count in sorted(tally.denied.items())]

@@ -5,12 +5,13 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from movinet.errors import MovinetError
 from movinet.files import dump_json
 from movinet.reading import parse_json
 from movinet.serve.guard import COOKIE, Refused, check_token
-from movinet.serve.listeners import Listener
+from movinet.serve.listeners import Hub, Listener
 from movinet.serve.prometheus import exposition
 from movinet.serve.services import Services
 from movinet.serve.source_rules import list_files, with_password_kept
@@ -29,6 +30,22 @@ class Plain(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return dump_json(content).encode()
+
+
+class EventStream(StreamingResponse):
+    """News for one listener, who is forgotten however it ends."""
+
+    def __init__(self, listener: Listener, hub: Hub) -> None:
+        headers = {"X-Accel-Buffering": "no", **_NO_STORE}
+        super().__init__(listener.events(), headers=headers, media_type="text/event-stream")
+        self._listener, self._hub = listener, hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._hub.listeners.add(self._listener)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._hub.listeners.discard(self._listener)
 
 
 class Rest:
@@ -141,19 +158,7 @@ class Rest:
         types = frozenset(query["types"].split(",")) if query.get("types") else None
         if types is not None and not types <= TYPES:
             return _error(f"types: choose among {', '.join(sorted(TYPES))}")
-        listener = Listener(types, query.get("source"))
-        hub.listeners.add(listener)
-
-        async def told() -> Any:
-            try:
-                async for event in listener.events():
-                    yield event
-            finally:
-                hub.listeners.discard(listener)
-
-        return StreamingResponse(
-            told(), headers={"X-Accel-Buffering": "no", **_NO_STORE}, media_type="text/event-stream"
-        )
+        return EventStream(Listener(types, query.get("source")), hub)
 
 
 def _error(why: str, status: int = 400) -> Response:
@@ -178,7 +183,9 @@ async def on_error(request: Request, error: Exception) -> Response:
         case Full():
             return _error(str(error), 503)
         case Refused():
-            return _error(error.why, error.status)
+            answer = _error(error.why, error.status)
+            answer.headers.update(error.headers or {})
+            return answer
         case ClientDisconnect():
             return Response(status_code=400)
         case MovinetError():

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import uvicorn
 
 from movinet.errors import MovinetError
-from movinet.live.report import Report
 from movinet.serve.asgi import application
 from movinet.serve.bounded import BoundedConfig, BoundedHTTP, BoundedSocket
 from movinet.serve.listeners import Hub
@@ -20,6 +19,7 @@ from movinet.serve.private_file import state_folder
 from movinet.serve.services import Services
 from movinet.serve.settings import Settings
 from movinet.serve.source_wall import Wall
+from movinet.serve.telling import open_telling
 from movinet.serve.tokens import Role, Tokens, make_tokens, read_tokens
 
 _BACKLOG = 128
@@ -43,13 +43,13 @@ class Started:
 class Server(uvicorn.Server):
     """uvicorn's, which has streams told as over before it hangs up."""
 
-    def __init__(self, config: uvicorn.Config, services: Services, on_started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, services: Services, on_started: "Callable[[Server], None]") -> None:
         super().__init__(config)
         self._services, self._on_started = services, on_started
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_started()
+        self._on_started(self)
 
     async def shutdown(self, sockets: list[sockets.socket] | None = None) -> None:
         for server in self.servers:
@@ -88,7 +88,7 @@ def run(settings: Settings, *, version: str, new_tokens: bool = False, on_starte
         listening = kept.enter_context(listen(settings))
         pools = kept.enter_context(open_pools(settings))
 
-        def started() -> None:
+        def started(server: Server) -> None:
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             scheme = "https" if settings.secure else "http"
@@ -128,7 +128,7 @@ async def serve(
     tokens: Tokens,
     pools: Pools,
     listening: sockets.socket,
-    on_started: Callable[[], None],
+    on_started: Callable[[Server], None],
     version: str = "",
 ) -> None:
     """Serve on a socket until a signal comes; what runs then is told as ended."""
@@ -137,9 +137,10 @@ async def serve(
     with ExitStack() as kept:
         workers = kept.enter_context(ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)), "movinet-decode"))
         checking = kept.enter_context(ThreadPoolExecutor(1, "movinet-token"))
-        listeners: list[Callable[[Report], None]] = [hub.publish]
-        wall = Wall(settings, pools, state_folder(settings.state) / "sources.yaml", listeners)
-        services = Services(settings, tokens, pools, wall, hub, workers, checking, version=version)
+        told = kept.enter_context(open_telling(settings, version))
+        path = state_folder(settings.state) / "sources.yaml"
+        wall = Wall(settings, pools, path, (hub.publish, told.report), told.changed)
+        services = Services(settings, tokens, pools, wall, hub, workers, checking, told, version=version)
         server = Server(_config(settings, services), services, on_started)
         kept.callback(wall.close)
         await asyncio.to_thread(wall.open)
@@ -160,6 +161,7 @@ def _config(settings: Settings, services: Services) -> BoundedConfig:
         backlog=_BACKLOG,
         lifespan="off",
         log_config=None,
+        log_level="critical",  # strangers could fill a log; faults of ours are told by the guard
         access_log=False,
         proxy_headers=False,  # anybody could say to be anybody
         server_header=False,

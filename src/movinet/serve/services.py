@@ -9,6 +9,7 @@ from movinet.serve.listeners import Hub
 from movinet.serve.pools import Pools
 from movinet.serve.server_tally import Tally
 from movinet.serve.settings import Settings
+from movinet.serve.telling import Told
 from movinet.serve.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Services:
         hub: where news of them go.
         workers: threads that decode what clients send.
         checking: one thread, in which tokens are hashed.
+        told: who else is told of sources.
         tally: what is counted.
         version: of movinet.
         sockets: streams that are open.
@@ -40,6 +42,7 @@ class Services:
     hub: Hub
     workers: ThreadPoolExecutor
     checking: ThreadPoolExecutor
+    told: Told
     tally: Tally = field(default_factory=Tally)
     version: str = ""
     sockets: "set[StreamSocket]" = field(default_factory=set)

@@ -15,7 +15,7 @@ from movinet.reading import read_yaml
 from movinet.video.net.login import Address, Login
 
 _USER, _PASSWORD = "MOVINET_USER", "MOVINET_PASSWORD"
-_SECRET = (_USER, _PASSWORD, "MOVINET_WEBHOOK_HEADER")
+_SECRET = (_USER, _PASSWORD, "MOVINET_WEBHOOK_HEADER", "MOVINET_WEBHOOK_SECRET")
 _WITH_LOGINS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}  # usual ports
 
 
