@@ -131,9 +131,9 @@ def delay(spec: Spec) -> int:
 
 def _baseline(spec: BaselineSpec) -> "BaselineCost":
     """Those are modules and no walk over layers, so that they are built, without contents, and counted: by PyTorch."""
-    from movinet.baselines.baseline_cost import BaselineCost
+    from movinet.baselines.baseline_cost import baseline_cost
 
-    return BaselineCost(spec)
+    return baseline_cost(spec)
 
 
 def _member_size(spec: EnsembleSpec, member: MemberSpec, size: Size | None) -> Size:

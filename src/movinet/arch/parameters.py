@@ -19,9 +19,9 @@ def parameter_shapes(spec: Spec) -> dict[str, Shape]:
             for name, shape in parameter_shapes(member.network).items()
         }
     if isinstance(spec, BaselineSpec):
-        from movinet.baselines.baseline_cost import BaselineCost  # built without contents, by PyTorch
+        from movinet.baselines.baseline_cost import baseline_cost  # built without contents, by PyTorch
 
-        return BaselineCost(spec).shapes
+        return baseline_cost(spec).shapes
     shapes = _convolution("stem", (spec.stem, 3, 3, 3), spec)
     for place in spec.layers():
         name, layer = place.name, place.layer

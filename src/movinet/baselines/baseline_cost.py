@@ -1,7 +1,7 @@
 """What the networks to compare with cost, counted on modules without contents."""
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,12 @@ class BaselineCost:
     def _model(self) -> BaselineNetwork:
         with torch.device("meta"):
             return build_baseline(self.spec).eval()
+
+
+@lru_cache(maxsize=32)
+def baseline_cost(spec: BaselineSpec) -> BaselineCost:
+    """Of a network, built once: that takes half a second."""
+    return BaselineCost(spec)
 
 
 def multiply_adds(model: nn.Module, clip: tuple[int, int, int]) -> int:

@@ -154,6 +154,21 @@ app.command(
     ),
 )
 app.command(
+    "movinet.cli.compare:compare",
+    help="""Put networks side by side: what was published of them, what they cost, and what they came to here.
+
+MoViNets beside X3D, SlowFast, ResNet3D and MobileNets with TSN and TSM. Every published figure has its source; what is
+counted or measured on this machine is told apart. Pictures go into the folder of --out.
+""",
+    usage="Usage: movinet compare [NETWORK...] [OPTIONS]",
+    help_epilogue=examples(
+        "movinet compare",
+        "movinet compare movinet_a2 x3d_m --data Kinetics-400",
+        "movinet compare --measure --out comparison",
+        "movinet compare --trained runs/comparators/trained.json --out comparison",
+    ),
+)
+app.command(
     "movinet.cli.networks:convert",
     help="""Turn weights of any kind we know into one of our own files, with all that is needed to use them.
 
