@@ -103,7 +103,8 @@ def test_importing_movinet_brings_nothing_along() -> None:
 # What stands above the line and needs no PyTorch to be imported: exports and commands, but these.
 LIGHT = {"export", "cli", "__main__"}
 HEAVY = {"export.coreml", "export.executorch"} | {
-    f"cli.{name}" for name in ("data", "data_report", "machine", "training", "training_report", "searching")
+    f"cli.{name}"
+    for name in ("compare_plots", "data", "data_report", "machine", "training", "training_report", "searching")
 }
 
 

@@ -61,7 +61,7 @@ def test_measuring_goes_on_where_it_stopped_and_is_drawn(tmp_path: Path, capsys:
     assert set(read_costs(tmp_path / "costs.json")) == {"movinet_a0_stream", "x3d_xs"}
     row = {"network": "x3d_xs", "top1": [0.5, 0.6], "clips": 2002, "parameters": 10, "gmacs": 0.5}
     (tmp_path / "trained.json").write_text(json.dumps({"trained": [row]}))
-    line = ["compare", "a0", "x3d", "--out", str(tmp_path), "--trained", str(tmp_path / "trained.json")]
+    line = ["compare", "a0_stream", "x3d_xs", "--out", str(tmp_path), "--trained", str(tmp_path / "trained.json")]
     assert app(line) == 0
     shown = capsys.readouterr().out
     assert "55.0" in shown

@@ -52,13 +52,13 @@ def compare(
     if measure and out_folder is None:
         raise MovinetError("--measure takes minutes, and keeps what it measured: say where with --out FOLDER")
     chosen = _chosen(networks)
+    ours = read_trained(trained) if trained is not None else []
     rows = published(data, networks)
     if measure and out_folder is not None:
         with progress_bar("measuring") as progress:
             costs = measure_costs(chosen, out_folder, most_gmacs=most_gmacs, threads=threads, progress=progress)
     else:
         costs = _known(chosen, out_folder)
-    ours = read_trained(trained) if trained is not None else []
     if json:
         print_json(
             {
