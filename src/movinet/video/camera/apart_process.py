@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.camera.following import Known, follow
@@ -19,6 +19,10 @@ from movinet.video.camera.running import Past
 from movinet.video.camera.wire import ONE, SEEN, SHAPE, known_as_plain, known_from, messages, wanted_from, write
 from movinet.video.frame import Frame
 from movinet.video.pacer import LivePacer
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.video.stream import VideoStream
 
 _LOOK = 2.0  # seconds between looks at whether there is still anybody to read for
 
@@ -32,7 +36,7 @@ class Wire:
         known: Of the source.
     """
 
-    is_cut = False
+    is_cut = keeps = False
 
     def __init__(self, answers: IO[bytes], out: IO[bytes], known: Known) -> None:
         self._answers, self._out, self._known = answers, out, known
@@ -57,6 +61,9 @@ class Wire:
 
     def count(self, late: int, damaged: int, lag: float) -> None:
         self.send(b"c", json.dumps([late, damaged, lag]).encode())
+
+    def sent(self, stream: "VideoStream", packet: "Packet[VideoStream]", moment: float) -> None:
+        """What a process of its own reads is not kept: it would go through the wire a second time."""
 
     def tell(self, news: News) -> None:
         self.send(b"n", json.dumps(list(news)).encode())

@@ -3,12 +3,17 @@
 import threading
 import time
 from collections import deque
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from movinet.errors import VideoError
+from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.latest import Latest
 from movinet.video.frame import Frame
 from movinet.video.pacer import LivePacer
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.video.stream import VideoStream
 
 State = Literal["lagging", "caught_up", "unfit", "fit"]
 _NEWS = 100  # that may wait to be told
@@ -44,6 +49,13 @@ class Line(Protocol):
     def count(self, late: int, damaged: int, lag: float) -> None:
         """So many pictures more were left out or damaged, and the lag is so many seconds."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is done with what was `sent`."""
+
+    def sent(self, stream: "VideoStream", packet: "Packet[VideoStream]", moment: float) -> None:
+        """A packet came, of this second of the stream; it is not decoded yet."""
+
     def tell(self, news: News) -> None:
         """The pictures have changed."""
 
@@ -60,10 +72,11 @@ class LocalLine:
     Args:
         latest: Where frames go.
         pacer: Whose gaps are stretched.
+        packets: What was sent is kept here.
     """
 
-    def __init__(self, latest: Latest, pacer: LivePacer) -> None:
-        self.latest, self.pacer = latest, pacer
+    def __init__(self, latest: Latest, pacer: LivePacer, packets: KeptPackets | None = None) -> None:
+        self.latest, self.pacer, self.packets = latest, pacer, packets
         self.changed = latest.changed
         self.began = time.monotonic()
         self.heard = self.began
@@ -92,6 +105,14 @@ class LocalLine:
 
     def count(self, late: int, damaged: int, lag: float) -> None:
         self.late, self.damaged, self.lag = self.late + late, self.damaged + damaged, lag
+
+    @property
+    def keeps(self) -> bool:
+        return self.packets is not None
+
+    def sent(self, stream: "VideoStream", packet: "Packet[VideoStream]", moment: float) -> None:
+        if self.packets is not None and not self.is_cut:
+            self.packets.add(stream, packet, moment)
 
     def tell(self, news: News) -> None:
         with self.changed:

@@ -10,6 +10,7 @@ from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.camera.apart import ProcessReader
 from movinet.video.camera.changes import Change, Kind, SourceFigures
 from movinet.video.camera.following import Known, Transport, Wanted
+from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.latest import Latest
 from movinet.video.camera.line import LocalLine
 from movinet.video.camera.reader import ThreadReader
@@ -59,6 +60,8 @@ class LiveSource:
         limits: What the source may make this process do.
         hardware: What decodes: False for the processor; the name of a kind of hardware (`cuda`, `vaapi`, …), or "auto"
             or True for whichever there is. Where that fails, the processor does, and a warning is logged.
+        packets: What the source sends is kept here, to be recorded; not what is read by a process of its own, and not
+            single pictures.
         on_change: Called with every change of the source's state, within `with` and `next`, by their thread; where it
             is None, changes are logged as warnings.
 
@@ -80,6 +83,7 @@ class LiveSource:
         transport: Transport = "tcp",
         limits: Limits = DEFAULT_LIMITS,
         hardware: bool | str = False,
+        packets: KeptPackets | None = None,
         on_change: Callable[[Change], None] | None = None,
     ) -> None:
         fps = pacer if isinstance(pacer, float | int) else pacer.fps
@@ -101,6 +105,7 @@ class LiveSource:
         self._attempts = Attempts(retries, pause)
         self._changed = Condition()
         self._latest = Latest(self._changed)
+        self._packets = packets
         self._known = Known()
         self._reader: ThreadReader | ProcessReader | None = None
         self._hanging: list[ThreadReader | ProcessReader] = []
@@ -182,7 +187,7 @@ class LiveSource:
         self._hanging = [reader for reader in self._hanging if reader.is_alive]
         self._apart = self._apart or len(self._hanging) >= _ABANDONED
         make = ProcessReader if self._apart else ThreadReader
-        self._reader = make(self._wanted, LocalLine(self._latest, self.pacer), self.pacer, self._known)
+        self._reader = make(self._wanted, LocalLine(self._latest, self.pacer, self._packets), self.pacer, self._known)
 
     def _supervise(self) -> None:
         """Wait until something happens, but not for long, and see to the reader.

@@ -1,14 +1,22 @@
 """Files played live: at their own pace, from the beginning again, and resumed where a server cut them off."""
 
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 from movinet.errors import VideoError
 from movinet.video.camera.line import Line
+from movinet.video.camera.live_video import LiveVideo
 from movinet.video.decode import read_frames
-from movinet.video.locations import Source
+from movinet.video.locations import Source, is_address
 from movinet.video.net.sources import Limits, without_password
 from movinet.video.pacer import LivePacer
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.video.stream import VideoStream
 
 _CUT_OFF = 1.0  # seconds short of its duration at which a file on a server counts as not yet ended
 
@@ -38,6 +46,14 @@ def play(
     Raises:
         VideoError: It cannot be read, or was cut off; `place` is where to go on.
     """
+    with _Packets(source, line) as packets:
+        _play(source, line, pacer, place, packets, loop, timeout, limits)
+
+
+def _play(
+    source: Source, line: Line, pacer: LivePacer, place: Place, packets: "_Packets", loop: bool, timeout: float,
+    limits: Limits,
+) -> None:  # fmt: skip
     period = 1 / pacer.fps
     while not line.is_cut:
         before = place.position
@@ -49,6 +65,7 @@ def play(
                 continue
             if _wait(line, place.began + place.rounds + frame.time):
                 return
+            packets.send(frame.time, place.rounds)
             pacer.is_due(place.rounds + frame.time)
             line.put(frame.at(place.rounds + frame.time))
             place.position = frame.time + period
@@ -59,6 +76,57 @@ def play(
             _wait(line, place.began + place.rounds + place.position)  # the last frame's turn
             return
         place.rounds, place.position = place.rounds + place.position, 0.0
+        packets.begin()
+
+
+class _Packets:
+    """A file of this machine as packets, which come as its frames are shown, as a camera's would; a context manager."""
+
+    def __init__(self, source: Source, line: Line) -> None:
+        self._source, self._line = source, line
+        self._video: LiveVideo | None = None
+        self._next: tuple[float, Packet[VideoStream]] | None = None
+        self._first: float | None = None  # of the stream's stamps, in seconds
+        self._arrivals: Iterator[Packet[VideoStream]] = iter(())
+
+    def __enter__(self) -> Self:
+        self.begin()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._video is not None:
+            self._video.close()
+            self._video = None
+
+    def begin(self) -> None:
+        """From the beginning, where anybody keeps them."""
+        self.__exit__()
+        if self._line.keeps and not is_address(self._source):
+            with suppress(VideoError):  # as of an image folder
+                self._video = LiveVideo(self._source)
+                self._arrivals, self._first = self._video.arrivals(), None
+
+    def send(self, until: float, rounds: float) -> None:
+        """Those of this round up to so many seconds."""
+        if self._video is None:
+            return
+        try:
+            while True:
+                if self._next is None:
+                    packet = next(self._arrivals, None)
+                    if packet is None:
+                        return
+                    stamp = packet.pts if packet.pts is not None else packet.dts
+                    moment = 0.0 if stamp is None or not packet.time_base else float(stamp * packet.time_base)
+                    self._first = moment if self._first is None else self._first
+                    self._next = moment - self._first, packet
+                moment, packet = self._next
+                if moment > until:
+                    return
+                self._line.sent(self._video.stream, packet, rounds + moment)
+                self._next = None
+        except VideoError:
+            self.__exit__()  # whoever decodes it says what is wrong with it
 
 
 def _wait(line: Line, until: float) -> bool:

@@ -92,6 +92,7 @@ class Running:
         """One packet; False where the line was cut meanwhile."""
         self.line.hear()
         moment = self.clock.arrived(_seconds(packet, packet.pts), _seconds(packet, packet.dts), now, waited)
+        self.line.sent(self.video.stream, packet, moment)
         if packet.is_keyframe:
             self._keys = True
             self.ladder.key(moment)

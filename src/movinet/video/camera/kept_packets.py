@@ -1,0 +1,151 @@
+"""What a camera sent in the last seconds, packet by packet, so that it can be written to a file as it was sent."""
+
+import io
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.video.stream import VideoStream
+
+_MOST_BYTES = 64 << 20  # of one source
+_LONGEST = 30.0  # seconds beyond those wanted that a source without key frames is kept
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A packet.
+
+    Attributes:
+        number: from 0, over all connections.
+        connection: a small file with the codec's description and its first key frame; another object after every
+            reconnection.
+        moment: seconds of the stream.
+        wall: when it came: Unix time.
+        ticks: presentation and decoding stamps in `time_base`, where it has them.
+        is_key: whether decoding can begin with it.
+    """
+
+    number: int
+    connection: bytes
+    moment: float
+    wall: float
+    data: bytes
+    ticks: tuple[int | None, int | None]
+    time_base: Fraction
+    is_key: bool
+
+
+class KeptPackets:
+    """The packets of the last seconds, from a key frame on; safe to use from several threads.
+
+    Args:
+        seconds: that are kept at least, unless they take more than `most` bytes.
+        most: bytes.
+    """
+
+    def __init__(self, seconds: float, most: int = _MOST_BYTES) -> None:
+        self.seconds, self.most = seconds, most
+        self.refused: str | None = None
+        """Why this source's packets are not kept, if they are not."""
+        self._changed = threading.Condition()
+        self._packets: deque[Kept] = deque()
+        self._keys: deque[int] = deque()  # numbers of those kept that are key frames
+        self._bytes = self._next = 0
+        self._stream: VideoStream | None = None
+        self._connection: bytes | None = None
+
+    def add(self, stream: VideoStream, packet: "av.Packet[VideoStream]", moment: float) -> None:
+        """Keep a packet, and let old ones go. By the thread that reads.
+
+        Args:
+            stream: its track; another object after every reconnection.
+            packet: not decoded yet.
+            moment: its seconds in the stream.
+        """
+        if stream is not self._stream:
+            self._stream, self._connection = stream, None
+        if self._connection is None:
+            if not packet.is_keyframe or not (described := self._describe(stream, packet)):
+                return
+            self._connection = described
+        time_base = packet.time_base or stream.time_base
+        if time_base is None:
+            return
+        with self._changed:
+            kept = Kept(
+                self._next, self._connection, moment, time.time(), bytes(packet), (packet.pts, packet.dts),
+                Fraction(time_base), packet.is_keyframe,
+            )  # fmt: skip
+            self._next += 1
+            self._packets.append(kept)
+            self._bytes += len(kept.data)
+            if kept.is_key:
+                self._keys.append(kept.number)
+            self._let_go(moment)
+            self._changed.notify_all()
+
+    def since(self, moment: float) -> int | None:
+        """The number of the key frame at or before a moment of the stream, or the first there is after it; None where
+        nothing is kept."""
+        with self._changed:
+            first = self._packets[0].number if self._packets else 0
+            known = [self._packets[number - first] for number in self._keys]
+            if not known:
+                return None
+            return next((kept.number for kept in reversed(known) if kept.moment <= moment), known[0].number)
+
+    def after(self, number: int) -> list[Kept]:
+        """Those kept from this number on, in order."""
+        with self._changed:
+            if not self._packets:
+                return []
+            begin = max(0, number - self._packets[0].number)
+            return [self._packets[i] for i in range(begin, len(self._packets))]
+
+    def wait(self, until: Callable[[], bool], seconds: float) -> None:
+        """Wait for a packet or `wake`, at most so long."""
+        with self._changed:
+            if not until():
+                self._changed.wait(seconds)
+
+    def wake(self) -> None:
+        """Have whoever waits look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _describe(self, stream: VideoStream, packet: "av.Packet[VideoStream]") -> bytes | None:
+        """A file from which another file's track can be made, by another thread and after the camera is gone."""
+        if stream.codec_context.name == "rawvideo":
+            self.refused = "it sends raw pictures, which only fit into a file encoded"
+            return None
+        data = io.BytesIO()
+        try:
+            with av.open(data, "w", format="nut") as container:
+                track = container.add_stream_from_template(stream)
+                first = av.Packet(bytes(packet))  # muxing changes a packet's stamps
+                first.pts = first.dts = 0
+                first.stream, first.is_keyframe = track, True
+                container.mux_one(first)
+        except Exception as error:  # FFmpeg's, of a codec that no file holds
+            self.refused = f"FFmpeg cannot write {stream.codec_context.name}: {type(error).__name__}"
+            return None
+        return data.getvalue()
+
+    def _let_go(self, newest: float) -> None:
+        first = self._packets[0].number
+        while len(self._keys) > 1 and self._packets[self._keys[1] - first].moment <= newest - self.seconds:
+            while self._packets[0].number < self._keys[1]:
+                self._drop()
+            first = self._packets[0].number
+        while self._bytes > self.most or self._packets[0].moment < newest - self.seconds - _LONGEST:
+            self._drop()
+
+    def _drop(self) -> None:
+        gone = self._packets.popleft()
+        self._bytes -= len(gone.data)
+        if self._keys and self._keys[0] == gone.number:
+            self._keys.popleft()
