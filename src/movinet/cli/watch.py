@@ -23,6 +23,7 @@ from movinet.live.feeds import feed_of, promise_of
 from movinet.live.json_lines import as_json
 from movinet.live.loop import Feed
 from movinet.live.loop import watch as recognize
+from movinet.live.recording import Recorders, Recording
 from movinet.live.report import Over
 from movinet.live.view import View, as_line
 from movinet.live.webhook import Webhook
@@ -51,6 +52,11 @@ def watch(
     topk: int = 5,
     duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
+    record: Path | None = None,
+    before: float = 5.0,
+    after: float = 5.0,
+    keep_days: float = inf,
+    keep_gb: float = 10.0,
     stream: int | None = None,
     credentials: Path | None = None,
     transport: Transport = "tcp",
@@ -90,6 +96,11 @@ def watch(
         topk: how many labels to show.
         duration: stop after so many seconds of the source, or of the clock where it shows nothing.
         loop: begin again at the end of a file.
+        record: a folder for clips around events, as the camera sent them, with a .json beside each.
+        before: seconds of a clip before its event.
+        after: seconds of a clip after its event.
+        keep_days: after which clips are deleted.
+        keep_gb: gigabytes that clips may take; the oldest are deleted.
         stream: of sources with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
         credentials: a YAML file with users and passwords, by the names or hosts of cameras.
@@ -143,6 +154,7 @@ def watch(
         "max_lag": max_lag,
         "hardware": hardware,
     }
+    recording = None if record is None else Recording(record, before, after, days=keep_days, gigabytes=keep_gb)
     cameras = _cameras(sources, defaults)
     origins = _origins(cameras, credentials)
     actions = _actions(cameras, limits)
@@ -159,8 +171,9 @@ def watch(
             pools[wanted] = kept.enter_context(pool)
             if model is None and wanted[0] == DEFAULT_MODEL:
                 tell_default(pool.info)
+        recorders = Recorders([c.shown for c in cameras if c.record is not False], recording)
         feeds = [
-            feed_of(camera, origin, pools[_model(camera)], limits)
+            feed_of(camera, origin, pools[_model(camera)], limits, recorders.packets(camera.shown))
             for camera, origin in zip(cameras, origins, strict=True)
         ]
         promises = (promise_of(camera, pools[_model(camera)]) for camera in cameras)
@@ -169,7 +182,10 @@ def watch(
         names = ", ".join(pool.info.name for pool in pools.values())
         # Last in, first out: sources and their pools go when everything has been told.
         told = kept.enter_context(Actions(actions))
-        return _watch(feeds, duration, told, View([feed.name for feed in feeds], names, topk), topk, as_json_lines=json)
+        kept.enter_context(recorders)
+        return _watch(
+            feeds, duration, told, recorders, View([feed.name for feed in feeds], names, topk), topk, as_json_lines=json
+        )
 
 
 def _cameras(sources: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Camera, ...]:
@@ -233,7 +249,14 @@ def _model(camera: Camera) -> tuple[str, str | None]:
 
 
 def _watch(
-    feeds: Sequence[Feed], duration: float | None, actions: Actions, view: View, topk: int, *, as_json_lines: bool
+    feeds: Sequence[Feed],
+    duration: float | None,
+    actions: Actions,
+    recorders: Recorders,
+    view: View,
+    topk: int,
+    *,
+    as_json_lines: bool,
 ) -> int:
     """Recognize, and tell whoever wants to know, to the end."""
     failed = 0
@@ -254,6 +277,7 @@ def _watch(
             elif (line := as_line(report)) is not None:
                 out.print(line)
             actions.tell(report)
+            recorders.tell(report)
             if isinstance(report.what, Over) and report.what.error is not None:
                 failed += 1
                 said = str(report.what.error)

@@ -63,6 +63,7 @@ class Camera:
         by_label: Other thresholds for some labels.
         on_event: A command that is run with every event.
         webhook: An address that every event is posted to.
+        record: Whether clips around its events are recorded, where any are.
     """
 
     address: str | int
@@ -91,6 +92,7 @@ class Camera:
     by_label: dict[str, Thresholds] = field(default_factory=dict)
     on_event: str | None = None
     webhook: str | None = None
+    record: bool | None = None
 
     def __post_init__(self) -> None:
         if self.address == "" or self.name == "":

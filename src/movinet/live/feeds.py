@@ -10,6 +10,7 @@ from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
 from movinet.video.camera.changes import Change, SourceFigures
+from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.live_source import LiveSource
 from movinet.video.crop import Crop
 from movinet.video.frame import Frame
@@ -18,7 +19,13 @@ from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.pacer import LivePacer
 
 
-def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = DEFAULT_LIMITS) -> Feed:
+def feed_of(
+    camera: Camera,
+    origin: Origin,
+    pool: StreamPool,
+    limits: Limits = DEFAULT_LIMITS,
+    packets: KeptPackets | None = None,
+) -> Feed:
     """What the loop watches.
 
     Args:
@@ -27,6 +34,7 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
         origin: what is opened, as `Camera.source` has it with its login.
         pool: of its model, with a place for it.
         limits: what the source may make this process do.
+        packets: where what it sends is kept, to be recorded.
 
     Raises:
         MovinetError: its thresholds make no sense, or are of labels there are not.
@@ -44,6 +52,7 @@ def feed_of(camera: Camera, origin: Origin, pool: StreamPool, limits: Limits = D
             transport=camera.transport or "tcp",
             limits=limits,
             hardware=camera.hardware or False,
+            packets=packets,
             on_change=on_change,
         )
         return live if camera.crop is None else Cropped(live, camera.crop)

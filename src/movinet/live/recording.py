@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +70,8 @@ class Recorder:
     """Writes the clips of one source, in a thread of its own; a context manager. Nothing here holds up watching.
 
     A clip appears whole or not at all: `FOLDER/SOURCE/TIME_LABEL.mp4` (`.mkv` for codecs that do not fit), and beside
-    it a `.json` of the same name with source, times and events. Where the camera is lost a clip ends with what there is.
+    it a `.json` of the same name with source, times and events. Where the camera is lost, a clip ends with what there
+    is.
 
     Args:
         source: its name.
@@ -92,9 +94,13 @@ class Recorder:
         self._thread.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """Finish what is being written, with what there is. Does not wait."""
         self._closing.set()
         self.packets.wake()
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
         self._thread.join(_LEAVE_WITHIN)
         if self._thread.is_alive():
             logger.warning("%s: the last clip was not finished in time", self.source)
@@ -190,6 +196,52 @@ class Recorder:
         if words not in self._told and len(self._told) < _WAITING:
             self._told.add(words)
             logger.warning("%s: %s", self.source, words)
+
+
+class Recorders:
+    """The recorders of several sources; a context manager.
+
+    Args:
+        sources: their names.
+        recording: how; None records nothing.
+
+    Raises:
+        MovinetError: the folder cannot be used.
+    """
+
+    def __init__(self, sources: Sequence[str], recording: Recording | None) -> None:
+        self._by_source: dict[str, Recorder] = {}
+        if recording is None:
+            return
+        try:
+            recording.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MovinetError(f"{recording.folder}: clips cannot be kept here: {error.strerror or error}") from error
+        storage = Storage(recording.folder, recording.days, recording.gigabytes)
+        storage.make_room()
+        for source in sources:
+            self._by_source[source] = Recorder(source, KeptPackets(recording.kept), recording, storage)
+
+    def packets(self, source: str) -> KeptPackets | None:
+        """Where what a source sends is to be kept; None where it is not recorded."""
+        recorder = self._by_source.get(source)
+        return None if recorder is None else recorder.packets
+
+    def tell(self, report: Report) -> None:
+        """What becomes of a source; never waits."""
+        if (recorder := self._by_source.get(report.source)) is not None:
+            recorder.tell(report)
+
+    def __enter__(self) -> Self:
+        for recorder in self._by_source.values():
+            recorder.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for recorder in self._by_source.values():
+            recorder.close()
+        for recorder in self._by_source.values():
+            recorder.__exit__(None, None, None)
 
 
 class _Clip:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Self
 
 from movinet.errors import VideoError
@@ -69,6 +70,7 @@ def _play(
             pacer.is_due(place.rounds + frame.time)
             line.put(frame.at(place.rounds + frame.time))
             place.position = frame.time + period
+        packets.send(inf, place.rounds)
         # Containers may outlast their pictures: where nothing more has come for having asked anew, this is the end.
         if place.duration is not None and before < place.position < place.duration - _CUT_OFF:
             raise VideoError(f"{without_password(source)}: the connection was cut")

@@ -1,0 +1,214 @@
+"""Clips around events: what the camera sent, neither more nor less, and nobody else's files deleted."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+from camera_rig.filming import counter, film
+from camera_rig.footage import Footage
+from camera_rig.http_cameras import MjpegCamera, served
+from camera_rig.rtsp_server import RtspCamera
+
+from movinet.errors import MovinetError
+from movinet.events import Event
+from movinet.live.recording import Recorder, Recorders, Recording
+from movinet.live.report import Begun, Ended, Figures, Over, Report
+from movinet.live.storage import Storage, stored_clips
+from movinet.video.camera.changes import SourceFigures
+from movinet.video.camera.kept_packets import KeptPackets
+from movinet.video.camera.live_source import LiveSource
+
+FPS = 15
+
+
+@pytest.fixture(scope="module", params=["h264", "hevc"])
+def footage(request: pytest.FixtureRequest) -> Footage:
+    return film(request.param, seconds=6, fps=FPS, key_every=0.5, size=(160, 120))
+
+
+def report(what: Begun | Ended | Over) -> Report:
+    return Report("door", time.time(), what, Figures(SourceFigures(), 5.0, 1.0))
+
+
+class Scene:
+    """A camera that is watched and recorded, with events that the test tells."""
+
+    def __init__(self, folder: Path, url: str, **how: float) -> None:
+        self.recording = Recording(folder, **how)
+        self.packets = KeptPackets(self.recording.kept)
+        storage = Storage(folder, self.recording.days, self.recording.gigabytes)
+        self.recorder = Recorder("door", self.packets, self.recording, storage)
+        self.source = LiveSource(url, 10, packets=self.packets, retries=0)
+        self.numbers: dict[float, int | None] = {}  # by their time
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "Scene":
+        self.recorder.__enter__()
+        self.source.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.recorder.__exit__()
+        self.source.close()
+        self._thread.join(10)
+
+    def _look(self) -> None:
+        for frame in self.source:
+            self.numbers[frame.time] = counter(frame.rgb)
+
+    def until(self, moment: float) -> float:
+        """Wait for a frame of this second; its time."""
+        return wait(lambda: next((at for at in list(self.numbers) if at >= moment), None))
+
+    def event(self, start: float, end: float) -> None:
+        start = self.until(start)
+        self.recorder.tell(report(Begun(Event("wave", start, None, 0.9))))
+        end = self.until(end)
+        self.recorder.tell(report(Ended(Event("wave", start, end, 0.9))))
+
+
+def wait(until: Callable[[], float | None], seconds: float = 30.0) -> float:
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        found = until()
+        if found is not None:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
+def pictures(clip: Path) -> list[int | None]:
+    with av.open(clip) as container:
+        return [counter(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+
+
+def described(clip: Path) -> dict[str, object]:
+    return json.loads(clip.with_suffix(".json").read_bytes())
+
+
+def test_a_clip_is_what_the_camera_sent_around_the_event(footage: Footage, tmp_path: Path) -> None:
+    with RtspCamera(footage) as camera, Scene(tmp_path, camera.url(), before=1.0, after=1.0) as scene:
+        scene.event(2.0, 3.0)
+        wait(lambda: scene.recorder.clips or None)
+        (clip,) = tmp_path.glob("door/*.mp4")
+        about = described(clip)
+        (event,) = about["events"]
+        assert (about["source"], event["label"], event["confidence"]) == ("door", "wave", 0.9)
+        # It begins with the key frame before, and none of its pictures is missing or comes twice.
+        assert event["start"] - 1.0 - 0.6 <= about["start"] <= event["start"] - 1.0 + 0.01
+        assert event["end"] + 1.0 - 2 / FPS <= about["end"] <= event["end"] + 1.0
+        numbers = pictures(clip)
+        assert None not in numbers
+        assert numbers == [(numbers[0] + n) % len(footage.units) for n in range(len(numbers))]
+        assert len(numbers) == pytest.approx((about["end"] - about["start"]) * FPS + 1, abs=1)
+        # The picture that was recognized when the event began is where the description says.
+        shown = scene.numbers[event["start"]]
+        assert numbers[round(event["in_clip"] * FPS)] == pytest.approx(shown, abs=1)
+
+
+def test_what_runs_at_the_end_is_kept(footage: Footage, tmp_path: Path) -> None:
+    with RtspCamera(footage) as camera, Scene(tmp_path, camera.url()) as scene:
+        start = scene.until(0.5)
+        scene.recorder.tell(report(Begun(Event("wave", start, None, 0.9))))
+        scene.until(1.5)
+    (clip,) = tmp_path.glob("door/*.mp4")
+    assert len(pictures(clip)) >= FPS
+    assert described(clip)["events"][0]["end"] is None
+
+
+def test_events_close_together_share_a_clip(tmp_path: Path) -> None:
+    footage = film("mjpeg", seconds=4, fps=FPS, size=(160, 120))
+    with served(MjpegCamera(footage)) as url, Scene(tmp_path, url, before=0.5, after=2.0) as scene:
+        scene.event(1.0, 1.5)
+        scene.event(2.0, 2.5)
+        wait(lambda: scene.recorder.clips or None)
+        scene.event(8.0, 8.3)
+        wait(lambda: scene.recorder.clips if scene.recorder.clips > 1 else None)
+    clips = sorted(tmp_path.glob("door/*.mp4"))
+    assert [len(described(clip)["events"]) for clip in clips] == [2, 1]
+
+
+def test_files_are_recorded_as_cameras_are(tmp_path: Path, footage: Footage) -> None:
+    clip = tmp_path / "film.mkv"
+    with av.open(clip, "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"g": "8"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for n in range(4 * FPS):
+            frame = av.VideoFrame(160, 120, "rgb24")
+            frame.planes[0].update(bytes([4 * n]) * frame.planes[0].buffer_size)
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    with Scene(tmp_path / "out", str(clip), before=0.5, after=60.0) as scene:
+        scene.event(2.0, 2.5)
+        scene.recorder.tell(report(Over(None)))
+        wait(lambda: scene.recorder.clips or None)
+    (made,) = (tmp_path / "out").glob("door/*.mp4")
+    assert pictures(made)  # they have no counter, but are there
+    assert described(made)["start"] <= 1.5
+
+
+def test_raw_pictures_are_not_recorded_and_that_is_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    packets = KeptPackets(5)
+    packets.refused = "it sends raw pictures, which only fit into a file encoded"
+    with Recorder("door", packets, Recording(tmp_path), Storage(tmp_path, 1, 1)) as recorder:
+        recorder.tell(report(Begun(Event("wave", 1.0, None, 0.9))))
+        wait(lambda: 1.0 if "raw pictures" in caplog.text else None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_is_bounded(footage: Footage) -> None:
+    packets = KeptPackets(1000, most=20_000)
+    with RtspCamera(footage) as camera, LiveSource(camera.url(), 10, packets=packets) as source:
+        for frame in source:
+            if frame.time > 2.0:
+                break
+    kept = packets.after(0)
+    assert kept
+    assert sum(len(packet.data) for packet in kept) <= 20_000
+
+
+def clip_of(folder: Path, name: str, size: int, age: float) -> Iterator[Path]:
+    folder.mkdir(exist_ok=True)
+    clip, about = folder / f"{name}.mp4", folder / f"{name}.json"
+    clip.write_bytes(b"\0" * size)
+    about.write_text(json.dumps({"movinet": "recording", "clip": clip.name}))
+    for path in (clip, about):
+        os.utime(path, (time.time() - age, time.time() - age))
+    return iter((clip, about))
+
+
+def test_the_oldest_go_and_nothing_that_is_not_ours(tmp_path: Path) -> None:
+    old, new = list(clip_of(tmp_path / "door", "old", 600, 100.0)), list(clip_of(tmp_path / "hall", "new", 600, 10.0))
+    mine = tmp_path / "door" / "mine.mp4"
+    mine.write_bytes(b"\0" * 5000)
+    (tmp_path / "door" / "mine.json").write_text('{"movinet": "else", "clip": "mine.mp4"}')
+    (tmp_path / "door" / "lies.json").write_text('{"movinet": "recording", "clip": "../../mine.mp4"}')
+    (tmp_path / "door" / "broken.json").write_bytes(b"\xff{")
+    assert len(stored_clips(tmp_path)) == 2
+    Storage(tmp_path, days=1.0, gigabytes=1e-6).make_room()
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in new)
+    assert mine.exists()
+    Storage(tmp_path, days=5 / 86_400, gigabytes=1.0).make_room()
+    assert not any(path.exists() for path in new)
+    assert {path.name for path in (tmp_path / "door").iterdir()} == {
+        "mine.mp4", "mine.json", "lies.json", "broken.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [{"before": -1.0}, {"after": 1e9}, {"days": 0.0}, {"longest": 1.0}])
+def test_what_cannot_be_recorded_so_is_refused(wrong: dict[str, float], tmp_path: Path) -> None:
+    with pytest.raises(MovinetError, match=next(iter(wrong))):
+        Recording(tmp_path, **wrong)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(MovinetError, match="cannot be kept here"):
+        Recorders(["door"], Recording(tmp_path / "file" / "clips"))
