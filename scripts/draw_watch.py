@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 import torch
 from rich.console import Console
 
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_clips import GESTURES, render_gesture
 from movinet.live.cameras import Camera
 from movinet.live.feeds import feed_of
@@ -19,6 +18,7 @@ from movinet.live.loop import watch
 from movinet.live.report import Seen
 from movinet.live.view import View
 from movinet.runtime.pool import StreamPool
+from movinet.video.encode import encode_video
 
 MODEL = "movinet_t0_stream.gestures"
 

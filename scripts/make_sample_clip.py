@@ -1,7 +1,7 @@
 """Render the clip that comes with the package (src/movinet/video/sample.mp4): python scripts/make_sample_clip.py"""
 
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_clips import render_gesture
+from movinet.video.encode import encode_video
 from movinet.video.sample import LABEL, sample_clip
 
 if __name__ == "__main__":

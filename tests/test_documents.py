@@ -12,8 +12,8 @@ import pytest
 
 from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.zoo import network_spec
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_clips import render_gesture
+from movinet.video.encode import encode_video
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

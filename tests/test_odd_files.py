@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from movinet.data.encode import encode_video
+from movinet.video.encode import encode_video
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "odd_files.py"
 

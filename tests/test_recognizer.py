@@ -13,11 +13,11 @@ from tiny import tiny_spec, tiny_weights
 
 from movinet import MovinetError
 from movinet.arch.zoo import network_spec
-from movinet.data.encode import encode_video
 from movinet.errors import WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.recognizer import Recognizer
 from movinet.video.decode import read_clip
+from movinet.video.encode import encode_video
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights, limited_positions

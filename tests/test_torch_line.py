@@ -17,8 +17,8 @@ from weights.test_official_files import OFFICIAL, STREAM
 
 from movinet.arch.serialize import dump_spec
 from movinet.arch.zoo import network_spec
-from movinet.data.encode import encode_video
 from movinet.video.decode import read_frames
+from movinet.video.encode import encode_video
 from movinet.video.sample import sample_clip
 from movinet.video.transform import Transform
 from movinet.weights.safetensors_file import save_weights

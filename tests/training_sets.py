@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 
 from movinet.arch.serialize import dump_spec
 from movinet.data.dataset import Example, SampleKey
-from movinet.data.encode import encode_video
 from movinet.data.stream_chunks import StreamChunks
 from movinet.data.streams import IGNORE, StreamChunk, either
 from movinet.nn.movinet import MoViNet
@@ -25,6 +24,7 @@ from movinet.train.recipe import AdamW, Recipe
 from movinet.train.stream_training import StreamTraining
 from movinet.train.train_loop import Training
 from movinet.train.validation import EvalOutput
+from movinet.video.encode import encode_video
 from movinet.video.transform import Transform
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from movinet.archive.looking import Looker, Outcome, Task, Wishes
 from movinet.archive.pieces import FORGOTTEN, cut, replayed_frames
 from movinet.archive.spool import Spooled, read_spooled
 from movinet.archive.tally import Answers, Seconds
-from movinet.data.encode import encode_video
 from movinet.recognizer import Recognizer
 from movinet.video.container import Video
 from movinet.video.decode import read_frames
+from movinet.video.encode import encode_video
 from movinet.video.sample import sample_clip
 from movinet.video.transform import Transform
 

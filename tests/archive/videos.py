@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from movinet.cli import main
-from movinet.data.encode import encode_video
+from movinet.video.encode import encode_video
 
 
 def small_video(path: Path, seconds: float = 2.0, fps: float = 5.0, seed: int = 0) -> Path:

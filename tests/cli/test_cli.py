@@ -14,7 +14,7 @@ from tiny import tiny_weights
 
 from movinet.cli import main
 from movinet.cli.app import app
-from movinet.data.encode import encode_video
+from movinet.video.encode import encode_video
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from movinet.cli import main
-from movinet.data.encode import encode_video
+from movinet.video.encode import encode_video
 
 Capture = pytest.CaptureFixture[str]
 

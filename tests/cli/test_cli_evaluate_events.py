@@ -11,9 +11,9 @@ from tiny import tiny_weights
 
 from movinet import Recognizer
 from movinet.cli import main
-from movinet.data.encode import encode_video
 from movinet.deploy.read_manifest import read_manifest
 from movinet.export.export import export
+from movinet.video.encode import encode_video
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import save_weights
 

@@ -14,11 +14,11 @@ from tiny import tiny_weights
 
 from movinet import recognizer
 from movinet.cli.inputs import read_aspect, read_time, stretch, videos_below
-from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 from movinet.runtime import pool
 from movinet.runtime.session import Session
 from movinet.video.decode import read_frames
+from movinet.video.encode import encode_video
 from movinet.video.locations import Track
 from movinet.video.net.sources import DEFAULT_LIMITS
 

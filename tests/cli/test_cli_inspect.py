@@ -10,8 +10,8 @@ from camera_rig.rtsp_server import RtspCamera
 from loopback import site
 
 from movinet.cli import main
-from movinet.data.encode import encode_video
 from movinet.video.decode import probe, read_frames
+from movinet.video.encode import encode_video
 from movinet.video.sample import sample_clip
 
 

@@ -24,8 +24,8 @@ from loopback import Answer, Request, site
 from tiny import tiny_weights
 
 from movinet.cli import main
-from movinet.data.encode import encode_video
 from movinet.data.synthetic import render_gesture
+from movinet.video.encode import encode_video
 
 SECRET = "§S3cr@t/Pw:#?%&=+ x§"  # with all that addresses have a meaning for
 RAW = "§S3cr@tPw§"
@@ -35,7 +35,7 @@ LOUD = """
 import logging, sys
 import av.logging
 from movinet.cli import main
-from movinet.data.encode import encode_video
+from movinet.video.encode import encode_video
 from movinet.data.synthetic import render_gesture
 logging.basicConfig(level=0, stream=sys.stderr)
 av.logging.set_level(av.logging.DEBUG)

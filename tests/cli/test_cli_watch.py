@@ -18,8 +18,8 @@ from loopback import site
 from tiny import tiny_weights
 
 from movinet.cli import main
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_clips import render_gesture
+from movinet.video.encode import encode_video
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
 MODEL = "--model @/tiny_stream.safetensors"

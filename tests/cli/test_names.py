@@ -14,11 +14,11 @@ from tiny import tiny_spec, tiny_weights
 
 from movinet.cli import main
 from movinet.cli.console import err, out, print_json
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_clips import render_gesture
 from movinet.errors import MovinetError, printable
 from movinet.files import dump_json
 from movinet.live.view import View
+from movinet.video.encode import encode_video
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_weights, save_weights

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from movinet.data.check import DatasetReport, check_set
-from movinet.data.encode import encode_video
 from movinet.data.inspection import full_digest, inspect_video, sample_digest
 from movinet.labeled.readers import VideoEntry, VideoSet, read_set
+from movinet.video.encode import encode_video
 
 
 def noise(seed: int, frames: int = 10, height: int = 32, width: int = 48) -> NDArray[np.uint8]:

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from movinet.data.contact_sheet import contact_sheet, is_sheet
-from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 from movinet.labeled.readers import VideoEntry, VideoSet
+from movinet.video.encode import encode_video
 
 
 def read_png(path: Path) -> NDArray[np.uint8]:

@@ -18,11 +18,11 @@ from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
 from movinet.data.auto_augment import AutoAugment
 from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.dataset import ClipDataset, Example, SampleKey, scaled
-from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 from movinet.labeled.entries import VideoEntry, VideoSet
 from movinet.labeled.sampling import dense, random_clip, uniform, windows
 from movinet.video.decode import read_clip, read_frames
+from movinet.video.encode import encode_video
 from movinet.video.net.opening import open_file
 from movinet.video.transform import Transform
 

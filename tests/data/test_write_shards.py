@@ -18,7 +18,6 @@ from movinet.data.augment import Augmentation, RandomCrop
 from movinet.data.batches import EpochOrder, load_batches
 from movinet.data.check import check_set
 from movinet.data.dataset import ClipDataset
-from movinet.data.encode import encode_video
 from movinet.data.inspection import full_digest, sample_digest
 from movinet.data.write_shards import write_shards
 from movinet.errors import MovinetError
@@ -27,6 +26,7 @@ from movinet.labeled.readers import read_set
 from movinet.labeled.sampling import dense, random_clip
 from movinet.labeled.shards import read_shards
 from movinet.video.decode import duration, probe
+from movinet.video.encode import encode_video
 from movinet.video.locations import Member
 from movinet.video.transform import Transform
 

@@ -53,7 +53,7 @@ class Slow:
         self.done.append(about["source"])
 
 
-def until(condition: Any, seconds: float = 5.0) -> None:
+def until(condition: Any, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"
@@ -186,13 +186,13 @@ def test_no_command_outlives_what_started_it(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     begun.touch()
     script = f"""
-import pathlib, threading
+import pathlib, threading, time
 from movinet.live.command import Command
 for trap in ("", "trap '' TERM; "):
     command = Command(("sh", "-c", trap + "echo $$ >> {begun}; sleep 20 & wait; sleep 20"))
     threading.Thread(target=command.do, args=({{}}, threading.Event()), daemon=True).start()
 while pathlib.Path("{begun}").read_text().count("\\n") < 2:
-    pass
+    time.sleep(0.02)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
     for group in begun.read_text().split():

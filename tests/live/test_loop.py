@@ -12,7 +12,6 @@ import pytest
 from tiny import tiny_weights
 
 from movinet import Recognizer, StreamPool
-from movinet.data.encode import encode_video
 from movinet.errors import VideoError
 from movinet.events import EventDetector
 from movinet.live.loop import Feed, OpenSource, watch
@@ -20,6 +19,7 @@ from movinet.live.report import Begun, Changed, Ended, Over, Report, Seen
 from movinet.prediction import Prediction
 from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.camera.live_source import LiveSource
+from movinet.video.encode import encode_video
 from movinet.video.frame import Frame
 from movinet.video.pacer import LivePacer
 

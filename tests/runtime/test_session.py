@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet import MovinetError, Recognizer, StreamPool
-from movinet.data.encode import encode_video
 from movinet.errors import WeightsError
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
 from movinet.runtime.session import Session
 from movinet.runtime.solo import Solo
+from movinet.video.encode import encode_video
 from movinet.video.frame import Frame
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo

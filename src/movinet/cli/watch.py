@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from movinet.cli.console import complain, err, out, print_json, warn
 from movinet.cli.recognizing import load_pool, mode_of, read_logins, tell_default
 from movinet.errors import MovinetError
 from movinet.live.actions import Action, Actions
+from movinet.live.annotated import AnnotatedVideo, refuse_to_save
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
 from movinet.live.command import Command
 from movinet.live.feeds import feed_of, promise_of
@@ -24,7 +26,7 @@ from movinet.live.json_lines import as_json
 from movinet.live.loop import Feed
 from movinet.live.loop import watch as recognize
 from movinet.live.recording import Recorders, Recording
-from movinet.live.report import Over
+from movinet.live.report import Over, Seen
 from movinet.live.view import View, as_line
 from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
@@ -52,6 +54,7 @@ def watch(
     topk: int = 5,
     duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
+    save: Path | None = None,
     record: Path | None = None,
     before: float = 5.0,
     after: float = 5.0,
@@ -96,6 +99,7 @@ def watch(
         topk: how many labels to show.
         duration: stop after so many seconds of the source, or of the clock where it shows nothing.
         loop: begin again at the end of a file.
+        save: a video file to write what was seen to, with labels and events drawn into it; of one source.
         record: a folder for clips around events, as the camera sent them, with a .json beside each.
         before: seconds of a clip before its event.
         after: seconds of a clip after its event.
@@ -156,6 +160,8 @@ def watch(
     }
     recording = None if record is None else Recording(record, before, after, days=keep_days, gigabytes=keep_gb)
     cameras = _cameras(sources, defaults)
+    if save is not None:
+        refuse_to_save(save, len(cameras))
     origins = _origins(cameras, credentials)
     actions = _actions(cameras, limits)
     if check:
@@ -183,8 +189,20 @@ def watch(
         # Last in, first out: sources and their pools go when everything has been told.
         told = kept.enter_context(Actions(actions))
         kept.enter_context(recorders)
+        if save is not None:
+            feeds = [replace(feed, hands_on=True) for feed in feeds]
+            drawn = kept.enter_context(AnnotatedVideo(save, feeds[0].pool.info.transform.fps))
+        else:
+            drawn = None
         return _watch(
-            feeds, duration, told, recorders, View([feed.name for feed in feeds], names, topk), topk, as_json_lines=json
+            feeds,
+            duration,
+            told,
+            recorders,
+            drawn,
+            View([feed.name for feed in feeds], names, topk),
+            topk,
+            as_json_lines=json,
         )
 
 
@@ -253,6 +271,7 @@ def _watch(
     duration: float | None,
     actions: Actions,
     recorders: Recorders,
+    drawn: AnnotatedVideo | None,
     view: View,
     topk: int,
     *,
@@ -278,6 +297,8 @@ def _watch(
                 out.print(line)
             actions.tell(report)
             recorders.tell(report)
+            if drawn is not None and isinstance(report.what, Seen) and report.what.frame is not None:
+                drawn.show(report.what.frame, report.what.prediction, report.what.running)
             if isinstance(report.what, Over) and report.what.error is not None:
                 failed += 1
                 said = str(report.what.error)

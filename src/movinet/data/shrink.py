@@ -3,10 +3,10 @@
 from itertools import chain
 from pathlib import Path
 
-from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 from movinet.labeled.entries import VideoEntry
 from movinet.video.decode import probe, read_frames
+from movinet.video.encode import encode_video
 from movinet.video.transform import Transform
 
 _ASSUMED_RATE = 25.0  # frames a second, where a video does not tell

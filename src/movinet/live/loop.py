@@ -59,6 +59,7 @@ class Feed:
         pool: with a place for it.
         detector: turns its answers into events; this feed's alone.
         memory, on_gap, max_gap: see `Session`.
+        hands_on: reports hold the frames, for whoever draws.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Feed:
     memory: float | None = None
     on_gap: OnGap = "reset"
     max_gap: float = 2.0
+    hands_on: bool = False
 
 
 def watch(
@@ -228,7 +230,7 @@ class Follower:
         self._failures, self._step_ms = 0, 1e3 * (now - began)
         self._times.append(now)
         self._tell_events(session)
-        self._tell(Seen(prediction, tuple(session.running)))
+        self._tell(Seen(prediction, tuple(session.running), frame if self.feed.hands_on else None))
 
     def _tell_events(self, session: Session) -> None:
         for event in session.events():

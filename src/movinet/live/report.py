@@ -6,6 +6,7 @@ from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.prediction import Prediction
 from movinet.video.camera.changes import Change, SourceFigures
+from movinet.video.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class Seen:
 
     prediction: Prediction
     running: tuple[Event, ...]  # events that have begun and not ended
+    frame: Frame | None = None  # what was seen, where the feed hands its frames on
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.camera import Sensor
 from movinet.data.synthetic.hand import idle_poses, pointing_pose
 from movinet.data.synthetic.motion import Arm, HandMotion
@@ -29,6 +28,7 @@ from movinet.data.synthetic.set_folder import claim_folder
 from movinet.data.synthetic.staging import furnish
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
+from movinet.video.encode import encode_video
 
 __all__ = ["GESTURES", "GestureClip", "render_gesture", "write_dataset"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from movinet.data.encode import encode_video
 from movinet.data.synthetic.gesture_streams import GESTURE_SHARE, GestureStream
 from movinet.data.synthetic.set_folder import claim_folder
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
+from movinet.video.encode import encode_video
 
 _MOST = 1_000_000
 _COLUMNS = ("file", "label", "start", "end")
