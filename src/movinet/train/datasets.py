@@ -9,15 +9,19 @@ from pathlib import Path
 from movinet.arch.spec import SingleSpec
 from movinet.data.dataset import ClipDataset, LabeledClips
 from movinet.data.stream_chunks import StreamChunks
+from movinet.data.stream_places import OneAfterTheOther, RandomStretches, StreamVideo
+from movinet.data.stream_videos import VideoLanes
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
 from movinet.data.synthetic.gesture_streams import GestureLanes
 from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
 from movinet.labeled.readers import read_set
 from movinet.labeled.sampling import Sampling, dense, random_clip, uniform, windows
-from movinet.train.recipe import Gestures, GestureStreams, Recipe
+from movinet.train.recipe import Gestures, GestureStreams, Recipe, Streams
 from movinet.train.splits import Splits, choose_splits
+from movinet.train.stream_splits import StreamSplits, read_stream_splits
 from movinet.video.transform import Transform
+from movinet.weights.cache_folder import default_cache_dir
 
 _GESTURE_SECONDS = 4.0  # of a synthetic clip for validation and test
 
@@ -32,7 +36,7 @@ class Sets:
     fingerprint: str = ""  # of what is trained on and validated with: a run goes on with the same only
 
 
-def read_splits(recipe: Recipe) -> Splits | None:
+def read_splits(recipe: Recipe) -> Splits | StreamSplits | None:
     """The videos a recipe names, split; None where its clips are synthetic.
 
     Raises:
@@ -44,19 +48,27 @@ def read_splits(recipe: Recipe) -> Splits | None:
         )
     if isinstance(recipe.data, Gestures | GestureStreams):
         return None
+    if isinstance(recipe.data, Streams):
+        return read_stream_splits(recipe.data, seed=recipe.seed)
     listing = read_set(*recipe.data.paths, videos=recipe.data.videos)
     return choose_splits(listing, recipe.data, seed=recipe.seed)
 
 
-def classes_of(splits: Splits | None) -> tuple[str, ...]:
+def classes_of(splits: Splits | StreamSplits | None) -> tuple[str, ...]:
     """The classes, in the order of a network's outputs."""
+    if isinstance(splits, StreamSplits):
+        return splits.labels
     return splits.train.labels if splits else GESTURES
 
 
-def make_sets(recipe: Recipe, splits: Splits | None, spec: SingleSpec, transform: Transform) -> Sets:
+def make_sets(recipe: Recipe, splits: Splits | StreamSplits | None, spec: SingleSpec, transform: Transform) -> Sets:
     """The sets as examples for a network."""
     if isinstance(recipe.data, GestureStreams):
         return _synthetic_streams(recipe.data, recipe, spec)
+    if isinstance(recipe.data, Streams):
+        assert isinstance(splits, StreamSplits)
+        return _streams(recipe.data, recipe, splits, transform)
+    assert not isinstance(splits, StreamSplits)
     if splits is None:
         assert isinstance(recipe.data, Gestures)
         return _synthetic(recipe.data, recipe.seed, spec)
@@ -119,3 +131,36 @@ def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: SingleSpec) -
         None,
         "synthetic",
     )
+
+
+def _streams(data: Streams, recipe: Recipe, splits: StreamSplits, transform: Transform) -> Sets:
+    frames, fps, lanes = recipe.sub_clip, transform.fps, recipe.batch_size
+    copies = Path(data.copies) if data.copies is not None else default_cache_dir() / "streams"
+    of = partial(
+        VideoLanes,
+        classes=splits.labels,
+        background=splits.background,
+        transform=transform,
+        frames=frames,
+        copies=copies,
+        rule=data.targets,
+    )
+    stretch = max(1, round(data.stretch * fps / frames))
+    places = RandomStretches(
+        splits.train, frames, fps, stretch, lanes, recipe.seed, data.focus, splits.moments, data.mined_share
+    )
+    train = of(splits.train, places=places, augmentation=recipe.augmentation, seed=recipe.seed)
+    chunks = data.chunks or max(1, round(sum(v.seconds for v in splits.train) * fps / (frames * lanes)))
+
+    def once(videos: tuple[StreamVideo, ...]) -> StreamChunks | None:
+        if not videos:
+            return None
+        places = OneAfterTheOther(videos, frames, fps, lanes)
+        return StreamChunks(of(videos, places=places), len(places.queues), places.chunks, fresh=False)
+
+    what = [splits.labels, splits.background, splits.moments] + [
+        [(video.path.name, video.start, video.end, video.segments) for video in part]
+        for part in (splits.train, splits.validation)
+    ]
+    fingerprint = blake2b(json.dumps(what).encode(), digest_size=16).hexdigest()
+    return Sets(StreamChunks(train, lanes, chunks), once(splits.validation), once(splits.test), fingerprint)

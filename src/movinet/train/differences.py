@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-_ELSEWHERE = ("data.paths", "data.videos", "network", "init_from")  # files that may lie elsewhere by now
+# Files that may lie elsewhere by now.
+_ELSEWHERE = ("data.paths", "data.videos", "data.mined", "data.copies", "network", "init_from")
 
 
 def recipe_entries(recipe: Mapping[str, Any]) -> dict[str, Any]:

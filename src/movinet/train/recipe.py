@@ -94,6 +94,53 @@ class GestureStreams:
 
 
 @dataclass(frozen=True)
+class Streams:
+    """Long videos on disk with what happens in them when, as `movinet.evaluate.labeled_streams` reads them.
+
+    A lane shows stretch after stretch of them, each from a random moment; see `GestureStreams` for lanes and chunks.
+
+    Args:
+        paths: Lists; relative ones start from where the command is run.
+        videos: Where listed videos are; by default where the list is.
+        background: The label of the time in which nothing happens. By default `other` where the lists have it, else a
+            further label, `background`.
+        train, validation, test: Splits, as of `Videos`.
+        held_out: Where no split is for validation, about this share of the time to train on is: whole videos, of fewer
+            than four the end of each; 0: none.
+        chunks: Of each lane in an epoch; by default as many as show about everything once.
+        stretch: Seconds until a lane begins anew elsewhere.
+        focus: The share of the stretches in which something happens for certain, every label as often.
+        mined: A list of moments (columns file and start) that are to be seen more often, such as false alarms.
+        mined_share: The share of the stretches that are of these.
+        targets: From when and until when a label is wanted.
+        copies: The folder of small copies, which are read instead of the videos; by default in movinet's cache.
+    """
+
+    paths: tuple[str, ...]
+    videos: str | None = None
+    background: str | None = None
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    held_out: float = 0.15
+    chunks: int | None = None
+    stretch: float = 60.0
+    focus: float = 0.5
+    mined: str | None = None
+    mined_share: float = 0.25
+    targets: TargetRule = field(default_factory=TargetRule)
+    copies: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.held_out < 1, f"data.held_out is {self.held_out}; it must lie in [0, 1)")
+        chunks = self.chunks
+        _require(chunks is None or 1 <= chunks <= _MOST, f"data.chunks is {chunks}; it must be at least 1")
+        _require(0 < self.stretch < inf, f"data.stretch is {self.stretch}; want seconds above 0")
+        shares = min(self.focus, self.mined_share) >= 0 and self.focus + self.mined_share <= 1
+        _require(shares, "data.focus and data.mined_share are shares: from 0, and together at most 1")
+
+
+@dataclass(frozen=True)
 class Clips:
     """Which frames of a video make a training clip. Size, rate and the length of a validation clip are the network's.
 
@@ -296,7 +343,7 @@ class Recipe:
     network: str | None = None
     init_from: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    data: Videos | Gestures | GestureStreams | None = None
+    data: Videos | Gestures | GestureStreams | Streams | None = None
     memory: float | None = None
     clips: Clips = Clips()
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -367,7 +414,7 @@ class Recipe:
     @property
     def on_streams(self) -> bool:
         """Whether it trains on streams that never end, instead of clips."""
-        return isinstance(self.data, GestureStreams)
+        return isinstance(self.data, GestureStreams | Streams)
 
     def _check_streams(self) -> None:
         _require(self.strategy == "recurrent", "streams have no end, so they go through in chunks: strategy recurrent")
@@ -376,8 +423,10 @@ class Recipe:
         mixed = bool(self.mixup or self.cutmix)
         _require(not mixed, "`mixup` and `cutmix` are of clips; streams are not mixed")
         _require(self.loss.aux_point is None, "loss.aux_point is of clips: nobody says where the point is in a stream")
-        rendered = self.augmentation == Augmentation() and self.clips == Clips(resize_short=self.clips.resize_short)
-        _require(rendered, "synthetic streams take neither `clips` nor `augmentation`: `data` says what they are")
+        cut = self.clips == Clips(resize_short=self.clips.resize_short)
+        _require(cut, "streams are not cut into clips: leave `clips` out, but for `resize_short`")
+        rendered = isinstance(self.data, Streams) or self.augmentation == Augmentation()
+        _require(rendered, "synthetic streams take no `augmentation`: `data` says what they are")
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -411,6 +460,12 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
     if isinstance(data, Videos):
         videos = None if data.videos is None else str(Path(data.videos).absolute())
         data = replace(data, paths=tuple(str(Path(path).absolute()) for path in data.paths), videos=videos)
+    if isinstance(data, Streams):
+        videos, mined, copies = (
+            None if path is None else str(Path(path).absolute()) for path in (data.videos, data.mined, data.copies)
+        )
+        paths = tuple(str(Path(path).absolute()) for path in data.paths)
+        data = replace(data, paths=paths, videos=videos, mined=mined, copies=copies)
     network, start = recipe.network, recipe.init_from
     if network is not None and Path(network).suffix in (".yaml", ".yml"):
         network = str(Path(network).absolute())

@@ -9,7 +9,7 @@ import numpy as np
 
 from movinet.errors import MovinetError
 from movinet.labeled.entries import DatasetIndex, VideoEntry, VideoSet
-from movinet.train.recipe import Videos
+from movinet.train.recipe import Streams, Videos
 from movinet.words import counted
 
 _DEFAULTS = {"train": ("train",), "validation": ("val", "dev"), "test": ("test",)}
@@ -44,7 +44,7 @@ def choose_splits(listing: DatasetIndex, data: Videos, seed: int = 0) -> Splits:
     Raises:
         MovinetError: A split is unknown or used twice, there is nothing to train on, or only one class.
     """
-    names = _names(listing, data)
+    names = uses_of_splits(list(listing.splits), data)
     if not names["train"]:
         raise MovinetError(
             f"no videos to train on: of the splits {', '.join(listing.splits)}, {_uses(names)}; "
@@ -76,15 +76,23 @@ def choose_splits(listing: DatasetIndex, data: Videos, seed: int = 0) -> Splits:
     return Splits(train, validation, test, tuple(warnings))
 
 
-def _names(listing: DatasetIndex, data: Videos) -> dict[str, tuple[str, ...]]:
-    """Names of splits by what they are for."""
+def uses_of_splits(there: Sequence[str], data: Videos | Streams) -> dict[str, tuple[str, ...]]:
+    """Names of splits by what they are for: `train`, `validation`, `test`.
+
+    Args:
+        there: The names.
+        data: What is said of them.
+
+    Raises:
+        MovinetError: A split is unknown or used twice.
+    """
     names = {use: tuple(getattr(data, use)) for use in _DEFAULTS}
     said = [name for chosen in names.values() for name in chosen]
-    if unknown := [name for name in said if name not in listing.splits]:
-        raise MovinetError(f"there is no split {unknown[0]!r}; there are {', '.join(listing.splits)}")
+    if unknown := [name for name in said if name not in there]:
+        raise MovinetError(f"there is no split {unknown[0]!r}; there are {', '.join(there)}")
     if twice := [name for name, count in Counter(said).items() if count > 1]:
         raise MovinetError(f"the split {twice[0]!r} is used twice: {_uses(names)}; what is trained on tells nothing")
-    rest = [name for name in listing.splits if name not in said]
+    rest = [name for name in there if name not in said]
     for use, beginnings in _DEFAULTS.items():
         if not names[use]:
             names[use] = tuple(name for name in rest if name.lower().startswith(beginnings))

@@ -17,6 +17,7 @@ from torch import nn
 from movinet.arch.serialize import dump_spec, find_spec
 from movinet.data.dataset import LabeledClips
 from movinet.data.stream_chunks import StreamChunks
+from movinet.data.stream_videos import VideoLanes
 from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.metrics import binary_scores, per_class_recall
@@ -28,12 +29,13 @@ from movinet.train.init_model import InitialModel, init_model
 from movinet.train.logs import read_log
 from movinet.train.optimizer import freeze
 from movinet.train.plots import draw_confusion_matrix, draw_learning_curves
-from movinet.train.recipe import Recipe, Videos, dump_recipe, read_recipe, recipe_to_dict
+from movinet.train.recipe import Recipe, Streams, Videos, dump_recipe, read_recipe, recipe_to_dict
 from movinet.train.run_dir import CHECKPOINT, RECIPE
 from movinet.train.run_readme import describe_run
 from movinet.train.run_recorder import RunRecorder, carried_out, own_folder, rather_without
 from movinet.train.signals import Stop, Stopped
 from movinet.train.splits import Splits
+from movinet.train.stream_splits import StreamSplits
 from movinet.train.stream_training import StreamTraining
 from movinet.train.stream_validation import StreamEvalOutput, evaluate_streams
 from movinet.train.train_loop import Observer, Training
@@ -75,7 +77,7 @@ class PreparedRun:
     """Everything a run begins with."""
 
     recipe: Recipe
-    splits: Splits | None
+    splits: Splits | StreamSplits | None
     start: InitialModel
     sets: Sets
 
@@ -130,6 +132,7 @@ def run_training(
     watchers: tuple[Observer, ...] = (),
     command: Sequence[str] = (),
     checkpoint_seconds: float = 300.0,
+    decoding: Progress | None = None,
 ) -> Result:
     """Train, in a folder that holds everything about it.
 
@@ -142,6 +145,7 @@ def run_training(
         watchers: Told how it goes, in the first process only.
         command: That began this, for the folder's README.
         checkpoint_seconds: Longest time without a checkpoint.
+        decoding: Called with the long videos that were decoded so far, and all.
 
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
@@ -154,6 +158,7 @@ def run_training(
         command=command,
         began=datetime.now().astimezone(),
     )
+    _decode(fabric, prepared.sets, decoding)
     path = folder / CHECKPOINT
     model, recipe, sets = prepared.start.model, prepared.recipe, prepared.sets
     training: Training
@@ -180,6 +185,15 @@ def run_training(
     if fabric.is_global_zero:
         describe(ended=datetime.now().astimezone(), finished=finished, scores=scores, verdict=verdict)
     return Result(folder, finished, scores, verdict)
+
+
+def _decode(fabric: "Fabric", sets: Sets, progress: Progress | None) -> None:
+    """Make the small copies of long videos that training reads."""
+    if fabric.is_global_zero:
+        for part in (sets.train, sets.validation, sets.test):
+            if isinstance(part, StreamChunks) and isinstance(part.lanes, VideoLanes):
+                part.lanes.make_copies(progress)
+    fabric.barrier()
 
 
 def _verdict(sets: Sets, before: Mapping[str, float] | None) -> Verdict:
@@ -229,9 +243,11 @@ def _begin(folder: Path, recipe: Recipe) -> None:
 def _without_folders(recipe: Recipe) -> Recipe:
     """What others may see: names of files, and not where they lay."""
     data, network, start = recipe.data, recipe.network, recipe.init_from
-    if isinstance(data, Videos):
+    if isinstance(data, Videos | Streams):
         videos = None if data.videos is None else Path(data.videos).name
         data = replace(data, paths=tuple(Path(path).name for path in data.paths), videos=videos)
+    if isinstance(data, Streams):
+        data = replace(data, mined=data.mined and Path(data.mined).name, copies=None)
     return replace(recipe, data=data, network=network and Path(network).name, init_from=start and Path(start).name)
 
 
@@ -295,7 +311,8 @@ def _by_class(answers: EvalOutput) -> dict[str, Any]:
 
 def _write_answers(answers: EvalOutput, prepared: PreparedRun, path: Path) -> None:
     """A table with what the network said of every test clip, to find those it gets wrong."""
-    videos = prepared.splits.test.videos if prepared.splits is not None and prepared.splits.test is not None else None
+    splits = prepared.splits
+    videos = splits.test.videos if isinstance(splits, Splits) and splits.test is not None else None
     test = prepared.sets.test
     assert test is not None
     text = io.StringIO()

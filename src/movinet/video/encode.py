@@ -15,7 +15,9 @@ from movinet.errors import MovinetError, VideoError
 from movinet.files import replacing
 
 
-def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+def encode_video(
+    path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float, key_frame_every: int | None = None
+) -> None:
     """Writes frames as H.264 (MPEG-4 part 2 where PyAV lacks libx264), BT.601, at a quality close to the original.
 
     The file appears whole or not at all; one that is there already is replaced.
@@ -24,6 +26,7 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
         path: the suffix chooses the container: .mp4, .mkv, .avi, .mov.
         frames: (H, W, 3) uint8 RGB each, all of one size, at least one; a (T, H, W, 3) array will do.
         fps: frames per second, 0.01 to 1000.
+        key_frame_every: most frames from one that can be decoded alone to the next; by default what the encoder likes.
 
     Raises:
         MovinetError: for no frames, frames of another kind or of unequal size, or where the file cannot be written.
@@ -34,7 +37,7 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
         raise MovinetError(f"{path}: the frame rate must be 0.01 to 1000 frames per second, not {fps}")
     try:
         with replacing(path) as part:
-            _write(part, frames, Fraction(fps).limit_denominator(1001))
+            _write(part, frames, Fraction(fps).limit_denominator(1001), key_frame_every)
     except VideoError:  # of the frames, which are read while they are written
         raise
     except (OSError, ValueError) as error:  # PyAV's errors are one or the other
@@ -43,7 +46,7 @@ def encode_video(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: flo
         raise MovinetError(f"{path}: cannot be written as video: {error}") from error
 
 
-def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> None:
+def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, key_frame_every: int | None) -> None:
     shape: tuple[int, ...] | None = None
     with av.open(path, "w") as container:
         for array in frames:
@@ -52,6 +55,8 @@ def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) -> N
             if shape is None:
                 shape = array.shape
                 stream = _add_stream(container, rate, shape[0], shape[1])
+                if key_frame_every is not None:
+                    stream.gop_size = key_frame_every
             if array.shape != shape:
                 raise MovinetError(f"frames must be of one size, not {shape[:2]} and then {array.shape[:2]}")
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format="rgb24")
