@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,12 +13,13 @@ from movinet.cli.console import err, progress_bar, warn
 from movinet.cli.machine import HERE, Machine, refuse_folder, told
 from movinet.cli.training_report import print_finished, print_plan, print_result
 from movinet.errors import MovinetError
+from movinet.evaluate.labeled_streams import lists_streams
 from movinet.recipes import find_recipe
 from movinet.train.estimate import estimate
-from movinet.train.finetune_recipe import Finetuning, finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.progress import ProgressDisplay
-from movinet.train.recipe import Gestures, GestureStreams, Recipe, Videos, read_recipe, with_absolute_paths
-from movinet.train.train_run import METRICS, begun_recipe, prepare_training, run_training
+from movinet.train.recipe import Gestures, GestureStreams, Recipe, Streams, Videos, read_recipe, with_absolute_paths
+from movinet.train.train_run import METRICS, begun_recipe, decode_streams, prepare_training, run_training
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 
@@ -78,7 +79,7 @@ def train(
     if data or videos is not None:
         if isinstance(what.data, Gestures | GestureStreams):
             raise MovinetError(f"--data: {recipe} trains on synthetic gestures; take a recipe without data")
-        known = what.data or Videos(())
+        known = what.data or (Streams(()) if _are_streams(data, "auto") else Videos(()))
         what = replace(what, data=replace(known, paths=tuple(data) or known.paths, videos=videos))
     numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
@@ -94,6 +95,9 @@ def finetune(
     validation: Sequence[str] = (),
     test: Sequence[str] = (),
     held_out: float = Videos.held_out,
+    kind: Annotated[Literal["auto", "clips", "streams"], Parameter(name="--as")] = "auto",
+    background: str | None = None,
+    mined: str | None = None,
     out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
     dry_run: bool = False,
     options: Annotated[Finetuning, Parameter(name="*")] = DEFAULTS,
@@ -104,13 +108,19 @@ def finetune(
     """Teach a trained network your own classes: a folder of clips in, one file for `classify` and `watch` out.
 
     Args:
-        data: a folder with a folder of clips per class, or lists: whatever `movinet data check` reads.
+        data: a folder with a folder of clips per class, or lists: whatever `movinet data check` reads; or lists of long
+            videos and what happens in them when (file,label,start,end, or JSON as ActivityNet, THUMOS and SoccerNet
+            write it), from which the network learns on streams.
         model: what to start from: a name of `movinet models`, or a weights file.
         videos: where listed videos are; by default where the list is.
         train: splits to train on; by default those called train, else all others.
         validation: splits to look at after every epoch; by default those called val.
         test: splits to stream once, at the end; by default those called test.
         held_out: the share of the training clips to validate with, where there is no such split; 0: none.
+        kind: what the lists are of; by default told by what is in them.
+        background: of streams: the label of the time in which nothing happens; by default that of the weights, or
+            `other` where the lists have it, or a new label, `background`.
+        mined: of streams: a list (columns file, start) of moments to be seen more often, such as false alarms.
         out_folder: the run's folder; runs/NAME of the data by default.
         dry_run: say what would be done; train nothing.
         options: of the training.
@@ -126,10 +136,27 @@ def finetune(
         )
     with progress_bar("downloading") as progress:
         weights = load_weights(model, offline=offline, progress=progress)
-    clips = Videos(data, videos, tuple(train), tuple(validation), tuple(test), held_out)
-    recipe = finetune_recipe(model, clips, weights.info, options)
+    splits: Any = {"train": tuple(train), "validation": tuple(validation), "test": tuple(test), "held_out": held_out}
+    if _are_streams(data, kind):
+        streams = Streams(data, videos, background, mined=mined, **splits)
+        recipe = finetune_streams_recipe(model, streams, weights.info, options)
+    elif background is not None or mined is not None:
+        raise MovinetError(f"--{'background' if mined is None else 'mined'} is of long videos; these are clips")
+    else:
+        recipe = finetune_recipe(model, Videos(data, videos, **splits), weights.info, options)
     folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
     return _run(recipe, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=json, weights=weights)
+
+
+def _are_streams(data: Sequence[str], kind: Literal["auto", "clips", "streams"]) -> bool:
+    """Whether these are lists of long videos."""
+    if kind != "auto":
+        return kind == "streams"
+    found = {path: Path(path).is_file() and lists_streams(Path(path)) for path in data}
+    if len(set(found.values())) > 1:
+        streams, clips = (next(path for path in data if found[path] == wanted) for wanted in (True, False))
+        raise MovinetError(f"{streams} lists long videos and {clips} clips; train on one kind, or say which (--as)")
+    return any(found.values())
 
 
 def _run(
@@ -161,6 +188,8 @@ def _run(
         print_plan(prepared, everywhere, fabric.device.type, half, as_json)
         return 0
     display = partial(ProgressDisplay, err, recipe.epochs, plan.steps_per_epoch)
+    with progress_bar("decoding") as decoding:
+        decode_streams(fabric, prepared.sets, decoding)
     with told(fabric, folder, "train", as_json, display) as watchers:
         result = run_training(
             prepared,

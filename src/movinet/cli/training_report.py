@@ -8,8 +8,10 @@ from shlex import quote
 from rich.text import Text
 
 from movinet.cli.console import out, print_json, warn
+from movinet.data.stream_chunks import StreamChunks
 from movinet.errors import MovinetError
 from movinet.reading import parse_json
+from movinet.train.datasets import Sets
 from movinet.train.estimate import estimate
 from movinet.train.recipe import recipe_to_dict
 from movinet.train.train_run import METRICS, MODEL, PreparedRun, Result
@@ -17,7 +19,7 @@ from movinet.train.validation import EvalOutput
 from movinet.train.verdict import Verdict, outlook
 from movinet.words import counted
 
-_SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
+_SCORES = {"top1": "top-1", "top5": "top-5", "map": "mAP", "event_f1": "event F1"}
 
 
 class JsonLines:
@@ -41,7 +43,7 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
     assert plan.memory is not None
     clips = {"train": sets.train, "validation": sets.validation, "test": sets.test}
     counts = {name: len(part) for name, part in clips.items() if part is not None}
-    said = outlook(counts, plan.steps) if recipe.init_from is not None else []
+    said = outlook(counts, plan.steps) if recipe.init_from is not None and not recipe.on_streams else []
     if as_json:
         print_json(
             {
@@ -53,11 +55,12 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
             }
         )
         return
+    classes = counted(len(sets.train.classes), "class", "classes")
     clips_of = ", ".join(f"{count} for {name}" for name, count in counts.items())
     start = f" from {recipe.init_from}" if recipe.init_from else ", from scratch"
     rows = {
         "network": f"{spec.name}{start}; {plan.parameters / 1e6:.2f} M parameters",
-        "clips": f"{clips_of}; {counted(len(sets.train.classes), 'class', 'classes')}",
+        **({"streams": _lanes(sets)} if recipe.on_streams else {"clips": f"{clips_of}; {classes}"}),
         "batch": f"{'×'.join(map(str, plan.batch))} (clips, colors, frames, height, width)"
         + (f", {counted(plan.sub_clip, 'frame')} at a time" if recipe.strategy == "recurrent" else ""),
         "updates": f"{plan.steps} = {counted(recipe.epochs, 'epoch')} of {plan.steps_per_epoch}, "
@@ -70,6 +73,17 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
         out.print(Text.assemble((f"{name:10}", "bold"), text))
     for line in said:
         warn(line)
+
+
+def _lanes(sets: Sets) -> str:
+    """What there is of streams."""
+    parts = {"training": sets.train, "validation": sets.validation, "test": sets.test}
+    each = ", ".join(
+        f"{part.count} side by side for {name}, {counted(part.chunks, 'chunk')} of each an epoch"
+        for name, part in parts.items()
+        if isinstance(part, StreamChunks)
+    )
+    return f"{each}; {counted(len(sets.train.classes), 'class', 'classes')}"
 
 
 def print_finished(folder: Path, as_json: bool) -> None:
@@ -102,7 +116,7 @@ def print_result(result: Result, as_json: bool) -> None:
     if not result.finished:
         out.print(f"stopped and saved; go on with: movinet train --resume {quote(str(result.folder))}")
         return
-    scores = ((name, *name.rpartition("_"), value) for name, value in result.scores.items())
+    scores = ((name, *name.partition("_"), value) for name, value in result.scores.items())
     shown = [
         f"{split} {_SCORES[kind]} {value:.1%}{verdict.beside(name, result.scores)}"
         for name, split, _, kind, value in scores

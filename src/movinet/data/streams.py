@@ -7,7 +7,7 @@ what a lane shows is seen in order, as at use.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -60,6 +60,14 @@ class StreamLanes(Protocol):
     def background(self) -> str: ...
     def chunk(self, lane: int, number: int, /) -> StreamChunk:
         """Chunk `number`, from 0, of lane `lane`, from 0; chunks of all lanes have equally many frames."""
+
+
+@runtime_checkable
+class EventLanes(StreamLanes, Protocol):
+    """Lanes that also know what happens in them as events, so that events are scored in validation."""
+
+    def segments(self, lane: int, chunks: int, /) -> list[tuple[int, float, float]]:
+        """What happens in the first chunks of a lane: (class, start, end) in seconds from its beginning."""
 
 
 @dataclass(frozen=True)

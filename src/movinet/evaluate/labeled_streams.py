@@ -75,6 +75,24 @@ def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
     ]
 
 
+def lists_streams(path: Path) -> bool:
+    """Whether a list is one of long videos, and not of clips. CSV files of both may have the columns file, label, start
+    and end: of long videos, where a file comes more than once, or with nothing or a moment in it."""
+    try:
+        _refuse_large(path)
+        if path.suffix.lower() == ".json":
+            value = parse_json(read_text(path))
+            return isinstance(value, Mapping) and ("database" in value or isinstance(value.get("annotations"), list))
+        columns, entries = read_table(path)
+        if path.suffix.lower() != ".csv" or not set(_COLUMNS) <= set(columns):
+            return False
+        rows = [row for _, row in entries if any(row.values())]
+    except MovinetError:  # whoever reads it as clips says so
+        return False
+    files = [row["file"] for row in rows]
+    return len(set(files)) < len(files) or any(not row["end"] for row in rows)
+
+
 def refuse_unknown_labels(
     streams: Iterable[LabeledStream], labels: Sequence[str] | None, background: Set[str], model: str
 ) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _RECENT = 30  # updates that speed and loss are means of
-_NAMES = {"top1": "top-1", "top5": "top-5", "map": "mAP"}
+_NAMES = {"top1": "top-1", "top5": "top-5", "map": "mAP", "event_f1": "event F1"}
 
 
 class ProgressDisplay:

@@ -135,11 +135,11 @@ def _going_on(folder: Path, finished: bool) -> list[str]:
 
 
 def _results(folder: Path, scores: Mapping[str, float], verdict: Verdict) -> list[str]:
-    shares = {name: value for name, value in scores.items() if name.endswith(("top1", "top5", "map"))}
-    names = {"top1": "top-1", "top5": "top-5", "map": "mean average precision"}
+    shares = {name: value for name, value in scores.items() if name.endswith(("top1", "top5", "map", "event_f1"))}
+    names = {"top1": "top-1", "top5": "top-5", "map": "mean average precision", "event_f1": "best F1 of events"}
     rows = []
     for name, value in shares.items():
-        split, _, score = name.rpartition("_")
+        split, _, score = name.partition("_")
         rows.append((f"{split} {names[score]}", f"{value:.1%}{verdict.beside(name, scores)}"))
     pictures = [f"![{name}]({name})" for name in _FILES if name.endswith(".png") and (folder / name).exists()]
     if not rows and not pictures:

@@ -13,8 +13,10 @@ from torch.utils.data import Sampler
 from movinet.data.batches import load_batches
 from movinet.data.dataset import Example, SampleKey, scaled
 from movinet.data.stream_chunks import StreamChunks
-from movinet.data.streams import IGNORE
+from movinet.data.streams import IGNORE, EventLanes
+from movinet.evaluate.event_curve import StreamScores, event_curve
 from movinet.evaluate.frame_metrics import frame_scores
+from movinet.evaluate.matching import Segment
 from movinet.metrics import confusion_matrix
 from movinet.nn.movinet import MoViNet
 from movinet.nn.state import reset_streams
@@ -36,18 +38,38 @@ class StreamEvalOutput(EvalOutput):
         videos: (frames,) which of the streams.
         classes: In the order of the logits.
         background: The class of frames in which nothing happens.
+        fps: Frames a second.
+        truth: What happens in each stream, in seconds from its beginning; None where nobody says it.
     """
 
     background: int
+    fps: float
+    truth: tuple[tuple[Segment, ...], ...] | None
 
     def scores(self) -> dict[str, float]:
-        """`loss`, and `map`: the mean over the labels but the background of the average precision over the frames of
-        which one thing alone is right."""
+        """`loss`; `map`: the mean over the labels but the background of the average precision over the frames of which
+        one thing alone is right; and `event_f1` where it is known what happens: the best F1 of events over all
+        thresholds (`movinet.evaluate.event_curve`)."""
         logits, targets = torch.from_numpy(self.logits), torch.from_numpy(self.targets)
         loss = frame_loss(logits[None], targets[None], self.background)
         known = np.where(self.targets < 0, self.background, self.targets)
         found = frame_scores(self.probabilities(), known, self.background, self.targets < 0)
-        return {"loss": float(loss), "map": found.mean_ap}
+        scores = {"loss": float(loss), "map": found.mean_ap}
+        return scores if self.truth is None else scores | {"event_f1": self._event_f1(self.truth)}
+
+    def _event_f1(self, truth: tuple[tuple[Segment, ...], ...]) -> float:
+        """NaN where nothing happens."""
+        probabilities, streams = self.probabilities(), []
+        for stream, there in enumerate(truth):
+            own = probabilities[self.videos == stream]
+            times = np.arange(len(own)) / self.fps
+            streams.append(StreamScores(times, own, self.classes, there, len(own) / self.fps))
+        curve = event_curve(streams, background=frozenset({self.classes[self.background]}))
+        if not curve.there:
+            return float("nan")
+        found = curve.there - curve.missed
+        shares = 2 * found / (curve.there + found + curve.false_alarms)
+        return float(shares.max(initial=0.0))
 
     def confusion(self) -> NDArray[np.int64]:
         """(num_classes, num_classes) frames of which one thing alone is right: true by row, said by column."""
@@ -99,7 +121,16 @@ def evaluate_streams(
             by_lane[lane] = [np.concatenate([pair[n][row] for pair in said]) for n in (0, 1)]
     every, wanted = (np.concatenate([by_lane[lane][n] for lane in sorted(by_lane)]) for n in (0, 1))
     streams = np.concatenate([np.full(len(by_lane[lane][1]), lane) for lane in sorted(by_lane)])
-    return StreamEvalOutput(every, wanted, streams, data.classes, data.background)
+    truth = None
+    if isinstance(data.lanes, EventLanes):
+        truth = tuple(_happens(data.lanes, lane, data.chunks) for lane in sorted(by_lane))
+    return StreamEvalOutput(
+        every, wanted, streams, data.classes, background=data.background, fps=data.transform.fps, truth=truth
+    )
+
+
+def _happens(lanes: EventLanes, lane: int, chunks: int) -> tuple[Segment, ...]:
+    return tuple(Segment(str(lane), lanes.classes[label], a, b) for label, a, b in lanes.segments(lane, chunks))
 
 
 class _OwnLanes(Sampler[SampleKey]):

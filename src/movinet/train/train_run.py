@@ -132,7 +132,6 @@ def run_training(
     watchers: tuple[Observer, ...] = (),
     command: Sequence[str] = (),
     checkpoint_seconds: float = 300.0,
-    decoding: Progress | None = None,
 ) -> Result:
     """Train, in a folder that holds everything about it.
 
@@ -145,7 +144,6 @@ def run_training(
         watchers: Told how it goes, in the first process only.
         command: That began this, for the folder's README.
         checkpoint_seconds: Longest time without a checkpoint.
-        decoding: Called with the long videos that were decoded so far, and all.
 
     Raises:
         MovinetError: The folder holds another run, something cannot be written, or the loss is not finite.
@@ -158,7 +156,7 @@ def run_training(
         command=command,
         began=datetime.now().astimezone(),
     )
-    _decode(fabric, prepared.sets, decoding)
+    decode_streams(fabric, prepared.sets)
     path = folder / CHECKPOINT
     model, recipe, sets = prepared.start.model, prepared.recipe, prepared.sets
     training: Training
@@ -187,8 +185,17 @@ def run_training(
     return Result(folder, finished, scores, verdict)
 
 
-def _decode(fabric: "Fabric", sets: Sets, progress: Progress | None) -> None:
-    """Make the small copies of long videos that training reads."""
+def decode_streams(fabric: "Fabric", sets: Sets, progress: Progress | None = None) -> None:
+    """Make the small copies of long videos that training reads, where there are none yet.
+
+    Args:
+        fabric: Whose first process makes them.
+        sets: With long videos among them, or not.
+        progress: Called with the videos of a set that were decoded so far, and all.
+
+    Raises:
+        MovinetError: A video cannot be read, or a copy not written.
+    """
     if fabric.is_global_zero:
         for part in (sets.train, sets.validation, sets.test):
             if isinstance(part, StreamChunks) and isinstance(part.lanes, VideoLanes):
@@ -206,8 +213,9 @@ class BestRunRecorder(RunRecorder):
 
     def __init__(self, folder: Path, prepared: PreparedRun, resume_at: int | None) -> None:
         self.recipe, self.info = prepared.recipe, prepared.start.info
-        by_map = self.info.multi_label or self.recipe.on_streams
-        loss, scores = self.recipe.loss, ["loss", "map"] if by_map else ["loss", "top1", "top5"]
+        loss, scores = self.recipe.loss, ["loss", "map"] if self.info.multi_label else ["loss", "top1", "top5"]
+        if self.recipe.on_streams:
+            scores = ["loss", "map", "event_f1"]
         parts = {"aux_point": loss.aux_point, "steadiness": loss.steadiness, "smoothness": loss.smoothness}
         steps = ["labels", *(name for name, options in parts.items() if options is not None)]
         epochs = [f"validation_{name}" for name in scores]
