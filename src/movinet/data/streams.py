@@ -42,6 +42,7 @@ class StreamChunk:
     begins: bool
 
 
+@runtime_checkable
 class StreamLanes(Protocol):
     """Endless streams side by side. Chunk n of a lane is a function of the lanes' own seed, the lane and n alone: any
     process can make it, and a run that goes on asks for the same again.
