@@ -170,7 +170,11 @@ def test_files_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
 
 def test_there_is_a_recipe_for_every_published_network() -> None:
     names = {path.name for path in FOLDER.glob("*.yaml") if not path.name.startswith("search_")}
-    assert names == {f"movinet_{name}.k600.yaml" for name in OFFICIAL} | {"gestures.yaml", "smoke.yaml"}
+    assert names == {f"movinet_{name}.k600.yaml" for name in OFFICIAL} | {
+        "gestures.yaml",
+        "gesture_streams.yaml",
+        "smoke.yaml",
+    }
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
