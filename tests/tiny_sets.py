@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.data.encode import encode_video
 from movinet.labeled.sampling import Sampling
+from movinet.video.encode import encode_video
 from movinet.video.frame import Frame
 from movinet.video.pacer import FilePacer
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from movinet.data.augment import Augmentation, RandomCrop
-from movinet.data.encode import encode_video
 from movinet.data.stream_copies import copy_of, make_copies, read_copy
 from movinet.data.stream_places import OneAfterTheOther, RandomStretches, StreamVideo
 from movinet.data.stream_videos import VideoLanes
 from movinet.data.streams import IGNORE, EventLanes, StreamLanes, TargetRule, either
 from movinet.errors import MovinetError
+from movinet.video.encode import encode_video
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform((24, 32), 24, 5.0)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movinet.data.encode import encode_video
 from movinet.errors import MovinetError
 from movinet.train.recipe import Streams
 from movinet.train.stream_splits import read_stream_splits
+from movinet.video.encode import encode_video
 
 HEAD = "file,label,start,end"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.data.encode import encode_video
 from movinet.data.file_digest import file_digest
 from movinet.errors import MovinetError
 from movinet.video.decode import read_at, read_frames
+from movinet.video.encode import encode_video
 from movinet.video.transform import Transform
 
 _KEY_FRAME_EVERY = 32  # frames: what is decoded in vain before a chunk is at most so much
