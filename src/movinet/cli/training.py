@@ -5,20 +5,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from movinet.arch.spec import EnsembleSpec
 from movinet.cli.console import err, progress_bar, warn
 from movinet.cli.machine import HERE, Machine, refuse_folder, told
 from movinet.cli.training_report import print_finished, print_plan, print_result
 from movinet.errors import MovinetError
 from movinet.evaluate.labeled_streams import lists_streams
 from movinet.recipes import find_recipe
+from movinet.train.ensemble_run import (
+    begin_ensemble,
+    ensemble_of,
+    join_members,
+    member_folder,
+    member_recipe,
+    member_weights,
+)
 from movinet.train.estimate import estimate
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.progress import ProgressDisplay
 from movinet.train.recipe import Gestures, GestureStreams, Recipe, Streams, Videos, read_recipe, with_absolute_paths
+from movinet.train.run_dir import RECIPE
 from movinet.train.train_run import METRICS, begun_recipe, decode_streams, prepare_training, run_training
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
@@ -173,6 +184,10 @@ def _run(
     """Prepare, then say what would be done or do it."""
     recipe = with_absolute_paths(recipe)
     machine.check()
+    if (ensemble := ensemble_of(recipe)) is not None:
+        return _run_members(
+            recipe, ensemble, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=as_json, resume=resume
+        )
     refuse_folder(folder, recipe, new=not dry_run and not resume)
     with progress_bar("downloading") as progress:
         # What is wrong is said before processes begin.
@@ -205,3 +220,46 @@ def _run(
         print_result(result, as_json)
     # Where one process fails, lightning kills all others, which may be about to save.
     return 0 if result.finished or not fabric.is_global_zero else 130
+
+
+def _run_members(
+    recipe: Recipe,
+    spec: EnsembleSpec,
+    folder: Path,
+    *,
+    machine: Machine,
+    dry_run: bool,
+    offline: bool,
+    as_json: bool,
+    resume: bool,
+) -> int:
+    """Train an ensemble's members one after another, as one run; what is finished of it is not done again."""
+    if machine.processes * machine.nodes > 1:
+        raise MovinetError(f"{spec.name}: an ensemble is trained by one process; train its members one by one")
+    refuse_folder(folder, recipe, new=not dry_run and not resume)
+    starts = member_weights(recipe, offline=offline)
+    with TemporaryDirectory() as scratch:
+        home = Path(scratch, "plan") if dry_run else folder
+        if dry_run or not resume:
+            begin_ensemble(home, recipe, spec)
+        for number in range(len(spec.members)):
+            at = member_folder(home, number)
+            if (at / METRICS).exists():
+                continue
+            code = _run(
+                member_recipe(home, recipe, spec, number),
+                at,
+                machine=machine,
+                dry_run=dry_run,
+                offline=offline,
+                as_json=as_json,
+                resume=(at / RECIPE).exists(),
+                weights=starts[number] if starts else None,
+            )
+            if code:
+                return code
+    if dry_run:
+        return 0
+    result = join_members(folder, recipe, spec, machine.connect(), machine.shares()[0])
+    print_result(result, as_json)
+    return 0 if result.finished else 130

@@ -6,7 +6,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from movinet.arch.spec import SingleSpec
+from movinet.arch.spec import Spec
 from movinet.data.dataset import ClipDataset, LabeledClips
 from movinet.data.stream_chunks import StreamChunks
 from movinet.data.stream_places import OneAfterTheOther, RandomStretches, StreamVideo
@@ -61,7 +61,7 @@ def classes_of(splits: Splits | StreamSplits | None) -> tuple[str, ...]:
     return splits.train.labels if splits else GESTURES
 
 
-def make_sets(recipe: Recipe, splits: Splits | StreamSplits | None, spec: SingleSpec, transform: Transform) -> Sets:
+def make_sets(recipe: Recipe, splits: Splits | StreamSplits | None, spec: Spec, transform: Transform) -> Sets:
     """The sets as examples for a network."""
     if isinstance(recipe.data, GestureStreams):
         return _synthetic_streams(recipe.data, recipe, spec)
@@ -101,7 +101,7 @@ def _fingerprint(splits: Splits) -> str:
     return blake2b(json.dumps([splits.train.labels, what]).encode(), digest_size=16).hexdigest()
 
 
-def _synthetic(data: Gestures, seed: int, spec: SingleSpec) -> Sets:
+def _synthetic(data: Gestures, seed: int, spec: Spec) -> Sets:
     still = partial(
         GestureDataset,
         spec.size,
@@ -121,7 +121,7 @@ def _synthetic(data: Gestures, seed: int, spec: SingleSpec) -> Sets:
     )
 
 
-def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: SingleSpec) -> Sets:
+def _synthetic_streams(data: GestureStreams, recipe: Recipe, spec: Spec) -> Sets:
     lanes = partial(GestureLanes, spec.size, spec.fps, recipe.sub_clip, rule=data.targets)
     train = lanes(clips=data.clips, lanes=recipe.batch_size, seed=recipe.seed)
     held_out = lanes(lanes=data.validation, seeds=TEST_SEEDS) if data.validation else None

@@ -261,6 +261,11 @@ def _without_folders(recipe: Recipe) -> Recipe:
 
 def _save(path: Path, model: nn.Module, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
     """The file that `classify`, `watch` and exports take, with what is known of it so far."""
+    save_weights(path, arrays_of(model), replace(info, **run_summary(recipe, scores)))
+
+
+def run_summary(recipe: Recipe, scores: Mapping[str, float]) -> dict[str, Any]:
+    """`accuracy` and `training` of the weights that a run came to."""
     scores = {name: value for name, value in scores.items() if isfinite(value)}
     percent = {name.replace("_", " "): round(100 * v, 2) for name, v in scores.items() if not name.endswith(_NO_SHARES)}
     training = {
@@ -268,7 +273,7 @@ def _save(path: Path, model: nn.Module, info: WeightsInfo, recipe: Recipe, score
         "scores": dict(scores),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
-    save_weights(path, arrays_of(model), replace(info, accuracy=percent, training=training))
+    return {"accuracy": percent, "training": training}
 
 
 def _finish(
