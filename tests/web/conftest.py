@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ STRICT = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; "
     "media-src 'self' blob:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'"
 )
+WEB = Path(__file__).parents[2] / "web"
 FILMED = "swipe_left"  # by the fake camera, over and over
 PATIENCE = 60_000  # milliseconds, on a busy machine
 expect.set_options(timeout=PATIENCE)
@@ -92,6 +94,22 @@ def visit(context: BrowserContext, url: str) -> Visit:
     page.on("request", lambda request: opened.asked.append(request.url))
     page.goto(url)
     return opened
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the page is built with, as the lock has it: there already, or installed; skips where neither can be."""
+    if (WEB / "node_modules").is_dir():
+        return WEB / "node_modules"
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    folder = tmp_path_factory.mktemp("npm")
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(WEB / name, folder / name)
+    done = subprocess.run(["npm", "ci"], cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    if done.returncode:
+        pytest.skip(f"npm ci cannot install: {done.stderr[-300:]}")
+    return folder / "node_modules"
 
 
 @pytest.fixture(scope="session")

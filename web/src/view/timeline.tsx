@@ -33,15 +33,17 @@ export function Timeline({ watching }: { watching: Watching }) {
       {history.length === 0 ? (
         <p class="quiet">Events appear here as they begin.</p>
       ) : (
-        <ol class="events" tabIndex={0} aria-label="Events, newest first">
-          {history.slice(0, LISTED).map((event) => (
-            <li key={`${event.label} ${event.start}`}>
-              <span class="label">{readable(event.label)}</span>
-              <span class="when">{when(event)}</span>
-              <span class="number">{percent(event.confidence)}</span>
-            </li>
-          ))}
-        </ol>
+        <div class="events" tabIndex={0} role="region" aria-label="Events, newest first">
+          <ol>
+            {history.slice(0, LISTED).map((event) => (
+              <li key={`${event.label} ${event.start}`}>
+                <span class="label">{readable(event.label)}</span>
+                <span class="when">{when(event)}</span>
+                <span class="number">{percent(event.confidence)}</span>
+              </li>
+            ))}
+          </ol>
+        </div>
       )}
     </section>
   );

@@ -115,17 +115,19 @@ function Told() {
     <section class="timeline" aria-labelledby="told">
       <h2 id="told">What happened</h2>
       {told.length === 0 && <p class="quiet">Events appear here as they begin.</p>}
-      <ol class="events" aria-label="Events, newest first" role="log">
-        {told.map(({ type, source, wall, label, confidence, why }) => (
-          <li key={`${wall} ${source} ${type} ${label}`}>
-            <span class="label">{label ? readable(label) : type === "lost" ? "Lost" : "Back again"}</span>
-            <span class="when">
-              {source}, {new Date(wall).toLocaleTimeString()}
-            </span>
-            <span class="number">{confidence === undefined ? (why ?? "") : percent(confidence)}</span>
-          </li>
-        ))}
-      </ol>
+      <div role="log" aria-label="Events, newest first" class="events" tabIndex={0}>
+        <ol>
+          {told.map(({ type, source, wall, label, confidence, why }) => (
+            <li key={`${wall} ${source} ${type} ${label}`}>
+              <span class="label">{label ? readable(label) : type === "lost" ? "Lost" : "Back again"}</span>
+              <span class="when">
+                {source}, {new Date(wall).toLocaleTimeString()}
+              </span>
+              <span class="number">{confidence === undefined ? (why ?? "") : percent(confidence)}</span>
+            </li>
+          ))}
+        </ol>
+      </div>
     </section>
   );
 }
