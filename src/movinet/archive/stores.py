@@ -18,7 +18,7 @@ _STORES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 """Schemes, and the package that speaks to them."""
 _TAGS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "updated")
 """What stores call what changes with the contents; the first that is there counts."""
-_TRIES = 8
+_TRIES = 5
 _LONGEST_PAUSE = 20.0  # seconds
 _CHUNK = 4 << 20
 _SPARE = 256 << 20  # bytes that stay free on the disk
@@ -88,7 +88,7 @@ def fetch(item: Item, into: Path, alive: Callable[[], None]) -> None:
         with into.open("wb") as file:
             while item.size < 0 or at < item.size:
                 end = at + _CHUNK if item.size < 0 else min(at + _CHUNK, item.size)
-                data = patient(partial(files.cat_file, item.path, at, end), alive)
+                data = patient(partial(files.cat_file, item.path, start=at, end=end), alive)
                 if not data:
                     break
                 file.write(data)

@@ -1,0 +1,68 @@
+"""An object store on loopback that is busy now and then, and whose connections break: moto's, behind a bad day."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+class BadDay:
+    """A WSGI application in front of another: of so many requests one is answered that the store is busy, and of so
+    many reads one is cut off in the middle."""
+
+    def __init__(self, app: Any, busy: int, cut: int) -> None:
+        self._app, self._busy, self._cut = app, busy, cut
+        self._lock = threading.Lock()
+        self.requests = self.refused = self.reads = self.cuts = self.pages = 0
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        reads = environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ["QUERY_STRING"]
+        with self._lock:
+            self.requests += 1
+            self.pages += "list-type" in environ["QUERY_STRING"]
+            refused = bool(self._busy) and environ["REQUEST_METHOD"] != "PUT" and self.requests % self._busy == 0
+            self.refused += refused
+            self.reads += reads and not refused
+            cut = bool(self._cut) and reads and not refused and self.reads % self._cut == 1
+            self.cuts += cut
+        if refused:
+            start("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", str(len(BUSY)))])
+            return [BUSY]
+        answer = self._app(environ, start)
+        if not cut:
+            return answer
+        whole = b"".join(answer)
+        return [whole[: len(whole) // 2]]  # fewer bytes than were promised, and the connection is closed
+
+
+@contextmanager
+def flaky_store(busy: int = 0, cut: int = 0) -> Iterator[tuple[BadDay, dict[str, str]]]:
+    """The store, and the environment of a process that is to use it."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, *_: Any) -> None:
+            pass
+
+    day = BadDay(DomainDispatcherApplication(create_backend_app), busy, cut)
+    server = make_server("127.0.0.1", 0, day, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield (
+            day,
+            {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+                "AWS_ACCESS_KEY_ID": "testing",
+                "AWS_SECRET_ACCESS_KEY": "testing",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_MAX_ATTEMPTS": "2",
+            },
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
