@@ -1,9 +1,7 @@
 """Object stores, as they are on a bad day: loopback S3 by moto. Others than S3 are not tested."""
 
 import json
-import os
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -17,27 +15,30 @@ from movinet.archive.stores import fetch, is_fetched, is_stored, patient
 from movinet.errors import VideoError
 
 
-def test_a_store_that_is_busy_and_breaks_off_costs_nothing_but_time(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_store_that_is_busy_and_breaks_off_costs_nothing_but_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boto3 = pytest.importorskip("boto3")
     pytest.importorskip("moto")
     pytest.importorskip("s3fs")
     videos = {f"a b/{number}.mp4": small_video(tmp_path / f"{number}.mp4", 1.0 + number) for number in range(3)}
     model, out = tiny_weights(tmp_path), tmp_path / "results"
     with flaky_store(busy=4, cut=2) as (day, environment):
-        address = environment["AWS_ENDPOINT_URL"]
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
 
         def put(name: str, data: bytes) -> None:
-            where = f"{address}/films/{name.replace(' ', '%20')}"
-            kind = {"Content-Type": "application/octet-stream"}
-            urllib.request.urlopen(urllib.request.Request(where, data, kind, method="PUT"), timeout=60).close()
+            client.put_object(Bucket="films", Key=name, Body=data)
 
-        put("", b"")
+        client.create_bucket(Bucket="films")
         for name, path in videos.items():
             put(name, path.read_bytes())
         put("a b/notes.txt", b"no video")
         put("a b/empty.mp4", b"")
         line = scan_command("s3://films/", "--out", out, "--model", model, "--processes", "1", "--json")
-        settings = {**os.environ, **environment}
-        done = subprocess.run(line, env=settings, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 1, done.stdout + done.stderr
         rows = by_name(out)
         assert sorted(rows) == ["0.mp4", "1.mp4", "2.mp4", "empty.mp4"]
@@ -47,9 +48,10 @@ def test_a_store_that_is_busy_and_breaks_off_costs_nothing_but_time(tmp_path: Pa
         assert day.refused > 0
         assert day.cuts > 0
         put("a b/1.mp4", videos["a b/0.mp4"].read_bytes())  # another with the same name
-        again = subprocess.run(line, env=settings, capture_output=True, text=True, check=False, timeout=300)
+        again = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
         told = [json.loads(line) for line in again.stdout.splitlines()]
         assert [line["path"] for line in told if line["type"] == "done"] == ["s3://films/a b/1.mp4"]
+        client.close()
     assert by_name(out)["1.mp4"]["frames"] == 5
     assert not list((out / ".scratch").iterdir())
 
