@@ -34,6 +34,15 @@ def test_weights_are_those_of_what_is_wanted() -> None:
     assert float(frame_loss(LOGITS, PLAIN, 3, weights=weights)) == pytest.approx(float(wanted), rel=1e-6)
 
 
+def test_of_the_background_the_hardest_frames_count() -> None:
+    targets = torch.tensor([[3, 3, 3, 1, IGNORE], [3, 3, 3, 2, 2]])
+    losses = F.cross_entropy(LOGITS.mT, targets, ignore_index=IGNORE, reduction="none")
+    hardest = losses[targets == 3].sort(descending=True).values[:3]
+    wanted = (hardest.sum() + losses[(targets == 1) | (targets == 2)].sum()) / 6
+    assert float(frame_loss(LOGITS, targets, 3, hard=0.5)) == pytest.approx(float(wanted), rel=1e-6)
+    assert float(frame_loss(LOGITS, PLAIN, 3, hard=0.01)) > 0
+
+
 def test_frames_of_which_nothing_is_to_be_learned_have_no_gradient() -> None:
     logits = LOGITS.clone().requires_grad_()
     frame_loss(logits, PLAIN, 3).backward()

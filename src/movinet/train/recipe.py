@@ -283,6 +283,7 @@ class Loss:
         smoothness: Of per-frame embeddings.
         aux_point: Of a point.
         steadiness: Of the answers, on streams.
+        hard_background: On streams, of the frames at which nothing happens the share that counts: the hardest.
         early: On streams, where an answer is allowed but not wanted yet: the share of the loss that wants it.
     """
 
@@ -292,9 +293,12 @@ class Loss:
     aux_point: AuxPoint | None = None
     steadiness: Steadiness | None = None
     early: float = 0.0
+    hard_background: float = 1.0
 
     def __post_init__(self) -> None:
         share = self.label_smoothing
+        hard = self.hard_background
+        _require(0 < hard <= 1, f"loss.hard_background is {hard}; it must lie in (0, 1]")
         _require(0 <= share < 1, f"loss.label_smoothing is {share}; it must lie in [0, 1)")
         _require(0 <= self.early <= 1, f"loss.early is {self.early}; it must lie in [0, 1]")
 
@@ -408,8 +412,9 @@ class Recipe:
         if self.on_streams:
             self._check_streams()
         else:
-            frames = self.loss.steadiness is not None or self.loss.early > 0
-            _require(not frames, "loss.steadiness and loss.early are of streams; clips have one label each")
+            loss = self.loss
+            frames = loss.steadiness is not None or loss.early > 0 or loss.hard_background < 1
+            _require(not frames, "loss.steadiness, early and hard_background are of streams; clips have one label each")
 
     @property
     def on_streams(self) -> bool:

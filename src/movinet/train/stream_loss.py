@@ -13,6 +13,7 @@ def frame_loss(
     smoothing: float = 0.0,
     weights: Tensor | None = None,
     early: float = 0.0,
+    hard: float = 1.0,
 ) -> Tensor:
     """Cross-entropy, the mean over all frames but the ignored; 0 where all are.
 
@@ -27,6 +28,8 @@ def frame_loss(
         weights: (num_classes,) by which the frames of each class count; where two are right, by the label's.
         early: At frames where two are right, the share of the loss that is of the label alone: answers come earlier
             with it.
+        hard: Of the frames at which the background alone is right, only this share counts, those with the largest
+            losses (Shrivastava et al., "Online Hard Example Mining", CVPR 2016, arXiv 1604.03540).
 
     Returns:
         A float32 scalar.
@@ -39,9 +42,23 @@ def frame_loss(
     both = -torch.logaddexp(said, log_shares[..., background])
     losses = torch.where(two, (1 - early) * both - early * said, losses)
     counted = targets != IGNORE
+    if hard < 1:
+        counted &= ~_easy(losses.detach(), targets == background, hard)
     if weights is not None:
         losses = losses * weights[labels]
     return losses.where(counted, 0.0).sum() / counted.sum().clamp(min=1)
+
+
+def _easy(losses: Tensor, background: Tensor, share: float) -> Tensor:
+    """Which frames of the background are not among its hardest."""
+    count = int(background.sum())
+    if not count:
+        return background
+    kept = max(1, round(share * count))
+    order = losses.masked_fill(~background, -torch.inf).flatten().argsort(descending=True, stable=True)
+    easy = torch.zeros_like(background).flatten()
+    easy[order[kept:count]] = True
+    return easy.view_as(background)
 
 
 def truncated_mse(logits: Tensor, targets: Tensor, limit: float = 4.0) -> Tensor:

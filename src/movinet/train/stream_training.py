@@ -57,8 +57,17 @@ class StreamModelWithLoss(nn.Module):
         """
         loss = self.loss
         logits, after = self.model.step(frames, state, per_frame=True)
-        labels = frame_loss(logits, targets, self.background, loss.label_smoothing, self.class_weights, loss.early)
-        parts = {"labels": labels}
+        parts = {
+            "labels": frame_loss(
+                logits,
+                targets,
+                self.background,
+                smoothing=loss.label_smoothing,
+                weights=self.class_weights,
+                early=loss.early,
+                hard=loss.hard_background,
+            )
+        }
         if loss.steadiness is not None:
             parts["steadiness"] = loss.steadiness.weight * truncated_mse(logits, targets, loss.steadiness.limit)
         if self.embeddings is not None and loss.smoothness is not None:
