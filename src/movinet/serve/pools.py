@@ -68,6 +68,7 @@ class Pools:
             "engine": pool.engine.kind,
             "precision": precision,
             "license": info.license,
+            "source": info.source,
             "streams": streams,
             "free": self.max_streams - streams,
         }

@@ -8,12 +8,15 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from movinet.video.sample import sample_clip
+
 FOLDER = Path(__file__).with_name("page")
 
 _TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
     ".wasm": "application/wasm",
+    ".gz": "application/gzip",  # unpacked by the page: no encoding of the connection's
     ".tflite": "application/octet-stream",
 }
 _MOST, _LARGEST = 500, 64 << 20  # files, and bytes of one
@@ -38,6 +41,10 @@ class StaticPage:
                 self._files[f"/{path.relative_to(folder).as_posix()}"] = _read(path)
         if "/index.html" in self._files:
             self._files["/"] = self._files["/index.html"]
+            self._files["/sample.mp4"] = _read(sample_clip())  # for whoever has no camera
+            self._files["/page.json"] = _file(
+                b'{"mode": "server", "sample": "sample.mp4"}\n', "application/json", False
+            )
 
     async def __call__(self, request: Request) -> Response:
         """The file of that name, or 404."""
@@ -55,4 +62,8 @@ def _read(path: Path) -> _File:
         raise ValueError(f"{path} is too large to be served")
     data = path.read_bytes()
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return _File(data, kind, f'"{hashlib.sha256(data).hexdigest()[:32]}"', path.parent.name == "assets")
+    return _file(data, kind, path.parent.name == "assets")
+
+
+def _file(data: bytes, kind: str, lasting: bool) -> _File:
+    return _File(data, kind, f'"{hashlib.sha256(data).hexdigest()[:32]}"', lasting)
