@@ -12,6 +12,7 @@ from movinet.video.net.sources import Limits
 
 _CODECS = {"jpeg": "mjpeg", "png": "png", "webp": "webp", "bmp": "bmp"}
 _MOST_SCANS = 32  # of a JPEG; progressive ones have ten, and each costs a pass over the whole picture
+_PADDING = 64  # pixels by which decoders' pictures are larger, at most
 _ALONE = {0x01, *range(0xD0, 0xDA)}  # JPEG's markers that nothing follows
 
 
@@ -69,7 +70,8 @@ def decode_picture(data: bytes, name: str, limits: Limits) -> av.VideoFrame:
     try:
         decoder = cast(av.VideoCodecContext, av.CodecContext.create(_CODECS[str(picture_kind(data))], "r"))
         decoder.thread_count = 1
-        decoder.options = limits.for_ffmpeg()
+        # What it says counts, and FFmpeg counts with padding.
+        decoder.options = {"max_pixels": str((width + _PADDING) * (height + _PADDING))}
         packet = av.Packet(data)
         packet.time_base = Fraction(1, 1000)
         frames = [*decoder.decode(packet), *decoder.decode(None)]
