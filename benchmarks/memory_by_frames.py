@@ -41,7 +41,7 @@ class Peak:
 def network(name: str, streams: bool) -> tuple[nn.Module, int]:
     """With fresh weights, and the size of its frames."""
     if name == "slow_r50":
-        return create_model(name, num_classes=600, causal=streams, size=(224, 224)).eval(), 224
+        return create_model("slow_r50_8x8", num_classes=600, causal=streams, size=(224, 224)).eval(), 224
     model = create_model(f"{name}_{'stream' if streams else 'base'}")
     return model.eval(), model.spec.size[0]
 
