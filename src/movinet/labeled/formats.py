@@ -98,6 +98,44 @@ def read_charades(path: Path, videos: Path, skip_missing: bool = False) -> Datas
     return gather("a Charades list", path, rows(), names.values(), multi_label=True, skip_missing=skip_missing)
 
 
+def read_epic(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
+    """EPIC-KITCHENS-100: columns video_id, start_timestamp, stop_timestamp, verb_class, noun_class and more. The label
+    of a stretch is its action, `open drawer`: verb and noun by the names of `EPIC_100_verb_classes.csv` and
+    `EPIC_100_noun_classes.csv` beside it, or by their numbers where these are missing.
+
+    Raises:
+        MovinetError: a row is malformed, or a video missing.
+    """
+    index = _index(videos)
+    names: dict[str, dict[str, str]] = {"verb": {}, "noun": {}}
+    for kind, known in names.items():
+        for file in sorted(path.parent.glob(f"*_{kind}_classes.csv")):
+            known |= {row.get("id", ""): row.get("key", "") for _, row in read_table(file)[1]}
+
+    def rows() -> Iterator[Row]:
+        for where, row in read_table(path)[1]:
+            try:
+                start, end = (_clock(row[f"{name}_timestamp"]) for name in ("start", "stop"))
+                verb, noun = (names[kind].get(row[f"{kind}_class"]) or row[f"{kind}_class"] for kind in names)
+                video = row["video_id"]
+            except (KeyError, ValueError):
+                raise malformed(path, where, "want a video_id, two timestamps, 00:01:02.50, and two classes") from None
+            if not verb or not noun:
+                raise malformed(path, where, "no verb_class or no noun_class")
+            if not 0 <= start < end:
+                raise malformed(path, where, f"it stops ({end:g} s) before it starts ({start:g} s)")
+            found = index.get(video, _below(videos, f"{video}.MP4", path, where))
+            yield Row(VideoEntry(found, (f"{verb} {noun}",), start, end), where)
+
+    return gather("an EPIC-KITCHENS list", path, rows(), skip_missing=skip_missing)
+
+
+def _clock(text: str) -> float:
+    """Seconds of `hours:minutes:seconds`."""
+    hours, minutes, seconds = (float(part) for part in text.split(":"))
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def read_ucf101(path: Path, videos: Path, skip_missing: bool = False) -> DatasetIndex:
     """UCF101: `trainlist01.txt` or `testlist01.txt`, lines such as `Archery/v_Archery_g08_c01.avi 3`, with
     `classInd.txt` beside it.

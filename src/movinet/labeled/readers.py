@@ -11,6 +11,7 @@ from movinet.errors import MovinetError, brief
 from movinet.labeled.entries import ALL, DatasetIndex, Row, VideoEntry, VideoSet, find_videos, gather, join
 from movinet.labeled.formats import (
     read_charades,
+    read_epic,
     read_hmdb51,
     read_kinetics,
     read_mmaction,
@@ -216,6 +217,8 @@ def _read_any(path: Path, videos: Path | None, skip_missing: bool) -> DatasetInd
         columns = set(read_table(path)[0])
         if "youtube_id" in columns:
             return read_kinetics(path, folder, skip_missing)
+        if {"video_id", "verb_class", "noun_class"} <= columns:
+            return read_epic(path, folder, skip_missing)
         if {"id", "actions"} <= columns:
             return read_charades(path, folder, skip_missing)
         return read_csv(path, folder, skip_missing)
