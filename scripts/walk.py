@@ -29,7 +29,7 @@ import av
 
 import movinet
 from movinet.cli import main as movinet_command
-from movinet.cli.app import DEFAULT_MODEL
+from movinet.weights.registry import DEFAULT_MODEL
 from movinet.video.sample import sample_clip
 
 PACKAGE = Path(movinet.__file__).parent

@@ -123,6 +123,8 @@ def test_thresholds_come_from_the_weights() -> None:
     assert thresholds(detector, "left") == (0.9, 0.4, 0.5)
     assert (detector.refractory, detector.warm_up, detector.ignore) == (1.0, 2.0, {"other"})
     plain = detector_of(replace(INFO, background="right"))
+    assert plain.warm_up == pytest.approx(20 / 5 / 4), "a quarter of its clips"
+    assert detector_of(INFO, on=0.6).warm_up == 0.0
     assert thresholds(plain, "left") == (DEFAULT_ON, DEFAULT_OFF, 0.0)
     assert plain.ignore == {"right"}
 
@@ -147,3 +149,16 @@ def test_what_the_figures_hold_for_is_said() -> None:
     assert "begin at 0.5 and end below 0.3" in str(what_is_promised(INFO, 3.0, "float32"))
     unknown = replace(KNOWN, operating_point=replace(POINT, false_alarms=None))
     assert "no rate of false alarms" in str(what_is_promised(unknown, 3.0, "float32"))
+
+
+def test_an_event_has_one_name_from_its_beginning_to_its_end() -> None:
+    detectors = [EventDetector(0.6, 0.4) for _ in range(2)]
+    names = []
+    for detector in detectors:
+        for time, p in enumerate([0.9, 0.1, 0.9, 0.9, 0.1]):
+            ended = detector.push(Prediction(float(time), time + 1, np.array([p, 0, 0], np.float32), INFO))
+            if detector.begun:
+                names.append(detector.begun[0].id)
+            if ended:
+                assert ended[0].id == names[-1]
+    assert len(set(names)) == len(names) == 4

@@ -1,5 +1,6 @@
 """The object behind everything a user does."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from tiny import tiny_spec, tiny_weights
 
 from movinet import MovinetError
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError
+from movinet.errors import BatchError, WeightsError
+from movinet.events import EventDetector
 from movinet.nn.movinet import MoViNet
 from movinet.recognizer import Recognizer
 from movinet.video.decode import read_clip
 from movinet.video.encode import encode_video
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
+from movinet.weights.operating_point import OperatingPoint
 from movinet.weights.weights import Weights, limited_positions
 
 
@@ -223,3 +226,74 @@ def test_a_multi_label_network_gives_every_class_a_probability_of_its_own() -> N
     assert any_number is not None
     odds = any_number.probabilities / (1 - any_number.probabilities)
     np.testing.assert_allclose(odds / odds.sum(), one.probabilities, rtol=1e-4)
+
+
+def test_without_a_name_it_is_the_bundled_network(weights: Path) -> None:
+    assert Recognizer.load().info.name == "movinet_t0_stream.gestures"
+    assert Recognizer.load(weights).labels == ("left", "right", "other")
+    nameless = load_weights(weights)
+    nameless = replace(nameless, info=replace(nameless.info, labels=None))
+    assert Recognizer(nameless).labels == ("class 0", "class 1", "class 2")
+
+
+def test_a_prediction_is_plain_json(weights: Path) -> None:
+    prediction = Recognizer.load(weights).push(frames(1)[0], time=2.5)
+    assert prediction is not None
+    plain = json.loads(json.dumps(prediction.to_dict(2)))
+    assert (plain["time"], plain["frames"]) == (2.5, 1)
+    assert [top["label"] for top in plain["top"]] == [label for label, _ in prediction.top(2)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_clips_of_floats_are_what_their_levels_are(weights: Path, dtype: torch.dtype) -> None:
+    """As PyTorch has them, channels first, and as pictures are."""
+    recognizer = Recognizer.load(weights)
+    levels = frames(5)
+    floats = torch.from_numpy(levels).float().div(255).to(dtype)
+    rounded = (floats.float() * 255).round().to(torch.uint8).numpy()
+    expected = recognizer(rounded).probabilities
+    for clip in (floats, floats.permute(3, 0, 1, 2), floats.permute(0, 3, 1, 2), floats.permute(3, 0, 1, 2)[None]):
+        np.testing.assert_array_equal(recognizer(clip).probabilities, expected)
+    np.testing.assert_array_equal(
+        recognizer(floats[0].permute(2, 0, 1)).probabilities, recognizer(rounded[0]).probabilities
+    )
+
+
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        (torch.full((2, 24, 32, 3), 1.5), r"must lie in \[0, 1\], not in 1.5 to 1.5"),
+        (torch.full((2, 24, 32, 3), float("nan")), r"must lie in \[0, 1\]"),
+        (torch.zeros(3, 3, 24, 32), "two ways"),
+        (torch.zeros(2, 3, 4, 24, 32), "shape"),
+        (torch.zeros(24, 32), "gray"),
+    ],
+)
+def test_floats_that_are_no_pictures_are_refused(weights: Path, clip: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recognizer.load(weights)(clip)
+
+
+def test_a_bad_video_among_several_loses_only_itself(weights: Path, video: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer.load(weights)
+    (tmp_path / "bad.mp4").write_bytes(b"junk")
+    with pytest.raises(BatchError, match=r"2 of 4 could not be recognized: .*bad\.mp4") as caught:
+        recognizer([video, tmp_path / "bad.mp4", frames(3), np.zeros((0, 4, 4, 3), np.uint8)])
+    answers, errors = caught.value.answers, caught.value.errors
+    assert [answer is None for answer in answers] == [False, True, False, True]
+    assert list(errors) == [1, 3]
+    np.testing.assert_array_equal(answers[0].probabilities, recognizer(video).probabilities)
+    assert [p.frames for p in recognizer([video, frames(3)])] == [17, 3]
+
+
+def test_events_of_a_video_are_those_of_its_predictions(weights: Path, video: Path) -> None:
+    loaded = load_weights(weights)
+    point = OperatingPoint(0.34, 0.3, memory=1.0, fps=5.0, size=(24, 32))  # the likeliest of three
+    recognizer = Recognizer(replace(loaded, info=replace(loaded.info, operating_point=point)))
+    found = list(recognizer.events(video))
+    detector, expected = EventDetector.at(point), []
+    for prediction in Recognizer(loaded, memory=1.0).stream(video):
+        expected += detector.push(prediction)
+    assert found == expected + detector.finish() != []
+    with pytest.raises(MovinetError, match="base network"):
+        list(Recognizer.load(tiny_weights(weights.parent, causal=False)).events(video))

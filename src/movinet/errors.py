@@ -1,8 +1,9 @@
 """The errors a user can do something about."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 # What terminals obey: control characters, and those that turn the order of letters around.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -39,6 +40,23 @@ class BadSource(VideoError):
 
 class LoginRefused(VideoError):
     """A server wants a user and password, or others than were given."""
+
+
+class BatchError(MovinetError):
+    """Some of several videos could not be recognized.
+
+    Attributes:
+        answers: of all that were given, in their order; None where there is none.
+        errors: why, by place.
+    """
+
+    def __init__(self, answers: Sequence[Any], errors: Mapping[int, Exception]) -> None:
+        first = next(iter(errors.values()))
+        super().__init__(
+            f"{len(errors)} of {len(answers)} could not be recognized: {first}{'; …' if len(errors) > 1 else ''} "
+            "(the error's `answers` has the others, its `errors` says why)"
+        )
+        self.answers, self.errors = list(answers), dict(errors)
 
 
 class WeightsError(MovinetError):

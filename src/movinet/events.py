@@ -1,7 +1,8 @@
 """From probabilities that flicker to events with a beginning and an end."""
 
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -15,6 +16,10 @@ DEFAULT_ON, DEFAULT_OFF = 0.5, 0.3  # where nothing was measured
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _SLACK = 1e-6  # seconds
+# Of the clips that a network was made for, until events may begin where nothing was measured. The first picture of 93
+# real clips and three blank ones, held still, begin an event in 77 of 96 streams at once, in 5 after 1.0 s, and in 2
+# after a quarter of the bundled network's clips, 1.2 s.
+_WARM_UP = 0.25
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Event:
     start: float
     end: float | None
     confidence: float
+    id: str = field(default="", compare=False, repr=False)  # the same as it begins and as it ends; of no other event
 
 
 class EventDetector:
@@ -78,6 +84,7 @@ class EventDetector:
         self._began = 0.0  # when the stream did
         self._last_time = -float("inf")
         self._frames = 0  # of the stream, at the last answer
+        self._name, self._count = secrets.token_hex(4), 0  # what events are called by
 
     @classmethod
     def at(cls, point: OperatingPoint) -> Self:
@@ -114,12 +121,14 @@ class EventDetector:
             if event is None:
                 if label in self.ignore or probability < on or not self._may_begin(index, time):
                     continue
-                event = self._running[index] = Event(label, time, None, probability)
+                self._count += 1
+                event = Event(label, time, None, probability, f"{self._name}-{self._count}")
+                self._running[index] = event
             elif probability < off:
                 ended += self._end(index, time)
                 continue
             else:
-                event = Event(label, event.start, None, max(event.confidence, probability))
+                event = replace(event, confidence=max(event.confidence, probability))
                 self._running[index] = event
             if index not in self._told and lasts(event.start, time, shortest):
                 self._told.add(index)
@@ -151,7 +160,7 @@ class EventDetector:
         if not told:
             self.begun.append(event)
         self._over[index] = time
-        return [Event(event.label, event.start, time, event.confidence)]
+        return [replace(event, end=time)]
 
 
 def lasts(start: float, time: float, seconds: float) -> bool:
@@ -170,7 +179,8 @@ def detector_of(
 ) -> EventDetector:
     """A detector with the thresholds that were chosen for a network by measurement (`info.operating_point`).
 
-    Where there are none, events begin at 0.5 and end below 0.3, and the background makes none.
+    Where there are none, events begin at 0.5 and end below 0.3, none in the first moments of a stream (a quarter of the
+    clips that the network was made for), and none of the background.
 
     Args:
         info: of the network.
@@ -192,6 +202,8 @@ def detector_of(
     own = dict(point.by_label) if on is None and off is None else {}
     if shortest is not None:
         own = {label: replace(thresholds, shortest=None) for label, thresholds in own.items()}
+    if info.operating_point is None and not (on is None and off is None):
+        point = replace(point, warm_up=0.0)  # whoever chooses has seen what comes first
     share = point.off / point.on
     if off is None:
         off = point.off if on is None else on * share
@@ -242,4 +254,5 @@ def what_is_promised(info: WeightsInfo, memory: float | None, precision: str) ->
 
 
 def _default_point(info: WeightsInfo) -> OperatingPoint:
-    return OperatingPoint(DEFAULT_ON, DEFAULT_OFF, ignore=() if info.background is None else (info.background,))
+    ignore = () if info.background is None else (info.background,)
+    return OperatingPoint(DEFAULT_ON, DEFAULT_OFF, warm_up=_WARM_UP * info.spec.frames / info.spec.fps, ignore=ignore)

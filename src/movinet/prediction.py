@@ -1,7 +1,7 @@
 """A network's answer for a person to read."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +64,8 @@ class Prediction:
         """The k likeliest labels with their probabilities, likeliest first."""
         order = np.argsort(-self.probabilities, kind="stable")[:k]
         return [(self.info.label(int(i)), float(self.probabilities[i])) for i in order]
+
+    def to_dict(self, k: int = 5) -> dict[str, Any]:
+        """Plain types, ready for JSON: time, frames, and the k likeliest labels."""
+        top = [{"label": label, "probability": round(p, 6)} for label, p in self.top(k)]
+        return {"time": round(self.time, 3), "frames": self.frames, "top": top}

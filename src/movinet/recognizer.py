@@ -1,18 +1,18 @@
 """Frames in, labels out: a network with its weights, its preprocessing, and streams that share its engine."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.errors import MovinetError
-from movinet.events import EventDetector
+from movinet.errors import BatchError, MovinetError
+from movinet.events import Event, EventDetector, detector_of
 from movinet.prediction import Prediction, check_classifier
 from movinet.runtime.clips import create_clip_engine
-from movinet.runtime.engine import Engine, Mode, can_forget
+from movinet.runtime.engine import Engine, Mode, can_forget, live_memory
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind, create_engine
 from movinet.runtime.images import Image
@@ -24,7 +24,8 @@ from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track
 from movinet.video.net.login import Address
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
-from movinet.video.transform import HasArray, as_frames, scale_levels
+from movinet.video.transform import HasArray, as_frames, levels_of_floats, scale_levels
+from movinet.weights.registry import DEFAULT_MODEL
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Recognizer:
     @classmethod
     def load(
         cls,
-        source: str | Path,
+        source: str | Path = DEFAULT_MODEL,
         *,
         labels: str | Path | None = None,
         options: dict[str, Any] | None = None,
@@ -123,7 +124,8 @@ class Recognizer:
         cache: bool = True,
         progress: "Progress | None" = None,
     ) -> Self:
-        """Find a network by name, file or folder (see `open_network`) and take it into use (see `Recognizer`)."""
+        """Find a network by name, file or folder (see `open_network`; the bundled one by default) and take it into use
+        (see `Recognizer`)."""
         network = open_network(source, labels=labels, options=options, offline=offline, progress=progress)
         return cls(
             network,
@@ -140,6 +142,11 @@ class Recognizer:
     def __repr__(self) -> str:
         how = f"{self.engine.kind} in {self.engine.precision}" if self._solo else "whole clips"
         return f"Recognizer({self.info}, {how})"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One a class, in the order of the probabilities; `class N` where the network brings none."""
+        return self.info.labels or tuple(self.info.label(n) for n in range(self.info.spec.num_classes))
 
     @property
     def engine(self) -> Engine[Any]:
@@ -213,7 +220,8 @@ class Recognizer:
 
         Args:
             video: a path or address; or frames at the network's own rate, uint8 RGB (T, H, W, 3) or one (H, W, 3), as
-                an array or a tensor on the CPU; or a list of any of these.
+                an array or a tensor on the CPU; or floats in [0, 1], also with channels first, as PyTorch has them; or
+                a list of any of these.
 
         Returns:
             The answer after its last frame; a list of them for a list.
@@ -221,12 +229,13 @@ class Recognizer:
         Raises:
             VideoError: it cannot be read.
             ValueError: the frames have another type or shape.
+            BatchError: some of a list are such; it has the answers of the others.
         """
         if isinstance(video, list | tuple):
-            return [self(one) for one in video]
+            return self._each(video)
         if isinstance(video, str | Path | Member | Track | Address):
             return self.classify(video)
-        frames = as_frames(video)
+        frames = as_frames(levels_of_floats(video))
         if not len(frames):
             raise ValueError("the clip has no frames")
         period = 1.0 / self.info.transform.fps
@@ -257,6 +266,37 @@ class Recognizer:
         session = self.session()  # a base network is refused before the file is looked for
         frames = read_frames(path, self.info.transform.fps, start, end, threads=decoding_threads, limits=limits)
         return self._answers(session, frames)
+
+    def events(
+        self,
+        path: Source,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        detector: EventDetector | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        decoding_threads: int = 1,
+    ) -> Iterator[Event]:
+        """What happens in a video from when to when, as each event ends, in constant memory.
+
+        Streams forget as the recognizer says; where that says nothing, as live ones do (`live_memory`).
+
+        Args:
+            path, start, end, limits, decoding_threads: as in `stream`.
+            detector: says when events begin and end; by default with the network's own thresholds (`detector_of`).
+
+        Raises:
+            VideoError: it cannot be read.
+            MovinetError: the network is a base network.
+        """
+        session = self.session(detector=detector or detector_of(self.info))
+        if self._memory is None:
+            session.memory = live_memory(self.engine, self.info)
+        frames = read_frames(path, self.info.transform.fps, start, end, threads=decoding_threads, limits=limits)
+        for _ in self._answers(session, frames):
+            yield from (event for event in session.events() if event.end is not None)
+        session.finish()
+        yield from (event for event in session.events() if event.end is not None)
 
     def classify(
         self,
@@ -340,6 +380,19 @@ class Recognizer:
                 in another form, or holds what no stream can.
         """
         self._own.restore(path)
+
+    def _each(self, videos: Sequence[Any]) -> list[Prediction]:
+        answers: list[Prediction | None] = []
+        errors: dict[int, Exception] = {}
+        for n, video in enumerate(videos):
+            try:
+                answers.append(self(video))
+            except ValueError as error:  # MovinetErrors are such
+                answers.append(None)
+                errors[n] = error
+        if errors:
+            raise BatchError(answers, errors)
+        return [answer for answer in answers if answer is not None]
 
     @property
     def _own(self) -> Session:

@@ -266,15 +266,16 @@ def test_fast_says_what_it_came_to_and_what_it_costs(folder: Path, capfd: pytest
 
 @pytest.mark.parametrize("command", ["classify", "watch"])
 def test_whoever_names_no_network_learns_what_the_default_knows(
-    folder: Path, capfd: pytest.CaptureFixture[str], command: str
+    folder: Path, capfd: pytest.CaptureFixture[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MOVINET_CACHE", str(tmp_path / "cache"))
     video = f"{command} @/one.mp4 --json"
     code, out, err = run(folder, video, capfd)
     assert code == 0
     assert all(json.loads(line) for line in out.splitlines())
     assert err.count("no --model: movinet_t0_stream.gestures knows 11 air gestures (caret,") == 1
     assert "600 everyday actions of Kinetics: --model movinet_a2_stream.k600" in err
-    for named in ("--model movinet_t0_stream.gestures", MODEL):
+    for named in ("", "--model movinet_t0_stream.gestures", MODEL):  # once on a machine
         code, _, err = run(folder, f"{video} {named}", capfd)
         assert (code, "no --model" in err) == (0, False)
 
@@ -286,3 +287,24 @@ def test_threads_that_no_machine_has_are_refused(capfd: pytest.CaptureFixture[st
                 main([command, "clip.mp4", "--threads", threads])
             assert ended.value.code == 2
             assert "--threads must lie in 1 to 1024" in capfd.readouterr().err
+
+
+def test_a_tag_is_taken_for_the_network_it_belongs_to(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(folder, "classify @/good.mp4 --model gestures", capfd)
+    assert (code, "did you mean movinet_t0_stream.gestures?" in err) == (2, True)
+
+
+def test_events_of_a_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(folder, f"classify @/good.mp4 {MODEL} --events --json", capfd)
+    assert code == 0
+    assert "brings no thresholds" in err
+    for line in map(json.loads, out.splitlines()):
+        assert line.keys() == {"video", "label", "start", "end", "confidence"}
+    code, _, err = run(folder, f"classify @/good.mp4 {MODEL} --events --per-frame", capfd)
+    assert (code, "choose one" in err) == (2, True)
+
+
+def test_labels_may_be_given_as_they_are(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(folder, f"classify @/good.mp4 {MODEL} --labels up,down,out --json", capfd)
+    assert code == 0
+    assert {top["label"] for top in json.loads(out)["top"]} == {"up", "down", "out"}

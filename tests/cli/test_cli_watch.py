@@ -65,11 +65,47 @@ def test_a_file_is_told_as_json_from_its_first_frame_to_its_end(
 
 def test_without_a_terminal_and_json_there_is_a_line_an_event(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _, out, err = run(folder, f"watch @/short.mp4 {EAGER}", capfd)
-    *events, last = out.splitlines()
-    assert events
+    first, *events, last = out.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}  watching short\.mp4 with tiny_stream\.test", first)
+    assert [line.endswith("%") for line in events] == [True] * len(events)
+    begun = [line for line in events if " begins " in line]
+    assert len(begun) == len(events) / 2 > 0
+    events = [line for line in events if line not in begun]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}  .*short\.mp4  [\d.]+–[\d.]+ s  \w+  \d+%", e) for e in events)
     assert last.endswith("ended")
     assert not err
+
+
+def test_what_happens_is_added_to_a_file(folder: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    for _ in range(2):
+        _, out, _ = run(folder, f"watch @/short.mp4 {EAGER} --json --log {log}", capfd)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    last = [line for line in told(out) if line["type"] != "prediction"]
+    assert lines[-len(last) :] == last, "as standard output has it"
+    assert len(lines) == 2 * len(last)
+    begun = [line["id"] for line in lines if line["type"] == "begun"]
+    assert sorted(begun) == sorted(line["id"] for line in lines if line["type"] == "ended")
+    assert len(set(begun)) == len(begun), "no two events share an id, whatever run they are of"
+    assert all(line["began"] <= line["wall"] for line in lines if line["type"] in ("begun", "ended"))
+    code, _, err = run(folder, f"watch @/short.mp4 {EAGER} --log {tmp_path}", capfd)
+    assert (code, f"{tmp_path}: cannot write" in err) == (2, True)
+
+
+def test_check_looks_for_files_networks_and_labels(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "odd.yaml").write_text(
+        f"cameras: [{{name: a, address: {folder}/nowhere.mp4}}, {{name: b, address: 0, ignore: [lefft]}},"
+        "{name: c, address: 1, model: movinet_a0_stream.k600}, {name: d, address: 2, model: gesturs.safetensors}]"
+    )
+    code, out, err = run(folder, f"watch @/odd.yaml {MODEL} --check --json", capfd)
+    assert code == 2
+    assert [line["name"] for line in told(out)] == ["a", "b", "c", "d"]
+    assert "a: no such file" in err
+    assert "b: ignore: tiny_stream.test has no label 'lefft'; did you mean left?" in err
+    assert "gesturs.safetensors" in err
+    code, out, err = run(folder, f"watch @/short.mp4 {MODEL} --check --json", capfd)
+    (line,) = told(out)
+    assert (code, line["on"], line["off"]) == (0, 0.5, 0.3)
 
 
 def test_a_file_of_cameras_is_watched_as_it_says(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
-from reports import EVENT, FIGURES, ONE_OF_EACH, WALL, prediction, report
+from reports import ENDED, EVENT, FIGURES, ONE_OF_EACH, WALL, prediction, report
 from rich.console import Console
 
-from movinet.live.report import Figures, Over, Seen
-from movinet.live.view import View, as_line, clock
+from movinet.live.report import Begun, Ended, Figures, Over, Seen
+from movinet.live.view import View, as_line, clock, first_line
 from movinet.video.camera.changes import SourceFigures
 
 KINDS = list(ONE_OF_EACH)
@@ -138,7 +138,7 @@ def test_lines_without_a_terminal() -> None:
     when = clock(WALL, date=True)
     assert lines == {
         "prediction": None,
-        "begun": None,
+        "begun": f"{when}  front door  1.2 s  star begins  75%",
         "ended": f"{when}  front door  1.2–2.6 s  star  90%",
         "lost": f"{when}  front door  lost: no picture for 10 s",
         "found": f"{when}  front door  found again after 17.5 s",
@@ -147,3 +147,19 @@ def test_lines_without_a_terminal() -> None:
         "over": None,
     }
     assert as_line(report(Over(None))) == f"{when}  front door  ended"
+    before = clock(WALL - 3, date=True)
+    assert as_line(report(Begun(EVENT, WALL - 3))) == f"{before}  front door  1.2 s  star begins  75%"
+    assert as_line(report(Ended(ENDED, WALL - 3))) == f"{before}  front door  1.2–2.6 s  star  90%"
+
+
+def test_the_first_line_says_what_is_watched() -> None:
+    when = clock(WALL, date=True)
+    assert first_line(["a.mp4", "rtsp://cam/b"], "net", WALL) == f"{when}  watching a.mp4, cam/b with net"
+    assert first_line(list("abcdef"), "net", WALL).endswith("watching a, b, c, d and 2 more with net")
+
+
+def test_the_clock_says_when_an_event_began_however_late_it_is_told() -> None:
+    one = view("front door")
+    tell(one, ["prediction"], "front door")
+    one.take(report(Ended(ENDED, WALL - 3), "front door"))
+    assert f"{clock(WALL - 3)}  1.2–2.6 s  star  90%" in seen(one)

@@ -8,7 +8,6 @@ from cyclopts import App, Parameter
 from movinet import __version__
 from movinet.errors import MovinetError
 
-DEFAULT_MODEL = "movinet_t0_stream.gestures"
 MOST_THREADS = 1024
 
 app = App(

@@ -6,17 +6,19 @@ from pathlib import Path
 
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one
-from movinet.cli.console import as_dict, bar, complain, out, print_json, print_prediction, progress_bar
+from movinet.cli.app import Model, at_least_one
+from movinet.cli.console import bar, complain, out, print_json, print_prediction, progress_bar
 from movinet.cli.inputs import opened_input, read_aspect, read_times, stretch, videos_below
-from movinet.cli.recognizing import load_recognizer, mode_of, read_logins, source_of, tell_default
+from movinet.cli.recognizing import load_recognizer, mode_of, read_logins, source_of, tell_default, tell_promise
 from movinet.errors import MovinetError, printable
 from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Precision
+from movinet.runtime.engine import Precision, live_memory
+from movinet.runtime.exported import precision_of
 from movinet.runtime.factory import EngineKind
 from movinet.video.locations import Source, is_address
 from movinet.video.net.sources import Limits, without_password
+from movinet.weights.registry import DEFAULT_MODEL
 from movinet.words import counted
 
 
@@ -26,6 +28,7 @@ def classify(
     labels: Path | None = None,
     topk: int = 5,
     per_frame: bool = False,
+    events: bool = False,
     start: str = "0",
     end: str | None = None,
     stream: int | None = None,
@@ -47,9 +50,10 @@ def classify(
     Args:
         videos: video files, folders of them, folders of images, addresses, or - for standard input.
         model: a name of `movinet models`, or a weights file; by default the bundled movinet_t0_stream.gestures.
-        labels: a file with one label a line, for weights that bring none.
+        labels: a file with one label a line, or labels with commas between them, for weights that bring none.
         topk: how many labels to show.
         per_frame: show the answer after every frame, not only the last (stream networks).
+        events: say what happens from when to when, with the thresholds that the network brings (stream networks).
         start: begin there: seconds (90.5), a time (0:01:30), or a frame (450f), by the video's average rate.
         end: stop there.
         stream: of a file with several video tracks, the one with this number, as ffprobe counts them; by default the
@@ -70,6 +74,8 @@ def classify(
     """
     if not videos:
         raise MovinetError("give at least one video file (`movinet classify --help` shows examples)")
+    if events and per_frame:
+        raise MovinetError("--events and --per-frame: choose one")
     at_least_one("--topk", topk)
     times = read_times(start, end)
     shape = None if aspect is None else read_aspect(aspect)
@@ -79,6 +85,9 @@ def classify(
     )
     if model is None:
         tell_default(recognizer.info)
+    if events:
+        memory = live_memory(recognizer.engine, recognizer.info)  # a base network is refused here
+        tell_promise(recognizer.info, memory, precision_of(recognizer.network, recognizer.engine))
     limits, logins = Limits(tuple(allow_hosts), verify=not insecure), read_logins(credentials)
     # Who waits for one file waits less with several decoding threads, which together work a quarter more.
     decoding = 0 if len(videos) == 1 and threads is None and out.is_terminal else 1
@@ -95,11 +104,35 @@ def classify(
                 with opened_input(video) as path:
                     source = source_of(path, stream, logins, shape)
                     span = stretch(times, source, limits)
+                    if events:
+                        _tell_events(recognizer, video, source, span, limits, decoding, as_json=json)
+                        continue
                     classify_one(recognizer, video, source, topk, per_frame, span, limits, decoding, as_json=json)
             except MovinetError as error:
                 failed += 1
                 complain(error)
     return 2 if failed else 0
+
+
+def _tell_events(
+    recognizer: Recognizer,
+    video: str,
+    source: Source,
+    span: tuple[float, float | None],
+    limits: Limits,
+    decoding_threads: int,
+    *,
+    as_json: bool,
+) -> None:
+    told = without_password(video) if is_address(video) else video
+    if not as_json:
+        out.print(printable(told if is_address(video) else Path(video).name), style="bold")
+    for event in recognizer.events(source, *span, limits=limits, decoding_threads=decoding_threads):
+        if as_json:
+            times = {"start": round(event.start, 3), "end": round(event.end or 0.0, 3)}
+            print_json({"video": told, "label": event.label, **times, "confidence": round(event.confidence, 6)})
+        else:
+            out.print(f"  {event.start:7.1f}–{event.end:.1f} s  {event.confidence:5.0%}  {event.label}")
 
 
 def classify_one(
@@ -130,12 +163,12 @@ def classify_one(
         else:
             for prediction in recognizer.stream(source, start, end, limits=limits, decoding_threads=decoding_threads):
                 if as_json:
-                    print_json({"video": told, **as_dict(prediction, topk)})
+                    print_json({"video": told, **prediction.to_dict(topk)})
                 else:
                     print_prediction(prediction, topk)
             return prediction
     if as_json:
-        print_json({"video": told, **as_dict(prediction, topk)})
+        print_json({"video": told, **prediction.to_dict(topk)})
         return prediction
     read = f"  {counted(prediction.frames, 'frame')} at {recognizer.info.transform.fps:g} a second"
     out.print(Text.assemble((name, "bold"), read))

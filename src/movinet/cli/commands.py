@@ -21,6 +21,7 @@ app.command(
         "movinet classify clip.mp4",
         "movinet classify clips/ --start 0:01:30 --end 0:01:40",
         "ffmpeg -i clip.mp4 -f matroska - | movinet classify -",
+        "movinet classify hours.mp4 --events",
         "movinet classify *.mp4 --model movinet_a2_stream.k600 --topk 3",
         "movinet classify talk.mkv --model weights.tflite --labels labels.txt --per-frame --json",
     ),

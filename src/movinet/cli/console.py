@@ -41,11 +41,6 @@ def print_prediction(prediction: "Prediction", topk: int) -> None:
     out.print(Text.assemble(line, (others, "dim")))
 
 
-def as_dict(prediction: "Prediction", topk: int) -> dict[str, Any]:
-    top = [{"label": label, "probability": round(p, 6)} for label, p in prediction.top(topk)]
-    return {"time": round(prediction.time, 3), "frames": prediction.frames, "top": top}
-
-
 def bar(probability: float, width: int = 20) -> str:
     full = round(probability * width)
     return "█" * full + "░" * (width - full)

@@ -2,13 +2,13 @@
 
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL
 from movinet.cli.classify import classify_one
 from movinet.cli.console import complain, out
 from movinet.cli.recognizing import load_recognizer
 from movinet.errors import MovinetError
 from movinet.video.net.sources import DEFAULT_LIMITS
 from movinet.video.sample import LABEL, sample_clip
+from movinet.weights.registry import DEFAULT_MODEL
 
 
 def demo(*, json: bool = False) -> int:

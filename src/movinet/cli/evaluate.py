@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.evaluate_clips import evaluate_clips
 from movinet.cli.evaluate_events import evaluate_events
 from movinet.cli.recognizing import load_recognizer, mode_of, tell_default
@@ -16,6 +16,7 @@ from movinet.evaluate.clip_protocols import Protocol
 from movinet.evaluate.labeled_streams import read_streams
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
+from movinet.weights.registry import DEFAULT_MODEL
 
 _DATA = Parameter(group=Group("Data", sort_key=1))
 _CLIPS = Parameter(group=Group("Clips", sort_key=2))
@@ -67,7 +68,7 @@ def evaluate(
         protocol: how the network is asked: one clip from the middle of each video; multi-clip, the mean of several
             overlapping clips and crops; stream, frame by frame; events. By default stream for stream networks and clip
             for others.
-        labels: a file with one label a line, for weights that bring none.
+        labels: a file with one label a line, or labels with commas between them, for weights that bring none.
         videos: the folder that names of videos count from; that of the list by default.
         split: which splits of the set; by default those for testing, or for validation, or all.
         skip_missing: leave out listed videos that are not there.

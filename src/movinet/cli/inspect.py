@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 from rich.text import Text
 
-from movinet.cli.app import DEFAULT_MODEL, Model
+from movinet.cli.app import Model
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.cli.inputs import read_times, stretch
 from movinet.cli.recognizing import read_logins, source_of, tell_default
@@ -21,6 +21,7 @@ from movinet.runtime.open_network import open_network
 from movinet.video.drawing import drawn_by
 from movinet.video.locations import is_address
 from movinet.video.net.sources import Limits, without_password
+from movinet.weights.registry import DEFAULT_MODEL
 
 
 def inspect(

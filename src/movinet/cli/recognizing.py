@@ -1,5 +1,6 @@
 """What commands that recognize share: the network as the options say, and the source."""
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from movinet.cli.app import check_threads
 from movinet.cli.console import err, progress_bar, warn
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
+from movinet.events import what_is_promised
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.exported import ExportedNetwork
@@ -17,6 +19,7 @@ from movinet.runtime.session import Network
 from movinet.video.locations import Source, Track, is_address
 from movinet.video.net.credentials import Credentials, open_to_others, read_credentials, with_login
 from movinet.video.net.login import Address
+from movinet.weights.cache_folder import default_cache_dir
 from movinet.weights.info import WeightsInfo
 
 
@@ -109,13 +112,28 @@ def _tell_labels(network: Network) -> None:
 
 
 def tell_default(info: WeightsInfo) -> None:
-    """Whoever names no network learns what this one knows, and which knows everyday actions."""
+    """Whoever names no network learns what this one knows, and which knows everyday actions: once on a machine."""
+    told = None
+    with suppress(MovinetError, OSError):
+        told = default_cache_dir() / f"told.{info.name}"
+        if told.exists():
+            return
     some = ", ".join((info.labels or ())[:4])
     err.print(
         f"no --model: {info.name} knows {info.spec.num_classes} air gestures ({some}, …); for the 600 everyday actions "
         "of Kinetics: --model movinet_a2_stream.k600 (downloaded once; `movinet models` lists more)",
         style="dim",
     )
+    if told is not None:
+        with suppress(OSError):
+            told.parent.mkdir(parents=True, exist_ok=True)
+            told.touch()
+
+
+def tell_promise(info: WeightsInfo, memory: float | None, precision: str) -> None:
+    """What does not hold of a network's thresholds, if anything."""
+    if words := what_is_promised(info, memory, precision):
+        warn(words)
 
 
 def mode_of(precision: Precision, fast: bool) -> Mode:

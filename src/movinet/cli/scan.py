@@ -17,7 +17,7 @@ from movinet.archive.results import SCRATCH, SPOOL, open_results, read_status
 from movinet.archive.scan_run import Progress, Scan, summary
 from movinet.archive.tally import Answers
 from movinet.archive.workers import Processes, Workers
-from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.console import complain, err, out, print_json, progress_bar, warn
 from movinet.cli.recognizing import mode_of, tell_default
 from movinet.cli.watch import until_stopped
@@ -27,6 +27,7 @@ from movinet.prediction import check_classifier
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.open_network import open_network
+from movinet.weights.registry import DEFAULT_MODEL
 from movinet.words import counted
 
 _LANES = 16  # videos that share a GPU's batches

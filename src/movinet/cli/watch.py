@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from math import inf
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from movinet.cli.app import DEFAULT_MODEL, Model, at_least_one, seconds
+from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.check_cameras import show_cameras
 from movinet.cli.console import complain, err, out, print_json, warn
 from movinet.cli.recognizing import load_pool, mode_of, read_logins, tell_default
@@ -21,13 +22,14 @@ from movinet.live.actions import Action, Actions
 from movinet.live.annotated import AnnotatedVideo, refuse_to_save
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
 from movinet.live.command import Command
+from movinet.live.event_log import EventLog
 from movinet.live.feeds import feed_of, promise_of
 from movinet.live.json_lines import as_json
 from movinet.live.loop import Feed
 from movinet.live.loop import watch as recognize
 from movinet.live.recording import Recorders, Recording
-from movinet.live.report import Over, Seen
-from movinet.live.view import View, as_line
+from movinet.live.report import Over, Report, Seen
+from movinet.live.view import View, as_line, first_line
 from movinet.live.webhook import Webhook
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
@@ -36,6 +38,7 @@ from movinet.video.camera.following import Transport
 from movinet.video.locations import Source
 from movinet.video.net.login import Address
 from movinet.video.net.sources import Limits
+from movinet.weights.registry import DEFAULT_MODEL
 
 _REFRESHED, _REFRESHED_MANY, _MANY = 8, 4, 8  # times a second on a terminal; of more sources, a picture costs more
 
@@ -51,6 +54,7 @@ def watch(
     ignore: Sequence[str] = (),
     on_event: str | None = None,
     webhook: str | None = None,
+    log: Path | None = None,
     topk: int = 5,
     duration: Annotated[float | None, Parameter(name="--seconds")] = None,
     loop: bool = False,
@@ -86,7 +90,7 @@ def watch(
             that lists cameras; what a camera in it leaves open is as these options say.
         model: a name of `movinet models`, or a weights file; a stream network, by default the bundled
             movinet_t0_stream.gestures.
-        labels: a file with one label a line, for weights that bring none.
+        labels: a file with one label a line, or labels with commas between them, for weights that bring none.
         memory: seconds after which a frame hardly counts any more, 0 for never; by default what the network's
             thresholds were chosen with, or the length of the clips it was made for.
         on: probability at which an event begins, in place of what the network's weights say.
@@ -96,6 +100,7 @@ def watch(
         on_event: a command that is run when an event begins and when it ends, without a shell: the event is JSON on its
             standard input, and in MOVINET_TYPE, MOVINET_SOURCE, MOVINET_LABEL and others of its environment.
         webhook: an address that events, and what becomes of the sources, are posted to as JSON.
+        log: a file that every event, and what becomes of the sources, is added to, as JSON, a line each.
         topk: how many labels to show.
         duration: stop after so many seconds of the source, or of the clock where it shows nothing.
         loop: begin again at the end of a file.
@@ -123,7 +128,7 @@ def watch(
         threads: of the processor; one for stream networks, all for base networks by default.
         offline: never download.
         no_cache: do not keep what the engine makes of the weights, which the next start would be spared.
-        check: only say what would be watched and how.
+        check: only say what would be watched and how, and whether files, networks and labels are there.
         json: one JSON object a line for everything that happens, for programs.
     """
     at_least_one("--topk", topk)
@@ -165,8 +170,7 @@ def watch(
     origins = _origins(cameras, credentials)
     actions = _actions(cameras, limits)
     if check:
-        show_cameras(cameras, origins, json)
-        return 0
+        return show_cameras(cameras, origins, json)
     counts: dict[tuple[str, str | None], int] = {}
     for camera in cameras:
         counts[_model(camera)] = counts.get(_model(camera), 0) + 1
@@ -187,23 +191,15 @@ def watch(
             warn(words)
         names = ", ".join(pool.info.name for pool in pools.values())
         # Last in, first out: sources and their pools go when everything has been told.
-        told = kept.enter_context(Actions(actions))
-        kept.enter_context(recorders)
+        told = [kept.enter_context(Actions(actions)).tell, kept.enter_context(recorders).tell]
+        if log is not None:
+            told.append(kept.enter_context(EventLog(log)).tell)
+        drawn = None
         if save is not None:
             feeds = [replace(feed, hands_on=True) for feed in feeds]
             drawn = kept.enter_context(AnnotatedVideo(save, feeds[0].pool.info.transform.fps))
-        else:
-            drawn = None
-        return _watch(
-            feeds,
-            duration,
-            told,
-            recorders,
-            drawn,
-            View([feed.name for feed in feeds], names, topk),
-            topk,
-            as_json_lines=json,
-        )
+        view = View([feed.name for feed in feeds], names, topk)
+        return _watch(feeds, duration, told, drawn, view, topk, as_json_lines=json)
 
 
 def _cameras(sources: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Camera, ...]:
@@ -269,8 +265,7 @@ def _model(camera: Camera) -> tuple[str, str | None]:
 def _watch(
     feeds: Sequence[Feed],
     duration: float | None,
-    actions: Actions,
-    recorders: Recorders,
+    told: Sequence[Callable[[Report], None]],
     drawn: AnnotatedVideo | None,
     view: View,
     topk: int,
@@ -288,6 +283,8 @@ def _watch(
 
             often = _REFRESHED if len(feeds) <= _MANY else _REFRESHED_MANY
             kept.enter_context(Live(view, console=err, refresh_per_second=often))
+        elif not as_json_lines:
+            out.print(first_line(view.sources, view.model, time.time()))
         for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
             if as_json_lines:
                 print_json(as_json(report, topk))
@@ -295,8 +292,8 @@ def _watch(
                 view.take(report)
             elif (line := as_line(report)) is not None:
                 out.print(line)
-            actions.tell(report)
-            recorders.tell(report)
+            for tell in told:
+                tell(report)
             if drawn is not None and isinstance(report.what, Seen) and report.what.frame is not None:
                 drawn.show(report.what.frame, report.what.prediction, report.what.running)
             if isinstance(report.what, Over) and report.what.error is not None:

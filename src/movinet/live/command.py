@@ -22,7 +22,7 @@ from movinet.video.net.credentials import without_secrets
 
 _SAID = 300  # characters of a complaint that are told
 _AT_THE_END = 1.0  # seconds commands have, from being asked to stop until they are stopped
-_IN_ENVIRONMENT = ("type", "source", "wall", "time", "label", "start", "end", "confidence")
+_IN_ENVIRONMENT = ("type", "source", "wall", "time", "id", "label", "start", "end", "began", "confidence")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ docs/streams.md has the fields as a table.
 from datetime import UTC, datetime
 from typing import Any
 
+from movinet.events import Event
 from movinet.live.report import Begun, Changed, Ended, Figures, Over, Report, Seen
 
 
@@ -49,17 +50,22 @@ def iso(wall: float) -> str:
 def _particulars(report: Report, topk: int) -> dict[str, Any]:
     match report.what:
         case Seen(prediction):
-            top = [{"label": label, "probability": round(p, 6)} for label, p in prediction.top(topk)]
-            return {"frames": prediction.frames, "top": top}
-        case Begun(event):
-            return {"label": event.label, "start": round(event.start, 3), "confidence": round(event.confidence, 6)}
-        case Ended(event):
-            times = {"start": round(event.start, 3), "end": _seconds(event.end)}
-            return {"label": event.label, **times, "confidence": round(event.confidence, 6)}
+            told = prediction.to_dict(topk)
+            return {"frames": told["frames"], "top": told["top"]}
+        case Begun(event, wall):
+            return {**_named(event, wall), "confidence": round(event.confidence, 6)}
+        case Ended(event, wall):
+            return {**_named(event, wall), "end": _seconds(event.end), "confidence": round(event.confidence, 6)}
         case Changed(change):
             return {"why": change.why, "seconds": round(change.seconds, 3)}
         case Over(error):
             return {"error": None if error is None else str(error)}
+
+
+def _named(event: Event, wall: float | None) -> dict[str, Any]:
+    """What tells an event from others."""
+    began = None if wall is None else iso(wall)
+    return {"id": event.id, "label": event.label, "start": round(event.start, 3), "began": began}
 
 
 def _figures(figures: Figures) -> dict[str, float]:

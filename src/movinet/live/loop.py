@@ -138,6 +138,7 @@ class Follower:
         self._source: Source | None = None
         self._times: deque[float] = deque(maxlen=_MOST)
         self._step_ms = 0.0
+        self._offset: float | None = None  # from a time of the stream to the clock's, at the last frame
         self._failures = 0
         self._late = False  # it had its seconds, and did not end by itself
         self._thread = threading.Thread(target=self._run, name="movinet-watch", daemon=True)
@@ -229,12 +230,14 @@ class Follower:
         now = time.perf_counter()
         self._failures, self._step_ms = 0, 1e3 * (now - began)
         self._times.append(now)
+        self._offset = time.time() - frame.time
         self._tell_events(session)
         self._tell(Seen(prediction, tuple(session.running), frame if self.feed.hands_on else None))
 
     def _tell_events(self, session: Session) -> None:
         for event in session.events():
-            self._tell(Begun(event) if event.end is None else Ended(event))
+            wall = None if self._offset is None else self._offset + event.start
+            self._tell(Begun(event, wall) if event.end is None else Ended(event, wall))
 
     def _tell(self, what: What) -> None:
         now = time.perf_counter()

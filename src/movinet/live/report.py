@@ -23,6 +23,7 @@ class Begun:
     """An event has begun; its `end` is None."""
 
     event: Event
+    wall: float | None = None  # when it began, by the clock: Unix time in seconds; None where it is not known
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Ended:
     """An event has ended: by itself, with the stream, or because nothing is seen any more."""
 
     event: Event
+    wall: float | None = None  # as of `Begun`
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,15 @@ def clock(wall: float, date: bool = False) -> str:
 
 
 def as_line(report: Report) -> str | None:
-    """What a report is worth where there is no terminal: a line for an event that has ended, and for what became of a
-    source."""
+    """What a report is worth where there is no terminal: a line for an event that has begun or ended, with the time at
+    which it began, and for what became of a source."""
+    wall = report.wall
     match report.what:
-        case Ended(event):
+        case Begun(event, began):
+            wall = report.wall if began is None else began
+            words = f"{event.start:.1f} s  {event.label} begins  {event.confidence:.0%}"
+        case Ended(event, began):
+            wall = report.wall if began is None else began
             words = f"{_span(event)}  {event.label}  {event.confidence:.0%}"
         case Changed(change):
             words = _words(change)
@@ -41,7 +46,13 @@ def as_line(report: Report) -> str | None:
             words = "ended"
         case _:
             return None
-    return printable(f"{clock(report.wall, date=True)}  {report.source}  {words}")
+    return printable(f"{clock(wall, date=True)}  {report.source}  {words}")
+
+
+def first_line(sources: Sequence[str], model: str, wall: float) -> str:
+    """What is said at once where there is no terminal."""
+    names = ", ".join(map(_short, sources[:4])) + (f" and {len(sources) - 4} more" if len(sources) > 4 else "")
+    return printable(f"{clock(wall, date=True)}  watching {names} with {model}")
 
 
 @dataclass
@@ -66,7 +77,7 @@ class _Row:
 
 @dataclass
 class _Told:
-    """An event and when it was told."""
+    """An event and when it began."""
 
     source: str
     event: Event
@@ -105,13 +116,15 @@ class View:
                 case Seen(prediction, running):
                     row.seen, row.running = prediction, running
                     for event in running:  # surer than when it began, maybe
-                        if told := self._running.get((report.source, event.label, event.start)):
-                            told.event = event
-                case Begun(event):
-                    self._running[report.source, event.label, event.start] = _Told(report.source, event, report.wall)
-                case Ended(event):
+                        if known := self._running.get((report.source, event.label, event.start)):
+                            known.event = event
+                case Begun(event, wall):
+                    told = _Told(report.source, event, report.wall if wall is None else wall)
+                    self._running[report.source, event.label, event.start] = told
+                case Ended(event, wall):
                     begun = self._running.pop((report.source, event.label, event.start), None)
-                    self._past.append(_Told(report.source, event, begun.wall if begun else report.wall))
+                    began = begun.wall if begun else report.wall if wall is None else wall
+                    self._past.append(_Told(report.source, event, began))
                 case Changed(change):
                     row.change = change
                     if change.kind == "lost":

@@ -23,6 +23,7 @@ from movinet.runtime.seating import Slot
 from movinet.runtime.session import Network, OnGap, Session
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
+from movinet.weights.registry import DEFAULT_MODEL
 from movinet.weights.weights import Weights
 from movinet.words import counted
 
@@ -92,7 +93,7 @@ class StreamPool:
     @classmethod
     def load(
         cls,
-        source: str | Path,
+        source: str | Path = DEFAULT_MODEL,
         *,
         max_streams: int,
         batch: int | None = None,
@@ -110,7 +111,7 @@ class StreamPool:
         """Find a network by name, file or folder (see `open_network`) and start a pool for them.
 
         Args:
-            source: of the weights.
+            source: of the weights; the bundled ones by default.
             max_streams: that can be here at once.
             batch: streams that share a step; at 1 nobody waits for anybody. By default what so many streams gain by
                 (see `best_batch`).

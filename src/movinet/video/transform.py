@@ -121,6 +121,37 @@ def scale_levels(
     return out
 
 
+def levels_of_floats(rgb: Any) -> Any:
+    """Frames as floats in [0, 1], as networks in PyTorch take them, in the form that `as_frames` takes; else as it is.
+
+    Args:
+        rgb: (T, H, W, 3) or (H, W, 3); or with channels first: (3, H, W), (T, 3, H, W), or as a network's clip,
+            (3, T, H, W) or one in a batch, (1, 3, T, H, W).
+
+    Raises:
+        ValueError: Values that lie outside [0, 1], or a shape that may be read in two ways.
+    """
+    if not hasattr(rgb, "__array__") or "float" not in str(getattr(rgb, "dtype", "")):
+        return rgb
+    try:
+        values = np.asarray(rgb if "bfloat16" not in str(rgb.dtype) else rgb.float())
+    except TypeError as error:  # a tensor on another device
+        raise ValueError(f"frames must be in this computer's memory: {error}") from None
+    if values.ndim == 5 and values.shape[0] == 1:
+        values = values[0]
+    shape = values.shape
+    if len(shape) in (3, 4) and shape[-1] != 3:
+        if len(shape) == 4 and shape[0] == shape[1] == 3:
+            raise ValueError(f"frames of shape {shape} may be read in two ways: move the channels to the end")
+        if 3 in shape[:-2]:
+            values = np.moveaxis(values, shape[:-2].index(3), -1)
+    if values.size and not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(
+            f"frames of {rgb.dtype} must lie in [0, 1], not in {values.min():g} to {values.max():g}: give them as uint8"
+        )
+    return np.round(values * 255).astype(np.uint8)
+
+
 def as_frames(rgb: "NDArray[np.uint8] | HasArray") -> NDArray[np.uint8]:
     """One RGB frame (H, W, 3) or several (T, H, W, 3), arrays or tensors on the CPU, as a uint8 array (T, H, W, 3).
 

@@ -122,11 +122,13 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
-    """One label a line.
+    """Labels of a file, one a line; or, where the path is none and has commas, what is between them.
 
     Raises:
         WeightsError: the file cannot be read, or is empty.
     """
+    if "," in str(path) and not Path(path).exists():
+        return tuple(printable(label.strip()) for label in str(path).split(",") if label.strip())
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,9 @@ from typing import TypeGuard
 from movinet.arch.zoo import network_names
 from movinet.errors import WeightsError
 
+DEFAULT_MODEL = "movinet_t0_stream.gestures"
+"""What is taken where no network is named: the bundled one."""
+
 HUB = "hf-hub:"
 _BUCKET = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
 _LABELS = "https://raw.githubusercontent.com/tensorflow/models/f8af2291cced43fc9f1d9b41ddbf772ae7b0d7d2/official/projects/movinet/files/kinetics_600_labels.txt"
@@ -150,6 +153,8 @@ def suggestion(name: str) -> str:
         variants = [entry.name for entry in entries() if entry.architecture == name]
         others = f"; there are those of a variant of it, another network: {', '.join(variants)}" if variants else ""
         return f"; {name} is a network without published weights of its own{others}"
+    if tagged := [entry.name for entry in entries() if name == entry.tag]:  # `gestures`
+        return f"; did you mean {' or '.join(tagged[:3])}{', …' if len(tagged) > 3 else ''}?"
     near = get_close_matches(name, [*known, *(entry.architecture for entry in entries())], n=3)
     return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 
