@@ -1,5 +1,5 @@
-"""What a stream's age does to what is recognized in it: accuracy, misses and delays by minutes since it began, for ways to
-forget.
+"""What a stream's age does to what is recognized in it: accuracy, misses and delays by minutes since its beginning, for
+several ways to forget.
 
     python benchmarks/stream_age.py --out FOLDER --streams 4
     python benchmarks/stream_age.py --out FOLDER --streams 4 --report --plot docs/images/stream_age.svg
@@ -11,8 +11,8 @@ Streams are synthetic, of seeds that no training sees, an hour each. Every way s
 - `reset 10 s`: never, and a state begun anew every so many seconds;
 - `two 10 s`: two states, each begun anew every so many seconds, half of them apart; the older one answers.
 
-Thresholds of each way are those that miss the least at `--target` false alarms an hour in the streams' first five minutes.
-The run may be stopped and repeated; what is done is kept, an answer file a stream and way.
+Thresholds of each way are those that miss the least at `--target` false alarms an hour in the streams' first five
+minutes. The run may be stopped and repeated; what is done is kept, an answer file a stream and way.
 """
 
 import argparse
@@ -174,15 +174,12 @@ def report(
         choice = choose_point(parts[0], target, fps=info.transform.fps, background=background)
         rows = [figures(info, choice.point, some) for some in parts]
         table[name] = rows
-        print(
-            f"\n{name}: begins at {choice.point.on:.3f}, ends below {choice.point.off:.3f}, lasts {choice.point.shortest:g} s"
-        )
+        point = choice.point
+        print(f"\n{name}: begins at {point.on:.3f}, ends below {point.off:.3f}, lasts {point.shortest:g} s")
         print("  minutes   missed  false/h   delay p50  p95   frame mAP")
         for (first, last), row in zip(spans, rows, strict=True):
-            print(
-                f"  {first / 60:3.0f}–{last / 60:3.0f}  {row['missed']:7.1%} {row['false']:8.1f}   {row['p50']:+8.2f} {row['p95']:+6.2f}"
-                f"   {row['map']:8.3f}"
-            )
+            told = f"{row['p50']:+8.2f} {row['p95']:+6.2f}   {row['map']:8.3f}"
+            print(f"  {first / 60:3.0f}–{last / 60:3.0f}  {row['missed']:7.1%} {row['false']:8.1f}   {told}")
         print(f"  last against first: {differences(info, choice.point, parts[0], parts[-1])}")
     return table
 
@@ -200,9 +197,8 @@ def figures(info: WeightsInfo, point: OperatingPoint, parts: Sequence[StreamScor
     )
     p50, p95 = found.delay or (math.nan, math.nan)
     missed = math.nan if found.missed is None else found.missed.value
-    return {
-        "missed": missed, "false": found.false_alarms_an_hour.value, "p50": p50, "p95": p95, "map": scores.mean_ap, "there": found.there,
-    }  # fmt: skip
+    false = found.false_alarms_an_hour.value
+    return {"missed": missed, "false": false, "p50": p50, "p95": p95, "map": scores.mean_ap, "there": found.there}
 
 
 def differences(

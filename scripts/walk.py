@@ -29,8 +29,8 @@ import av
 
 import movinet
 from movinet.cli import main as movinet_command
-from movinet.weights.registry import DEFAULT_MODEL
 from movinet.video.sample import sample_clip
+from movinet.weights.registry import DEFAULT_MODEL
 
 PACKAGE = Path(movinet.__file__).parent
 FRAMES = 6  # that are followed
