@@ -109,3 +109,17 @@ def test_what_cannot_be_promised_is_said(listed: Path, capsys: pytest.CaptureFix
     weights = str(tiny_weights(listed.parent))
     assert run(str(listed), "--model", weights) == 0
     assert "no rate of false alarms can be promised" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_false_alarms_are_listed_for_training(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, alarms = str(tiny_weights(listed.parent)), listed.parent / "alarms.csv"
+    often = ("--target-false-alarms", "1e6", "--alarms", str(alarms))
+    assert run(str(listed), "--model", weights, *often, "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    head, *rows = [line.split(",") for line in alarms.read_text().splitlines()]
+    assert head == ["file", "label", "start", "end"]
+    assert len(rows) == sum(label["false_alarms"] for label in figures["by_label"].values()) > 0
+    for file, label, start, _ in rows:
+        assert Path(file) in (listed.parent / "0.mp4", listed.parent / "1.mp4")
+        assert label in ("left", "right")
+        assert 0 <= float(start) < 4

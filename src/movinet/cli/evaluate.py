@@ -46,6 +46,7 @@ def evaluate(
     background: Annotated[tuple[str, ...], _EVENTS] = (),
     save: Annotated[bool, _EVENTS] = False,
     exported: Annotated[Sequence[Path], _EVENTS] = (),
+    alarms: Annotated[Path | None, _EVENTS] = None,
     results: Annotated[Path | None, _RESULT] = None,
     report: Annotated[Path | None, _RESULT] = None,
     json: Annotated[bool, _RESULT] = False,
@@ -86,6 +87,7 @@ def evaluate(
         background: labels that are no events; by default what the weights call so, or `other`.
         save: write the thresholds, and what they give, into the model's file, from where `movinet watch` takes them.
         exported: folders with exports of these weights that they are written into, too.
+        alarms: write the false alarms into this list (file, label, start, end), which `movinet finetune --mined` takes.
         results: keep what the network says of each video in this file. With or without, a run that was interrupted goes
             on where it was when it is repeated.
         report: write figures and plots into this HTML file, which needs no network.
@@ -135,6 +137,7 @@ def evaluate(
             memory=memory,
             save=save,
             exported=exported,
+            alarms=alarms,
             as_json=json,
         )
     assert protocol != "events"

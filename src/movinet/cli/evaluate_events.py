@@ -1,6 +1,8 @@
 """`movinet evaluate --protocol events`: false alarms an hour against misses, and thresholds for `movinet watch`."""
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,10 +14,12 @@ from movinet.deploy.read_manifest import is_exported, read_manifest
 from movinet.errors import MovinetError
 from movinet.evaluate.choose_point import Choice, choose_point
 from movinet.evaluate.event_curve import StreamScores, hours_of_nothing
-from movinet.evaluate.event_figures import EventFigures, event_figures
+from movinet.evaluate.event_figures import EventFigures, event_figures, false_alarms
 from movinet.evaluate.first_frames import warm_up_of
 from movinet.evaluate.labeled_streams import LabeledStream, refuse_beyond_end, refuse_unknown_labels
+from movinet.events import Event
 from movinet.export.write_manifest import set_operating_point
+from movinet.files import write_atomically
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
@@ -40,6 +44,7 @@ class Judged:
     figures: EventFigures
     info: WeightsInfo  # with the operating point, and with the background
     failed: int  # videos that could not be read
+    alarms: tuple[tuple[Path, Event], ...]  # false ones, with the video
 
 
 def evaluate_events(
@@ -55,6 +60,7 @@ def evaluate_events(
     memory: float | None,
     save: bool,
     exported: Sequence[Path],
+    alarms: Path | None,
     as_json: bool,
 ) -> int:
     """Print the curve and the operating point, and write it where it is wanted; the options are those of `movinet
@@ -68,6 +74,7 @@ def evaluate_events(
         background: labels that are no events; None: what the weights say, or `other`.
         save: into the file or folder of the model.
         exported: folders that it is written into, too.
+        alarms: a list to write the false alarms into.
 
     Raises:
         MovinetError: it cannot be written there, nothing can be read, or something happens that the network has no
@@ -88,6 +95,8 @@ def evaluate_events(
     )
     for place in places:
         write_point(place, judged.info)
+    if alarms is not None:
+        _write_alarms(alarms, judged.alarms)
     print_events(judged, target, as_json)
     if places and not as_json:
         out.print(f"\nwritten into {', '.join(map(str, places))}")
@@ -114,7 +123,7 @@ def judge_events(
     recognizer.memory = live_memory(recognizer.engine, info, memory)
     ignored = background_of(info) if background is None else background
     refuse_unknown_labels(listed, info.labels, ignored, info.name)
-    scores, failed = _scores(recognizer, listed)
+    scores, read, failed = _scores(recognizer, listed)
     if not scores:
         raise MovinetError(f"{path}: none of its {counted(len(listed), 'video')} could be read")
     choice = choose_point(scores, target, fps=info.transform.fps, after=after, background=ignored, off_share=off_share)
@@ -138,7 +147,23 @@ def judge_events(
     known = info.background
     if known is None and len(ignored) == 1 and ignored <= set(info.labels or ()):
         (known,) = ignored
-    return Judged(choice, figures, replace(info, background=known, operating_point=point), failed)
+    alarms = [
+        (stream.video, alarm)
+        for stream, said in zip(read, scores, strict=True)
+        for alarm in false_alarms(said, info, point, after=after)
+    ]
+    return Judged(choice, figures, replace(info, background=known, operating_point=point), failed, tuple(alarms))
+
+
+def _write_alarms(path: Path, alarms: Sequence[tuple[Path, Event]]) -> None:
+    """As a list: the video, the label and when the event began and ended."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "label", "start", "end"))
+    for video, event in alarms:
+        end = "" if event.end is None else f"{event.end:.3f}"
+        writer.writerow((video.absolute(), event.label, f"{event.start:.3f}", end))
+    write_atomically(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 def background_of(info: WeightsInfo) -> frozenset[str]:
@@ -222,9 +247,11 @@ def write_point(place: Path, info: WeightsInfo) -> None:
         )
 
 
-def _scores(recognizer: Recognizer, listed: Sequence[LabeledStream]) -> tuple[list[StreamScores], int]:
-    """What the network says of every video that can be read, and how many cannot."""
-    scores, failed, period = [], 0, 1 / recognizer.info.transform.fps
+def _scores(
+    recognizer: Recognizer, listed: Sequence[LabeledStream]
+) -> tuple[list[StreamScores], list[LabeledStream], int]:
+    """What the network says of every video that can be read, those videos, and how many cannot."""
+    scores, read, failed, period = [], list[LabeledStream](), 0, 1 / recognizer.info.transform.fps
     labels = _labels(recognizer.info)
     with progress_bar("evaluating") as progress:
         for n, stream in enumerate(listed):
@@ -237,10 +264,11 @@ def _scores(recognizer: Recognizer, listed: Sequence[LabeledStream]) -> tuple[li
                 complain(error)
                 continue
             times, probabilities = zip(*predictions, strict=True)
+            read.append(stream)
             scores.append(StreamScores(times, probabilities, labels, stream.segments, lasts))
             if progress:
                 progress(n + 1, len(listed))
-    return scores, failed
+    return scores, read, failed
 
 
 def _stills(recognizer: Recognizer, listed: Sequence[LabeledStream]) -> Iterator[tuple[list[float], list[list[float]]]]:

@@ -47,6 +47,7 @@ class _Counted:
     found: dict[str, int]
     there: dict[str, int]
     delays: list[float]
+    alarms: list[Event]
 
 
 def event_figures(
@@ -86,8 +87,13 @@ def event_figures(
     )
 
 
+def false_alarms(stream: StreamScores, info: WeightsInfo, point: OperatingPoint, *, after: float = 2.0) -> list[Event]:
+    """The events that thresholds give and that find nothing, as in `event_figures`."""
+    return _count(stream, info, point, after).alarms
+
+
 def _count(stream: StreamScores, info: WeightsInfo, point: OperatingPoint, after: float) -> _Counted:
-    counted = _Counted(stream.seconds / 3600, {}, {}, {}, [])
+    counted = _Counted(stream.seconds / 3600, {}, {}, {}, [], [])
     left = sorted((s for s in stream.truth if s.label not in point.ignore), key=lambda s: s.start)
     for segment in left:
         counted.there[segment.label] = counted.there.get(segment.label, 0) + 1
@@ -95,7 +101,9 @@ def _count(stream: StreamScores, info: WeightsInfo, point: OperatingPoint, after
         fits = next((s for s in left if s.label == event.label and is_in_reach(s, event.start, after)), None)
         tally = counted.false if fits is None else counted.found
         tally[event.label] = tally.get(event.label, 0) + 1
-        if fits is not None:
+        if fits is None:
+            counted.alarms.append(event)
+        else:
             left.remove(fits)
             counted.delays.append(told - fits.end)
     return counted
