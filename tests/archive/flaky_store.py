@@ -13,7 +13,7 @@ class BadDay:
     many reads one is cut off in the middle."""
 
     def __init__(self, app: Any, busy: int, cut: int) -> None:
-        self._app, self._busy, self._cut = app, busy, cut
+        self._app, self.busy, self.cut = app, busy, cut
         self._lock = threading.Lock()
         self.requests = self.refused = self.reads = self.cuts = self.pages = 0
 
@@ -22,10 +22,10 @@ class BadDay:
         with self._lock:
             self.requests += 1
             self.pages += "list-type" in environ["QUERY_STRING"]
-            refused = bool(self._busy) and environ["REQUEST_METHOD"] != "PUT" and self.requests % self._busy == 0
+            refused = bool(self.busy) and environ["REQUEST_METHOD"] != "PUT" and self.requests % self.busy == 0
             self.refused += refused
             self.reads += reads and not refused
-            cut = bool(self._cut) and reads and not refused and self.reads % self._cut == 1
+            cut = bool(self.cut) and reads and not refused and self.reads % self.cut == 1
             self.cuts += cut
         if refused:
             start("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", str(len(BUSY)))])

@@ -98,6 +98,10 @@ class RayWorkers:
     def room(self, ahead: bool) -> int:
         return sum(1 + ahead - len(tasks) for tasks in self._actors.values()) - len(self._again)
 
+    @property
+    def ready(self) -> bool:
+        return bool(self._actors)
+
     def give(self, task: Task) -> None:
         if not self._actors:
             self._again.append(task)

@@ -37,11 +37,12 @@ class Progress:
     bytes: int = 0
     video_seconds: float = 0.0
     core_seconds: float = 0.0
+    start: float | None = None  # seconds that it took until the first worker was there; rates count from then
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
-        return max(time.monotonic() - self.began, 1e-9)
+        """Since the first worker was there."""
+        return max(time.monotonic() - self.began - (self.start or 0.0), 1e-9)
 
     @property
     def left(self) -> float | None:
@@ -57,7 +58,8 @@ class Progress:
             "failed_before": self.failed_before,
             "done": self.done,
             "failed": self.failed,
-            "seconds": round(self.seconds, 1),
+            "start_seconds": None if self.start is None else round(self.start, 3),
+            "seconds": round(self.seconds, 3),
             "files_per_second": round((self.done + self.failed) / self.seconds, 3),
             "video_hours_per_hour": round(self.video_seconds / self.seconds, 2),
             "left": None if self.left is None else round(self.left, 1),
@@ -135,7 +137,10 @@ class Scan:
                 task = self._next()
                 self._given[task.number] = task
                 workers.give(task)
-            for outcome in workers.take(_LOOKS_UP):
+            came = workers.take(_LOOKS_UP)
+            if self.progress.start is None and workers.ready:
+                self.progress.start = time.monotonic() - self.progress.began
+            for outcome in came:
                 self._settle(outcome, tell)
             self._results.keep_up()
             tell(self.progress, None)

@@ -38,6 +38,10 @@ class Workers(Protocol):
     def busy(self) -> int:
         """Tasks that were given and not taken."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether any has begun."""
+
     def give(self, task: Task) -> None:
         """Hand over a task."""
 
@@ -85,6 +89,10 @@ class Processes:
     @property
     def busy(self) -> int:
         return sum(len(worker.tasks) for worker in self._workers) + len(self._again)
+
+    @property
+    def ready(self) -> bool:
+        return any(worker.ready for worker in self._workers)
 
     def give(self, task: Task) -> None:
         """To who has least to do."""

@@ -1,0 +1,383 @@
+"""Scans of archives: nothing lost and nothing twice through kills, throughput beside decoding alone, long files in
+pieces, Ray, memory of the parent, an object store on a bad day.
+
+    python benchmarks/archive.py                                     # everything; hours
+    python benchmarks/archive.py --only kills --files 10000 --kills 200
+    python benchmarks/archive.py --only rates --folder /tmp/videos
+    python benchmarks/archive.py --only small,memory,store
+    python benchmarks/archive.py --only cut --streams 10 --hours 1
+    python benchmarks/archive.py --only ray --kills 20
+
+Prints figures a line, and exits with 1 where a promise is broken: rows = files and none twice; at least 0.85 of the
+rate of FFmpeg decoding the same files with one thread a core, on one core and two; two cores against one at least 0.97
+of what FFmpeg gains itself; small files take at most decoding + 1.2 × stepping; with Ray at most a tenth longer; events
+of long files the same in pieces; the parent's memory flat over 100,000 rows, and a run over them resumed within 5 s.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from archive_kills import kills
+from file_to_labels import VIDEOS, make, make_weights
+
+from movinet.archive.items import Item, file_item
+from movinet.archive.looking import Looker, Outcome, Task, Wishes, failed_row, provenance
+from movinet.archive.pieces import Piece, cut
+from movinet.archive.results import open_results
+from movinet.archive.scan_run import Scan
+from movinet.archive.tally import Answers
+from movinet.archive.workers import Lost
+from movinet.recognizer import Recognizer
+from movinet.video.container import Video, open_at
+from movinet.video.decode import frames_of
+from movinet.video.pacer import FilePacer
+from movinet.video.sample import sample_clip
+
+OF_DECODING, OF_SCALING, OF_STEPPING, OF_LOCAL, RESUMED = 0.85, 0.97, 1.2, 1.1, 5.0
+ROWS = 100_000
+
+Promise = tuple[str, bool]
+
+
+def scan(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "movinet", "scan", *map(str, arguments)]
+
+
+def load() -> str:
+    return f"load {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores"
+
+
+def rates(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """Hours of video an hour, by size, beside FFmpeg in turns, on one core and two."""
+    make_weights(folder / "a0.safetensors", os.environ)
+    kept, cores = [], sorted(os.sched_getaffinity(0))[:2]
+    for video in (video for video in VIDEOS if video.name in ("340x256", "720p", "1080p")):
+        path = make(video, args.folder or folder)
+        copies = folder / video.name
+        copies.mkdir(exist_ok=True)
+        for number in range(args.copies):
+            (copies / f"{number}.mp4").unlink(missing_ok=True)
+            os.link(path, copies / f"{number}.mp4")
+        took: dict[tuple[str, int], list[float]] = {}
+        for turn in range(args.rounds):
+            for count in (1, 2):
+                decode = lambda names: [decoding(name) for name in names]  # noqa: E731
+                took.setdefault(("ffmpeg", count), []).append(in_parallel(decode, copies, cores[:count]))
+                out = folder / f"{video.name}-{turn}-{count}"
+                took.setdefault(("scan", count), []).append(scanning(copies, out, folder, cores[:count]))
+        best = {key: min(values) for key, values in took.items()}
+        seconds = 100 * args.copies
+        for count in (1, 2):
+            ours, theirs = seconds / best["scan", count], seconds / best["ffmpeg", count]
+            print(f"{video.name}, {count} core(s): {ours:.0f} hours of video an hour, FFmpeg {theirs:.0f}; {load()}")
+            kept.append(
+                (f"{video.name} on {count}: {ours / theirs:.2f} of decoding alone", ours >= OF_DECODING * theirs)
+            )
+        gain = (best["scan", 1] / best["scan", 2]) / (best["ffmpeg", 1] / best["ffmpeg", 2])
+        kept.append((f"{video.name}: two cores gain {gain:.2f} of what FFmpeg gains", gain >= OF_SCALING))
+        core = seconds / best["scan", 1]
+        print(f"{video.name}: {core:.0f} hours an hour a core; a million hours take {1e6 / core:,.0f} core-hours")
+    return kept
+
+
+def decoding(path: Path) -> list[str]:
+    return ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", str(path), "-map", "0:v:0", "-f", "null", "-"]
+
+
+def in_parallel(commands: Callable[[Sequence[Path]], list[list[str]]], folder: Path, cores: Sequence[int]) -> float:
+    """Seconds that FFmpeg takes for all files of a folder, a process a core at a time."""
+    waiting = commands(sorted(folder.iterdir()))
+    begin = time.perf_counter()
+
+    def work(core: int) -> None:
+        while True:
+            try:
+                command = waiting.pop()
+            except IndexError:
+                return
+            subprocess.run(["taskset", "-c", str(core), *command], check=True)
+
+    threads = [threading.Thread(target=work, args=(core,)) for core in cores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begin
+
+
+def scanning(videos: Path, out: Path, folder: Path, cores: Sequence[int], *options: str) -> float:
+    """Seconds that a scan takes from the moment its first worker is there, as it says itself."""
+    command = scan(videos, "--out", out, "--model", folder / "a0.safetensors", "--json", "--piece", "0", *options)
+    pinned = ["taskset", "-c", ",".join(map(str, cores)), *command, "--processes", str(len(cores))]
+    said = subprocess.run(pinned, check=True, capture_output=True, text=True).stdout.splitlines()
+    summary = json.loads(said[-1])
+    assert summary["complete"], summary
+    assert not summary["failed"], summary
+    return float(summary["seconds"])
+
+
+def small(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """Processor time of small files: decoding alone, stepping alone, and both with everything about them."""
+    make_weights(folder / "a0.safetensors", os.environ)
+    recognizer = Recognizer.load(folder / "a0.safetensors", threads=1)
+    network, engine = recognizer.network, recognizer.engine
+    transform = network.info.transform
+    looker = Looker(network, recognizer.session(), engine.signature.state, Wishes(Answers(None)), folder, "0" * 8)
+    item, count = file_item(sample_clip()), 40
+    frames = looker.look(Task(0, item), None, lambda: None).row["frames"]
+
+    def decode() -> None:
+        pacer = FilePacer(transform.fps)
+        with open_at(item.path, 0.0, None, 1, pacer=pacer) as video:
+            for frame in frames_of(video, pacer):
+                frame.kept(transform)
+
+    state, image = engine.init_state(), np.zeros((1, *transform.size, 3), np.float32)
+    contenders: dict[str, Callable[[], object]] = {
+        "decoding": decode,
+        "stepping": lambda: [engine.step(image, state) for _ in range(frames)],
+        "all": lambda: looker.look(Task(0, item), None, lambda: None),
+    }
+    spent_on: dict[str, list[float]] = {}
+    for _ in range(args.rounds):
+        for name, call in contenders.items():
+            begin = time.process_time()
+            for _ in range(count):
+                call()
+            spent_on.setdefault(name, []).append((time.process_time() - begin) / count)
+    ms = {name: 1000 * statistics.median(values) for name, values in spent_on.items()}
+    print(
+        f"a file of {frames} frames, ms of processor time: {', '.join(f'{n} {v:.1f}' for n, v in ms.items())}; {load()}"
+    )
+    over = (ms["all"] - ms["decoding"]) / ms["stepping"]
+    return [(f"small files take decoding + {over:.2f} × stepping", over <= OF_STEPPING)]
+
+
+class Instantly:
+    """Workers that have looked at everything already."""
+
+    def __init__(self, features: int = 600) -> None:
+        self._came: list[Outcome | Lost] = []
+        self._maxima = [round(value, 4) for value in np.linspace(0, 1, features).tolist()]
+
+    def room(self, ahead: bool) -> int:
+        return 2 + ahead - len(self._came)
+
+    @property
+    def busy(self) -> int:
+        return len(self._came)
+
+    ready = True
+
+    def give(self, task: Task) -> None:
+        row = {**failed_row(task.item), **provenance("fake", "0", None, [], 0.01), "maxima": self._maxima}
+        self._came.append(Outcome(task.number, "row", row))
+
+    def take(self, seconds: float) -> list[Outcome | Lost]:
+        came, self._came = self._came, []
+        return came
+
+    def close(self) -> None:
+        pass
+
+
+def memory(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """The parent's over 100,000 rows of 600 classes, and how long a run over them takes to begin."""
+    settings = {"movinet scan": 1, "model": "fake", "hash": "0"}
+    items = [Item(f"/data/videos/{number:06}.mp4", 1000 + number, "mtime:1") for number in range(ROWS)]
+    resident: list[tuple[int, float]] = []
+
+    def tell(progress: Any, row: Any) -> None:
+        if row is not None and progress.done % 10_000 == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            resident.append((progress.done, pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+
+    begin = time.perf_counter()
+    with open_results(folder / "fake", settings) as results:
+        Scan(results, items, results.read(), False, "fake", "0").run(Instantly(), tell, threading.Event())
+    took = time.perf_counter() - begin
+    print(f"{ROWS:,} rows in {took:.0f} s; MiB resident: {', '.join(f'{n:,}: {mib:.0f}' for n, mib in resident)}")
+    begin = time.perf_counter()
+    with open_results(folder / "fake", settings) as results:
+        run = Scan(results, items, results.read(), False, "fake", "0")
+    resumed = time.perf_counter() - begin
+    print(f"a run over {ROWS:,} rows that are done begins within {resumed:.2f} s; {load()}")
+    early, late = resident[1][1], resident[-1][1]
+    return [
+        (f"memory from row 20,000 to {ROWS:,}: {late - early:+.0f} MiB", late <= early * 1.05 + 5),
+        (f"resumed within {resumed:.2f} s", resumed < RESUMED and run.left == 0),
+    ]
+
+
+def cuts(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """Long files, uncut and in pieces: their events, and the largest difference of a probability."""
+    recognizer = Recognizer.load("movinet_t0_stream.gestures", memory=4.0, threads=1)
+    wishes = Wishes(Answers(4.0), frames=True)
+    ports = recognizer.engine.signature.state
+    looker = Looker(recognizer.network, recognizer.session(), ports, wishes, folder, "0" * 8)
+    same, worst = 0, 0.0
+    for stream in range(args.streams):
+        path = long_stream(folder / f"stream{stream}.mp4", round(args.hours * 3600), stream)
+        begin = time.process_time()
+        whole = looker.look(Task(1, file_item(path), Piece(0, 0, 0, None)), None, lambda: None)
+        uncut = time.process_time() - begin
+        with Video(path) as video:
+            pieces = cut(video, recognizer.info.spec, 4.0)
+        begin = time.process_time()
+        parts = [looker.look(Task(2 + n, file_item(path), piece), None, lambda: None) for n, piece in enumerate(pieces)]
+        pieced = time.process_time() - begin
+        joined = [
+            looker.look(
+                Task(99, file_item(path), done=tuple({"row": p.row, "files": p.files} for p in some)), None, _alive
+            )
+            for some in ([whole], parts)
+        ]
+        apart = difference(folder, whole, parts)
+        equal = [event_places(one) for one in joined]
+        same += equal[0] == equal[1]
+        worst = max(worst, apart)
+        print(
+            f"stream {stream}: {len(equal[0])} events uncut, {len(equal[1])} in {len(pieces)} pieces, "
+            f"{'the same' if equal[0] == equal[1] else 'DIFFERENT'}; largest difference of a probability {apart:.1e}; "
+            f"{pieced / uncut:.2f} of the uncut run's processor time",
+            flush=True,
+        )
+        path.unlink()
+    return [
+        (f"{same} of {args.streams} long streams have the same events in pieces, ±{worst:.1e}", same == args.streams)
+    ]
+
+
+def _alive() -> None:
+    pass
+
+
+def event_places(outcome: Outcome) -> list[tuple[str, float, float]]:
+    return [(event["label"], event["start"], event["end"]) for event in outcome.row["events"]]
+
+
+def difference(folder: Path, whole: Outcome, parts: Sequence[Outcome]) -> float:
+    from movinet.archive.spool import Spooled, read_spooled
+
+    def values(outcomes: Sequence[Outcome]) -> Any:
+        files = [Spooled.of_dict(one) for outcome in outcomes for one in outcome.files["answers"]]
+        return np.concatenate([rows["values"] for one in files for rows in read_spooled(folder, one)])
+
+    return float(np.abs(values([whole]) - values(parts)).max())
+
+
+def long_stream(path: Path, seconds: int, seed: int) -> Path:
+    """Gestures of the bundled clip, turned this way and that, one behind the other: encoded once, repeated."""
+    turned = ["null", "hflip", "vflip", "hflip,vflip"][seed % 4]
+    once = path.with_suffix(".once.mp4")
+    quiet = ["ffmpeg", "-y", "-v", "error", "-nostdin"]
+    shift = f"{turned},crop=iw-{8 + 2 * seed}:ih-{8 + 2 * seed},eq=brightness={0.02 * seed}"
+    held = f"[0:v]{shift},tpad=stop_mode=clone:stop_duration={1 + seed % 3}"
+    encode = ["-filter_complex", held, "-r", "5", "-c:v", "libx264", "-g", "50", "-pix_fmt", "yuv420p", str(once)]
+    subprocess.run([*quiet, "-i", str(sample_clip()), *encode], check=True)
+    repeat = ["-stream_loop", "-1", "-i", str(once), "-t", str(seconds), "-c", "copy", str(path)]
+    subprocess.run([*quiet, *repeat], check=True)
+    once.unlink()
+    return path
+
+
+def with_ray(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """Two actors against two processes, after their start."""
+    make_weights(folder / "a0.safetensors", os.environ)
+    path = make(next(video for video in VIDEOS if video.name == "340x256"), args.folder or folder)
+    copies = folder / "for ray"
+    copies.mkdir()
+    for number in range(4 * args.copies):
+        os.link(path, copies / f"{number}.mp4")
+    took: dict[str, list[float]] = {"local": [], "ray": []}
+    whole: list[float] = []
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    for turn in range(args.rounds):
+        took["local"].append(scanning(copies, folder / f"local{turn}", folder, cores))
+        begin = time.perf_counter()
+        took["ray"].append(scanning(copies, folder / f"ray{turn}", folder, cores, "--ray", "local"))
+        whole.append(time.perf_counter() - begin - took["ray"][-1])
+    ours, rays = min(took["local"]), min(took["ray"])
+    print(f"local processes {ours:.1f} s, Ray {rays:.1f} s after a start (and an end) of {min(whole):.1f} s; {load()}")
+    return [(f"Ray takes {rays / ours:.2f} of the time of local processes", rays <= OF_LOCAL * ours)]
+
+
+def store(args: argparse.Namespace, folder: Path) -> list[Promise]:
+    """An S3 store on loopback: many pages, every fifth request refused, every third read broken off."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import boto3
+
+    flaky_store = import_module("archive.flaky_store").flaky_store  # the tests'
+    clip = sample_clip().read_bytes()
+    with flaky_store() as (day, environment):
+        os.environ.update(environment)
+        client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="films")
+        for number in range(args.objects):
+            name = f"{number % 7}/{number:05}.{'mp4' if number % 50 == 0 else 'txt'}"
+            client.put_object(Bucket="films", Key=name, Body=clip if number % 50 == 0 else b"x")
+        day.busy, day.cut, day.requests = 5, 3, 0
+        out = folder / "store"
+        code = subprocess.run(
+            scan("s3://films/", "--out", out, "--json"), stdout=subprocess.DEVNULL, check=False
+        ).returncode
+        told = rows(out)
+    videos = len(range(0, args.objects, 50))
+    print(
+        f"{args.objects} objects on {day.pages} pages, {videos} videos: {len(told)} rows; {day.requests} requests, "
+        f"{day.refused} refused, {day.cuts} broken off"
+    )
+    whole = code == 0 and len(told) == len(set(told)) == videos and day.pages > 1 and day.cuts > 0
+    return [(f"a store on a bad day: {len(told)} rows of {videos} videos", whole)]
+
+
+def rows(out: Path) -> list[str]:
+    return [json.loads(line)["path"] for part in sorted((out / "jsonl").iterdir()) for line in part.open("rb")]
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, Path], list[Promise]]] = {
+    "kills": kills, "rates": rates, "small": small, "memory": memory, "cut": cuts, "ray": with_ray, "store": store,
+}  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
+    parser.add_argument("--folder", type=Path, help="where videos are made and kept")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=4, help="files of a hundred seconds for a rate")
+    parser.add_argument("--files", type=int, default=10_000, help="small files to kill scans over")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--ray-kills", type=int, default=20)
+    parser.add_argument("--streams", type=int, default=10)
+    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--objects", type=int, default=2500)
+    args = parser.parse_args()
+    if args.folder is not None:
+        args.folder.mkdir(parents=True, exist_ok=True)
+    broken = 0
+    for part in args.only.split(","):
+        with tempfile.TemporaryDirectory(prefix="archive-", dir=args.folder) as folder:
+            for words, holds in PARTS[part](args, Path(folder)):
+                print(f"{'ok    ' if holds else 'BROKEN'} {words}", flush=True)
+                broken += not holds
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{usage.ru_utime + usage.ru_stime:.0f} s of processor time in children")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
