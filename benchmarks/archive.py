@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 from archive_kills import kills
-from file_to_labels import VIDEOS, make, make_weights
+from archive_videos import SIZES, footage, gestures
+from file_to_labels import make_weights
 
 from movinet.archive.items import Item, file_item
 from movinet.archive.looking import Looker, Outcome, Task, Wishes, failed_row, provenance
@@ -64,9 +65,9 @@ def rates(args: argparse.Namespace, folder: Path) -> list[Promise]:
     """Hours of video an hour, by size, beside FFmpeg in turns, on one core and two."""
     make_weights(folder / "a0.safetensors", os.environ)
     kept, cores = [], sorted(os.sched_getaffinity(0))[:2]
-    for video in (video for video in VIDEOS if video.name in ("340x256", "720p", "1080p")):
-        path = make(video, args.folder or folder)
-        copies = folder / video.name
+    for name, size in SIZES.items():
+        path = footage((args.folder or folder) / f"{name}.mp4", size, clips(), 100.0)
+        copies = folder / name
         copies.mkdir(exist_ok=True)
         for number in range(args.copies):
             (copies / f"{number}.mp4").unlink(missing_ok=True)
@@ -76,25 +77,40 @@ def rates(args: argparse.Namespace, folder: Path) -> list[Promise]:
             for count in (1, 2):
                 decode = lambda names: [decoding(name) for name in names]  # noqa: E731
                 took.setdefault(("ffmpeg", count), []).append(in_parallel(decode, copies, cores[:count]))
-                out = folder / f"{video.name}-{turn}-{count}"
+                out = folder / f"{name}-{turn}-{count}"
                 took.setdefault(("scan", count), []).append(scanning(copies, out, folder, cores[:count]))
         best = {key: min(values) for key, values in took.items()}
         seconds = 100 * args.copies
         for count in (1, 2):
             ours, theirs = seconds / best["scan", count], seconds / best["ffmpeg", count]
-            print(f"{video.name}, {count} core(s): {ours:.0f} hours of video an hour, FFmpeg {theirs:.0f}; {load()}")
-            kept.append(
-                (f"{video.name} on {count}: {ours / theirs:.2f} of decoding alone", ours >= OF_DECODING * theirs)
-            )
+            print(f"{name}, {count} core(s): {ours:.0f} hours of video an hour, FFmpeg {theirs:.0f}; {load()}")
+            kept.append((f"{name} on {count}: {ours / theirs:.2f} of decoding alone", ours >= OF_DECODING * theirs))
         gain = (best["scan", 1] / best["scan", 2]) / (best["ffmpeg", 1] / best["ffmpeg", 2])
-        kept.append((f"{video.name}: two cores gain {gain:.2f} of what FFmpeg gains", gain >= OF_SCALING))
+        kept.append((f"{name}: two cores gain {gain:.2f} of what FFmpeg gains", gain >= OF_SCALING))
         core = seconds / best["scan", 1]
-        print(f"{video.name}: {core:.0f} hours an hour a core; a million hours take {1e6 / core:,.0f} core-hours")
+        print(f"{name}: {core:.0f} hours an hour a core; a million hours take {1e6 / core:,.0f} core-hours")
     return kept
 
 
+DECODE = """
+import sys, av
+with av.open(sys.argv[1]) as container:
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    for frame in container.decode(stream):
+        pass
+"""
+
+
 def decoding(path: Path) -> list[str]:
-    return ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", str(path), "-map", "0:v:0", "-f", "null", "-"]
+    """FFmpeg decoding a file with one thread and doing nothing with it: its libraries, as PyAV brings them."""
+    return [sys.executable, "-c", DECODE, str(path)]
+
+
+def clips() -> list[Path]:
+    """Real ones, where there are."""
+    shared = Path(os.environ.get("MOVINET_SHARED", Path(__file__).parents[2] / "shared"))
+    return sorted((shared / "clips").glob("*.*"))
 
 
 def in_parallel(commands: Callable[[Sequence[Path]], list[list[str]]], folder: Path, cores: Sequence[int]) -> float:
@@ -230,7 +246,7 @@ def cuts(args: argparse.Namespace, folder: Path) -> list[Promise]:
     looker = Looker(recognizer.network, recognizer.session(), ports, wishes, folder, "0" * 8)
     same, worst = 0, 0.0
     for stream in range(args.streams):
-        path = long_stream(folder / f"stream{stream}.mp4", round(args.hours * 3600), stream)
+        path = gestures(folder / f"stream{stream}.mp4", round(args.hours * 3600), stream)
         begin = time.process_time()
         whole = looker.look(Task(1, file_item(path), Piece(0, 0, 0, None)), None, lambda: None)
         uncut = time.process_time() - begin
@@ -279,25 +295,10 @@ def difference(folder: Path, whole: Outcome, parts: Sequence[Outcome]) -> float:
     return float(np.abs(values([whole]) - values(parts)).max())
 
 
-def long_stream(path: Path, seconds: int, seed: int) -> Path:
-    """Gestures of the bundled clip, turned this way and that, one behind the other: encoded once, repeated."""
-    turned = ["null", "hflip", "vflip", "hflip,vflip"][seed % 4]
-    once = path.with_suffix(".once.mp4")
-    quiet = ["ffmpeg", "-y", "-v", "error", "-nostdin"]
-    shift = f"{turned},crop=iw-{8 + 2 * seed}:ih-{8 + 2 * seed},eq=brightness={0.02 * seed}"
-    held = f"[0:v]{shift},tpad=stop_mode=clone:stop_duration={1 + seed % 3}"
-    encode = ["-filter_complex", held, "-r", "5", "-c:v", "libx264", "-g", "50", "-pix_fmt", "yuv420p", str(once)]
-    subprocess.run([*quiet, "-i", str(sample_clip()), *encode], check=True)
-    repeat = ["-stream_loop", "-1", "-i", str(once), "-t", str(seconds), "-c", "copy", str(path)]
-    subprocess.run([*quiet, *repeat], check=True)
-    once.unlink()
-    return path
-
-
 def with_ray(args: argparse.Namespace, folder: Path) -> list[Promise]:
     """Two actors against two processes, after their start."""
     make_weights(folder / "a0.safetensors", os.environ)
-    path = make(next(video for video in VIDEOS if video.name == "340x256"), args.folder or folder)
+    path = footage((args.folder or folder) / "340x256.mp4", SIZES["340x256"], clips(), 100.0)
     copies = folder / "for ray"
     copies.mkdir()
     for number in range(4 * args.copies):

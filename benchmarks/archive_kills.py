@@ -14,17 +14,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from archive_videos import small_clip
+
 from movinet.video.sample import sample_clip
 
 
 def make_archive(folder: Path, count: int) -> list[Path]:
     """Small files in folders, whose names are there again in others: good ones, and one in twenty of some odd kind."""
     clip, found = sample_clip().read_bytes(), []
-    short = folder / "short.mp4"
-    cut = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-i", str(sample_clip()), "-frames:v", "3", "-c:v", "mjpeg"]
-    subprocess.run([*cut, "-q:v", "9", "-vf", "scale=64:48", str(short)], check=True)
-    small = short.read_bytes()
-    short.unlink()
+    small = small_clip(folder / "short.mp4").read_bytes()
+    (folder / "short.mp4").unlink()
     for number in range(count):
         place = folder / f"{number % 40:02}"
         place.mkdir(exist_ok=True)

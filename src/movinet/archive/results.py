@@ -240,6 +240,11 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 def _is_busy(folder: Path) -> bool:
     try:
+        with (folder / ".lock").open("a"):
+            pass
+    except OSError:  # who may not write here can tell nothing of others
+        return False
+    try:
         with locked(folder / ".lock", "busy"):
             return False
     except MovinetError:
