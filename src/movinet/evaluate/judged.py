@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from movinet.arch.count import macs_per_clip
 from movinet.deploy.read_manifest import Manifest
 from movinet.errors import MovinetError
+from movinet.prediction import Prediction
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Clips, Logits
+from movinet.runtime.engine import Clips, Logits, forgetting, with_decays
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.foreign_tflite import ForeignFile
+from movinet.runtime.images import write_scaled
 from movinet.video.frame import Frame
 from movinet.video.transform import Transform, scale_levels
 
@@ -41,7 +43,8 @@ class Judged:
         clip_frames: of the clips it was made for.
         any_length: whether it takes clips of other lengths.
         answer: what a clip shows: frames at the transform's rate, at least one.
-        answers: what is thought after every frame of a stream; None of a network that sees whole clips.
+        answers: what is thought after every frame of a stream, one stream at a time; None of a network that sees whole
+            clips.
         macs: multiply-adds of a clip of so many frames; None where nobody knows.
     """
 
@@ -72,14 +75,6 @@ def judge(recognizer: Recognizer) -> Judged:
     if isinstance(network, ExportedNetwork):
         computed = f"its own file, {network.kind} in {network.precision}"
 
-    def answers(shown: Iterable[Frame]) -> Iterator[Probabilities]:
-        session, kept = recognizer.session(), (frame.kept(info.transform) for frame in shown)
-        while together := list(islice(kept, _TOGETHER)):
-            for frame in together:
-                prediction = session.see(frame)
-                assert prediction is not None
-                yield prediction.probabilities
-
     return Judged(
         name=info.name,
         hash=network.hash,
@@ -91,10 +86,34 @@ def judge(recognizer: Recognizer) -> Judged:
         clip_frames=frames,
         any_length=not fixed,
         answer=lambda shown: _sound(recognizer.classify_frames(shown).probabilities, info.name),
-        answers=answers if spec.causal else None,
+        answers=_streams(recognizer) if spec.causal else None,
         # What a stranger's file computes is not known: it is only taken for the network that it resembles.
         macs=None if isinstance(source, ForeignFile) else partial(macs_per_clip, spec, info.transform.size),
     )
+
+
+def _streams(recognizer: Recognizer) -> Callable[[Iterable[Frame]], Iterator[Probabilities]]:
+    """What streams are run by: the engine itself, since a session's work for live streams takes a small network a
+    quarter of its step. Streams follow each other in one batch, whose buffers take as long to make as a step."""
+    info, engine, memory = recognizer.info, recognizer.engine, recognizer.memory
+    batch = engine.init_state()
+    beginning = engine.get_state(batch, 0)
+    if memory is not None:
+        beginning = with_decays(engine, beginning, forgetting(engine, info.spec, memory))
+    images = np.zeros((1, *info.transform.size, 3), np.float32)
+
+    def answers(shown: Iterable[Frame]) -> Iterator[Probabilities]:
+        engine.set_state(batch, 0, beginning)
+        seen, levels = 0, (frame.levels(info.transform) for frame in shown)
+        while together := list(islice(levels, _TOGETHER)):
+            for image in together:
+                write_scaled(image, info.transform.scale, images[0])
+                logits = engine.step(images, batch)
+                assert logits is not None
+                seen += 1
+                yield _sound(Prediction.of_logits(logits[0], 0.0, seen, info).probabilities, info.name)
+
+    return answers
 
 
 def judge_clips(
