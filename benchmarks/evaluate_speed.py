@@ -7,8 +7,8 @@ By default the shared gestures and the bundled network, whose steps are so small
 in turns, each in a process of its own on one thread: (1) `movinet evaluate --protocol stream`, whole; (2) the frames of
 all videos decoded and made as the network wants them, by `read_frames`, and nothing done with them; (3) as many steps
 with answers of the engine alone. Figures are medians of processor time, user and system, of all threads; of (2) and
-(3) without starting the process; compiled bytecode is kept, as by default. Promise: (1) takes at most 1.2 times (2) and (3) together. Exits with 1 where it is
-broken.
+(3) without starting the process. Compiled bytecode is kept, as by default. Promise: (1) takes at most 1.2 times (2) and
+(3) together. Exits with 1 where it is broken.
 """
 
 import argparse
