@@ -6,6 +6,7 @@ thread works on a video, the next one is brought near: from an object store to t
 
 import os
 import queue
+import shutil
 import tempfile
 import threading
 import time
@@ -79,7 +80,7 @@ class Lanes:
         self._told, self._tasks = told, queue.SimpleQueue[Task | None]()
         self._moments: dict[int, float] = {}  # when each running task last showed that it lives, by its thread
         self._running: dict[int, int] = {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="movinet-scan-", dir=machinery.scratch)
+        self._scratch, self._scratch_in = "", machinery.scratch
         self._fetcher = ThreadPoolExecutor(max_workers=machinery.lanes)
         self._near: dict[int, Future[Path]] = {}
         self._pool: StreamPool | None = None
@@ -114,6 +115,8 @@ class Lanes:
             network, ports = pool.network, pool.engine.signature.state
             sessions = [pool.join(memory=answers.memory, max_gap=answers.max_gap) for _ in range(machinery.lanes)]
         if network.hash != machinery.hash:
+            if self._pool is not None:
+                self._pool.close()
             raise MovinetError(f"{machinery.model}: has other weights here than where the scan was begun")
         limit_torch(1)
         lookers = [
@@ -128,6 +131,7 @@ class Lanes:
         """Hand over a task; it is brought near while it waits."""
         if task.done is None:
             if is_fetched(task.item.path):
+                self._scratch = self._scratch or tempfile.mkdtemp(prefix="movinet-scan-", dir=self._scratch_in)
                 self._near[task.number] = self._fetcher.submit(self._fetched, task)
             else:
                 _read_ahead(task.item)
@@ -158,8 +162,8 @@ class Lanes:
 
     def clear(self) -> None:
         """Remove what was brought here."""
-        with suppress(OSError):
-            self._scratch.cleanup()
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _work(self, looker: Looker) -> None:
         me = threading.get_ident()
@@ -190,7 +194,7 @@ class Lanes:
 
     def _fetched(self, task: Task) -> Path:
         suffix = os.path.splitext(task.item.path)[1][:12]
-        path = Path(self._scratch.name, f"{task.number}{suffix if suffix.isascii() else ''}")
+        path = Path(self._scratch, f"{task.number}{suffix if suffix.isascii() else ''}")
         try:
             fetch(task.item, path, lambda: None)
         except BaseException:
