@@ -23,12 +23,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from live_streams import most as most_without_sockets
@@ -66,25 +68,12 @@ class Load:
 
 
 @contextmanager
-def server(weights: Path, streams: int, core: int, batch: int | None) -> Iterator[tuple[int, int]]:
-    """A server of its own process on a core: its port, and its process."""
+def serving(described: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """A server with those settings in a process of its own: its port, and its process."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "serve.yaml"
-        settings.write_text(
-            json.dumps(
-                {
-                    "models": [str(weights)],
-                    "port": 0,
-                    "fast": True,
-                    "max_streams": streams,
-                    "state": folder,
-                    "batch": batch,
-                    "bounds": {"connections": 4 * streams + 50},
-                }
-            )
-        )
+        settings.write_text(json.dumps({"port": 0, "state": folder, **described}))
         command = [sys.executable, "-m", "movinet", "serve", "--config", str(settings)]
-        os.sched_setaffinity(0, {core})  # which children inherit
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stderr is not None
@@ -93,10 +82,11 @@ def server(weights: Path, streams: int, core: int, batch: int | None) -> Iterato
                         break
                 else:
                     sys.exit("the server did not start")
+                threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would hold it up
                 yield int(found[1]), process.pid
             finally:
                 process.terminate()
-                process.communicate(timeout=30)
+                process.wait(30)
 
 
 def processor_seconds(pid: int) -> float:
@@ -172,7 +162,16 @@ async def crowd(port: int, pid: int, streams: int, seconds: float, pictures: Seq
 
 
 def trial(weights: Path, streams: int, options: argparse.Namespace, pictures: Sequence[bytes]) -> Load:
-    with server(weights, streams, options.cores[0], options.batch) as (port, pid):
+    bounds = {"connections": 4 * streams + 50}
+    described = {
+        "models": [str(weights)],
+        "fast": True,
+        "max_streams": streams,
+        "batch": options.batch,
+        "bounds": bounds,
+    }
+    os.sched_setaffinity(0, {options.cores[0]})  # which children inherit
+    with serving(described) as (port, pid):
         os.sched_setaffinity(0, {options.cores[1]})
         found = asyncio.run(crowd(port, pid, streams, options.seconds, pictures))
         metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
