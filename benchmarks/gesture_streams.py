@@ -1,4 +1,4 @@
-"""Synthetic streams that no network was trained on: false alarms in hours without a gesture, and what is missed in others.
+"""Synthetic streams that no network was trained on: false alarms in hours without a gesture, and what else is missed.
 
     python benchmarks/gesture_streams.py --out runs/streams --quiet 6 --hours 3 --model movinet_t0_stream.gestures
 
