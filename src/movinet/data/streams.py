@@ -77,6 +77,7 @@ class TargetRule:
 
     Args:
         known: The label is wanted from the frame by which this share of the segment has been seen, from 0 to 1.
+        wait: Seconds later than that: whether a hand that rests has finished can only be seen by waiting.
         held: And for this many seconds after its end: an answer needs a moment to be given.
         unknown: What is wanted of the frames of a segment before that. `either`: the label or the background, so that
             an early answer is allowed and a wrong one is not; `ignore`: anything; `background`: nothing yet.
@@ -93,14 +94,15 @@ class TargetRule:
     unknown: Literal["either", "ignore", "background"] = "either"
     fading: float = 0.4
     possible: float = 0.0
+    wait: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.known <= 1:
             raise ValueError(f"known is {self.known}; it must lie in [0, 1]")
         if not 0 <= self.possible <= 1:
             raise ValueError(f"possible is {self.possible}; it must lie in [0, 1]")
-        if not (0 <= self.held < inf and 0 <= self.fading < inf):
-            raise ValueError(f"held and fading are {self.held} and {self.fading}; want seconds from 0")
+        if not all(0 <= seconds < inf for seconds in (self.held, self.fading, self.wait)):
+            raise ValueError(f"held, fading and wait are {self.held}, {self.fading}, {self.wait}; want seconds from 0")
 
 
 def frame_targets(
@@ -125,7 +127,7 @@ def frame_targets(
     for label, start, end in segments:
         if label == background:
             continue
-        known = start + rule.known * (end - start)
+        known = start + rule.known * (end - start) + rule.wait
         unsure = {"either": either(label), "ignore": IGNORE, "background": background}[rule.unknown]
         targets[times >= start] = background
         targets[times >= start + rule.possible * (end - start)] = unsure

@@ -27,6 +27,7 @@ GESTURE_SHARE = 0.42
 """Of what hands do in a stream, as by default."""
 _MINUTES = 10.0  # of a stream in a lane, before another begins
 _CLIP = 4.8  # seconds of a single clip in a lane
+_CLIP_KNOWN = 0.85  # the share of its gesture after which its label is wanted: a clip may end with its gesture
 _STREAM, _CLIPS = range(2)  # what a generator is for
 
 
@@ -82,7 +83,7 @@ class GestureLanes:
         frames: Of a chunk.
         rule: When a label is wanted.
         clips: The share of the lanes, the last of them, that show single clips, each begun anew: a gesture trimmed to
-            it, and then its last picture. Their label is wanted to the end.
+            it, and then its last picture. Their label is wanted from shortly before the gesture's end to the last frame.
         lanes: How many there are.
         seed: Of all that is drawn.
         seeds: `TRAINING_SEEDS` or `TEST_SEEDS`: their streams differ.
@@ -128,7 +129,8 @@ class GestureLanes:
         first = within * self.frames
         pixels = self._renderer.frames(plan, first, self.frames)
         times = (first + np.arange(self.frames)) / self.transform.fps
-        rule = replace(self.rule, held=2 * _CLIP) if clips else self.rule
+        rule = replace(self.rule, known=min(self.rule.known, _CLIP_KNOWN), wait=0.0, held=2 * _CLIP)
+        rule = rule if clips else self.rule
         targets = frame_targets(times, _true(plan), GESTURES.index(BACKGROUND), rule)
         return StreamChunk(torch.from_numpy(pixels).permute(3, 0, 1, 2).contiguous(), targets, within == 0)
 

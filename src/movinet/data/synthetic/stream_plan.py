@@ -107,11 +107,11 @@ def _scenes(rng: np.random.Generator, seconds: float, gestures: float) -> Iterat
         kind = rng.random()
         if left < _LEAST:
             scene = _nobody(rng, time, left)
-        elif kind < 0.3:
+        elif kind < 0.6:
             label = str(rng.choice(SIGNS)) if rng.random() < 1.6 * gestures else BACKGROUND
             still = rng.uniform(0.4, 4.0) if rng.random() < 0.65 else 0.0
             scene = _clip(rng, time, label, left, None, still)
-        elif kind < 0.42:
+        elif kind < 0.7:
             scene = _nobody(rng, time, min(left, rng.uniform(2, 20)))
         else:
             scene = _life(rng, time, min(left, rng.uniform(8, 45)), gestures)
