@@ -83,7 +83,7 @@ class GestureLanes:
         frames: Of a chunk.
         rule: When a label is wanted.
         clips: The share of the lanes, the last of them, that show single clips, each begun anew: a gesture trimmed to
-            it, and then its last picture. Their label is wanted from shortly before the gesture's end to the last frame.
+            it, and then its last picture. Their label is wanted from just before the gesture's end to the last frame.
         lanes: How many there are.
         seed: Of all that is drawn.
         seeds: `TRAINING_SEEDS` or `TEST_SEEDS`: their streams differ.
