@@ -22,6 +22,7 @@ from movinet.data.synthetic.gesture_streams import GestureStream
 from movinet.evaluate.event_curve import StreamScores, event_curve
 from movinet.evaluate.event_figures import EventFigures, event_figures
 from movinet.recognizer import Recognizer
+from movinet.weights.operating_point import OperatingPoint
 
 SECONDS = 600.0
 SEEDS = {"quiet": 7_100_000, "gestures": 7_200_000}  # far from those of training and validation
@@ -66,18 +67,19 @@ def measure(args: argparse.Namespace, given: str) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     loud = answers(recognizer, folder, "gestures", args.hours)
     quiet = answers(recognizer, folder, "quiet", args.quiet)
-    point = recognizer.info.operating_point
-    on = args.on if args.on is not None else point.on if point is not None else 0.5
-    off = min(args.off if args.off is not None else point.off if point is not None else 0.3, 0.99 * on)
     info = recognizer.info
+    point = info.operating_point
+    if args.on is not None or point is None:
+        on = 0.5 if args.on is None else args.on
+        point = OperatingPoint(on, 0.6 * on if args.off is None else args.off, ignore=tuple(BACKGROUND))
     curve = event_curve(loud + quiet, background=BACKGROUND)
     alone = event_curve(quiet, background=BACKGROUND)
     return {
         "model": given,
-        "on": on,
-        "off": off,
-        "quiet": event_figures(quiet, info, on, off, background=BACKGROUND),
-        "gestures": event_figures(loud, info, on, off, background=BACKGROUND),
+        "on": point.on,
+        "off": point.off,
+        "quiet": event_figures(quiet, info, point),
+        "gestures": event_figures(loud, info, point),
         "curve": {
             rate: [curve.at(curve.lowest_on(rate))[1], curve.at(alone.lowest_on(rate))[1], alone.lowest_on(rate)]
             for rate in RATES
@@ -89,6 +91,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     quiet: EventFigures = found["quiet"]
     loud: EventFigures = found["gestures"]
     alarms, between, missed = quiet.false_alarms_an_hour, loud.false_alarms_an_hour, loud.missed
+    assert missed is not None
     console.print(f"{found['model']}: begins at {found['on']:.3f}, ends below {found['off']:.3f}")
     console.print(
         f"  {quiet.hours:.1f} h without a gesture: {round(alarms.value * quiet.hours)} false alarms, "

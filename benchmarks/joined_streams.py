@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from movinet.data.encode import encode_video
 from movinet.evaluate.event_curve import StreamScores, event_curve
 from movinet.evaluate.labeled_streams import LabeledStream, read_streams
 from movinet.recognizer import Recognizer
 from movinet.video.decode import read_frames
+from movinet.video.encode import encode_video
 
 FPS = 10.0
 SCENES = 5  # of a video
