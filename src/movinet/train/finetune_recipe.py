@@ -120,8 +120,9 @@ def finetune_streams_recipe(start: str, data: Streams, info: WeightsInfo, option
     of_clips = [name for name in ("strategy", "sub_clip", "bptt_clips", "loss_on") if _given(options, name)]
     if of_clips:
         raise MovinetError(f"--{of_clips[0].replace('_', '-')} is of clips; streams go through in chunks of --frames")
-    if data.background is None and info.background is not None:
-        data = replace(data, background=info.background)
+    if data.background is None:
+        known = info.background or ("other" if "other" in (info.labels or ()) else None)
+        data = replace(data, background=known)
     return Recipe(
         AdamW(options.lr),
         epochs=options.epochs,

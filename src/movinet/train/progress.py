@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from movinet.train.stream_validation import StreamEvalOutput
 from movinet.train.validation import EvalOutput
 from movinet.train.verdict import FEW
 
@@ -89,7 +90,9 @@ class ProgressDisplay:
         """After every epoch: `epoch`, `loss`, its mean, and what there is of `validation_loss`, `validation_top1` …"""
         scores = {name.removeprefix("validation_"): row[name] for name in row if name.startswith("validation_")}
         line = [f"loss {row['loss']:.3f}"]
-        clips = len(answers.targets) if isinstance(answers, EvalOutput) else FEW
+        clips = FEW
+        if isinstance(answers, EvalOutput) and not isinstance(answers, StreamEvalOutput):
+            clips = len(answers.targets)
         few = f" of {clips}" if clips < FEW else ""
         for name, value in scores.items():
             said = f"validation loss {value:.3f}" if name == "loss" else f"{_NAMES.get(name, name)} {value:.1%}{few}"

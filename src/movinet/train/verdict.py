@@ -54,7 +54,8 @@ class Verdict:
         if name is None or name not in scores:
             return ""
         was, came = self.before[name], scores[name]
-        change = f"{was:.1%} of the validation clips before training, {came:.1%} after"
+        what = "of the validation clips" if name == "validation_top1" else "validation mAP"
+        change = f"{was:.1%} {what} before training, {came:.1%} after"
         if came < was:
             return f"worse than what it began with: {change}"
         if came == was:
