@@ -8,9 +8,9 @@ from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
-from movinet.train.finetune_recipe import Finetuning, finetune_recipe
+from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.init_model import init_model
-from movinet.train.recipe import AdamW, Videos, dump_recipe, recipe_from_dict
+from movinet.train.recipe import AdamW, Streams, Videos, dump_recipe, recipe_from_dict
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 
@@ -73,3 +73,24 @@ def test_what_makes_no_sense_is_refused() -> None:
         finetune_recipe("movinet_a6_base", DATA, info("movinet_a6_base"))
     with pytest.raises(MovinetError, match="epochs is 0"):
         finetune_recipe("movinet_a0_base", DATA, info("movinet_a0_base"), Finetuning(epochs=0))
+
+
+@pytest.mark.parametrize(
+    ("own", "labels", "said", "wanted"),
+    [
+        ("right", LABELS, None, "right"),
+        (None, LABELS, None, "other"),
+        (None, ("left", "right", "up"), None, None),  # the lists decide
+        ("right", LABELS, "idle", "idle"),
+    ],
+)
+def test_on_streams_the_background_stays(
+    own: str | None, labels: tuple[str, ...], said: str | None, wanted: str | None
+) -> None:
+    spec = tiny_spec()
+    known = WeightsInfo("tiny", spec, default_transform(spec), labels, background=own)
+    recipe = finetune_streams_recipe("tiny", Streams(("list.csv",), background=said), known, Finetuning(memory=3.0))
+    assert isinstance(recipe.data, Streams)
+    assert recipe.data.background == wanted
+    assert (recipe.memory, recipe.strategy, recipe.on_streams) == (3.0, "recurrent", True)
+    assert recipe_from_dict(yaml.safe_load(dump_recipe(recipe))) == recipe
