@@ -100,11 +100,16 @@ class Recognizer:
             self.network = network.identity if isinstance(network, Weights) else network
             self._solo = Solo(runner, transform.scale)
             self._session = self.session()
+            kind, computed = runner.kind, str(runner.precision)
         else:
             if memory is not None:
                 self._streams()
+            kind = "torch" if engine == "auto" else engine
+            computed = "the quickest precision" if precision == "fast" else precision
             self._run_clips = create_clip_engine(network, engine, precision=precision, threads=threads, device=device)
         self._lock = threading.Lock()  # of what runs clips
+        self.runs_on = f"{kind} in {computed}" + ("" if device == "cpu" else f" on {device}")
+        """Engine, precision and device, in words."""
 
     @classmethod
     def load(
@@ -140,8 +145,7 @@ class Recognizer:
         )
 
     def __repr__(self) -> str:
-        how = f"{self.engine.kind} in {self.engine.precision}" if self._solo else "whole clips"
-        return f"Recognizer({self.info}, {how})"
+        return f"Recognizer({self.info}, {'' if self._solo else 'whole clips, '}{self.runs_on})"
 
     @property
     def labels(self) -> tuple[str, ...]:

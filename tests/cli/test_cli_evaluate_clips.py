@@ -112,6 +112,7 @@ def test_splits_and_what_is_missing(folder: Path, capsys: pytest.CaptureFixture[
 def test_what_cannot_be_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny_weights(folder, causal=False)
     (folder / "empty").mkdir()
+    (folder / "long.csv").write_text("file,label,start,end\nset/left/0.mp4,left,1,2\nset/left/1.mp4,,,\n")
     (folder / "a.csv").write_text("file,label\nset/left/0.mp4,jump\nset/left/1.mp4,left\n")
     for line, message in (
         ("", "give a folder or a list"),
@@ -126,6 +127,7 @@ def test_what_cannot_be_is_told(folder: Path, capsys: pytest.CaptureFixture[str]
         (f"@/set {TINY} --split nine", "no split nine"),
         (f"@/set {TINY} --folder-fps 0", "--folder-fps"),
         (f"@/set {TINY} --results @/a.csv", "no file of answers of ours"),
+        (f"@/long.csv {TINY}", "what happens in them: --protocol events"),
     ):
         code, out, err = run(line, folder, capsys)
         assert code == 2
@@ -153,6 +155,7 @@ def test_base_networks_and_short_videos(folder: Path, capsys: pytest.CaptureFixt
     code, out, err = run("@/set --model @/tiny_base.safetensors", folder, capsys)
     assert code == 0
     assert "one clip of 20 frames" in out
+    assert "torch in float32" in out
     assert "6 of 6 videos are shorter than the protocol's clip" in err
 
 

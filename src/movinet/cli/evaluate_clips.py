@@ -17,6 +17,7 @@ from movinet.evaluate.footage import Footage, footage_of
 from movinet.evaluate.html_report import check_report, write_report
 from movinet.evaluate.judged import judge
 from movinet.evaluate.label_match import LabelMatch, match_labels
+from movinet.evaluate.labeled_streams import read_streams
 from movinet.evaluate.score_figures import Figures, figures_of
 from movinet.labeled.entries import ALL, DatasetIndex
 from movinet.labeled.readers import read_set
@@ -55,7 +56,7 @@ def evaluate_clips(
     if gestures is not None:
         footage, listing, data = _rendered(recognizer, gestures), None, f"{counted(gestures, 'synthetic gesture')}"
     else:
-        listing = read_set(*paths, videos=videos, skip_missing=skip_missing, fewest_classes=1)
+        listing = _read(paths, videos, skip_missing)
         footage, data = _listed(listing, paths, split, folder_fps)
     labels = sorted({label for one in footage for label in one.labels})
     if not labels:
@@ -108,6 +109,17 @@ def _rendered(recognizer: Recognizer, clips: int) -> Sequence[Footage]:
     with needs_extra("torch"):
         from movinet.data.synthetic.gesture_footage import gesture_footage
     return gesture_footage(recognizer.info.transform, clips)
+
+
+def _read(paths: Sequence[Path], videos: Path | None, skip_missing: bool) -> DatasetIndex:
+    try:
+        return read_set(*paths, videos=videos, skip_missing=skip_missing, fewest_classes=1)
+    except MovinetError as error:
+        try:
+            read_streams(paths[0], videos)
+        except MovinetError:
+            raise error from None
+        raise MovinetError(f"{error}; if it lists long videos and what happens in them: --protocol events") from None
 
 
 def _listed(

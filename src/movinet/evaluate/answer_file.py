@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
+from movinet.evaluate.clip_protocols import SHARES
 from movinet.files import dump_json
 from movinet.reading import parse_json
 
@@ -79,14 +80,13 @@ class AnswerFile:
             self._line({"format": _FORMAT, "key": key, **about})
 
     def add(self, number: int, record: Record) -> None:
-        """Write a video's record at once; a number that is there already is not written again.
+        """Write a video's record at once; one that was there when the file was opened is not written again.
 
         Raises:
             MovinetError: it cannot be written, as on a full disk.
         """
         if number in self.records:
             return
-        self.records[number] = record
         line: dict[str, Any] = {
             "video": number,
             "frames": record.frames,
@@ -142,9 +142,9 @@ class AnswerFile:
                 short,
                 numbers[1],
                 numbers[2],
-                None if hits is None else _unpacked(hits, (2, -1)),
+                None if hits is None else _unpacked(hits, (2, len(SHARES))),
                 None if every is None else float(every),
-                None if by_share is None else _unpacked(by_share, (-1, self._num_classes)),
+                None if by_share is None else _unpacked(by_share, (len(SHARES), self._num_classes)),
             )
         except (KeyError, TypeError, ValueError, binascii.Error):
             return None

@@ -106,13 +106,15 @@ def run_evaluation(
     about = {"model": judged.name, "protocol": describe(protocol, judged), "videos": len(known)}
     what = [judged.hash, judged.runs_on, judged.transform.to_dict(), protocol.settings(), dict(also or {})]
     key = _digest([what, data_hash, multi_label, {label: match.classes[label] for label in sorted(match.classes)}])
+    wanted = None if protocol.kind != "stream" else "by_share" if multi_label else "hits"
     file = None
     if answers is not None:
         file = AnswerFile(answers, key, about, judged.num_classes)
     elif scratch is not None:
         with suppress(MovinetError, OSError):  # nothing is lost by it but what a run that is killed had found
             file = AnswerFile(_swept(Path(scratch)) / f"{key[:32]}.jsonl", key, about, judged.num_classes)
-    records: dict[int, Record] = dict(file.records) if file else {}
+    found = file.records if file else {}
+    records = {number: record for number, record in found.items() if _fits(number, record, len(known), wanted)}
     resumed, unreadable, done = len(records), list[str](), False
     try:
         for number, one in enumerate(known):
@@ -132,7 +134,7 @@ def run_evaluation(
     finally:
         if file:
             file.close(remove=done and answers is None)
-    answered = sorted(number for number in records if number < len(known))
+    answered = sorted(records)
     if not answered:
         raise MovinetError(f"not one of {counted(len(known), 'video')} could be evaluated; the first: {unreadable[0]}")
     return Outcome(
@@ -161,6 +163,12 @@ def _record(answer: Answer, footage: Footage, classes: Mapping[str, int], multi_
         answer.probabilities, answer.frames, answer.lasts, answer.short, answer.decode_seconds, answer.network_seconds,
         hits, every, by_share,
     )  # fmt: skip
+
+
+def _fits(number: int, record: Record, videos: int, wanted: str | None) -> bool:
+    """Whether a line of a file, which may be anybody's, is an answer that this run would have written."""
+    there = {name for name in ("hits", "by_share") if getattr(record, name) is not None}
+    return 0 <= number < videos and there == ({wanted} if wanted else set())
 
 
 def _row(footage: Footage, classes: Mapping[str, int], num_classes: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ h2 { font-size: 1.1rem; margin: 0 0 0.75rem; }
 p { margin: 0.25rem 0 0.75rem; color: var(--quiet); overflow-wrap: anywhere; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem;
   margin-top: 1rem; overflow-x: auto; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); gap: 0.75rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.75rem;
   margin-top: 1.25rem; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 0.8rem 1rem; }
 .tile b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
@@ -43,9 +44,11 @@ th { text-align: left; color: var(--quiet); font-weight: 500; padding: 0.2rem 0.
 td { padding: 0.2rem 0.6rem 0.2rem 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.meter { width: 30%; min-width: 6rem; }
+td:first-child { min-width: 7rem; }
 td.name { white-space: nowrap; color: var(--quiet); }
 .meter i { display: block; height: 0.7rem; border-radius: 4px; background: var(--accent); margin-top: 0.35rem;
   min-width: 1px; }
+.wide { min-width: 24rem; }
 summary { cursor: pointer; color: var(--accent); margin-top: 0.75rem; }
 code { font: 0.85rem/1.5 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 """
@@ -146,9 +149,8 @@ def _stream(stream: StreamFigures, multi_label: bool) -> str:
     ]
     table = f"<details><summary>As a table</summary>{_table(['seen', name, '95 %'], rows)}</details>"
     chart = line_chart(lines, "share of the video that was seen", name)
-    return _section(
-        "How early it is right", f"<p>{_text(said)}. Bands are 95 % intervals over videos.</p>{chart}{table}"
-    )
+    told = f"<p>{_text(said)}. Bands are 95 % intervals over videos.</p>"
+    return _section("How early it is right", f'{told}<div class="wide">{chart}</div>{table}')
 
 
 def _series(name: str, intervals: Sequence[Interval]) -> Series:
@@ -230,6 +232,8 @@ def _percent(share: float) -> str:
 
 
 def _between(interval: Interval) -> str:
+    if not isfinite(interval.low + interval.high):
+        return "interval not computed"
     return f"{_percent(interval.low)} to {_percent(interval.high)}"
 
 

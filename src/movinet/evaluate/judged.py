@@ -69,9 +69,7 @@ def judge(recognizer: Recognizer) -> Judged:
     frames, fixed = spec.frames, False
     if isinstance(source, Manifest) and not spec.causal:
         frames, fixed = source.frames, True
-    computed = "whole clips"
-    if spec.causal:
-        computed = f"{recognizer.engine.kind} in {recognizer.engine.precision}"
+    computed = recognizer.runs_on
     if isinstance(network, ExportedNetwork):
         computed = f"its own file, {network.kind} in {network.precision}"
 
