@@ -75,7 +75,7 @@ export class Watching implements Heard {
       if (this.session === session || report.kind === "ended") this.hear(report);
     });
     this.session = session;
-    if ((await this.player.open(chosen)) && this.session === session) {
+    if ((await this.player.open(chosen, this.about.fps)) && this.session === session) {
       this.state = "playing";
       this.changed();
     }
@@ -123,8 +123,8 @@ export class Watching implements Heard {
     this.listeners.clear();
   }
 
-  picture(video: HTMLVideoElement, time: number): void {
-    this.session?.offer(video, time);
+  picture(video: HTMLVideoElement, time: number, patient: boolean): boolean {
+    return this.session?.offer(video, time, patient) ?? true;
   }
 
   ended(): void {

@@ -1,5 +1,6 @@
 // What is on the screen: a camera or a video, and its pictures as they come.
 
+import { FileFrames } from "./file_frames";
 import { cameraTrouble, noCameras, videoTrouble } from "./trouble";
 
 export type Chosen =
@@ -7,7 +8,8 @@ export type Chosen =
   | { kind: "video"; name: string; url: string; ours: boolean }; // ours: an address to be given back
 
 export interface Heard {
-  picture(video: HTMLVideoElement, time: number): void;
+  /** Whether it was taken, or need not be; a patient source offers it again. */
+  picture(video: HTMLVideoElement, time: number, patient: boolean): boolean;
   ended(): void;
   failed(message: string): void;
 }
@@ -16,6 +18,7 @@ export interface Heard {
 export class Player {
   private number = 0;
   private stopFrames = () => {};
+  private file: FileFrames | null = null;
   private chosen: Chosen | null = null;
 
   constructor(
@@ -23,8 +26,11 @@ export class Player {
     private readonly heard: Heard,
   ) {}
 
-  /** Open a source and play it; resolves when it plays, or has failed and said so. */
-  async open(chosen: Chosen): Promise<boolean> {
+  /**
+   * Open a source and play it; resolves when it plays, or has failed and said so.
+   * @param fps  pictures a second that are wanted
+   */
+  async open(chosen: Chosen, fps: number): Promise<boolean> {
     this.stop();
     const number = ++this.number;
     this.chosen = chosen;
@@ -45,9 +51,6 @@ export class Player {
       } else {
         this.video.src = chosen.url;
         this.video.onerror = () => fail(videoTrouble(this.video.error, chosen.name));
-        this.video.onended = () => {
-          if (number === this.number) this.heard.ended();
-        };
       }
       await this.video.play();
     } catch (error) {
@@ -57,14 +60,13 @@ export class Player {
       return false;
     }
     if (number !== this.number) return false;
-    this.listen();
+    this.listen(fps);
     return true;
   }
 
   /** Play a video again from its beginning. */
   async again(): Promise<void> {
-    this.video.currentTime = 0;
-    await this.video.play().catch(() => {});
+    await this.file?.again();
   }
 
   /** Let go of the source: a camera's light goes out. */
@@ -72,8 +74,9 @@ export class Player {
     this.number++;
     this.stopFrames();
     this.stopFrames = () => {};
+    this.file = null;
     const { video, chosen } = this;
-    video.onerror = video.onended = null;
+    video.onerror = null;
     if (video.srcObject instanceof MediaStream) end(video.srcObject);
     video.srcObject = null;
     if (video.hasAttribute("src")) {
@@ -84,26 +87,30 @@ export class Player {
     this.chosen = null;
   }
 
-  private listen(): void {
-    const { video } = this;
-    const live = this.chosen?.kind === "camera";
+  private listen(fps: number): void {
+    const { video, heard } = this;
+    if (this.chosen?.kind === "video") {
+      const file = new FileFrames(video, fps, {
+        picture: (time) => heard.picture(video, time, true),
+        ended: () => heard.ended(),
+      });
+      this.file = file;
+      this.stopFrames = () => file.stop();
+      return;
+    }
     let handle = 0;
     if ("requestVideoFrameCallback" in video) {
-      const next = (now: number, { mediaTime }: VideoFrameCallbackMetadata) => {
+      const next = (now: number) => {
         handle = video.requestVideoFrameCallback(next);
-        this.heard.picture(video, live ? now / 1000 : mediaTime);
+        heard.picture(video, now / 1000, false);
       };
       handle = video.requestVideoFrameCallback(next);
       this.stopFrames = () => video.cancelVideoFrameCallback(handle);
       return;
     }
-    let last = -1;
     const look = (now: number) => {
       handle = requestAnimationFrame(look);
-      const time = live ? now / 1000 : (video as HTMLVideoElement).currentTime;
-      if (time === last || (video as HTMLVideoElement).readyState < 2) return;
-      last = time;
-      this.heard.picture(video, time);
+      heard.picture(this.video, now / 1000, false);
     };
     handle = requestAnimationFrame(look);
     this.stopFrames = () => cancelAnimationFrame(handle);

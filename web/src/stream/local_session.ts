@@ -54,11 +54,12 @@ export class LocalSession implements Session {
     this.detector = new EventDetector(recognizer.labels, thresholds);
   }
 
-  offer(picture: HTMLVideoElement, time: number): void {
-    if (this.closed) return;
+  offer(picture: HTMLVideoElement, time: number, patient: boolean): boolean {
+    if (this.closed) return true;
+    if (patient && this.busy) return false;
     if (this.pacer.isGap(time)) this.reset();
-    if (!this.pacer.isDue(time)) return;
-    if (this.busy) return this.tell({ kind: "dropped" });
+    if (!this.pacer.isDue(time)) return true;
+    if (this.busy) return this.tell({ kind: "dropped" }), true;
     this.busy = true;
     const stream = this.stream;
     const began = performance.now();
@@ -73,6 +74,7 @@ export class LocalSession implements Session {
       .finally(() => {
         this.busy = false;
       });
+    return true;
   }
 
   reset(): void {

@@ -58,25 +58,26 @@ export class RemoteSession implements Session {
     this.pacer = new Pacer(model.fps);
   }
 
-  offer(picture: HTMLVideoElement, exact: number): void {
-    if (this.closed || !picture.videoWidth) return;
+  offer(picture: HTMLVideoElement, exact: number, patient: boolean): boolean {
+    if (this.closed || !picture.videoWidth) return true;
     const time = Math.round(exact * 1000) / 1000; // as answers name it
     this.offered = performance.now();
     const size = this.fitted(picture.videoWidth, picture.videoHeight);
-    if (this.socket === null) return this.connect(size);
-    if (!this.open || !this.pacer.isDue(time)) return;
-    if (this.sent.size >= UNANSWERED) return this.tell({ kind: "dropped" });
+    if (this.socket === null) this.connect(size);
+    if (patient && (!this.open || this.sent.size > 0)) return false;
+    if (!this.open || !this.pacer.isDue(time)) return true;
+    if (this.sent.size >= UNANSWERED) return this.tell({ kind: "dropped" }), true;
     if (size.join() !== this.size.join()) {
       this.size = size;
       this.say({ type: "change", size });
     }
     [this.canvas.width, this.canvas.height] = size;
     this.canvas.getContext("2d", { alpha: false })!.drawImage(picture, 0, 0, ...size);
-    const socket = this.socket;
+    const { socket } = this;
     this.sent.set(time, performance.now());
     this.canvas.toBlob(
       (blob) => {
-        if (blob === null || socket !== this.socket || !this.open) return void this.sent.delete(time);
+        if (blob === null || socket === null || socket !== this.socket || !this.open) return void this.sent.delete(time);
         const stamp = new DataView(new ArrayBuffer(8));
         stamp.setFloat64(0, time, true);
         socket.send(new Blob([stamp, blob]));
@@ -84,6 +85,7 @@ export class RemoteSession implements Session {
       "image/jpeg",
       QUALITY,
     );
+    return true;
   }
 
   reset(): void {

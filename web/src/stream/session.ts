@@ -35,8 +35,12 @@ export type Report =
 export type Tell = (report: Report) => void;
 
 export interface Session {
-  /** A picture is there: it is looked at if it is due. */
-  offer(picture: HTMLVideoElement, time: number): void;
+  /**
+   * A picture is there: it is looked at if it is due.
+   * @param patient  it can wait: where an earlier one is not answered, it will be offered again
+   * @returns        false where it shall wait
+   */
+  offer(picture: HTMLVideoElement, time: number, patient: boolean): boolean;
   /** The next picture is the first of a stream. */
   reset(): void;
   setMemory(seconds: number | null): void;
