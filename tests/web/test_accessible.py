@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from web.conftest import Visit, options, visit
 from web.test_page_served import serving
+from web.visits import Visit, options, visit
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from web.conftest import WEB
+from web.visits import WEB
 
 from movinet.export.browser import page_files
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
-from web.conftest import FILMED, Visit, visit
+from web.visits import FILMED, Visit, visit
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
-from web.conftest import FILMED, PATIENCE, options, visit
+from web.visits import FILMED, PATIENCE, options, visit
 
 from movinet.video.sample import sample_clip
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
-from web.conftest import Visit, host, options, visit
+from web.visits import Visit, host, options, visit
 
 from movinet.deploy.run_file import run_litert
 from movinet.events import EventDetector
