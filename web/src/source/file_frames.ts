@@ -68,8 +68,9 @@ export class FileFrames {
   }
 
   private isMissing(time: number): boolean {
-    const since = time - (this.last ?? 0);
-    return since < 0 ? false : since > MISSED * this.period;
+    const { seekable } = this.video;
+    const canSeek = seekable.length > 0 && seekable.end(seekable.length - 1) > 0; // some hosts send files in one piece
+    return canSeek && time - (this.last ?? 0) > MISSED * this.period;
   }
 
   /** Go back to what was missed, and through it up to this time. */

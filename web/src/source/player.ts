@@ -5,7 +5,7 @@ import { cameraTrouble, noCameras, videoTrouble } from "./trouble";
 
 export type Chosen =
   | { kind: "camera"; deviceId: string | null }
-  | { kind: "video"; name: string; url: string; ours: boolean }; // ours: an address to be given back
+  | { kind: "video"; name: string; url: string }; // an object's address, which is given back
 
 export interface Heard {
   /** Whether it was taken, or need not be; a patient source offers it again. */
@@ -83,7 +83,7 @@ export class Player {
       video.removeAttribute("src");
       video.load();
     }
-    if (chosen?.kind === "video" && chosen.ours) URL.revokeObjectURL(chosen.url);
+    if (chosen?.kind === "video") URL.revokeObjectURL(chosen.url);
     this.chosen = null;
   }
 

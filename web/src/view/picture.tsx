@@ -23,7 +23,12 @@ export function Picture({ watching, transform, sample }: Props) {
   const live = chosen?.kind === "camera";
   const open = (chosen: Chosen) => void watching.open(chosen);
   const openFile = (file: File | undefined) => {
-    if (file !== undefined) open({ kind: "video", name: file.name, url: URL.createObjectURL(file), ours: true });
+    if (file !== undefined) open({ kind: "video", name: file.name, url: URL.createObjectURL(file) });
+  };
+  const openSample = async (address: string) => {
+    const response = await fetch(address).catch(() => null);
+    if (!response?.ok) return watching.failed("The sample could not be loaded.");
+    openFile(new File([await response.blob()], "The sample")); // many hosts send files in one piece, without seeking
   };
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -68,9 +73,7 @@ export function Picture({ watching, transform, sample }: Props) {
               </button>
               <FileButton onFile={openFile} />
               {sample && (
-                <button onClick={() => open({ kind: "video", name: "The sample", url: sample, ours: false })}>
-                  Play a sample
-                </button>
+                <button onClick={() => void openSample(sample)}>Play a sample</button>
               )}
             </div>
             <p class="quiet">or drop a video here</p>
