@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from movinet.serve.openapi import describe
 from movinet.serve.pools import Pools
-from movinet.serve.settings import Bounds
+from movinet.serve.settings import Bounds, Clips
 
 ADMIN = {"Authorization": f"Bearer {TOKENS['administrator']}"}
 VIEWER = {"Authorization": f"Bearer {TOKENS['viewer']}"}
@@ -248,6 +248,31 @@ def test_nothing_but_the_page_is_served(path: str, server: Serving) -> None:
     assert b"import" not in found.body
 
 
+def test_clips_are_those_that_were_recorded(pools: Pools, tmp_path: Path) -> None:
+    """Named by a description beside them, in a folder of the recordings' own."""
+    clips = tmp_path / "clips"
+    (clips / "door").mkdir(parents=True)
+    for path in (clips / "door" / "a.mp4", clips / "door" / "b.mp4", tmp_path / "c.mp4"):
+        path.write_bytes(b"film of " + path.name.encode())
+    about = {"movinet": "recording", "source": "door", "clip": "a.mp4", "events": [{"label": "star"}]}
+    (clips / "door" / "a.json").write_text(json.dumps(about))
+    (tmp_path / "c.json").write_text(json.dumps({**about, "clip": "c.mp4"}))
+    (clips / "door" / "d.json").write_text(json.dumps({**about, "clip": "../../c.mp4"}))
+    (clips / "door" / "link.json").write_text(json.dumps({**about, "clip": "link.mp4"}))
+    (clips / "door" / "link.mp4").symlink_to(tmp_path / "c.mp4")
+    with serving(pools, tmp_path / "state", clips=Clips(str(clips)), tokens=True) as server:
+        (listed,) = server.ask("GET", "/api/clips", headers=VIEWER).json["clips"]
+        assert (listed["path"], listed["source"]) == ("door/a.mp4", "door")
+        got = server.ask("GET", "/api/clips/door/a.mp4", headers=VIEWER)
+        assert (got.status, got.body, got.headers["content-type"]) == (200, b"film of a.mp4", "video/mp4")
+        for path in (
+            *("door/b.mp4", "door/a.json", "door/link.mp4", "../c.mp4", "..%2fc.mp4", "door/..%2f..%2fc.mp4"),
+            *("%2e%2e/c.mp4", "door/%2e%2e%2f%2e%2e%2fc.mp4", "./door/a.mp4", "door/a.mp4%00", "/etc/passwd"),
+        ):
+            assert server.ask("GET", f"/api/clips/{path}", headers=VIEWER).status == 404, path
+        assert server.ask("GET", "/api/clips/door/a.mp4").status == 401
+
+
 def test_pictures_of_sources_are_of_sources(folder: Serving) -> None:
     for name in ("..%2f..%2fsecret", "%2e%2e", "ok.mp4", "a%00b", "%ff"):
         assert folder.ask("GET", f"/api/sources/{name}/picture.jpg").status == 404
@@ -260,7 +285,7 @@ def test_every_request_but_a_few_needs_a_token_and_changes_an_administrators(loc
     """By the description of all there are; from this machine, too."""
     for path, operations in describe("")["paths"].items():
         for method, operation in operations.items():
-            where = path.replace("{name}", "none")
+            where = path.replace("{name}", "none").replace("{source}", "none").replace("{clip}", "none")
             body = {} if "requestBody" in operation else None
             nobody = locked.ask(method.upper(), where, body)
             if operation.get("security") == []:

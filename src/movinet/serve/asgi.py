@@ -1,5 +1,7 @@
 """The server as an ASGI application: routes, behind the one door."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -39,12 +41,11 @@ def application(services: Services) -> ASGIApp:
         Route("/api/logout", rest.logout, methods=["POST"]),
         Route("/api/models", rest.models),
         Route("/api/files", rest.files),
-        Route("/api/sources", rest.sources, methods=["GET"]),
-        Route("/api/sources", rest.add, methods=["POST"]),
-        Route("/api/sources/{name}", rest.source, methods=["GET"]),
-        Route("/api/sources/{name}", rest.change, methods=["PUT"]),
-        Route("/api/sources/{name}", rest.remove, methods=["DELETE"]),
+        _one("/api/sources", {"GET": rest.sources, "POST": rest.add}),
+        _one("/api/sources/{name}", {"GET": rest.source, "PUT": rest.change, "DELETE": rest.remove}),
         Route("/api/sources/{name}/picture.jpg", rest.picture),
+        Route("/api/clips", rest.clips),
+        Route("/api/clips/{source}/{clip}", rest.clip),
         Route("/api/events", rest.events),
         Route("/api/openapi.json", openapi),
         Route("/api/docs", reading),
@@ -54,3 +55,12 @@ def application(services: Services) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return Guard(app, services)
+
+
+def _one(path: str, answers: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> Route:
+    """One route for all methods of an address, so that others are told which there are."""
+
+    async def answer(request: Request) -> Response:
+        return await answers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, answer, methods=list(answers))

@@ -31,6 +31,7 @@ _SOURCE_IN = {
         "password": {"type": "string", "maxLength": 256, "writeOnly": True},
         "stream": {"type": "integer", "minimum": 0},
         "loop": _FLAG,
+        "record": _FLAG,
         "timeout": _seconds(120, above=True),
         "retries": {"type": "integer", "minimum": 0, "maximum": 1000000},
         "max_lag": _seconds(60, above=True),
@@ -182,6 +183,18 @@ def describe(version: str) -> dict[str, Any]:
         },
         "/api/sources/{name}/picture.jpg": {
             "get": _operation("Its newest picture", {}, kind="image/jpeg", parameters=[_NAME], faults=(404,))
+        },
+        "/api/clips": {
+            "get": _operation("Clips around events", {"type": "object", "properties": {"clips": {"type": "array"}}})
+        },
+        "/api/clips/{source}/{clip}": {
+            "get": _operation(
+                "A clip, as the camera sent it",
+                {},
+                kind="video/mp4",
+                parameters=[{**_NAME, "name": "source"}, {**_NAME, "name": "clip"}],
+                faults=(404,),
+            )
         },
         "/api/events": {
             "get": _operation(

@@ -4,18 +4,20 @@ import asyncio
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from movinet.errors import MovinetError
 from movinet.files import dump_json
 from movinet.reading import parse_json
+from movinet.serve.clip_store import find_clip, list_clips
 from movinet.serve.guard import COOKIE, Refused, check_token
 from movinet.serve.listeners import Hub, Listener
 from movinet.serve.prometheus import exposition
 from movinet.serve.services import Services
 from movinet.serve.source_rules import list_files, with_password_kept
 from movinet.serve.source_wall import Full, Missing, Taken
+from movinet.serve.tokens import LONGEST_TOKEN
 
 TYPES = frozenset({"prediction", "begun", "ended", "lost", "found", "lagging", "caught_up", "over"})
 
@@ -82,8 +84,8 @@ class Rest:
         """A cookie for a token."""
         data = await _body(request)
         token = data.get("token") if isinstance(data, dict) else None
-        if not isinstance(token, str):
-            return _error('want {"token": "…"}')
+        if not isinstance(token, str) or len(token) > LONGEST_TOKEN:
+            return _error(f'want {{"token": "…"}}, of at most {LONGEST_TOKEN} letters')
         tokens = self._services.tokens
         if not tokens.needed:
             return Plain({"role": "administrator"})
@@ -149,6 +151,18 @@ class Rest:
         if data is None:
             return _error("there is no picture", 404)
         return Response(data, headers=_NO_STORE, media_type="image/jpeg")
+
+    async def clips(self, request: Request) -> Response:
+        """What was recorded."""
+        return Plain({"clips": await asyncio.to_thread(list_clips, self._services.settings.clips)})
+
+    async def clip(self, request: Request) -> Response:
+        """One of them, as the camera sent it."""
+        asked = request.path_params["source"], request.path_params["clip"]
+        found = await asyncio.to_thread(find_clip, self._services.settings.clips, *asked)
+        if found is None:
+            return _error("there is no such clip", 404)
+        return FileResponse(found, headers={"Cache-Control": "private, max-age=3600"})
 
     async def events(self, request: Request) -> Response:
         """As they come."""

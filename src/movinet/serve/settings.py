@@ -8,6 +8,7 @@ from typing import Any
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
+from movinet.live.recording import Recording
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.net.credentials import read_secret_yaml
@@ -102,6 +103,37 @@ class Broker:
             raise MovinetError("mqtt: topic must not be empty")
 
 
+@dataclass(frozen=True)
+class Clips:
+    """Clips around events of server-side sources, as the cameras sent them; see `movinet.live.recording.Recording`.
+
+    Args:
+        folder: made where it is not there.
+        before, after: seconds around an event.
+        longest: seconds of a clip.
+        days: after which clips are deleted.
+        gigabytes: that all clips may take; the oldest go first.
+    """
+
+    folder: str
+    before: float = 5.0
+    after: float = 5.0
+    longest: float = 300.0
+    days: float = 30.0
+    gigabytes: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.recording()
+
+    def recording(self) -> Recording:
+        """The same for what records.
+
+        Raises:
+            MovinetError: it makes no sense.
+        """
+        return Recording(Path(self.folder), self.before, self.after, self.longest, self.days, self.gigabytes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything a server needs to know.
@@ -121,6 +153,7 @@ class Settings:
             Private addresses only where a number or network says so, whatever a name leads to.
         udp: whether RTSP sources may send beside the connection.
         files: a folder whose videos may be sources.
+        clips: where and how clips around events are kept; none by default.
         webhooks, mqtt: who is told of events.
         bounds: of everything.
     """
@@ -144,6 +177,7 @@ class Settings:
     source_hosts: tuple[str, ...] = ()
     udp: bool = False
     files: str | None = None
+    clips: Clips | None = None
     webhooks: tuple[Hook, ...] = ()
     mqtt: Broker | None = None
     bounds: Bounds = field(default_factory=Bounds)

@@ -20,7 +20,7 @@ from movinet.video.net.sources import Limits, without_password
 
 FROM_AFAR = (
     *("name", "address", "substream", "transport", "user", "password", "stream", "loop", "timeout", "retries"),
-    *("max_lag", "crop", "model", "memory", "on", "off", "shortest", "ignore", "by_label"),
+    *("max_lag", "crop", "model", "memory", "on", "off", "shortest", "ignore", "by_label", "record"),
 )
 """The entries of a camera that may come over REST: none names a file, a command, hardware or an address to post to."""
 

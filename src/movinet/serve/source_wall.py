@@ -14,14 +14,17 @@ from movinet.live.cameras import Camera
 from movinet.live.feeds import feed_of
 from movinet.live.json_lines import as_json, iso
 from movinet.live.loop import Follower, Source
+from movinet.live.recording import Recorder
 from movinet.live.report import Begun, Changed, Over, Report, Seen
 from movinet.runtime.engine import live_memory
+from movinet.serve.clip_store import open_storage
 from movinet.serve.pools import Pools
 from movinet.serve.private_file import write_private
 from movinet.serve.settings import Settings
 from movinet.serve.source_rules import limits_of, origin_of, shown_address, source_from
 from movinet.serve.tile import Shown, Tile
 from movinet.video.camera.changes import Change
+from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.net.credentials import read_secret_yaml
 from movinet.video.pacer import LivePacer
 
@@ -51,6 +54,7 @@ class _Watched:
     memory: float | None
     tell: Callable[[Report], None]
     tile: Tile = field(default_factory=Tile)
+    recorder: Recorder | None = None
     follower: Follower | None = None
     last: Report | None = None
     seen: Report | None = None
@@ -80,6 +84,8 @@ class _Watched:
                 self.seen = None
         if self.state != before:
             self.since = time.time()
+        if self.recorder is not None:
+            self.recorder.tell(item)
         self.tell(item)
 
     def described(self) -> dict[str, Any]:
@@ -129,6 +135,8 @@ class Wall:
         self._watched: dict[str, _Watched] = {}
         self._changing = threading.Lock()
         self._closed = False
+        self._recording = None if settings.clips is None else settings.clips.recording()
+        self._storage = None if settings.clips is None else open_storage(settings.clips)
         self.begun = 0
         """Events that have begun."""
 
@@ -234,6 +242,11 @@ class Wall:
                 watched.removed = True
             for follower in followers:
                 follower.stop()
+            recorders = [watched.recorder for watched in self._watched.values() if watched.recorder]
+            for recorder in recorders:
+                recorder.close()
+            for recorder in recorders:
+                recorder.__exit__(None, None, None)
 
     def _checked(self, entry: Any) -> Camera:
         camera = source_from(entry, self._settings)
@@ -256,9 +269,11 @@ class Wall:
         if self._pools.is_full(pool):
             raise Full(f"all {self._pools.max_streams} places of {pool.info.name} are taken")
         limits = limits_of(self._settings)
-        feed = feed_of(camera, origin_of(camera, self._settings), pool, limits)
+        recorder = self._recorder(camera)
+        packets = None if recorder is None else recorder.packets
+        feed = feed_of(camera, origin_of(camera, self._settings), pool, limits, packets)
         memory = live_memory(pool.engine, pool.info) if camera.memory is None else camera.memory
-        watched = _Watched(camera, memory, self._tell)
+        watched = _Watched(camera, memory, self._tell, recorder=recorder)
         inner = feed.open
 
         def opened(pacer: LivePacer, on_change: Callable[[Change], None]) -> Source:
@@ -266,8 +281,15 @@ class Wall:
 
         watched.follower = Follower(replace(feed, open=opened), None, watched)
         self._watched[camera.name] = watched
+        if recorder is not None:
+            recorder.__enter__()
         watched.follower.start()
         return watched
+
+    def _recorder(self, camera: Camera) -> Recorder | None:
+        if self._recording is None or self._storage is None or camera.record is False:
+            return None
+        return Recorder(str(camera.name), KeptPackets(self._recording.kept), self._recording, self._storage)
 
     def _stop(self, name: str) -> None:
         watched = self._watched.pop(name)
@@ -276,6 +298,8 @@ class Wall:
         watched.follower.join(_LEAVE_WITHIN)  # events are told as ended
         watched.removed = True
         watched.follower.stop()
+        if watched.recorder is not None:
+            watched.recorder.__exit__(None, None, None)
 
     def _tell(self, report: Report) -> None:
         self.begun += isinstance(report.what, Begun)

@@ -22,7 +22,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _BEGINNINGS: dict[Role, str] = {"viewer": "mvv_", "administrator": "mva_"}
 _COST = {"n": 1 << 14, "r": 8, "p": 1}  # scrypt's: 16 MiB and some 50 ms
-_LONGEST = 128  # characters of a token
+LONGEST_TOKEN = 128
+"""Letters."""
+
 _LARGEST = 1 << 16  # bytes of the file
 _COOKIES, _COOKIE_SECONDS = 1000, 12 * 3600.0
 _GUESSES, _ALL_GUESSES, _PER = 5, 60, 60.0  # wrong tokens from one address, and from all, in so many seconds
@@ -98,7 +100,7 @@ class Tokens:
             return role
         self._refuse_guessing(address)
         role = next((role for role, begins in _BEGINNINGS.items() if token.startswith(begins)), None)
-        if role is None or len(token) > _LONGEST or role not in self._hashed or not self._hashed[role].fits(token):
+        if role is None or len(token) > LONGEST_TOKEN or role not in self._hashed or not self._hashed[role].fits(token):
             self._note_wrong(address)
             return None
         self._known[self._mark(token)] = role
