@@ -21,7 +21,7 @@ import numpy as np
 from movinet.archive.items import key_of
 from movinet.archive.spool import NoRoom, Spooled, read_spooled
 from movinet.errors import MovinetError, needs_extra
-from movinet.files import dump_json, replacing, write_atomically
+from movinet.files import replacing, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,8 +65,8 @@ def write_rows(folder: Path, number: int, rows: Sequence[dict[str, Any]]) -> Non
         import pyarrow as pa
     for table in (ROWS, LINES):
         (folder / table).mkdir(exist_ok=True)
-    lines = "".join(f"{dump_json(row)}\n" for row in rows)
-    write_atomically(part_path(folder, LINES, number), lines.encode())
+    lines = "".join(f"{json.dumps(row, allow_nan=False)}\n" for row in rows)  # in ASCII, odd names escaped
+    write_atomically(part_path(folder, LINES, number), lines.encode("ascii"))
     plain = [{**row, "path": shown(row["path"])} for row in rows]
     with _parquet(part_path(folder, ROWS, number), row_schema()) as write:
         write(pa.Table.from_pylist(plain, schema=row_schema()))
