@@ -95,7 +95,6 @@ def test_what_never_forgets_is_not_cut(long_video: Path) -> None:
     with Video(long_video) as video:
         assert len(cut(video, spec, None, 15.0)) == 1
         assert len(cut(video, spec, MEMORY)) == 1  # a minute is short
-        assert len(cut(video, spec.with_options(decay=0.8), None, 15.0)) == 4  # one that forgets by itself
 
 
 @given(st.floats(0.2, 20.0), st.floats(10.0, 30.0))

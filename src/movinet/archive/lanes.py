@@ -24,7 +24,7 @@ from movinet.archive.stores import fetch, is_fetched
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Mode
+from movinet.runtime.engine import Mode, live_memory
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
 
@@ -94,9 +94,9 @@ class Lanes:
                 precision=machinery.precision,
                 threads=1,
                 device=machinery.device,
-                memory=answers.memory,
                 max_gap=answers.max_gap,
             )
+            recognizer.memory = live_memory(recognizer.engine, recognizer.info, answers.memory or 0.0)
             network, ports = recognizer.network, recognizer.engine.signature.state
             sessions = [recognizer.session()]
         else:
@@ -113,7 +113,8 @@ class Lanes:
                 device=machinery.device,
             )
             network, ports = pool.network, pool.engine.signature.state
-            sessions = [pool.join(memory=answers.memory, max_gap=answers.max_gap) for _ in range(machinery.lanes)]
+            memory = live_memory(pool.engine, pool.info, answers.memory or 0.0)
+            sessions = [pool.join(memory=memory, max_gap=answers.max_gap) for _ in range(machinery.lanes)]
         if network.hash != machinery.hash:
             if self._pool is not None:
                 self._pool.close()

@@ -34,11 +34,6 @@ class Piece:
     end: int | None
 
 
-def own_memory(spec: NetworkSpec) -> float | None:
-    """Seconds after which a network forgets by itself; None: never."""
-    return None if spec.decay == 1 else -1 / (math.log(spec.decay) * spec.fps)
-
-
 def replayed_frames(spec: NetworkSpec, memory: float) -> int:
     """Frames that a piece shows before its own: the memory's, and those that the convolutions look back upon or over
     which positions are counted."""
@@ -60,15 +55,12 @@ def cut(video: Video, spec: Spec, memory: float | None, seconds: float | None = 
     Args:
         video: a local file that was just opened.
         spec: of the network.
-        memory: seconds; None: the network's own.
+        memory: seconds; None: the network never forgets.
         seconds: of a piece; as `piece_seconds` says by default.
     """
     whole = [Piece(0, 0, 0, None)]
     duration = video.duration
-    if not isinstance(spec, NetworkSpec) or duration is None or video.is_hard_to_seek:
-        return whole
-    memory = memory or own_memory(spec)
-    if memory is None:
+    if memory is None or not isinstance(spec, NetworkSpec) or duration is None or video.is_hard_to_seek:
         return whole
     count = math.floor(duration / (seconds or piece_seconds(spec, memory)))
     if count < 2:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.events import Event, EventDetector
+from movinet.events import Event, EventDetector, detector_of
 from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo
 
@@ -18,18 +18,26 @@ class Answers:
 
     Args:
         memory: seconds after which a frame hardly counts any more; None: the network never forgets.
-        on, off, shortest, ignore: as of `movinet.events.EventDetector`.
+        on, off, shortest, ignore: as of `movinet.events.detector_of`: what is left open is as the weights say.
         topk: labels in a row.
         max_gap: seconds without frames that end events, and begin the stream anew.
     """
 
     memory: float | None
-    on: float = 0.5
-    off: float = 0.3
-    shortest: float = 0.0
+    on: float | None = None
+    off: float | None = None
+    shortest: float | None = None
     ignore: tuple[str, ...] = ()
     topk: int = 5
     max_gap: float = 2.0
+
+    def detector(self, info: WeightsInfo) -> EventDetector:
+        """What turns the answers of a network into events.
+
+        Raises:
+            MovinetError: thresholds that make no sense, or of labels that the network does not have.
+        """
+        return detector_of(info, on=self.on, off=self.off, shortest=self.shortest, ignore=self.ignore)
 
 
 class Tally:
@@ -37,7 +45,7 @@ class Tally:
 
     def __init__(self, info: WeightsInfo, answers: Answers) -> None:
         self._info, self._answers = info, answers
-        self._detector = EventDetector(answers.on, answers.off, answers.shortest, frozenset(answers.ignore))
+        self._detector = answers.detector(info)
         self._sum = np.zeros(info.spec.num_classes, np.float64)
         self._max = np.zeros(info.spec.num_classes, np.float32)
         self._last: Prediction | None = None
@@ -58,7 +66,8 @@ class Tally:
     def push_rows(self, rows: NDArray[np.void]) -> None:
         """Answers that were kept, of `row_dtype`."""
         for time, probabilities in zip(rows["time"].tolist(), rows["values"], strict=True):
-            self.push(Prediction(time, self.frames + 1, probabilities, self._info))
+            seen = 0 if self._last is None or time - self._last.time > self._gap else self._last.frames
+            self.push(Prediction(time, seen + 1, probabilities, self._info))
 
     def finish(self) -> dict[str, Any]:
         """The columns of a row: plain values, all finite."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from movinet.arch.step import memory_of
 from movinet.archive.items import Item
 from movinet.archive.lanes import Machinery
 from movinet.archive.listing import list_items
@@ -23,10 +24,14 @@ from movinet.cli.recognizing import mode_of, tell_default
 from movinet.cli.watch import until_stopped
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra, printable
+from movinet.events import what_is_promised
 from movinet.prediction import check_classifier
 from movinet.runtime.engine import Precision
+from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
+from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.open_network import open_network
+from movinet.weights.info import WeightsInfo
 from movinet.weights.registry import DEFAULT_MODEL
 from movinet.words import counted
 
@@ -40,9 +45,9 @@ def scan(
     model: Model = None,
     labels: Path | None = None,
     memory: float | None = None,
-    on: float = 0.5,
-    off: float = 0.3,
-    shortest: float = 0.0,
+    on: float | None = None,
+    off: float | None = None,
+    shortest: float | None = None,
     ignore: Sequence[str] = (),
     topk: int = 5,
     frames: bool = False,
@@ -69,12 +74,12 @@ def scan(
         model: a name of `movinet models`, or a weights file; a stream network, by default the bundled
             movinet_t0_stream.gestures.
         labels: a file with one label a line, for weights that bring none.
-        memory: seconds after which a frame hardly counts any more; by default the length of the clips the network was
-            made for, 0 for never.
-        on: probability at which an event begins.
-        off: probability below which it ends.
+        memory: seconds after which a frame hardly counts any more, 0 for never; by default what the network's
+            thresholds were chosen with, or the length of the clips it was made for.
+        on: probability at which an event begins; by default as the weights say, or 0.5.
+        off: probability below which it ends; by default as the weights say, or 0.3.
         shortest: seconds; briefer events are not reported.
-        ignore: labels that are no events.
+        ignore: labels that are no events, beside the network's background.
         topk: how many labels a row has.
         frames: keep every frame's probabilities, in a table of their own.
         embeddings: keep one vector a second, for `movinet similar`.
@@ -99,8 +104,6 @@ def scan(
     if not sources or out_folder is None:
         raise MovinetError("give something to scan, and --out FOLDER for the results (`movinet scan --help`)")
     at_least_one("--topk", topk)
-    if not 0 < off < on <= 1:
-        raise MovinetError(f"--off must lie between 0 and --on, and --on at most at 1; got {off} and {on}")
     for name, value in (("--memory", memory), ("--shortest", shortest), ("--piece", piece)):
         seconds(name, value)
     if not 1 <= timeout < float("inf"):
@@ -115,26 +118,28 @@ def scan(
     with progress_bar("downloading") as progress:
         network = open_network(source, labels=labels, offline=offline, progress=progress)
     info, known_hash = network.info, network.hash
+    is_foreign = isinstance(network, ExportedNetwork) and isinstance(network.source, ForeignFile)
     del network
     check_classifier(info)
     if not info.spec.causal:
         raise MovinetError(f"{info.name} is a base network, which sees whole clips; take a stream network")
     if model is None:
         tell_default(info)
-    if memory is None:
-        memory = info.spec.frames / info.spec.fps
-    answers = Answers(memory or None, on, off, shortest, tuple(ignore), topk)
+    answers = Answers(_memory(info, memory, is_foreign), on, off, shortest, tuple(ignore), topk)
+    detector = answers.detector(info)
+    if (promised := what_is_promised(info, answers.memory, mode)) is not None:
+        err.print(promised, style="dim")
     wishes = Wishes(answers, frames, embeddings, piece)
-    if unknown := [label for label in ignore if info.labels is not None and label not in info.labels]:
-        raise MovinetError(f"--ignore {unknown[0]}: {info.name} has no such label")
     settings: dict[str, Any] = {
         "movinet scan": 1,
         "model": info.name,
         "hash": known_hash,
         "precision": mode,
         "memory": answers.memory,
-        **{name: value for name, value in asdict(answers).items() if name not in ("memory", "ignore")},
-        "ignore": sorted(ignore),
+        "topk": topk,
+        **{name: getattr(detector, name) for name in ("on", "off", "shortest", "refractory", "warm_up")},
+        "ignore": sorted(detector.ignore),
+        "by_label": _by_label(info) if on is None and off is None else {},
         "frames_kept": frames,
         "embeddings": embeddings,
         "source": str(Path(source).absolute()) if Path(source).exists() else source,
@@ -187,6 +192,22 @@ def scan(
             out.print(summary(figures, len(problems)))
     stopping.leave()
     return 1 if figures.failed or figures.failed_before or problems else 0
+
+
+def _memory(info: WeightsInfo, wanted: float | None, is_foreign: bool) -> float | None:
+    """Seconds, or None for never: as of `movinet watch`."""
+    if wanted is not None:
+        return wanted or None
+    if is_foreign:
+        return None
+    if info.operating_point is not None:
+        return info.operating_point.memory
+    return memory_of(info.spec) or info.spec.frames / info.spec.fps
+
+
+def _by_label(info: WeightsInfo) -> dict[str, Any]:
+    point = info.operating_point
+    return {} if point is None else {label: asdict(own) for label, own in point.by_label.items()}
 
 
 def show_status(folders: Sequence[str], *, as_json: bool) -> int:

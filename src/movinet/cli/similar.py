@@ -9,6 +9,7 @@ from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.console import out, print_json, warn
 from movinet.cli.recognizing import load_recognizer
 from movinet.errors import MovinetError
+from movinet.runtime.engine import live_memory
 from movinet.runtime.factory import EngineKind
 
 
@@ -43,9 +44,10 @@ def similar(
     settings = read_settings(results)
     memory = settings["memory"]
     source = model or settings["source"]
-    recognizer = load_recognizer(source, None, offline, engine, settings["precision"], "cpu", None, memory)
+    recognizer = load_recognizer(source, None, offline, engine, settings["precision"], "cpu", None, None)
     if recognizer.network.hash != settings["hash"]:
         raise MovinetError(f"{source}: not the network that {results} was made with, which was {settings['model']}")
+    recognizer.memory = live_memory(recognizer.engine, recognizer.info, memory or 0.0)
     vectors = clip_vectors(recognizer, clip, memory)
     if at is not None:
         if at >= len(vectors):
