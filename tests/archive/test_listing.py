@@ -75,13 +75,16 @@ def test_what_a_list_names_and_is_not_there_is_looked_at_once_it_is(folder: Path
         ("list.jsonl", '{"file": 3}\n', "its file is no text"),
         ("list.parquet", "PAR1", "no Parquet file"),
         ("missing.mp4", "", "no such file, folder or list"),
+        ("list.txt", "rtsp://camera.local/stream\n", "cameras and streams are watched"),
+        ("list.txt", "https://user:secret@example.org/a.mp4\n", "its password would stand in the results"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, name: str, text: str, said: str) -> None:
     if text:
         (tmp_path / name).write_text(text)
-    with pytest.raises(MovinetError, match=said):
+    with pytest.raises(MovinetError, match=said) as raised:
         list_items([str(tmp_path / name)], print)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_video_is_known_again_until_it_changes(tmp_path: Path) -> None:

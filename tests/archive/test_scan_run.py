@@ -111,6 +111,14 @@ def test_every_video_has_its_row_and_changes_are_seen(videos: Path, model: Path,
 def test_other_settings_and_other_things_are_refused(videos: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     run_scan(videos / "0.mp4", "--out", out, "--model", model, "--processes", "1")
+    # A line of the journal that is not as it was written costs the work, and no row is there twice for it.
+    data = bytearray((out / "journal").read_bytes())
+    data[data.index(b"0.mp4")] ^= 1
+    (out / "journal").write_bytes(data)
+    said = run_scan(videos / "0.mp4", "--out", out, "--model", model, "--processes", "1")
+    assert said.startswith("1 video done;")
+    assert list(by_name(out)) == ["0.mp4"]
+
     assert "holds results with topk 5, not 2" in run_scan(videos, "--out", out, "--model", model, "--topk", "2", code=2)
     assert "has other things in it" in run_scan(videos, "--out", videos, "--model", model, code=2)
 

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from movinet.archive.items import Item, file_item, key_of
 from movinet.archive.stores import is_stored, list_store
@@ -11,6 +12,7 @@ from movinet.errors import MovinetError, needs_extra
 from movinet.rows import malformed, read_json, read_lines, read_table
 from movinet.video.decode import VIDEOS, in_natural_order
 from movinet.video.locations import is_address
+from movinet.video.net.sources import without_password
 
 _LISTS = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".txt")
 _COLUMNS = ("file", "path", "video", "url", "uri")
@@ -45,7 +47,7 @@ def _items(source: str, on_problem: OnProblem) -> Iterable[Item]:
     if is_stored(source):
         return list_store(source)
     if is_address(source):
-        return [Item(source, -1, "")]
+        return [_addressed(source)]
     path = Path(source)
     try:
         if path.is_dir():
@@ -57,6 +59,20 @@ def _items(source: str, on_problem: OnProblem) -> Iterable[Item]:
     if glob.has_magic(source):
         return _matching(source, on_problem)
     raise MovinetError(f"{source}: no such file, folder or list")
+
+
+def _addressed(address: str) -> Item:
+    """What is at an address; who serves it is not asked about it, so it is known by its address alone.
+
+    Raises:
+        MovinetError: it is of no file, or has a password in it.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
+        raise MovinetError(f"{without_password(address)}: no file; cameras and streams are watched (`movinet watch`)")
+    if "@" in parts.netloc:
+        raise MovinetError(f"{without_password(address)}: its password would stand in the results: leave it out")
+    return Item(address, -1, "")
 
 
 def _below(folder: str, on_problem: OnProblem) -> Iterator[Item]:
@@ -95,7 +111,7 @@ def _listed(path: Path, on_problem: OnProblem) -> Iterator[Item]:
         if is_stored(name):
             yield from list_store(name)
         elif is_address(name):
-            yield Item(name, -1, "")
+            yield _addressed(name)
         elif (there := os.path.join(path.parent, name)) and os.path.isdir(there):
             yield from _below(there, on_problem)
         else:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from movinet.archive.items import Item
+from movinet.archive.items import Item, key_of
 from movinet.archive.journal import Journal, Line, read_lines_of
 from movinet.archive.spool import Spooled, remove_spooled
-from movinet.archive.tables import EMBEDDINGS, FRAMES, LINES, ROWS, parts, settle, write_rows, write_vectors
+from movinet.archive.tables import EMBEDDINGS, FRAMES, LINES, ROWS, parts, read_rows, settle, write_rows, write_vectors
 from movinet.errors import MovinetError, brief
 from movinet.files import dump_json, locked, write_atomically, write_json
 
@@ -149,6 +149,8 @@ class Results:
     def finish(self) -> None:
         """Have the tables say of each video what was found last, and the failures by themselves."""
         self.flush()
+        if self.journal.damaged:  # what a damaged line told may be in a table, and was looked at again
+            self._again |= {key_of(row["path"]) for _, path in parts(self.folder, LINES) for row in read_rows(path)}
         if self._again:
             settle(self.folder, self._again)
             self.journal.append("settled", {})
