@@ -108,14 +108,24 @@ def test_cameras_of_the_server_are_added_and_removed(context: BrowserContext, se
 def test_a_server_that_goes_and_comes_back(context: BrowserContext, server: Serving) -> None:
     """The last answer does not stay on the screen, and nobody has to do anything."""
     context.add_init_script(
-        """const Real = WebSocket; window.sockets = [];
-        window.WebSocket = class extends Real { constructor(...all) { super(...all); sockets.push(this); } };"""
+        """const Real = WebSocket;
+        window.sockets = [];
+        window.gone = false;
+        window.WebSocket = class extends Real {
+            constructor(...all) {
+                super(...all);
+                sockets.push(this);
+                if (gone) this.close();
+            }
+        };"""
     )
     opened = visit(context, server.address)
     opened.press("Use the camera")
     opened.expect_answer(FILMED)
-    opened.page.evaluate("sockets.at(-1).close()")
+    opened.page.evaluate("() => { gone = true; sockets.at(-1).close(); }")
     expect(opened.page.get_by_role("alert")).to_contain_text("Trying again")
+    expect(opened.page.locator(".row.now")).to_have_count(0)
+    opened.page.evaluate("() => { gone = false; }")
     opened.expect_answer(FILMED)
     expect(opened.page.get_by_role("alert")).to_have_count(0)
 
