@@ -2,7 +2,9 @@
 
     python benchmarks/ablations.py --out runs/ablations            # everything, resumable; hours of one core
     python benchmarks/ablations.py --out runs/ablations --table    # what is there so far
+    python benchmarks/ablations.py --recipe benchmarks/comparators.yaml --out runs/comparators --json trained.json
 
+`comparators.yaml` has the networks that MoViNets are compared with; `movinet compare --trained` shows its table.
 Differences are in points of top-1 on the same test clips, with 95 % intervals over clips and seeds (a bootstrap, which
 with three seeds is rather too narrow); those that cross zero are "not resolved". `--minutes` stops between trainings.
 """
@@ -10,19 +12,22 @@ with three seeds is rather too narrow); those that cross zero are "not resolved"
 import argparse
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gesture_study import Outcome, Study, compared, mean_of
 
+from movinet.arch.count import macs_per_clip, parameters
+from movinet.data.synthetic.paths import GESTURES
 from movinet.dataclass_io import from_plain
+from movinet.files import write_json
 from movinet.reading import read_yaml
 from movinet.recipes import find_recipe
+from movinet.train.init_model import new_spec
 from movinet.train.recipe import Recipe, recipe_from_dict
 
 HERE = Path(__file__).parent
-REFERENCE = "stream"
 SHUFFLED = "shuffled"
 
 
@@ -34,6 +39,7 @@ class Ablations:
     seeds: tuple[int, ...]
     orders: tuple[str, ...]
     variants: dict[str, dict[str, Any]]
+    reference: str = "stream"
 
     def recipe_of(self, variant: str, seed: int) -> Recipe:
         plain = merged(self.recipe, self.variants[variant]) | {"seed": seed}
@@ -76,14 +82,26 @@ def run(study: Study, ablations: Ablations, minutes: float, table: bool) -> dict
 
 def print_table(ablations: Ablations, found: dict[tuple[str, str], dict[int, Outcome]]) -> None:
     for order in ablations.orders:
-        print(f"\n| frames {order} | top-1, mean of seeds | beside the stream network, points |\n|---|---|---|")
+        print(f"\n| frames {order} | top-1, mean of seeds | beside {ablations.reference}, points |\n|---|---|---|")
         for variant in ablations.variants:
-            runs, reference = found.get((order, variant), {}), found.get((order, REFERENCE), {})
-            beside = "" if variant == REFERENCE else compared(runs, reference)
+            runs, reference = found.get((order, variant), {}), found.get((order, ablations.reference), {})
+            beside = "" if variant == ablations.reference else compared(runs, reference)
             print(f"| {variant} | {mean_of(runs)} | {beside} |")
     wanted, there = sum(1 for _ in ablations.jobs()), sum(map(len, found.values()))
     seconds = sum(outcome.seconds for runs in found.values() for outcome in runs.values())
     print(f"\n{there} of {wanted} trainings, {seconds / 60:.0f} minutes of one core.")
+
+
+def trained(ablations: Ablations, found: dict[tuple[str, str], dict[int, Outcome]]) -> list[dict[str, Any]]:
+    """The first table as `movinet compare --trained` takes it."""
+    rows = []
+    for variant in ablations.variants:
+        if runs := found.get((ablations.orders[0], variant)):
+            spec = new_spec(ablations.recipe_of(variant, 0), len(GESTURES))
+            row: dict[str, Any] = {"network": variant, "top1": [outcome.top1 for outcome in runs.values()]}
+            row |= {"clips": len(next(iter(runs.values())).hits), "parameters": parameters(spec)}
+            rows.append(row | {"gmacs": macs_per_clip(spec) / 1e9})
+    return rows
 
 
 def main() -> None:
@@ -93,17 +111,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no training after so many")
     parser.add_argument("--seeds", type=int, nargs="*", help="instead of the file's")
     parser.add_argument("--orders", nargs="*", help="instead of the file's")
+    parser.add_argument("--json", type=Path, help="where to write the table for `movinet compare --trained`")
     parser.add_argument("--table", action="store_true", help="train nothing")
     options = parser.parse_args()
     ablations = from_plain(Ablations, read_yaml(options.recipe, "ablations"), "ablations")
     study = Study(options.out, lambda line: print(line, flush=True))
-    if options.seeds or options.orders:
-        changed = {
-            "seeds": tuple(options.seeds or ablations.seeds),
-            "orders": tuple(options.orders or ablations.orders),
-        }
-        ablations = Ablations(ablations.recipe, variants=ablations.variants, **changed)
-    print_table(ablations, run(study, ablations, options.minutes, options.table))
+    seeds, orders = tuple(options.seeds or ablations.seeds), tuple(options.orders or ablations.orders)
+    ablations = replace(ablations, seeds=seeds, orders=orders)
+    found = run(study, ablations, options.minutes, options.table)
+    print_table(ablations, found)
+    if options.json:
+        write_json(options.json, {"trained": trained(ablations, found)})
 
 
 if __name__ == "__main__":

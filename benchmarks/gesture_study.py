@@ -130,28 +130,45 @@ class Study:
             shuffled: The frames of each clip come in any order.
             known_only: Train nothing: None where it is not known.
         """
-        key = (variant, recipe.seed, digest(recipe, shuffled))
+
+        def run() -> Hits:
+            sets = self.sets(recipe, shuffled)
+            assert sets.test is not None
+            return self.hits(self.fitted(recipe, sets), sets.test)
+
+        return self.outcome((variant, recipe.seed, digest(recipe, shuffled)), run, known_only)
+
+    def outcome(self, key: tuple[str, int, str], run: Callable[[], Hits], known_only: bool = False) -> Outcome | None:
+        """What something comes to; from the file where it is known.
+
+        Args:
+            key: What it is called, its seed, and a digest of all else that it depends on.
+            run: Does it.
+            known_only: Do nothing: None where it is not known.
+        """
         known = self.outcomes()
         if key in known or known_only:
             return known.get(key)
-        data = recipe.data
-        assert isinstance(data, Gestures)
         begin = time.process_time()
-        sets = self.sets(recipe, shuffled)
+        hits = run()
+        seconds = time.process_time() - begin
+        self.remember(key, hits, seconds)
+        self.log(f"{key[0]}, seed {key[1]}: {hits.mean():.1%} in {seconds:.0f} s of processor")
+        return Outcome(key[0], key[1], hits, seconds)
+
+    def fitted(self, recipe: Recipe, sets: Sets) -> Any:
+        """The network of a recipe, trained."""
         torch.manual_seed(recipe.seed)
         model = self.model(recipe)
-        rendered = time.process_time()
         with TemporaryDirectory() as scratch:
             Training(self.fabric, recipe, model.train(), sets, Path(scratch, "checkpoint")).run(Stop())
-        assert sets.test is not None
-        answers = evaluate(self.fabric, model, sets.test, 64)
-        hits = answers.logits.argmax(1) == answers.targets
-        seconds = time.process_time() - rendered
-        self.remember(key, hits, seconds)
-        self.log(
-            f"{variant}, seed {recipe.seed}: {hits.mean():.1%} in {time.process_time() - begin:.0f} s of processor"
-        )
-        return Outcome(variant, recipe.seed, hits, seconds)
+        return model.eval()
+
+    def hits(self, model: Any, test: LabeledClips) -> Hits:
+        """Which test clips a network gets right."""
+        answers = evaluate(self.fabric, model, test, 64)
+        found: Hits = answers.logits.argmax(1) == answers.targets
+        return found
 
     def model(self, recipe: Recipe) -> Any:
         """A new network of a recipe."""

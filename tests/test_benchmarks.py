@@ -23,10 +23,14 @@ ROOT = Path(__file__).parents[1]
         "pool_soak.py --minutes 0.3 --engine torch",
         "scaling.py --rounds 1",
         "recurrent_memory.py --size 64 --frames 8 64",
+        "memory_by_frames.py --models movinet_a0 --frames 8 16",
+        "ablations.py --out @ --table",
+        "temporal_ensembles.py --out @ --quick --seeds 0",
+        "gpu.py --device cpu --quick",
     ],
 )
-def test_benchmark(command: str) -> None:
-    script, *arguments = command.split()
+def test_benchmark(command: str, tmp_path: Path) -> None:
+    script, *arguments = command.replace("@", str(tmp_path / "out")).split()
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, *arguments], capture_output=True, text=True, check=False
     )

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 Point = tuple[str, float, float]  # name, cost, accuracy
 
 _FAMILIES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-    ("MoViNet base", lambda name: name.startswith("movinet") and "base" in name and "GRW" not in name, COLORS[0]),
-    ("MoViNet stream", lambda name: name.startswith("movinet") and "stream" in name and "GRW" not in name, COLORS[1]),
     ("MoViNet + GRW", lambda name: "GRW" in name, COLORS[2]),
+    ("MoViNet base", lambda name: name.lower().startswith("movinet") and "base" in name, COLORS[0]),
+    ("MoViNet stream", lambda name: name.lower().startswith("movinet") and "stream" in name, COLORS[1]),
     ("X3D", lambda name: name.lower().startswith("x3d"), COLORS[3]),
     ("MobileNet", lambda name: "mobilenet" in name.lower(), COLORS[4 % len(COLORS)]),
     ("others", lambda name: True, FAINT),
