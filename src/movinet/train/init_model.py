@@ -139,7 +139,10 @@ def single_network(spec: Spec, name: str) -> SingleSpec:
     """
     if isinstance(spec, EnsembleSpec):
         members = " and ".join(member.network.name for member in spec.members)
-        raise MovinetError(f"{name}: an ensemble, whose members, {members}, `movinet train` trains one by one")
+        raise MovinetError(
+            f"{name}: an ensemble is not trained as one; train its members, {members}, one by one: a recipe with this "
+            "`network` does"
+        )
     return spec
 
 
