@@ -171,7 +171,7 @@ def test_a_card_says_what_is_known_and_nothing_else() -> None:
         "64×80 pixels, 5 frames a second",
         "1.64 M",
         "11 classes",
-        *(f"{value:g} %" for value in info.accuracy.values()),
+        *(f"{value:.2f} %" for value in info.accuracy.values()),
         "caret, circle\\_ccw",
         "float16",
     ):
