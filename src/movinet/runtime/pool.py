@@ -14,7 +14,7 @@ import numpy as np
 
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
-from movinet.runtime.engine import Engine, Mode, StreamState
+from movinet.runtime.engine import Engine, Mode, StreamState, live_memory
 from movinet.runtime.factory import EngineKind, best_batch, create_engine
 from movinet.runtime.open_network import open_network
 from movinet.runtime.queued_frame import QueuedFrame
@@ -138,6 +138,13 @@ class StreamPool:
             cache=cache,
         )
         return cls(network, runner, max_streams=max_streams, queue=queue, max_wait=max_wait)
+
+    @property
+    def memory(self) -> float | None:
+        """Seconds that a live stream should remember, for `join` (see `live_memory`): what the weights' thresholds were
+        chosen with, or what the network was trained with, or the length of its clips; infinity where that is for ever,
+        None where the network cannot forget."""
+        return live_memory(self.engine, self.info)
 
     def join(
         self,
