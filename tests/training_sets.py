@@ -71,7 +71,7 @@ def noise(clips: int = 12, validation: int = 6, **options: object) -> Sets:
 
 def batch(data: Noise, size: int = 4) -> Example:
     """The first examples of a set."""
-    clips, targets, videos, tracks = zip(*(data[SampleKey(0, n)] for n in range(size)), strict=True)
+    clips, targets, videos, tracks, _ = zip(*(data[SampleKey(0, n)] for n in range(size)), strict=True)
     return Example(torch.stack(clips), torch.stack(targets), torch.tensor(videos), torch.stack(tracks))
 
 

@@ -111,8 +111,8 @@ class Remembered:
             for kept, part in zip(self._parts, self.data[pick], strict=True):
                 kept[pick.video] = torch.as_tensor(part)
             self._known[pick.video] = True
-        clip, target, video, track = (kept[pick.video] for kept in self._parts)
-        return Example(clip, target, int(video), track)
+        clip, target, video, track, begins = (kept[pick.video] for kept in self._parts)
+        return Example(clip, target, int(video), track, bool(begins))
 
 
 def _shareable() -> int:
