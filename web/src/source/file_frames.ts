@@ -16,6 +16,7 @@ export class FileFrames {
   private handle = 0;
   private stopped = false;
   private stepping = false;
+  private over = false; // it has played to its end, and this is not told yet
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -31,6 +32,7 @@ export class FileFrames {
   async again(): Promise<void> {
     this.stepping = true; // a picture of before may still come
     this.last = null;
+    this.over = false;
     await this.seek(0);
     this.stepping = false;
     await this.video.play().catch(() => {});
@@ -76,21 +78,28 @@ export class FileFrames {
   /** Go back to what was missed, and through it up to this time. */
   private async step(until: number): Promise<void> {
     this.stepping = true;
-    const wasEnded = this.video.ended;
+    this.over ||= this.video.ended;
     this.video.pause();
-    while (!this.stopped && this.isMissing(until)) {
+    while (!this.stopped && this.isMissing(this.over ? this.video.duration : until)) {
       const target = this.last === null ? 0 : this.last + this.period;
       await this.seek(target);
       while (!this.stopped && !this.heard.picture(target)) await new Promise((go) => setTimeout(go, PATIENCE));
       this.last = target;
     }
     this.stepping = false;
-    if (!this.stopped && !wasEnded) await this.video.play().catch(() => {});
+    if (this.over) this.tellEnd();
+    else if (!this.stopped) await this.video.play().catch(() => {});
   }
 
   private async end(): Promise<void> {
+    this.over = true;
     if (this.stopped || this.stepping) return;
     if (this.isMissing(this.video.duration)) await this.step(this.video.duration);
+    else this.tellEnd();
+  }
+
+  private tellEnd(): void {
+    this.over = false;
     if (!this.stopped) this.heard.ended();
   }
 
