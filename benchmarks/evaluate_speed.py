@@ -25,6 +25,7 @@ SHARED = Path(os.environ.get("MOVINET_SHARED", Path(__file__).parents[2] / "shar
 PLAIN = """
 import sys, time
 import numpy as np
+from movinet.cores import usable_cores
 from movinet.labeled.readers import read_set
 from movinet.runtime.factory import create_engine
 from movinet.runtime.open_network import open_network
@@ -78,7 +79,7 @@ def main() -> int:
         plain.append(seconds)
         decoding.append(decoded)
     evaluated, both, decoded = (statistics.median(times) for times in (whole, plain, decoding))
-    ratio, busy = evaluated / both, os.getloadavg()[0] / (os.cpu_count() or 1)
+    ratio, busy = evaluated / both, os.getloadavg()[0] / usable_cores()
     if given.json:
         figures = {"evaluate_s": evaluated, "plain_s": both, "decode_s": decoded, "ratio": ratio, "busy": busy}
         print(json.dumps({**figures, "frames": int(frames)}))

@@ -46,6 +46,6 @@ def test_the_wheel_has_them() -> None:
 
     project = Path(__file__).parents[1] / "pyproject.toml"
     patterns = tomllib.loads(project.read_text())["tool"]["setuptools"]["package-data"]["movinet"]
-    packaged = {path for pattern in patterns for path in OURS.parent.glob(pattern)}
+    packaged = {path for pattern in patterns for path in OURS.parent.glob(pattern) if path.is_file()}
     others = {path for path in OURS.parent.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
     assert packaged == others

@@ -219,7 +219,7 @@ def test_instants_may_come_in_any_order(videos: VideoSet, augmentation: Augmenta
 
 
 def test_several_clips_of_a_video(videos: VideoSet) -> None:
-    both, _, _, track = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0]
+    both, _, _, track, *_ = ClipDataset(videos, TRANSFORM, partial(uniform, frames=5, clips=2))[0]
     alone = ClipDataset(videos, TRANSFORM, partial(uniform, frames=10))[0].clip
     assert both.shape == (2, 3, 5, 24, 24)
     assert track.shape == (2, 5, 2)

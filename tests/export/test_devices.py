@@ -16,7 +16,7 @@ POSITIONS = STREAM.with_options(positional_encoding=True, frames=7)
     ("spec", "options"),
     [
         (STREAM, {"streams": 2}),
-        (STREAM, {"frames": 2, "past": "sums"}),
+        (STREAM, {"frames": 2, "past": "partial_sums"}),
         (STREAM, {"precision": "float16"}),
         (STREAM, {"precision": "int8"}),
         (POSITIONS, {}),

@@ -1,7 +1,6 @@
 """Networks side by side: what was published of them, what they cost, and what was measured of them here."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from movinet.arch.serialize import find_spec
 from movinet.arch.spec import EnsembleSpec
 from movinet.arch.zoo import network_names
 from movinet.baselines.published_figures import PUBLISHED, Published
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError
 from movinet.files import write_json
 from movinet.reading import parse_json
@@ -205,7 +205,7 @@ def _read(path: Path) -> Any:
 
 def machine(threads: int) -> str:
     """What a measurement is of, in a few words."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     return f"{platform.machine()}, {cores} cores, {threads} used, {platform.system()}"
 
 

@@ -166,7 +166,7 @@ def _are_streams(data: Sequence[str], kind: Literal["auto", "clips", "streams"])
     found = {path: Path(path).is_file() and lists_streams(Path(path)) for path in data}
     if len(set(found.values())) > 1:
         streams, clips = (next(path for path in data if found[path] == wanted) for wanted in (True, False))
-        raise MovinetError(f"{streams} lists long videos and {clips} clips; train on one kind, or say which (--as)")
+        raise MovinetError(f"{streams} lists long videos, {clips} lists clips; train on one kind, or say which (--as)")
     return any(found.values())
 
 

@@ -8,7 +8,6 @@ from shlex import quote
 from rich.text import Text
 
 from movinet.cli.console import out, print_json, warn
-from movinet.data.stream_chunks import StreamChunks
 from movinet.errors import MovinetError
 from movinet.reading import parse_json
 from movinet.train.datasets import Sets
@@ -77,6 +76,8 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
 
 def _lanes(sets: Sets) -> str:
     """What there is of streams."""
+    from movinet.data.stream_chunks import StreamChunks
+
     parts = {"training": sets.train, "validation": sets.validation, "test": sets.test}
     each = ", ".join(
         f"{part.count} side by side for {name}, {counted(part.chunks, 'chunk')} of each an epoch"

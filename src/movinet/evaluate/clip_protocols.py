@@ -60,7 +60,8 @@ class Protocol:
             if value < 1 or (name == "frames" and self.frames == 0):
                 raise MovinetError(f"--{name} must be at least 1, got {0 if name == 'frames' else value}")
         if self.clips * self.crops > MOST_VIEWS:
-            raise MovinetError(f"{self.clips} clips of {self.crops} crops are more than {MOST_VIEWS} views of a video")
+            views = f"{counted(self.clips, 'clip')} of {counted(self.crops, 'crop')}"
+            raise MovinetError(f"{views} are more than {MOST_VIEWS} views of a video")
         if self.kind == "stream" and (self.frames is not None or self.spread):
             raise MovinetError("a stream has all frames there are, so --frames and --spread mean nothing for it")
 

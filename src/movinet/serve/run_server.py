@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from movinet.cores import usable_cores
 from movinet.errors import MovinetError
 from movinet.serve.asgi import application
 from movinet.serve.bounded import BoundedConfig, BoundedHTTP, BoundedSocket
@@ -135,7 +136,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     hub = Hub(loop)
     with ExitStack() as kept:
-        workers = kept.enter_context(ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)), "movinet-decode"))
+        workers = kept.enter_context(ThreadPoolExecutor(max(1, min(4, usable_cores())), "movinet-decode"))
         checking = kept.enter_context(ThreadPoolExecutor(1, "movinet-token"))
         told = kept.enter_context(open_telling(settings, version))
         path = state_folder(settings.state) / "sources.yaml"

@@ -76,7 +76,7 @@ def finetune_recipe(start: str, data: Videos, info: WeightsInfo, options: Finetu
     """
     options = options or Finetuning()
     spec = single_network(info.spec, start)
-    network = _network(options) | {"frames": options.frames or min(_FRAMES, spec.frames)}
+    network = _network(options) | {"frames": min(_FRAMES, spec.frames) if options.frames is None else options.frames}
     return Recipe(
         AdamW(options.lr),
         epochs=options.epochs,
@@ -132,7 +132,7 @@ def finetune_streams_recipe(start: str, data: Streams, info: WeightsInfo, option
         data=data,
         augmentation=_mild(options.flip, tuple(options.swap)),
         strategy="recurrent",
-        sub_clip=options.frames or min(_FRAMES, spec.frames),
+        sub_clip=min(_FRAMES, spec.frames) if options.frames is None else options.frames,
         warmup_epochs=min(1.0, options.epochs / 5),
         layer_decay=_layer_decay(spec),
         freeze=tuple(options.freeze),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, SingleSpec, Spec
 from movinet.arch.zoo import network_spec
-from movinet.errors import WeightsError, printable
+from movinet.errors import WeightsError, needs_extra, printable
 from movinet.weights import registry
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.safetensors_file import read_info, read_weights
@@ -242,8 +242,9 @@ def _from_tflite(path: Path, spec: NetworkSpec | None, options: dict[str, Any] |
 
 
 def _from_pickle(path: Path, spec: SingleSpec | None) -> tuple[Arrays, SingleSpec, str]:
-    from movinet.baselines.pytorchvideo import is_pytorchvideo, read_pytorchvideo
-    from movinet.nn.movinet_pytorch import load_tensors, read_state_dict
+    with needs_extra("torch"):
+        from movinet.baselines.pytorchvideo import is_pytorchvideo, read_pytorchvideo
+        from movinet.nn.movinet_pytorch import load_tensors, read_state_dict
 
     if not isinstance(spec, NetworkSpec) and is_pytorchvideo(loaded := load_tensors(path)):
         with _naming(path):
