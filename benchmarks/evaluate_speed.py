@@ -19,13 +19,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from movinet.cores import usable_cores
+
 MOST = 1.2
 SHARED = Path(os.environ.get("MOVINET_SHARED", Path(__file__).parents[2] / "shared"))
 
 PLAIN = """
 import sys, time
 import numpy as np
-from movinet.cores import usable_cores
 from movinet.labeled.readers import read_set
 from movinet.runtime.factory import create_engine
 from movinet.runtime.open_network import open_network
