@@ -55,7 +55,7 @@ class Rate:
 
 
 def of_kind(kind: str, size: str, fps: int, first: int = 0) -> dict[str, Any]:
-    """A camera for `camera_rig.serve`."""
+    """A camera for `camera_rig.rig_command`."""
     codec = {"h265": "hevc", "mjpeg": "mjpeg", "esp32": "mjpeg", "jpeg": "mjpeg"}.get(kind, "h264")
     about = {"kind": "rtsp" if kind in RTSP else kind, "footage": footage(codec, size, fps, first=first)}
     return {**about, "transports": ["udp"]} if kind == "udp" else about

@@ -29,9 +29,9 @@ from movinet.weights.weights import Weights
 
 
 # What "auto" chooses from; "compile" is the engine "torch" through a compiler, and "browser" a page with a LiteRT file.
-# ExecuTorch, which converts what PyTorch computes, whatever it is, takes seconds a network.
+# ExecuTorch and Core ML, which convert what PyTorch computes, whatever it is, take seconds a network.
 def each(names: set[str], *left_out: str) -> list[Any]:
-    slow = {"executorch"}
+    slow = {"executorch", "coreml"}
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in sorted(names - set(left_out))]
 
 

@@ -2,7 +2,7 @@
 
     /usr/bin/python3 -m camera_rig.gst_server '[{"kind": "rtsp", "footage": "a.footage"}]'
 
-Speaks as `camera_rig.serve` does; of the faults it knows `jump`, forwards. Needs GstRtspServer 1.0 (Debian:
+Speaks as `camera_rig.rig_command` does; of the faults it knows `jump`, forwards. Needs GstRtspServer 1.0 (Debian:
 gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, -bad). Media are pushed whether or not anybody looks.
 """
 

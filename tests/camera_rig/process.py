@@ -37,7 +37,7 @@ class CameraProcess:
     """Cameras behind one server; a context manager.
 
     Args:
-        cameras: What `camera_rig.serve` makes of each: its `kind`, the file of its `footage`, and more.
+        cameras: What `camera_rig.rig_command` makes of each: its `kind`, the file of its `footage`, and more.
         gstreamer: GStreamer's server instead of the rig's.
     """
 
@@ -61,7 +61,7 @@ class CameraProcess:
         python = gstreamer_python() if self.gstreamer else sys.executable
         if python is None:
             raise RuntimeError("no Python here has GStreamer's RTSP server")
-        module = "camera_rig.gst_server" if self.gstreamer else "camera_rig.serve"
+        module = "camera_rig.gst_server" if self.gstreamer else "camera_rig.rig_command"
         self._process = subprocess.Popen(
             [python, "-m", module, json.dumps(self.cameras)],
             stdin=subprocess.PIPE,
@@ -73,7 +73,7 @@ class CameraProcess:
         self.urls = self._answer()
 
     def order(self, camera: int = 0, **order: Any) -> Any:
-        """Have a camera do something, as `camera_rig.serve` describes; its answer."""
+        """Have a camera do something, as `camera_rig.rig_command` describes; its answer."""
         assert self._process is not None
         assert self._process.stdin is not None
         print(json.dumps({"camera": camera, **order}), file=self._process.stdin, flush=True)

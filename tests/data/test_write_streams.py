@@ -19,9 +19,9 @@ def write(folder: Path, streams: int = 1, quiet: int = 1, **more: float) -> Path
 
 
 def test_the_list_says_what_the_videos_show(tmp_path: Path) -> None:
-    loud, quiet = sorted(read_streams(write(tmp_path / "set")), key=lambda stream: not stream.segments)
+    loud, quiet = sorted(read_streams(write(tmp_path / "set", seed=2)), key=lambda stream: not stream.segments)
     assert not quiet.segments
-    truth = GestureStream((0, 0, 0), 20.0, 1.0)
+    truth = GestureStream((2, 0, 0), 20.0, 1.0)
     said = [(s.label, s.start, s.end) for s in loud.segments]
     assert said == [
         (s.label, pytest.approx(s.start, abs=1e-3), pytest.approx(s.end, abs=1e-3)) for s in truth.segments()

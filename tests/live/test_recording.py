@@ -26,7 +26,7 @@ from movinet.video.camera.live_source import LiveSource
 FPS = 15
 
 
-@pytest.fixture(scope="module", params=["h264", "hevc"])
+@pytest.fixture(scope="module", params=["h264", pytest.param("hevc", marks=pytest.mark.slow)])
 def footage(request: pytest.FixtureRequest) -> Footage:
     return film(request.param, seconds=6, fps=FPS, key_every=0.5, size=(160, 120))
 
@@ -122,6 +122,7 @@ def test_what_runs_at_the_end_is_kept(footage: Footage, tmp_path: Path) -> None:
     assert described(clip)["events"][0]["end"] is None
 
 
+@pytest.mark.slow
 def test_events_close_together_share_a_clip(tmp_path: Path) -> None:
     footage = film("mjpeg", seconds=4, fps=FPS, size=(160, 120))
     with served(MjpegCamera(footage)) as url, Scene(tmp_path, url, before=0.5, after=2.0) as scene:

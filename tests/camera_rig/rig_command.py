@@ -1,6 +1,6 @@
 """Cameras in a process of their own, for what must not share a processor's lock with them.
 
-    python -m camera_rig.serve '[{"kind": "rtsp", "footage": "a.footage"}]'
+    python -m camera_rig.rig_command '[{"kind": "rtsp", "footage": "a.footage"}]'
 
 Prints the addresses as a JSON list, without logins, then obeys a JSON object a line until its input ends:
 
