@@ -12,7 +12,6 @@ from movinet.runtime.pool import StreamPool
 from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.live_source import LiveSource
-from movinet.video.crop import Crop
 from movinet.video.frame import Frame
 from movinet.video.locations import Source as Origin
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
@@ -55,7 +54,9 @@ def feed_of(
             packets=packets,
             on_change=on_change,
         )
-        return live if camera.crop is None else Cropped(live, camera.crop)
+        if (crop := camera.crop) is None:
+            return live
+        return Passing(live, lambda frame: frame.cropped(crop))
 
     return Feed(camera.shown, opened, pool, camera.detector(pool.info), memory)
 
@@ -71,11 +72,16 @@ def _memory(camera: Camera, pool: StreamPool) -> float | None:
     return live_memory(pool.engine, pool.info, camera.memory)
 
 
-class Cropped:
-    """A source of which only a part of each picture is looked at."""
+class Passing:
+    """A source whose frames pass something on their way, such as one that crops them.
 
-    def __init__(self, whole: Source, crop: Crop) -> None:
-        self._whole, self._crop = whole, crop
+    Args:
+        whole: the source.
+        through: from each frame to the one that is looked at.
+    """
+
+    def __init__(self, whole: Source, through: Callable[[Frame], Frame]) -> None:
+        self._whole, self._through = whole, through
 
     def figures(self) -> SourceFigures:
         return self._whole.figures()
@@ -92,4 +98,4 @@ class Cropped:
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._whole:
-            yield frame.cropped(self._crop)
+            yield self._through(frame)

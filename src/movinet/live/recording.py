@@ -183,9 +183,9 @@ class Recorder:
 
     def _finish(self) -> None:
         clip, self._clip = self._clip, None
-        if clip is not None and (made := clip.finish()) is not None:
+        if clip is not None and clip.finish() is not None:
             self.clips += 1
-            self.storage.added(made)
+            self.storage.make_room()
 
     def _abandon(self) -> None:
         clip, self._clip = self._clip, None

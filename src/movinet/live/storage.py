@@ -54,10 +54,6 @@ class Storage:
                         except PermissionError as error:
                             logger.warning("%s: cannot be deleted: %s", path, error.strerror)
 
-    def added(self, clip: Path) -> None:
-        """A clip was written."""
-        self.make_room()
-
 
 def stored_clips(folder: Path) -> list[StoredClip]:
     """Those that were recorded here, by their descriptions; what cannot be read is none."""

@@ -11,7 +11,7 @@ from typing import Any
 from movinet.dataclass_io import to_plain
 from movinet.errors import MovinetError
 from movinet.live.cameras import Camera
-from movinet.live.feeds import feed_of
+from movinet.live.feeds import Passing, feed_of
 from movinet.live.json_lines import as_json, iso
 from movinet.live.loop import Follower, Source
 from movinet.live.recording import Recorder
@@ -22,7 +22,7 @@ from movinet.serve.pools import Pools
 from movinet.serve.private_file import write_private
 from movinet.serve.settings import Settings
 from movinet.serve.source_rules import limits_of, origin_of, shown_address, source_from
-from movinet.serve.tile import Shown, Tile
+from movinet.serve.tile import Tile
 from movinet.video.camera.changes import Change
 from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.net.credentials import read_secret_yaml
@@ -277,7 +277,7 @@ class Wall:
         inner = feed.open
 
         def opened(pacer: LivePacer, on_change: Callable[[Change], None]) -> Source:
-            return Shown(inner(pacer, on_change), watched.tile)
+            return Passing(inner(pacer, on_change), watched.tile.through)
 
         watched.follower = Follower(replace(feed, open=opened), None, watched)
         self._watched[camera.name] = watched

@@ -2,17 +2,13 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import Self
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
-from movinet.live.loop import Source
-from movinet.video.camera.changes import SourceFigures
 from movinet.video.frame import Frame
 
 _WIDEST = 640  # pixels
@@ -33,6 +29,11 @@ class Tile:
         if frame is None:
             self._made = None
 
+    def through(self, frame: Frame) -> Frame:
+        """The same frame, which is kept on its way to whoever looks at it."""
+        self.keep(frame)
+        return frame
+
     def jpeg(self) -> bytes | None:
         """Its bytes; None where there is none (yet)."""
         with self._lock:
@@ -47,31 +48,6 @@ class Tile:
                 return None
             self._made = now, data
             return data
-
-
-class Shown:
-    """A source whose newest frame a tile keeps."""
-
-    def __init__(self, whole: Source, tile: Tile) -> None:
-        self._whole, self._tile = whole, tile
-
-    def figures(self) -> SourceFigures:
-        return self._whole.figures()
-
-    def close(self) -> None:
-        self._whole.close()
-
-    def __enter__(self) -> Self:
-        self._whole.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._whole.__exit__(None, None, None)
-
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self._whole:
-            self._tile.keep(frame)
-            yield frame
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], widest: int) -> bytes:
