@@ -173,7 +173,8 @@ def test_damage_is_reported_or_harmless(tmp_path_factory: pytest.TempPathFactory
         arrays, _ = read_weights(path)
     except WeightsError:
         return
-    assert {name: array.shape for name, array in arrays.items()} == {"weight": (4,), "bias": (2,)}
+    # A changed letter of a name is found where the network is filled: test_weights_of_another_network.
+    assert sorted(array.shape for array in arrays.values()) == [(2,), (4,)]
 
 
 def test_half_keeps_what_float16_cannot_hold(tmp_path: Path) -> None:
