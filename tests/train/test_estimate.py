@@ -13,7 +13,8 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.train.estimate import estimate
-from movinet.train.recipe import AdamW, Clips, Gestures, Recipe
+from movinet.train.recipe import AdamW, Recipe
+from movinet.train.recipe_data import Clips, Gestures
 
 RECIPE = Recipe(AdamW(1e-3), epochs=4, batch_size=8, network="movinet_t0_stream", warmup_epochs=0.5)
 
