@@ -25,9 +25,8 @@ def changed(spec: Single, options: dict[str, Any]) -> Single:
         if option not in known:
             raise SpecError(f"{spec.name}: a network has no option {brief(option)}{did_you_mean(option, known)}")
     # YAML and JSON know lists only.
-    return replace(
-        spec, **{name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    )
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return replace(spec, **plain)
 
 
 def from_fields(kind: type[AnySpec], data: Any, what: str) -> AnySpec:
