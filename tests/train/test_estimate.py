@@ -84,6 +84,7 @@ def test_weights_gradients_optimizer_and_average_are_counted() -> None:
     assert memory.total > memory.weights + memory.activations
 
 
+@pytest.mark.slow
 def test_with_the_recurrent_strategy_activations_do_not_grow_with_the_clip() -> None:
     spec = zoo("movinet_t0_stream")
     found = [
