@@ -1,6 +1,6 @@
 """Peak memory of one answer against the length of the video: whole clips, sub-clips averaged, and streams.
 
-    python benchmarks/memory_by_frames.py
+    python benchmarks/memory_by_frames.py --kept peaks.jsonl --plot memory.png    # what the file has is not run again
     python benchmarks/memory_by_frames.py --models movinet_a0 slow_r50 --frames 8 16 32 --plot memory.png
 
 The central figure of the MoViNet paper (arXiv 2103.11511), measured: what a process takes beyond the network itself,
@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -82,11 +83,18 @@ def measure(name: str, form: str, frames: int) -> Peak:
     return Peak(name, form, frames, peak, kept)
 
 
+def apart(model: str, form: str, frames: int) -> Peak:
+    """Measured in a process of its own."""
+    command = [sys.executable, __file__, "--one", model, form, str(frames)]
+    return Peak(**json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["movinet_a0", "movinet_a2", "slow_r50"])
     parser.add_argument("--frames", nargs="+", type=int, default=[8, 16, 32, 64])
     parser.add_argument("--plot", type=Path, help="a picture of it")
+    parser.add_argument("--kept", type=Path, help="a file that each measurement is added to")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", nargs=3, metavar=("MODEL", "FORM", "FRAMES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -94,15 +102,19 @@ def main() -> None:
         model, form, frames = options.one
         print(json.dumps(asdict(measure(model, form, int(frames)))))
         return
+    kept: Path | None = options.kept
+    lines = kept.read_text().splitlines() if kept and kept.exists() else []
+    known = {(peak.model, peak.form, peak.frames): peak for peak in (Peak(**json.loads(line)) for line in lines)}
     peaks = []
-    for model in options.models:
-        for form in FORMS:
-            for frames in options.frames:
-                command = [sys.executable, __file__, "--one", model, form, str(frames)]
-                answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-                peaks.append(Peak(**json.loads(answer)))
-                if options.json:
-                    print(answer, end="", flush=True)
+    for model, form, frames in product(options.models, FORMS, options.frames):
+        peak = known.get((model, form, frames)) or apart(model, form, frames)
+        peaks.append(peak)
+        line = json.dumps(asdict(peak))
+        if options.json:
+            print(line, flush=True)
+        if kept and (model, form, frames) not in known:
+            with kept.open("a") as file:
+                file.write(line + "\n")
     if not options.json:
         print_table(peaks, options.frames)
     if options.plot:

@@ -1,6 +1,6 @@
 """The command evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,8 +37,8 @@ def evaluate(
     folder_fps: Annotated[float | None, _DATA] = None,
     gestures: Annotated[int | None, _DATA] = None,
     frames: Annotated[int | None, _CLIPS] = None,
-    clips: Annotated[int, _CLIPS] = 10,
-    crops: Annotated[int, _CLIPS] = 3,
+    clips: Annotated[int | None, _CLIPS] = None,
+    crops: Annotated[int | None, _CLIPS] = None,
     spread: Annotated[bool, _CLIPS] = False,
     target_false_alarms: Annotated[float, _EVENTS] = 0.5,
     off_share: Annotated[float | None, _EVENTS] = None,
@@ -77,8 +77,8 @@ def evaluate(
         folder_fps: at which rate folders of images were taken; that of the network by default.
         gestures: instead of data, render so many synthetic gestures that no training sees.
         frames: of a clip; those the network was made for by default.
-        clips: of a video, for multi-clip.
-        crops: of a clip, along the longer side, for multi-clip.
+        clips: of a video, for multi-clip; 10 by default.
+        crops: of a clip, along the longer side, for multi-clip; 3 by default.
         spread: spread the frames of a clip over the whole video.
         target_false_alarms: an hour; the operating point is the lowest threshold that keeps to it.
         off_share: the probability below which an event ends, as a share of that at which it begins; chosen by
@@ -112,13 +112,21 @@ def evaluate(
         raise MovinetError(
             "give a folder or a list of labeled videos (`movinet evaluate --help` shows examples), or --gestures N"
         )
+    views = {name: number for name, number in (("clips", clips), ("crops", crops)) if number is not None}
+    if protocol != "multi-clip":
+        _refuse({f"--{name}": number for name, number in views.items()}, "belongs to --protocol multi-clip")
     listed = None
     if protocol == "events":
+        of_clips = {"--frames": frames, "--spread": spread, "--split": split, "--gestures": gestures}
+        of_clips |= {"--skip-missing": skip_missing, "--skip-unknown": skip_unknown, "--folder-fps": folder_fps}
+        _refuse(of_clips | {"--results": results, "--report": report}, "does not go with --protocol events")
         if len(data) != 1:
             raise MovinetError("--protocol events wants one list of long videos and what happens in them")
         listed = read_streams(data[0], videos)
     else:
-        Protocol(protocol or "clip", frames, clips, crops, spread)  # what is wrong with it is told at once
+        of_events = {"--save": save, "--exported": exported, "--alarms": alarms, "--background": background}
+        _refuse(of_events | {"--off-share": off_share}, "belongs to --protocol events")
+        Protocol(protocol or "clip", frames, spread=spread, **views)  # what is wrong with it is told at once
     recognizer = load_recognizer(
         model or DEFAULT_MODEL, labels, offline, engine, mode_of(precision, fast), device, threads, memory=memory
     )
@@ -145,7 +153,7 @@ def evaluate(
     return evaluate_clips(
         recognizer,
         data,
-        Protocol(kind, frames, clips, crops, spread),
+        Protocol(kind, frames, spread=spread, **views),
         gestures=gestures,
         videos=videos,
         split=split,
@@ -157,3 +165,10 @@ def evaluate(
         memory=memory,
         as_json=json,
     )
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """An option that would be ignored is an error: who gave it believes that it did something."""
+    for name, value in options.items():
+        if value is not None and value is not False and value != ():
+            raise MovinetError(f"{name} {why}")

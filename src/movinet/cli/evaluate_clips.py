@@ -151,7 +151,7 @@ def _notes(outcome: Outcome, figures: Figures, match: LabelMatch) -> list[str]:
             f"frame is held{several}"
         )
     if outcome.resumed:
-        notes.append(f"{counted(outcome.resumed, 'answer')} of an earlier run that was interrupted were gone on from")
+        notes.append(f"{counted(outcome.resumed, 'answer')} of an earlier run, not computed again")
     if outcome.multi_label and not outcome.judged.multi_label:
         notes.append(f"{outcome.judged.name} was trained to name one label; these videos have several")
     return notes
@@ -186,7 +186,9 @@ def _print(outcome: Outcome, figures: Figures, how: Circumstances) -> None:
 
 
 def _print_classes(outcome: Outcome, figures: Figures) -> None:
-    worst = sorted(figures.by_class, key=lambda one: one.score)[:_SHOWN]
+    worst = sorted((one for one in figures.by_class if one.score < 1), key=lambda one: one.score)[:_SHOWN]
+    if not worst:
+        return
     what = "class" if len(worst) == len(figures.by_class) else "hardest classes"
     out.print(f"\n  {what:28} videos  {'AP' if outcome.multi_label else 'right':>6}", style="dim")
     for one in worst:
