@@ -10,6 +10,7 @@ from movinet.train.plots import COLORS, FAINT, INK, new_figure, plain_axes, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Point = tuple[str, float, float]  # name, cost, accuracy
 
@@ -29,14 +30,14 @@ def draw_published(rows: Sequence[Published], path: Path) -> None:
     Raises:
         MovinetError: the picture cannot be written, or matplotlib is missing.
     """
-    figure = new_figure(13.0, 5.0)
+    figure = _figure(13.0, 5.0)
     for axes, data in zip(figure.subplots(1, 2), ("Kinetics-600", "Kinetics-400"), strict=True):
         points = [
             (row.network, gmacs, row.top1)
             for row in rows
             if row.data == data and row.top1 is not None and (gmacs := video_gmacs(row)) is not None
         ]
-        _scatter(axes, points, f"Top-1 on {data}, %, as published", "billion multiply-adds a video, of all views")
+        _scatter(axes, points, f"{data}: top-1, %, as published", "billion multiply-adds a video, of all views")
     save_figure(figure, path)
 
 
@@ -48,14 +49,14 @@ def draw_costs(rows: Sequence[Published], costs: Sequence[Cost], path: Path) -> 
     """
     known = {cost.network: cost for cost in costs}
     shown = [(row, known[row.network]) for row in rows if row.network in known and row.top1 is not None]
-    figure = new_figure(13.0, 8.0)
+    figure = _figure(15.0, 9.0)
     grid = figure.subplots(2, 3)
     for line, data in zip(grid, ("Kinetics-600", "Kinetics-400"), strict=True):
         pairs = [(row, cost) for row, cost in shown if row.data == data]
         counts = [(r.network, n, r.top1) for r, _ in pairs if (n := million_parameters(r)) is not None]
         times = [(r.network, c.clip_ms * r.count / 1e3, r.top1) for r, c in pairs if c.clip_ms is not None]
         sizes = [(r.network, c.memory_mb, r.top1) for r, c in pairs if c.memory_mb is not None]
-        title = f"Top-1 on {data}, %, as published"
+        title = f"{data}: top-1, %, as published"
         for axes, points, cost in (
             (line[0], counts, "million parameters"),
             (line[1], times, "seconds a video, of all views, measured"),
@@ -71,7 +72,7 @@ def draw_trained(rows: Sequence[Trained], path: Path) -> None:
     Raises:
         MovinetError: the picture cannot be written, or matplotlib is missing.
     """
-    figure = new_figure(13.0, 5.0)
+    figure = _figure(13.0, 5.0)
     macs, sizes = figure.subplots(1, 2)
     of_macs = {row.network: 1e3 * row.gmacs for row in rows}
     of_sizes = {row.network: row.parameters / 1e6 for row in rows}
@@ -87,8 +88,18 @@ def draw_trained(rows: Sequence[Trained], path: Path) -> None:
     save_figure(figure, path)
 
 
+def _figure(width: float, height: float) -> "Figure":
+    """With room between its parts."""
+    figure = new_figure(width, height)
+    figure.set_layout_engine("constrained", w_pad=0.15, h_pad=0.15)
+    return figure
+
+
 def _scatter(axes: "Axes", points: Sequence[Point], title: str, cost: str) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     plain_axes(axes, title)
+    axes.title.set_fontsize(11)
     left = list(points)
     for name, belongs, color in _FAMILIES:
         mine = sorted((point for point in left if belongs(point[0])), key=lambda point: point[1])
@@ -105,8 +116,14 @@ def _scatter(axes: "Axes", points: Sequence[Point], title: str, cost: str) -> No
             )
     if points:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(0.7 * min(x for _, x, _ in points), 3 * max(x for _, x, _ in points))  # names are written right
         axes.legend(frameon=False, fontsize=8, loc="lower right")
     else:
+        axes.set_xticks([])
+        axes.set_yticks([])
         axes.text(0.5, 0.5, "nothing was measured", ha="center", transform=axes.transAxes, color=FAINT)
     axes.set_xlabel(cost, color=FAINT, fontsize=9, loc="right")
 
@@ -115,4 +132,8 @@ def _short(network: str) -> str:
     """`movinet_a2_stream + GRW` as A2."""
     if network.startswith("movinet_"):
         return network.split("_")[1].upper()
-    return network.partition(",")[0].replace("mobilenet_", "MNet ").replace("MobileNetV3", "V3")
+    if network.startswith("x3d_"):
+        return network.upper().replace("_", "-")
+    for ours, theirs in (("tsm_mobilenet_v", "TSM MobileNetV"), ("tsn_mobilenet_v", "TSN MobileNetV"), (", ", " ")):
+        network = network.replace(ours, theirs)
+    return network.replace("_", " ").replace(" frames", " f")
