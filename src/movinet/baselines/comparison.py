@@ -184,7 +184,7 @@ def read_costs(path: Path) -> dict[str, Cost]:
 
 
 def read_trained(path: Path) -> list[Trained]:
-    """Trainings of our own, as `benchmarks/comparators.py` writes them.
+    """Trainings of our own, as `benchmarks/ablations.py --json` writes them.
 
     Raises:
         MovinetError: the file cannot be read, or is another's.
@@ -193,7 +193,7 @@ def read_trained(path: Path) -> list[Trained]:
     try:
         return [Trained(**{**row, "top1": tuple(row["top1"])}) for row in data["trained"] if row["top1"]]
     except (TypeError, KeyError) as error:
-        raise MovinetError(f"{path}: no table of trainings, as benchmarks/comparators.py writes it") from error
+        raise MovinetError(f"{path}: no table of trainings, as `benchmarks/ablations.py --json` writes it") from error
 
 
 def _read(path: Path) -> Any:

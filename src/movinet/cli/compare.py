@@ -43,7 +43,7 @@ def compare(
         data: only what was published of it: Kinetics-400 or Kinetics-600.
         measure: run each network on this machine, in a process of its own; needs --out, and goes on where it stopped.
         out_folder: a folder for pictures, and for what was measured.
-        trained: a table of trainings of our own, as benchmarks/comparators.py writes it.
+        trained: a table of trainings of our own, as benchmarks/ablations.py --json writes it.
         most_gmacs: clips that take more billions of multiply-adds are counted, not run.
         threads: of the processor, when measuring.
         json: one JSON object, for programs.
