@@ -25,7 +25,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import numpy as np
-from serve_load import megabytes, serving
+from serve_load import megabytes, processor_seconds, serving
 from websockets.asyncio.client import connect
 
 from movinet.serve.tile import encode_jpeg
@@ -191,7 +191,7 @@ async def soak(port: int, pid: int, options: argparse.Namespace) -> tuple[Soak, 
     running += [asyncio.create_task(one.bad(1000 + n)) for n in range(bad)]
     running.append(asyncio.create_task(one.sources()))
     sizes: list[tuple[float, int, int]] = []
-    begin = time.monotonic()
+    begin, spent = time.monotonic(), processor_seconds(pid) + time.process_time()
     step = min(1.0, options.minutes / 6) * 60
     while one.going():
         await asyncio.sleep(min(step, max(0.1, one.over - time.monotonic())))
@@ -199,8 +199,10 @@ async def soak(port: int, pid: int, options: argparse.Namespace) -> tuple[Soak, 
         p99 = 1e3 * float(np.percentile(one.waits or [0], 99))
         what = ", ".join(f"{count} {name}" for name, count in sorted(one.counts.items()))
         size, threads, files = sizes[-1]
-        at = (time.monotonic() - begin) / 60
-        print(f"{at:.1f} min: {size:.1f} MB, {threads} threads, {files} files; p99 {p99:.0f} ms; {what}", flush=True)
+        at = time.monotonic() - begin
+        busy = (processor_seconds(pid) + time.process_time() - spent) / at
+        told = f"{at / 60:.1f} min: {size:.1f} MB, {threads} threads, {files} files; p99 {p99:.0f} ms"
+        print(f"{told}; server and clients took {busy:.2f} of a core; {what}", flush=True)
         one.waits.clear()
     await asyncio.wait(running, timeout=SOON)
     return one, sizes

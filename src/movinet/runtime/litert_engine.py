@@ -130,6 +130,7 @@ class LiteRTEngine:
         self._refuse_other_tensors()
         self._step = self._model.get_signature_index(file.step)
         self._head = self._model.get_signature_index(file.head) if file.head else None
+        self._copied: LiteRTState | None = None  # the batch that was copied last
         self._place = {name: i for i, name in enumerate(self._inputs)}
         self._answer = self._outputs.index(FEATURES if file.head else LOGITS)
         self._next_places = _next_places(self._inputs, self._outputs, self.signature)
@@ -176,6 +177,7 @@ class LiteRTEngine:
             for name, values in state.copies.items():
                 state.inputs[self._place[name]].write(values)
         state.copies, state.changed = {}, False
+        self._forget_copies()
         state.inputs[self._place[FRAMES]].write(frames)
         self._model.run_by_index(self._step, state.inputs, state.outputs)
         answer = state.outputs[self._answer]
@@ -199,11 +201,20 @@ class LiteRTEngine:
             self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
         state.changed = True
 
+    def _forget_copies(self) -> None:
+        """Of a batch that was only read, such as the one that a stream has left: it may not be stepped for long."""
+        if self._copied is not None and not self._copied.changed:
+            self._copied.copies = {}
+        self._copied = None
+
     def _as_port(self, array: NDArray[Any], port: TensorSpec) -> NDArray[Any]:
         array = np.moveaxis(array, -1, 0) if self._file.channels_last else array
         return array.reshape(port.shape).astype(port.dtype)
 
     def _copy(self, state: LiteRTState, port: TensorSpec) -> NDArray[Any]:
+        if state is not self._copied:
+            self._forget_copies()
+            self._copied = state
         if port.name not in state.copies:
             shape, dtype = self._file.shapes[port.name]
             state.copies[port.name] = (

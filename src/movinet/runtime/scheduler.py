@@ -84,6 +84,7 @@ class Scheduler(Generic[BatchState]):
         self._seating.unseat(slot)
         left = list(slot.queue)
         slot.queue.clear()
+        slot.evicted_state = None  # whoever holds on to the slot does not hold on to that
         return left
 
     def push(self, slot: Slot[BatchState], frame: QueuedFrame) -> QueuedFrame | None:
@@ -123,7 +124,8 @@ class Scheduler(Generic[BatchState]):
         group, engine = work.group, self.engine
         try:
             state = group.state = engine.init_state() if group.state is None else group.state
-            for slot, source, row in work.taken:
+            # The batch that steps comes last, so that an engine that copies batches copies it once.
+            for slot, source, row in sorted(work.taken, key=lambda taken: taken[1] is group):
                 if source.state is not None:
                     slot.evicted_state = engine.get_state(source.state, row)
             for slot, row in work.seated:
@@ -146,6 +148,9 @@ class Scheduler(Generic[BatchState]):
         """Count the frames. After an error the round's streams are at their beginning."""
         for slot, _, frame in work.shown:
             slot.seen = 1 if frame.fresh else slot.seen + 1
+        for slot, _, _ in work.taken:
+            if slot not in self.slots:  # it has left meanwhile
+                slot.evicted_state = None
         if work.error is not None:
             for slot, _, _ in work.shown:
                 slot.seen, slot.evicted_state = 0, None

@@ -73,6 +73,7 @@ class StreamSocket:
             self._tally.sockets -= 1
         self._tally.closed[end.kind] += 1
         await self._close(end)
+        self._end = self._reader = None  # which hold on to this: all goes now, not when garbage is collected
 
     def stop(self) -> None:
         """The server stops: have the stream told as over."""
