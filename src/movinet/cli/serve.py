@@ -24,6 +24,7 @@ def serve(
     fast: bool = False,
     threads: int | None = None,
     files: Path | None = None,
+    camera: Sequence[int] = (),
     source_host: Sequence[str] = (),
     name: Sequence[str] = (),
     origin: Sequence[str] = (),
@@ -47,6 +48,7 @@ def serve(
         fast: take the quickest precision this processor has.
         threads: of the processor for each model.
         files: a folder whose videos may be sources.
+        camera: numbers of this machine's cameras that may be sources.
         source_host: hosts that sources may be at: names, `*.example.com`, numbers, networks such as 192.168.1.0/24.
         name: by which this server is called, beside its numbers and localhost.
         origin: pages elsewhere that may use it, such as `https://example.org`.
@@ -77,6 +79,7 @@ def serve(
         "fast": fast or None,
         "threads": threads,
         "files": _text(files),
+        "cameras": tuple(camera) or None,
         "source_hosts": tuple(source_host) or None,
         "names": tuple(name) or None,
         "origins": tuple(origin) or None,

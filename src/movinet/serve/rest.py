@@ -113,7 +113,9 @@ class Rest:
 
     async def files(self, request: Request) -> Response:
         """What may be a source."""
-        return Plain({"files": await asyncio.to_thread(list_files, self._services.settings)})
+        settings = self._services.settings
+        cameras = [str(number) for number in settings.cameras]
+        return Plain({"files": await asyncio.to_thread(list_files, settings), "cameras": cameras})
 
     async def sources(self, request: Request) -> Response:
         """All of them."""

@@ -153,6 +153,7 @@ class Settings:
             Private addresses only where a number or network says so, whatever a name leads to.
         udp: whether RTSP sources may send beside the connection.
         files: a folder whose videos may be sources.
+        cameras: of this machine that may be sources, by their numbers.
         clips: where and how clips around events are kept; none by default.
         webhooks, mqtt: who is told of events.
         bounds: of everything.
@@ -177,6 +178,7 @@ class Settings:
     source_hosts: tuple[str, ...] = ()
     udp: bool = False
     files: str | None = None
+    cameras: tuple[int, ...] = ()
     clips: Clips | None = None
     webhooks: tuple[Hook, ...] = ()
     mqtt: Broker | None = None
@@ -191,6 +193,8 @@ class Settings:
             raise MovinetError("models: want at least one, and each once")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise MovinetError("tls_certificate and tls_key belong together: give both, or neither")
+        if any(number < 0 for number in self.cameras):
+            raise MovinetError(f"cameras: {min(self.cameras)} is none; their numbers begin at 0")
         for origin in self.origins:
             if not origin.startswith(("http://", "https://")) or origin.endswith("/"):
                 raise MovinetError(f"origins: {origin!r} is none: want such as https://example.org")

@@ -3,14 +3,16 @@
 import { useEffect, useState } from "preact/hooks";
 import { ask, type Model } from "../network/server";
 
+interface Offered {
+  files: string[];
+  cameras: string[];
+}
+
 export function AddCamera({ models, added }: { models: Model[]; added(): Promise<void> }) {
   const [trouble, setTrouble] = useState<string | null>(null);
-  const [files, setFiles] = useState<string[]>([]);
+  const [{ files, cameras }, setOffered] = useState<Offered>({ files: [], cameras: [] });
   useEffect(() => {
-    ask<{ files: string[] }>("api/files").then(
-      ({ files }) => setFiles(files),
-      () => {},
-    );
+    ask<Offered>("api/files").then(setOffered, () => {});
   }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -36,7 +38,7 @@ export function AddCamera({ models, added }: { models: Model[]; added(): Promise
         Address <input name="address" required list="files" placeholder="rtsp://…" autocomplete="off" />
       </label>
       <datalist id="files">
-        {files.map((name) => (
+        {[...cameras, ...files].map((name) => (
           <option key={name} value={name} />
         ))}
       </datalist>
