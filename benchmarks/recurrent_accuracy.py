@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.metrics import paired_bootstrap, wilson_interval
-from movinet.train.recipe import Recipe, dump_recipe, read_recipe
-from movinet.train.recipe_data import Gestures
+from movinet.train.recipe import Gestures, Recipe, dump_recipe, read_recipe
 
 
 def run(recipe: Recipe, folder: Path, workers: int) -> None:

@@ -104,11 +104,17 @@ class EventDetector:
         """Events that have begun and not ended."""
         return list(self._running.values())
 
-    def push(self, prediction: Prediction) -> list[Event]:
-        """Take the next prediction of a stream; returns the events that ended with it, and sets `begun`."""
+    def push(self, prediction: Prediction, *, held: bool = False) -> list[Event]:
+        """Take the next prediction of a stream; returns the events that ended with it, and sets `begun`.
+
+        Args:
+            prediction: with its time.
+            held: it is the last one at a later time, the network having been shown nothing more.
+        """
         ended, self.begun = [], []
         time = prediction.time
-        if not 0 < self._frames < prediction.frames or time < self._last_time:  # another stream, or begun anew
+        follows = self._frames == prediction.frames if held else 0 < self._frames < prediction.frames
+        if not follows or time < self._last_time:  # another stream, or begun anew
             self._began = time
             self._over.clear()
         self._frames = prediction.frames

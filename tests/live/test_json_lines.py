@@ -30,6 +30,7 @@ def test_every_line_says_what_of_whom_and_when() -> None:
         assert line["figures"] == {
             "frames": 11, "late": 3, "damaged": 1, "dropped": 2, "reconnects": 1, "lag": 0.123, "fps": 4.99,
             "step_ms": 2.35,
+            "still": 0,
         }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from loopback import Answer as Page
 from loopback import site
@@ -16,6 +17,7 @@ from serve.serving import Serving, encoded, picture, serving, until
 
 from movinet.live.cameras import read_cameras
 from movinet.serve.pools import Pools
+from movinet.video.encode import encode_video
 from movinet.video.sample import sample_clip
 
 SECRET = "S3cr@t/Pw"
@@ -67,6 +69,36 @@ def test_a_film_is_added_seen_changed_and_removed(filmed: Serving) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/picture.jpg")):
         assert filmed.ask(method, f"/api/sources/film{path}").status == 404
     assert filmed.ask("PUT", "/api/sources/film", {"address": "star.mp4"}).status == 404
+
+
+def test_a_camera_of_the_servers_machine_only_where_it_is_allowed(pools: Pools, tmp_path: Path) -> None:
+    entry = {"name": "desk", "address": "77"}
+    with serving(pools, tmp_path / "state") as server:
+        refused = server.ask("POST", "/api/sources", entry)
+        assert refused.status == 400
+        assert "--camera 77" in refused.json["error"]
+    with serving(pools, tmp_path / "other", cameras=(77, 78)) as server:
+        assert server.ask("GET", "/api/files").json == {"files": [], "cameras": ["77", "78"]}
+        assert server.ask("POST", "/api/sources", entry).status == 201
+        # There is no such camera on any machine that runs tests.
+        until(lambda: "camera 77" in (source(server, "desk")["why"] or ""))
+        numbered = server.ask("POST", "/api/sources", {"name": "door", "address": 78})
+        assert (numbered.status, numbered.json["address"]) == (201, "78")
+        for address, why in (("/dev/video79", "not allowed"), ("79", "not allowed"), ("/dev/video", "files")):
+            refused = server.ask("POST", "/api/sources", {"name": "x", "address": address})
+            assert refused.status == 400
+            assert why in refused.json["error"]
+        assert server.ask("POST", "/api/sources", {"name": "x", "address": "77", "stream": 1}).status == 400
+
+
+def test_a_source_spares_the_network_while_nothing_moves(pools: Pools, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    encode_video(tmp_path / "films" / "still.mp4", np.full((80, 32, 48, 3), 90, np.uint8), 10)
+    with serving(pools, tmp_path / "state", files=str(tmp_path / "films")) as server:
+        entry = {"name": "hall", "address": "still.mp4", "motion_gate": True}
+        assert server.ask("POST", "/api/sources", entry).status == 201
+        until(lambda: (found := source(server, "hall"))["figures"] and found["figures"]["still"] > 0)
+        assert re.search(r'movinet_source_still_total\{source="hall"\} [1-9]', server.ask("GET", "/metrics").body.decode())
 
 
 def test_sources_are_there_after_a_restart_and_watch_reads_their_file(

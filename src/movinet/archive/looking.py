@@ -17,7 +17,8 @@ from movinet.archive.pieces import Piece, cut
 from movinet.archive.spool import NoRoom, Spooled, Writer, read_spooled, spool_name
 from movinet.archive.tally import Answers, Seconds, Tally, second_of
 from movinet.errors import MovinetError, VideoError
-from movinet.runtime.session import Network, Session
+from movinet.runtime.seat import Network
+from movinet.runtime.session import Session
 from movinet.video.container import Video, open_at
 from movinet.video.decode import frames_of
 from movinet.video.frame import Frame

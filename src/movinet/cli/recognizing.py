@@ -15,7 +15,7 @@ from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
-from movinet.runtime.session import Network
+from movinet.runtime.seat import Network
 from movinet.video.locations import Source, Track, is_address
 from movinet.video.net.credentials import Credentials, open_to_others, read_credentials, with_login
 from movinet.video.net.login import Address

@@ -70,6 +70,7 @@ def watch(
     timeout: float = 10.0,
     retries: int | None = None,
     max_lag: float = 1.0,
+    motion_gate: bool = False,
     hardware: str | None = None,
     allow_hosts: Sequence[str] = (),
     insecure: bool = False,
@@ -117,6 +118,7 @@ def watch(
         timeout: seconds an address may show no picture before it counts as lost.
         retries: failed attempts in a row after which a lost source is given up; never by default.
         max_lag: seconds a source may lag behind before pictures are left out to catch up.
+        motion_gate: spare the network while nothing moves: its last answer holds.
         hardware: decode on it: auto takes what there is; or the name of one kind, such as cuda or vaapi.
         allow_hosts: hosts an address may lead to by redirect or playlist, beside its own: names, or `*.example.com`.
         insecure: take any certificate of an https server.
@@ -161,6 +163,7 @@ def watch(
         "timeout": timeout,
         "retries": retries,
         "max_lag": max_lag,
+        "motion_gate": motion_gate,
         "hardware": hardware,
     }
     recording = None if record is None else Recording(record, before, after, days=keep_days, gigabytes=keep_gb)

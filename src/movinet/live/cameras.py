@@ -55,6 +55,7 @@ class Camera:
         retries: Failed attempts in a row after which it is given up.
         max_lag: Seconds it may lag before pictures are left out.
         crop: The part of the picture that is looked at.
+        motion_gate: Whether the network is spared while nothing moves.
         model: What recognizes.
         labels: A file with one label a line, for a model that brings none.
         memory: Seconds after which a frame hardly counts any more; 0 for never.
@@ -82,6 +83,7 @@ class Camera:
     retries: int | None = None
     max_lag: float | None = None
     crop: Crop | None = None
+    motion_gate: bool | None = None
     model: str | None = None
     labels: str | None = None
     memory: float | None = None

@@ -8,6 +8,7 @@ from movinet.live.cameras import Camera
 from movinet.live.loop import Feed, Source
 from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
+from movinet.runtime.motion_gate import MotionRule
 from movinet.runtime.pool import StreamPool
 from movinet.video.camera.changes import Change, SourceFigures
 from movinet.video.camera.kept_packets import KeptPackets
@@ -58,7 +59,8 @@ def feed_of(
             return live
         return Passing(live, lambda frame: frame.cropped(crop))
 
-    return Feed(camera.shown, opened, pool, camera.detector(pool.info), memory)
+    motion = MotionRule() if camera.motion_gate else None
+    return Feed(camera.shown, opened, pool, camera.detector(pool.info), memory, motion=motion)
 
 
 def promise_of(camera: Camera, pool: StreamPool) -> str | None:

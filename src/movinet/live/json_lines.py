@@ -1,6 +1,6 @@
 """What watching tells as JSON, an object a report: for programs, for commands that are run, for whoever is posted to.
 
-docs/watching.md has the fields as tables.
+docs/streams.md has the fields as a table.
 """
 
 from datetime import UTC, datetime
@@ -79,6 +79,7 @@ def _figures(figures: Figures) -> dict[str, float]:
         "lag": round(source.lag, 3),
         "fps": round(figures.fps, 2),
         "step_ms": round(figures.step_ms, 2),
+        "still": figures.still,
     }
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.live.report import Begun, Changed, Ended, Figures, Over, Report, Seen, What
+from movinet.runtime.motion_gate import MotionRule
 from movinet.runtime.pool import StreamPool
 from movinet.runtime.session import OnGap, Session
 from movinet.video.camera.changes import Change, SourceFigures
@@ -58,7 +59,7 @@ class Feed:
         open: makes the source.
         pool: with a place for it.
         detector: turns its answers into events; this feed's alone.
-        memory, on_gap, max_gap: see `Session`.
+        memory, on_gap, max_gap, motion: see `Session`.
         hands_on: reports hold the frames, for whoever draws.
     """
 
@@ -69,6 +70,7 @@ class Feed:
     memory: float | None = None
     on_gap: OnGap = "reset"
     max_gap: float = 2.0
+    motion: MotionRule | None = None
     hands_on: bool = False
 
 
@@ -137,9 +139,8 @@ class Follower:
         self._began = time.monotonic()
         self._source: Source | None = None
         self._times: deque[float] = deque(maxlen=_MOST)
-        self._step_ms = 0.0
+        self._step_ms, self._still = 0.0, 0
         self._offset: float | None = None  # from a time of the stream to the clock's, at the last frame
-        self._walls: dict[str, float | None] = {}  # when the running events began, by the clock
         self._failures = 0
         self._late = False  # it had its seconds, and did not end by itself
         self._thread = threading.Thread(target=self._run, name="movinet-watch", daemon=True)
@@ -178,7 +179,11 @@ class Follower:
         feed, error = self.feed, None
         try:
             with feed.pool.join(
-                memory=feed.memory, on_gap=feed.on_gap, max_gap=feed.max_gap, detector=feed.detector
+                memory=feed.memory,
+                on_gap=feed.on_gap,
+                max_gap=feed.max_gap,
+                detector=feed.detector,
+                motion=feed.motion,
             ) as session:
                 try:
                     self._follow(session)
@@ -229,7 +234,7 @@ class Follower:
             return
         assert prediction is not None
         now = time.perf_counter()
-        self._failures, self._step_ms = 0, 1e3 * (now - began)
+        self._failures, self._step_ms, self._still = 0, 1e3 * (now - began), session.still
         self._times.append(now)
         self._offset = time.time() - frame.time
         self._tell_events(session)
@@ -237,18 +242,15 @@ class Follower:
 
     def _tell_events(self, session: Session) -> None:
         for event in session.events():
-            if event.end is None:
-                self._walls[event.id] = None if self._offset is None else self._offset + event.start
-                self._tell(Begun(event, self._walls[event.id]))
-            else:
-                self._tell(Ended(event, self._walls.pop(event.id, None)))
+            wall = None if self._offset is None else self._offset + event.start
+            self._tell(Begun(event, wall) if event.end is None else Ended(event, wall))
 
     def _tell(self, what: What) -> None:
         now = time.perf_counter()
         recent = [then for then in self._times if now - then <= _RECENTLY]
         fps = (len(recent) - 1) / (now - recent[0]) if len(recent) > 1 else 0.0
         source = self._source.figures() if self._source is not None else SourceFigures()
-        report = Report(self.feed.name, time.time(), what, Figures(source, fps, self._step_ms))
+        report = Report(self.feed.name, time.time(), what, Figures(source, fps, self._step_ms, self._still))
         while not self._stopped.is_set():
             try:
                 return self._reports.put(report, timeout=0.1)

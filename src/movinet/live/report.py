@@ -58,6 +58,7 @@ class Figures:
     source: SourceFigures
     fps: float  # predictions a second over the last few seconds
     step_ms: float  # from a frame to its answer, of the last
+    still: int = 0  # frames that the network was not shown, since nothing moved
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.runtime.engine import Engine, Mode, StreamState, live_memory
 from movinet.runtime.factory import EngineKind, best_batch, create_engine
+from movinet.runtime.motion_gate import MotionRule
 from movinet.runtime.open_network import open_network
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.scheduler import Round, Scheduler
+from movinet.runtime.seat import Network
 from movinet.runtime.seating import Slot
-from movinet.runtime.session import Network, OnGap, Session
+from movinet.runtime.session import OnGap, Session
 from movinet.runtime.statistics import Counters, PoolStatistics
 from movinet.runtime.stream_state import SavedStream
 from movinet.weights.registry import DEFAULT_MODEL
@@ -155,6 +157,7 @@ class StreamPool:
         max_gap: float = 2.0,
         saved: SavedStream | None = None,
         detector: EventDetector | None = None,
+        motion: MotionRule | None = None,
     ) -> Session:
         """A place for a new stream, which is to `leave` it; the arguments are those of `Session`.
 
@@ -181,6 +184,7 @@ class StreamPool:
                 max_gap=max_gap,
                 saved=saved,
                 detector=detector,
+                motion=motion,
             )
         except BaseException:
             seat.leave()
@@ -288,7 +292,7 @@ class StreamPool:
 
 
 class PoolSeat:
-    """See `movinet.runtime.session.Seat`. A stream's state stays in a row of one of the pool's batches."""
+    """See `movinet.runtime.seat.Seat`. A stream's state stays in a row of one of the pool's batches."""
 
     def __init__(self, pool: StreamPool, slot: Slot[Any]) -> None:
         self._pool, self._slot, self._left = pool, slot, False

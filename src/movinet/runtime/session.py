@@ -4,10 +4,10 @@ import math
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from movinet.arch.step import TensorSpec, decays
 from movinet.errors import MovinetError
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
-from movinet.runtime.engine import Engine, Logits, StreamState, can_forget, forgetting
+from movinet.runtime.engine import Logits, can_forget, forgetting
 from movinet.runtime.images import Image, prepared
+from movinet.runtime.motion_gate import MotionGate, MotionRule
 from movinet.runtime.queued_frame import QueuedFrame
+from movinet.runtime.seat import Network, Seat
 from movinet.runtime.state_file import read_state, write_state
 from movinet.runtime.stream_state import SavedStream
 from movinet.video.frame import Frame
@@ -27,50 +29,6 @@ from movinet.weights.info import WeightsInfo
 OnGap = Literal["reset", "continue"]
 
 _UNTOLD = 1024  # events that are kept for who asks for them
-
-
-class Network(Protocol):
-    """What an engine runs: weights, an exported network, or what is known of either."""
-
-    @property
-    def info(self) -> WeightsInfo: ...
-
-    @property
-    def hash(self) -> str: ...
-
-
-class Seat(Protocol):
-    """Where a stream's state lives, and what steps it: an engine of its own, or a place in a pool."""
-
-    @property
-    def engine(self) -> Engine[Any]: ...
-
-    @property
-    def initial_state(self) -> StreamState:
-        """The state of a stream that has seen nothing, as the engine makes it."""
-
-    @property
-    def seen(self) -> int:
-        """Frames the network has seen since the stream began."""
-
-    @property
-    def waiting(self) -> int:
-        """Frames in the queue."""
-
-    def check(self) -> None:
-        """Raises MovinetError where it takes no more frames."""
-
-    def show(self, frame: QueuedFrame) -> QueuedFrame | None:
-        """Hand over a frame, whose owner is told the answer; the one that it pushed out of the queue, if any."""
-
-    def snapshot(self) -> SavedStream:
-        """A copy of the state after the last frame the network saw."""
-
-    def restore(self, saved: SavedStream, decays: Mapping[str, float]) -> None:
-        """Go on from there, and by these γ also after a reset. Frames in the queue are given up."""
-
-    def leave(self) -> None:
-        """Give the seat back; a second time does nothing."""
 
 
 class Session:
@@ -98,6 +56,7 @@ class Session:
         max_gap: float = 2.0,
         saved: SavedStream | None = None,
         detector: EventDetector | None = None,
+        motion: MotionRule | None = None,
     ) -> None:
         """Begin a stream, or go on with one.
 
@@ -111,6 +70,8 @@ class Session:
             max_gap: seconds; three of the network's frames at least.
             saved: a stream to go on with (see `movinet.runtime.stream_state`).
             detector: turns the answers into events; see `events`.
+            motion: frames of a scene that is still by this rule are not shown to the network: its last answer holds at
+                their time, and its state stays as it was. Frames without a time always are. None: all are.
 
         Raises:
             ValueError: the memory is not positive, or an option is none of those.
@@ -126,6 +87,11 @@ class Session:
         """Says which frames are due; a source that asks it by itself hands its frames to `see`."""
         self.dropped = 0
         """Frames that newer ones pushed out of the queue."""
+        self.still = 0
+        """Frames that were not shown to the network, since nothing moved."""
+        self._gate = None if motion is None else MotionGate(motion, self.info.transform.scale)
+        self._newest: QueuedFrame | None = None  # the last that was shown, until its answer comes
+        self._answer: Prediction | None = None  # to that one
         self._seat, self._network, self._every = seat, network, every
         self._lock = threading.RLock()
         self._begins = False  # anew, with the next frame
@@ -301,10 +267,12 @@ class Session:
             self._seat.check()
             self.finish()
             self._seat.restore(saved, own)
-            self._begins, self._last, self._decays = False, None, None
+            self._begins, self._last, self._decays, self._answer = False, None, None, None
             if self._memory is not None:
                 self.memory = self._memory
             self.pacer.restart()
+            if self._gate is not None:
+                self._gate.restart()
 
     def leave(self) -> None:
         """Give the place back. Answers to frames still in the queue are cancelled; a second time does nothing."""
@@ -341,6 +309,8 @@ class Session:
                 self._note(self.detector.finish())
             if self.detector and prediction is not None:
                 self._note(self.detector.push(prediction))
+            if frame is self._newest:
+                self._newest, self._answer = None, prediction
         answer = frame.answer
         if answer is None or not answer.set_running_or_notify_cancel():
             return
@@ -369,9 +339,12 @@ class Session:
     def _show(self, image: Image, arrived: float, time: float | None, answer: bool) -> Future[Prediction] | None:
         gap = time is not None and self._is_gap(time)
         fresh = self._begins or (gap and self.on_gap == "reset")
+        if time is not None and self._gate is not None and self._is_still(self._gate, image, time, gap or fresh):
+            return self._hold(time, answer)
         queued = QueuedFrame(image, arrived, time, fresh=fresh, ends=gap or fresh, decays=self._decays, owner=self)
         queued.answer = Future() if answer else None
         self._begins, self._decays = False, None  # first: the answer may come within, and say otherwise
+        self._newest, self._answer = queued, None
         self._last = self._last if time is None else time
         dropped = self._seat.show(queued)
         if queued.answer is not None:
@@ -381,6 +354,26 @@ class Session:
             if dropped.answer is not None:
                 dropped.answer.cancel()
         return queued.answer
+
+    def _is_still(self, gate: MotionGate, image: Image, time: float, breaks: bool) -> bool:
+        """Whether the last answer holds for a frame. One to which the answer is still to come is waited for, so that
+        answers come in order."""
+        if breaks:
+            gate.restart()
+        return gate.is_still(image, time) and self._answer is not None
+
+    def _hold(self, time: float, answer: bool) -> Future[Prediction] | None:
+        """Say again what was said last."""
+        assert self._answer is not None
+        self.still, self._last = self.still + 1, time
+        self._answer = replace(self._answer, time=time)
+        if self.detector:
+            self._note(self.detector.push(self._answer, held=True))
+        if not answer:
+            return None
+        self._unanswered, held = 0, Future[Prediction]()
+        held.set_result(self._answer)
+        return held
 
 
 def _waited_for(answer: Future[Prediction] | None) -> Prediction | None:

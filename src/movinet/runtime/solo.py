@@ -34,7 +34,7 @@ class Solo:
 
 
 class SoloSeat:
-    """See `movinet.runtime.session.Seat`. A stream's state stays in a batch of its own."""
+    """See `movinet.runtime.seat.Seat`. A stream's state stays in a batch of its own."""
 
     waiting = 0
 

@@ -23,7 +23,7 @@ _SOURCE_IN = {
             "type": "string",
             "minLength": 1,
             "maxLength": 2048,
-            "description": "rtsp://, rtsps://, http://, https:// at an allowed host, or a name of /api/files",
+            "description": "rtsp://, rtsps://, http://, https:// at an allowed host, or a file or camera of /api/files",
         },
         "substream": {"type": "string", "maxLength": 2048},
         "transport": {"enum": ["tcp", "http", "udp"]},
@@ -32,6 +32,7 @@ _SOURCE_IN = {
         "stream": {"type": "integer", "minimum": 0},
         "loop": _FLAG,
         "record": _FLAG,
+        "motion_gate": _FLAG,
         "timeout": _seconds(120, above=True),
         "retries": {"type": "integer", "minimum": 0, "maximum": 1000000},
         "max_lag": _seconds(60, above=True),
@@ -164,8 +165,11 @@ def describe(version: str) -> dict[str, Any]:
         },
         "/api/files": {
             "get": _operation(
-                "Files that may be sources",
-                {"type": "object", "properties": {"files": {"type": "array", "items": _TEXT}}},
+                "Files, and cameras of the server's machine, that may be sources",
+                {
+                    "type": "object",
+                    "properties": {key: {"type": "array", "items": _TEXT} for key in ("files", "cameras")},
+                },
             )
         },
         "/api/sources": {

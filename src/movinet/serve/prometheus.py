@@ -50,6 +50,7 @@ def _lines(services: Services) -> Iterator[str]:
         ("frames", "Frames of a source that the network saw."),
         ("late", "Pictures left out because a source lagged."),
         ("damaged", "Packets and pictures of a source that arrived broken."),
+        ("still", "Frames that the network was not shown, since nothing moved."),
         ("dropped", "Frames that were due and that the network was too slow for."),
         ("reconnects", "Times that a source was lost and found again."),
     ):

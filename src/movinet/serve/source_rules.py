@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from movinet.errors import MovinetError, brief
 from movinet.live.cameras import Camera, camera_of
 from movinet.serve.settings import Settings
+from movinet.video.camera.devices import camera_number
 from movinet.video.locations import Source, Track
 from movinet.video.net.credentials import Credentials
 from movinet.video.net.login import Address
@@ -20,7 +21,7 @@ from movinet.video.net.sources import Limits, without_password
 
 FROM_AFAR = (
     *("name", "address", "substream", "transport", "user", "password", "stream", "loop", "timeout", "retries"),
-    *("max_lag", "crop", "model", "memory", "on", "off", "shortest", "ignore", "by_label", "record"),
+    *("max_lag", "crop", "motion_gate", "model", "memory", "on", "off", "shortest", "ignore", "by_label", "record"),
 )
 """The entries of a camera that may come over REST: none names a file, a command, hardware or an address to post to."""
 
@@ -51,6 +52,7 @@ def source_from(entry: Any, settings: Settings, where: str = "source") -> Camera
         if isinstance(entry.get(key), str) and len(entry[key]) > most:
             raise MovinetError(f"{where}.{key}: longer than {most} characters")
     camera = camera_of(entry, where)
+    camera = replace(camera, address=str(camera.address))
     for key, limit in _AT_MOST.items():
         value = getattr(camera, key)
         if value is not None and value > limit:
@@ -67,14 +69,15 @@ def source_from(entry: Any, settings: Settings, where: str = "source") -> Camera
 
 
 def origin_of(camera: Camera, settings: Settings) -> Source:
-    """What is opened for a source: an address at an allowed host with its login, or a file of the allowed folder.
+    """What is opened for a source: an address at an allowed host with its login, a file of the allowed folder, or an
+    allowed camera of this machine.
 
     Raises:
         MovinetError: it may not be.
     """
-    address = camera.address
-    if not isinstance(address, str):
-        raise MovinetError("address: want an address, or the name of a file; cameras of this machine are for watch")
+    address = str(camera.address)
+    if (number := camera_number(address)) is not None:
+        return _own_camera(camera, number, settings)
     if "://" not in address:
         return _file(camera, address, settings)
     # Logins of this machine's environment are not for whoever adds a source.
@@ -127,6 +130,17 @@ def list_files(settings: Settings) -> list[str]:
     except OSError as error:
         raise MovinetError(f"the folder of files cannot be read: {error.strerror or error}") from None
     return sorted(names)
+
+
+def _own_camera(camera: Camera, number: int, settings: Settings) -> Source:
+    if number not in settings.cameras:
+        raise MovinetError(
+            f"address: camera {number} of the server's machine is not allowed; whoever runs the server allows it with "
+            f"--camera {number}"
+        )
+    if camera.stream is not None:
+        raise MovinetError(f"stream {camera.stream}: a camera has one; leave it out")
+    return str(number)
 
 
 def _file(camera: Camera, name: str, settings: Settings) -> Source:
