@@ -17,11 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +29,10 @@ from movinet.export.browser import page_files
 from movinet.export.export import export
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from static_host import host  # type: ignore[import-not-found]
 
 LITERT = Path(__file__).parents[1] / "web" / "node_modules" / "@litertjs"
 MOST_TIMES, MOST_BYTES, MOST_GROWTH, MOST_TASK = 1.2, 3.5e6, 30.0, 50.0
@@ -73,23 +73,6 @@ LOAD_OURS = """async () => {
         return times;
     };
 }"""
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def host(folder: Path) -> Iterator[str]:
-    """A static host of a folder; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def exported(model: str, precision: str, folder: Path) -> None:

@@ -11,12 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +25,10 @@ from movinet.export.export import export
 from movinet.video.encode import encode_video
 from movinet.weights.load import load_weights
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from static_host import host  # type: ignore[import-not-found]
+
 MODEL = "movinet_t0_stream.gestures"
 LOOKS: dict[str, dict[str, Any]] = {
     "page": {"color_scheme": "light", "viewport": {"width": 1120, "height": 700}},
@@ -36,22 +37,6 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 CAMERAS = (("Bench 1", "star", 1), ("Bench 2", "swipe_left", 3), ("Door", "tick", 2), ("Store", "square", 4))
 SIZE = (192, 256)
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def host(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from movinet.serve.tokens import Hashed, Role, Tokens
 
 SOON = 20.0  # seconds, within which anything must have happened on a busy machine
 TOKENS: dict[Role, str] = {"viewer": "mvv_" + "v" * 43, "administrator": "mva_" + "a" * 43}
+VIEWER, ADMIN = ({"Authorization": f"Bearer {TOKENS[role]}"} for role in ("viewer", "administrator"))
 
 
 @dataclass
@@ -171,3 +172,18 @@ def encoded(rgb: NDArray[np.uint8], form: str = "jpeg") -> bytes:
     )
     frame.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+def add(server: Serving, address: Any, name: str = "source", **more: Any) -> Any:
+    """A source, added over REST."""
+    return server.ask("POST", "/api/sources", {"name": name, "address": address, "timeout": 3, **more})
+
+
+def state_of(server: Serving, *states: str, name: str = "source") -> dict[str, Any]:
+    """The source, once it is in one of those states."""
+
+    def there() -> Any:
+        source = server.ask("GET", f"/api/sources/{name}").json
+        return source if source["state"] in states else None
+
+    return dict(until(there))

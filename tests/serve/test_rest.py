@@ -98,7 +98,9 @@ def test_a_source_spares_the_network_while_nothing_moves(pools: Pools, tmp_path:
         entry = {"name": "hall", "address": "still.mp4", "motion_gate": True}
         assert server.ask("POST", "/api/sources", entry).status == 201
         until(lambda: (found := source(server, "hall"))["figures"] and found["figures"]["still"] > 0)
-        assert re.search(r'movinet_source_still_total\{source="hall"\} [1-9]', server.ask("GET", "/metrics").body.decode())
+        assert re.search(
+            r'movinet_source_still_total\{source="hall"\} [1-9]', server.ask("GET", "/metrics").body.decode()
+        )
 
 
 def test_sources_are_there_after_a_restart_and_watch_reads_their_file(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from web.fake_camera import write_y4m
-from web.visits import FILMED, WEB, chromium, host, options
+from web.visits import FILMED, WEB, chromium, options, strictly_hosted
 
 from movinet.data.synthetic.gesture_clips import render_gesture
 from movinet.export.export import export
@@ -67,7 +67,7 @@ def browser(camera_clip: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(page_folder: Path) -> Iterator[str]:
-    with host(page_folder) as url:
+    with strictly_hosted(page_folder) as url:
         yield url
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
-from web.visits import Visit, host, options, visit
+from web.visits import Visit, options, strictly_hosted, visit
 
 from movinet.deploy.run_file import run_litert
 from movinet.events import EventDetector
@@ -183,7 +183,7 @@ def test_the_logits_of_larger_networks(
 
     folder = tmp_path / "network"
     export(Weights.untrained(find_spec(f"movinet_{name}_stream")), "browser", folder, precision=precision)
-    with host(folder) as url:
+    with strictly_hosted(folder) as url:
         other = visit(library.page.context, f"{url}licenses.txt")
         other.page.evaluate("async (url) => { window.movinet = await import(url); }", f"{url}movinet.js")
         assert compare(other, folder, url, 12) < within
