@@ -120,8 +120,8 @@ def test_depthwise(channels: int, side: int, stride: int, size: tuple[int, int],
     assert_as_good(*answers(images(2, channels, size, seed), weight, stride, None, None, seed), floor=0.5)
 
 
-# No network has 1×1 kernels at stride 2 of under eight channels: with AVX2 alone, oneDNN (of PyTorch 2.13) writes beyond
-# the end of their gradient.
+# No network has 1×1 kernels at stride 2 of under eight channels: with AVX2 alone, oneDNN (of PyTorch 2.13) writes
+# beyond the end of their gradient.
 @given(st.sampled_from([(1, 1), (3, 1), (3, 2)]), SIZES, SEEDS)
 @settings(max_examples=20, deadline=None)
 def test_plain_convolution(form: tuple[int, int], size: tuple[int, int], seed: int) -> None:

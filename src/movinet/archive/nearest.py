@@ -1,9 +1,9 @@
-"""Search by example: the moments of an archive whose vectors lie nearest to a clip's, by exact cosine."""
+"""Search by example: the moments of an archive that lie nearest to a clip, by exact cosine of their mean vectors."""
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from movinet.recognizer import Recognizer
 
 MANY = 20_000_000
 """Vectors from which a store with an index is worth its trouble."""
-_BATCH = 65_536  # rows that are looked at together
+_BATCH = 16_384  # rows that are looked at together
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of a video: from `start` a second long, and the cosine of its angle to what was looked for."""
+    """A moment of a video: `start`, in seconds, and the cosine of its angle to what was looked for."""
 
     path: str
     start: float
@@ -71,25 +71,27 @@ def clip_vectors(recognizer: Recognizer, clip: str, memory: float | None) -> NDA
 
 
 def nearest(folder: Path, query: NDArray[np.float32], count: int, apart: float) -> list[Moment]:
-    """The moments nearest to a vector, nearest first. All vectors are looked at; memory does not grow with them.
+    """The moments nearest to a clip, nearest first: those as long as it whose mean vector has the largest cosine.
+
+    A second counts the same however long its vector is. A video shorter than the clip is one moment. All are looked at;
+    memory grows with the longest video alone.
 
     Args:
         folder: of the results.
-        query: (features,).
+        query: of every second of the clip, (seconds, features).
         count: how many.
         apart: seconds of a video within which only the nearest counts.
 
     Raises:
         MovinetError: a table cannot be read, or has vectors of another length.
     """
-    wanted = query.astype(np.float64) / max(float(np.linalg.norm(query)), 1e-30)
+    wanted = _units(_units(query).mean(0, keepdims=True))[0]
     best: list[Moment] = []
-    for path, times, vectors in _stretches(folder):
+    for path, times, vectors in _videos(folder):
         if vectors.shape[1] != len(wanted):
             raise MovinetError(f"{folder}: has vectors of {vectors.shape[1]} features, not of {len(wanted)}")
-        norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-30)
-        cosines = vectors @ wanted.astype(np.float32) / norms
-        best = _best([*best, *_peaks(path, times, cosines, count, apart)], count, apart)
+        cosines = _windows(vectors, min(len(query), len(vectors))) @ wanted
+        best = _best([*best, *_peaks(path, times[: len(cosines)], cosines, count, apart)], count, apart)
     return best
 
 
@@ -120,6 +122,31 @@ def _best(moments: list[Moment], count: int, apart: float) -> list[Moment]:
         if all(moment.path != other.path or abs(moment.start - other.start) >= apart for other in kept):
             kept.append(moment)
     return kept
+
+
+def _units(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Vectors (n, features) of length one."""
+    values = vectors.astype(np.float64)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-30)
+
+
+def _windows(vectors: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """The directions (n - length + 1, features) of the means of `length` directions that follow one another."""
+    count = len(vectors) - length + 1
+    found = np.empty((count, vectors.shape[1]), np.float32)
+    for first in range(0, count, _BATCH):
+        last = min(first + _BATCH, count)
+        sums = np.cumsum(_units(vectors[first : last + length - 1]), axis=0)
+        sums[length:] -= sums[:-length].copy()
+        found[first:last] = _units(sums[length - 1 :])
+    return found
+
+
+def _videos(folder: Path) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float32]]]:
+    """(path, times, vectors) of every video."""
+    for path, rows in groupby(_stretches(folder), key=lambda one: one[0]):
+        _, times, vectors = zip(*rows, strict=True)
+        yield path, np.concatenate(times), np.concatenate(vectors)
 
 
 def _stretches(folder: Path) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float32]]]:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from movinet.archive.nearest import MANY, clip_vectors, count_vectors, nearest, read_settings
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.console import out, print_json, warn
@@ -31,7 +29,7 @@ def similar(
         results: a folder that `movinet scan --embeddings` wrote.
         clip: a video of what is looked for.
         model: the network that the archive was scanned with, where it has moved since.
-        at: look for this second of the clip alone; by default for the mean of all.
+        at: look for this second of the clip alone; by default for moments as long as the clip.
         topk: how many moments.
         apart: seconds of a video within which only the best moment is shown; by default the length of the clip.
         engine: what runs the network.
@@ -53,14 +51,12 @@ def similar(
         if at >= len(vectors):
             raise MovinetError(f"--at {at:g}: the clip has {len(vectors)} seconds")
         vectors = vectors[int(at) : int(at) + 1]
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
-    query = (vectors / norms).mean(0)
     if (count := count_vectors(results)) > MANY:
         warn(
             f"{count:,} vectors are all compared, which takes minutes: a store with an index reads "
             f"{results}/embeddings/*.parquet as it is, such as LanceDB, Qdrant or FAISS (inner product of unit vectors)"
         )
-    for moment in nearest(results, query, topk, max(float(len(vectors)), 1.0) if apart is None else apart):
+    for moment in nearest(results, vectors, topk, max(float(len(vectors)), 1.0) if apart is None else apart):
         if json:
             print_json({"path": moment.path, "start": moment.start, "cosine": round(moment.cosine, 6)})
         else:
