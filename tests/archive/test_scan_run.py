@@ -106,7 +106,7 @@ def test_every_video_has_its_row_and_changes_are_seen(videos: Path, model: Path,
     best = run("similar", out, videos / "2.mp4", "--json", "--topk", "2").splitlines()
     assert json.loads(best[0])["path"] == good["path"]
     assert json.loads(best[0])["cosine"] == pytest.approx(1.0, abs=1e-4)
-    assert json.loads(best[1])["cosine"] < json.loads(best[0])["cosine"]
+    assert json.loads(best[1])["cosine"] <= json.loads(best[0])["cosine"]
 
 
 def test_other_settings_and_other_things_are_refused(videos: Path, model: Path, tmp_path: Path) -> None:
