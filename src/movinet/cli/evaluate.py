@@ -124,7 +124,12 @@ def evaluate(
             raise MovinetError("--protocol events wants one list of long videos and what happens in them")
         listed = read_streams(data[0], videos)
     else:
-        of_events: dict[str, object] = {"--save": save, "--exported": exported, "--alarms": alarms, "--background": background}
+        of_events: dict[str, object] = {
+            "--save": save,
+            "--exported": exported,
+            "--alarms": alarms,
+            "--background": background,
+        }
         _refuse(of_events | {"--off-share": off_share}, "belongs to --protocol events")
         Protocol(protocol or "clip", frames, spread=spread, **views)  # what is wrong with it is told at once
     recognizer = load_recognizer(
