@@ -117,7 +117,7 @@ def evaluate(
         _refuse({f"--{name}": number for name, number in views.items()}, "belongs to --protocol multi-clip")
     listed = None
     if protocol == "events":
-        of_clips = {"--frames": frames, "--spread": spread, "--split": split, "--gestures": gestures}
+        of_clips: dict[str, object] = {"--frames": frames, "--spread": spread, "--split": split, "--gestures": gestures}
         of_clips |= {"--skip-missing": skip_missing, "--skip-unknown": skip_unknown, "--folder-fps": folder_fps}
         _refuse(of_clips | {"--results": results, "--report": report}, "does not go with --protocol events")
         if len(data) != 1:
