@@ -5,7 +5,6 @@ To run a network nothing of this is needed: `Recognizer` and `load_weights` do w
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
@@ -21,7 +20,7 @@ from movinet.weights.load import describe, load_weights
 from movinet.weights.registry import entries, is_on_hub, lookup
 from movinet.weights.safetensors_file import save_weights
 from movinet.weights.weights import Weights
-from movinet.words import did_you_mean
+from movinet.words import did_you_mean, fits
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,12 +45,10 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
         pattern: those that match it, such as `*_stream`; without `*`, `?` and `[`, those that contain it.
         pretrained: those that there are weights of, `architecture.tag`.
     """
-    if not any(letter in pattern for letter in "*?["):
-        pattern = f"*{pattern}*"
     names = [*network_names(), *BASELINES]
     if pretrained:
         names = [entry.name for name in names for entry in entries() if entry.architecture == name]
-    return [name for name in names if fnmatchcase(name, pattern)]
+    return [name for name in names if fits(name, pattern)]
 
 
 def create_model(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -26,3 +27,8 @@ def did_you_mean(word: object, known: Iterable[str], most: int = 1) -> str:
     known = list(known)
     near = get_close_matches(str(word), known, n=most)
     return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name is of a pattern, such as `*_stream`; without `*`, `?` and `[`, whether it contains it."""
+    return fnmatchcase(name, pattern if any(letter in pattern for letter in "*?[") else f"*{pattern}*")

@@ -200,6 +200,14 @@ def test_converting_keeps_answers_and_everything_needed(folder: Path, capfd: pyt
 
 
 def test_models_and_profile_speak_json(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(folder, "models *t0_str", capfd)
+    assert out == ""
+    _, out, _ = run(folder, "models t0_str", capfd)
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "weights",
+        "movinet_t0_stream.gestures",
+        "movinet_t0_stream",
+    ]
     _, out, _ = run(folder, "models --json", capfd)
     models = [json.loads(line) for line in out.splitlines()]
     a0 = next(m for m in models if m["architecture"] == "movinet_a0_stream")

@@ -141,6 +141,7 @@ app.command(
     help="List the weights that can be loaded by name, and the networks that can be trained.",
     help_epilogue=examples(
         "movinet models",
+        "movinet models a2",
         "movinet models --json",
     ),
 )

@@ -8,21 +8,28 @@ from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.spec import Spec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.cli.console import out, print_json
-from movinet.errors import WeightsError
+from movinet.errors import MovinetError, WeightsError
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe
 from movinet.weights.registry import Entry, entries
+from movinet.words import fits
 
 _UNVERIFIED = "*"
 
+Row = tuple[Spec, WeightsInfo | None, str]
+"""A network, what is known of its weights, and where they are."""
 
-def models(*, json: bool = False) -> int:
+
+def models(pattern: str = "*", /, *, json: bool = False) -> int:
     """List the weights that can be loaded by name, and the networks that can be trained.
 
     Args:
+        pattern: those whose name fits it, such as '*_stream.k600', or contains it.
         json: one JSON object a line, for programs.
     """
-    rows = [row for name in network_names() for row in _rows(name)]
+    rows = [row for name in network_names() for row in _rows(name) if fits(_name(row), pattern)]
+    if not rows:
+        raise MovinetError(f"{pattern}: no weights or network has such a name; `movinet models` lists all")
     if json:
         for spec, info, where in rows:
             counts = {"parameters": parameters(spec), "macs_per_frame": round(macs_per_frame(spec))}
@@ -38,7 +45,7 @@ def models(*, json: bool = False) -> int:
     table.add_column("where")
     for spec, info, where in rows:
         table.add_row(
-            info.name if info else spec.name,
+            _name((spec, info, where)),
             f"{parameters(spec) / 1e6:.2f} M",
             f"{macs_per_frame(spec) / 1e6:.1f} M",
             f"{spec.size[0]}×{spec.size[1]}",
@@ -53,7 +60,12 @@ def models(*, json: bool = False) -> int:
     return 0
 
 
-def _rows(name: str) -> Iterator[tuple[Spec, WeightsInfo | None, str]]:
+def _name(row: Row) -> str:
+    spec, info, _ = row
+    return info.name if info else spec.name
+
+
+def _rows(name: str) -> Iterator[Row]:
     """What there is to list of a network: each of its weights, or itself where none have its published form."""
     found = [entry for entry in entries() if entry.architecture == name]
     for entry in found:
