@@ -4,7 +4,11 @@
     python benchmarks/ablations.py --out runs/ablations --table    # what is there so far
     python benchmarks/ablations.py --recipe benchmarks/comparators.yaml --out runs/comparators --json trained.json
 
+    python benchmarks/ablations.py --recipe benchmarks/tuned_ablations.yaml --out runs/ablations
+
 `comparators.yaml` has the networks that MoViNets are compared with; `movinet compare --trained` shows its table.
+`tuned_ablations.yaml` has those variants whose weights fit one another, trained further from one common start, which
+tells smaller differences sooner. Studies that share a folder share trainings that are the same.
 Differences are in points of top-1 on the same test clips, with 95 % intervals over clips and seeds (a bootstrap, which
 with three seeds is rather too narrow); those that cross zero are "not resolved". `--minutes` stops between trainings.
 """
@@ -29,6 +33,7 @@ from movinet.train.recipe import Recipe, recipe_from_dict
 
 HERE = Path(__file__).parent
 SHUFFLED = "shuffled"
+START_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,24 @@ class Ablations:
     orders: tuple[str, ...]
     variants: dict[str, dict[str, Any]]
     reference: str = "stream"
+    start: dict[str, Any] | None = None
+    """Entries of the recipe that are different for the network that every variant starts from; None: each is new."""
 
     def recipe_of(self, variant: str, seed: int) -> Recipe:
-        plain = merged(self.recipe, self.variants[variant]) | {"seed": seed}
+        return self._recipe(self.variants[variant], seed)
+
+    def started(self, study: Study, table: bool) -> "Ablations":
+        """With the common start trained, where there is one; for a table alone that is not needed."""
+        if self.start is None:
+            return self
+        recipe = self._recipe(self.start, START_SEED)
+        path = study.network_path(recipe)
+        if not path.exists() and not table:
+            study.train("the common start", recipe)
+        return replace(self, recipe=self.recipe | {"init_from": str(path)}, start=None)
+
+    def _recipe(self, changes: Mapping[str, Any], seed: int) -> Recipe:
+        plain = merged(self.recipe, changes) | {"seed": seed}
         if (network := str(plain["network"])).endswith(".yaml"):
             plain["network"] = str(find_recipe(network))
         return recipe_from_dict(plain)
@@ -111,13 +131,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no training after so many")
     parser.add_argument("--seeds", type=int, nargs="*", help="instead of the file's")
     parser.add_argument("--orders", nargs="*", help="instead of the file's")
+    parser.add_argument("--variants", nargs="*", help="of the file's, only these")
     parser.add_argument("--json", type=Path, help="where to write the table for `movinet compare --trained`")
     parser.add_argument("--table", action="store_true", help="train nothing")
     options = parser.parse_args()
     ablations = from_plain(Ablations, read_yaml(options.recipe, "ablations"), "ablations")
     study = Study(options.out, lambda line: print(line, flush=True))
     seeds, orders = tuple(options.seeds or ablations.seeds), tuple(options.orders or ablations.orders)
-    ablations = replace(ablations, seeds=seeds, orders=orders)
+    variants = {name: ablations.variants[name] for name in options.variants or ablations.variants}
+    ablations = replace(ablations, seeds=seeds, orders=orders, variants=variants)
+    ablations = ablations.started(study, options.table)
     found = run(study, ablations, options.minutes, options.table)
     print_table(ablations, found)
     if options.json:

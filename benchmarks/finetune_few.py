@@ -24,7 +24,7 @@ from movinet.labeled.readers import read_set
 from movinet.metrics import wilson_interval
 from movinet.train.distributed import connect, keep_freed_memory
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe
-from movinet.train.recipe import Videos
+from movinet.train.recipe_data import Videos
 from movinet.train.train_run import METRICS, prepare_training, run_training
 from movinet.train.validation import evaluate
 from movinet.weights.load import load_weights

@@ -27,7 +27,8 @@ from movinet.cores import usable_cores
 from movinet.labeled.readers import read_set
 from movinet.metrics import paired_bootstrap, wilson_interval
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe
-from movinet.train.recipe import Recipe, Videos, dump_recipe
+from movinet.train.recipe import Recipe, dump_recipe
+from movinet.train.recipe_data import Videos
 from movinet.weights.load import load_weights
 
 VARIANTS = ("pretrained", "scratch", "recurrent", "last")

@@ -1,8 +1,9 @@
 """Small trainings on synthetic gestures, many alike: what `ablations.py` and its neighbors share.
 
 Clips are rendered once and kept; every training is the same but for what is compared, in one process, on one thread.
-What it came to is kept in `trained.jsonl`, a line a training with which of the test clips it got right, and is not
-trained again: a study that was stopped goes on with the next.
+What it came to is kept in `trained.jsonl`, a line a training with which of the test clips it got right, and the network
+in `networks/`; neither is made again: a study that was stopped goes on with the next, and studies that share a folder
+share what they train alike, whatever they call it.
 """
 
 import base64
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from movinet.arch.spec import SingleSpec
+from movinet.create import load_model, save_model
 from movinet.data.dataset import Example, LabeledClips, SampleKey
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS, GestureDataset
 from movinet.data.synthetic.paths import GESTURES
@@ -29,7 +31,8 @@ from movinet.metrics import paired_bootstrap
 from movinet.train.datasets import Sets
 from movinet.train.distributed import connect, settle_process
 from movinet.train.init_model import init_model, new_spec
-from movinet.train.recipe import Gestures, Recipe, recipe_to_dict
+from movinet.train.recipe import Recipe, recipe_to_dict
+from movinet.train.recipe_data import Gestures
 from movinet.train.signals import Stop
 from movinet.train.train_loop import Training
 from movinet.train.validation import evaluate
@@ -108,15 +111,15 @@ class Study:
         settle_process(self.fabric)
         self._sets: dict[str, Kept] = {}
 
-    def outcomes(self) -> dict[tuple[str, int, str], Outcome]:
-        """What is known, by variant, seed and `digest` of the recipe."""
+    def outcomes(self) -> dict[tuple[int, str], Outcome]:
+        """What is known, by seed and `digest` of the recipe."""
         path = self.folder / TRAINED
         found = {}
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             row = json.loads(line)
             bits = np.unpackbits(np.frombuffer(base64.b64decode(row["hits"]), np.uint8), count=row["clips"])
             outcome = Outcome(row["variant"], row["seed"], bits.astype(bool), row["seconds"])
-            found[outcome.variant, outcome.seed, row["digest"]] = outcome
+            found[outcome.seed, row["digest"]] = outcome
         return found
 
     def train(
@@ -132,29 +135,47 @@ class Study:
         """
 
         def run() -> Hits:
-            sets = self.sets(recipe, shuffled)
-            assert sets.test is not None
-            return self.hits(self.fitted(recipe, sets), sets.test)
+            test = self.sets(recipe, shuffled).test
+            assert test is not None
+            return self.hits(self.network(recipe, shuffled), test)
 
-        return self.outcome((variant, recipe.seed, digest(recipe, shuffled)), run, known_only)
+        return self.outcome(variant, recipe.seed, digest(recipe, shuffled), run, known_only)
 
-    def outcome(self, key: tuple[str, int, str], run: Callable[[], Hits], known_only: bool = False) -> Outcome | None:
+    def outcome(
+        self, variant: str, seed: int, which: str, run: Callable[[], Hits], known_only: bool = False
+    ) -> Outcome | None:
         """What something comes to; from the file where it is known.
 
         Args:
-            key: What it is called, its seed, and a digest of all else that it depends on.
+            variant: What it is called.
+            seed: Its seed.
+            which: A digest of all else that it depends on.
             run: Does it.
             known_only: Do nothing: None where it is not known.
         """
-        known = self.outcomes()
-        if key in known or known_only:
-            return known.get(key)
+        known = self.outcomes().get((seed, which))
+        if known is not None or known_only:
+            return known
         begin = time.process_time()
         hits = run()
-        seconds = time.process_time() - begin
-        self.remember(key, hits, seconds)
-        self.log(f"{key[0]}, seed {key[1]}: {hits.mean():.1%} in {seconds:.0f} s of processor")
-        return Outcome(key[0], key[1], hits, seconds)
+        outcome = Outcome(variant, seed, hits, time.process_time() - begin)
+        self.remember(outcome, which)
+        self.log(f"{variant}, seed {seed}: {hits.mean():.1%} in {outcome.seconds:.0f} s of processor")
+        return outcome
+
+    def network(self, recipe: Recipe, shuffled: bool = False) -> Any:
+        """The network of a recipe, trained; from its file where there is one."""
+        path = self.network_path(recipe, shuffled)
+        if path.exists():
+            return load_model(path).model
+        model = self.fitted(recipe, self.sets(recipe, shuffled))
+        path.parent.mkdir(exist_ok=True)
+        save_model(path, model, labels=GESTURES)
+        return model
+
+    def network_path(self, recipe: Recipe, shuffled: bool = False) -> Path:
+        """Where `network` keeps it."""
+        return self.folder / "networks" / f"{digest(recipe, shuffled)}-{recipe.seed}.safetensors"
 
     def fitted(self, recipe: Recipe, sets: Sets) -> Any:
         """The network of a recipe, trained."""
@@ -174,12 +195,11 @@ class Study:
         """A new network of a recipe."""
         return init_model(recipe, GESTURES).model
 
-    def remember(self, key: tuple[str, int, str], hits: Hits, seconds: float) -> None:
+    def remember(self, outcome: Outcome, which: str) -> None:
         """Write down what a training came to."""
-        variant, seed, which = key
-        row: dict[str, Any] = {"variant": variant, "seed": seed, "digest": which, "top1": float(hits.mean())}
-        packed = base64.b64encode(np.packbits(hits).tobytes()).decode()
-        row |= {"clips": len(hits), "hits": packed, "seconds": round(seconds, 1)}
+        row: dict[str, Any] = {"variant": outcome.variant, "seed": outcome.seed, "digest": which}
+        packed = base64.b64encode(np.packbits(outcome.hits).tobytes()).decode()
+        row |= {"top1": outcome.top1, "clips": len(outcome.hits), "hits": packed, "seconds": round(outcome.seconds, 1)}
         row["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
         with (self.folder / TRAINED).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -211,7 +231,9 @@ class Study:
 def digest(recipe: Recipe, shuffled: bool) -> str:
     """Of all that decides what a training comes to, but for its seed."""
     spec = new_spec(recipe, len(GESTURES))
-    plain = recipe_to_dict(replace(recipe, seed=0, network=spec.name)) | {"spec": spec.to_dict()}
+    # What it starts from is called by recipe and seed, too; where it lies does not matter.
+    start = recipe.init_from and Path(recipe.init_from).name
+    plain = recipe_to_dict(replace(recipe, seed=0, network=spec.name, init_from=start)) | {"spec": spec.to_dict()}
     return blake2b(json.dumps([plain, shuffled], sort_keys=True).encode(), digest_size=6).hexdigest()
 
 

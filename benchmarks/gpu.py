@@ -25,7 +25,8 @@ from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.nn.torch_engine import TorchEngine
 from movinet.train.estimate import estimate
-from movinet.train.recipe import AdamW, Gestures, Recipe
+from movinet.train.recipe import AdamW, Recipe
+from movinet.train.recipe_data import Gestures
 from movinet.weights.weights import Weights
 
 NETWORKS = ("a0", "a2", "a5")

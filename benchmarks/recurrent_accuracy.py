@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.metrics import paired_bootstrap, wilson_interval
-from movinet.train.recipe import Gestures, Recipe, dump_recipe, read_recipe
+from movinet.train.recipe import Recipe, dump_recipe, read_recipe
+from movinet.train.recipe_data import Gestures
 
 
 def run(recipe: Recipe, folder: Path, workers: int) -> None:

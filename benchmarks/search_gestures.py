@@ -42,7 +42,7 @@ from movinet.train.checkpoint import load_checkpoint
 from movinet.train.datasets import Sets
 from movinet.train.distributed import connect, settle_process
 from movinet.train.init_model import begin_rezero
-from movinet.train.recipe import Gestures
+from movinet.train.recipe_data import Gestures
 from movinet.train.run_dir import CHECKPOINT
 from movinet.train.signals import Stop
 from movinet.train.train_loop import Training

@@ -23,7 +23,8 @@ from movinet.arch.count import macs_per_frame
 from movinet.arch.serialize import read_spec
 from movinet.search.search_recipe import SearchRecipe, dump_search, read_search
 from movinet.search.search_run import FOUND, RESULT
-from movinet.train.recipe import Gestures, Recipe
+from movinet.train.recipe import Recipe
+from movinet.train.recipe_data import Gestures
 
 METHODS: tuple[Literal["controller", "random", "evolution"], ...] = ("controller", "random", "evolution")
 

@@ -4,7 +4,8 @@ several ways to forget.
     python benchmarks/stream_age.py --out FOLDER --streams 4
     python benchmarks/stream_age.py --out FOLDER --streams 4 --report --plot docs/images/stream_age.svg
 
-Streams are synthetic, of seeds that no training sees, an hour each. Every way sees the same frames, prepared once:
+Streams are synthetic, of seeds that no training sees, an hour each. Every way sees the same frames, rendered once, and
+all are stepped together:
 
 - `never`: cumulative pooling as in the paper, γ = 1;
 - `1 s` and others: γ = exp(-1 / (seconds · frames a second));
@@ -19,14 +20,14 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from stepped_together import SteppedTogether
 
-from movinet import Recognizer
 from movinet.data.synthetic.gesture_dataset import TEST_SEEDS
 from movinet.data.synthetic.gesture_streams import GestureStream
 from movinet.evaluate.choose_point import choose_point
@@ -36,86 +37,80 @@ from movinet.evaluate.frame_metrics import frame_scores
 from movinet.evaluate.matching import Segment
 from movinet.files import write_atomically
 from movinet.weights.info import WeightsInfo
+from movinet.weights.load import load_weights
 from movinet.weights.operating_point import OperatingPoint
+from movinet.weights.weights import Weights
 
 MINUTES = 5  # of the spans that are told apart
 EARLY = 0.6  # share of a gesture after which its label is wanted of a frame
 HELD = 1.0  # seconds for which it may stay
 RESAMPLES = 2000
-Image = NDArray[np.float32]
-Answer = Callable[[Image, float], NDArray[np.float32]]
+Images = NDArray[np.float32]
 
 
-def ways(recognizer: Recognizer) -> dict[str, Callable[[], Answer]]:
-    """By name, what begins a stream that forgets in that way."""
+@dataclass(frozen=True)
+class Way:
+    """How a stream forgets.
 
-    def keeping(seconds: float) -> Callable[[], Answer]:
-        def begin() -> Answer:
-            session = recognizer.session()
-            session.memory = seconds
+    Attributes:
+        memory: seconds; infinite: never.
+        states: that take turns, each begun anew every `period` seconds; the oldest answers.
+        period: infinite: never begun anew.
+    """
 
-            def answer(image: Image, time: float) -> NDArray[np.float32]:
-                prediction = session.push(image, time)
-                assert prediction is not None
-                return prediction.probabilities
-
-            return answer
-
-        return begin
-
-    def states(count: int, seconds: float) -> Callable[[], Answer]:
-        def begin() -> Answer:
-            sessions = [recognizer.session() for _ in range(count)]
-            for session in sessions:
-                session.memory = math.inf
-            period = round(seconds * recognizer.info.transform.fps)
-            begun = [-(n * period) // count for n in range(count)]
-            seen = 0
-
-            def answer(image: Image, time: float) -> NDArray[np.float32]:
-                nonlocal seen
-                for n, session in enumerate(sessions):
-                    if seen - begun[n] >= period:
-                        session.reset()
-                        begun[n] = seen
-                oldest = int(np.argmin(begun))
-                predictions = [session.push(image, time) for session in sessions]
-                seen += 1
-                chosen = predictions[oldest]
-                assert chosen is not None
-                return chosen.probabilities
-
-            return answer
-
-        return begin
-
-    clip = recognizer.info.spec.frames / recognizer.info.spec.fps
-    found = {"never": keeping(math.inf)}
-    found |= {f"{seconds:g} s": keeping(seconds) for seconds in (1.0, 2.0, clip, 10.0, 30.0)}
-    found |= {f"reset {seconds:g} s": states(1, seconds) for seconds in (clip, 2 * clip)}
-    found |= {f"two {seconds:g} s": states(2, seconds) for seconds in (2 * clip,)}
-    return found
+    memory: float
+    states: int = 1
+    period: float = math.inf
 
 
-def answer_stream(recognizer: Recognizer, number: int, seconds: float, names: Sequence[str], out: Path) -> None:
-    """Answers of the ways that are not there yet."""
-    missing = {
-        name: begin()
-        for name, begin in ways(recognizer).items()
-        if name in names and not path_of(out, number, name).exists()
-    }
-    if not missing:
-        return
-    transform = recognizer.info.transform
-    answers: dict[str, list[NDArray[np.float32]]] = {name: [] for name in missing}
-    for n, rgb in enumerate(stream_of(number, seconds).frames(transform.size, transform.fps)):
-        image = transform.images(rgb)[0]
-        for name, answer in missing.items():
-            answers[name].append(answer(image, n / transform.fps))
-    for name, rows in answers.items():
-        with open(path_of(out, number, name).with_suffix(f".{os.getpid()}"), "wb") as file:
-            np.save(file, np.array(rows, np.float32))
-        os.replace(path_of(out, number, name).with_suffix(f".{os.getpid()}"), path_of(out, number, name))
+def ways(info: WeightsInfo) -> dict[str, Way]:
+    """By name."""
+    clip = info.spec.frames / info.spec.fps
+    found = {"never": Way(math.inf)}
+    found |= {f"{seconds:g} s": Way(seconds) for seconds in (1.0, 2.0, clip, 10.0, 30.0)}
+    found |= {f"reset {seconds:g} s": Way(math.inf, 1, seconds) for seconds in (clip, 2 * clip)}
+    return found | {f"two {2 * clip:g} s": Way(math.inf, 2, 2 * clip)}
+
+
+class Answers:
+    """What all ways say of some streams, frame by frame."""
+
+    def __init__(self, weights: Weights, wanted: Sequence[Way], streams: int) -> None:
+        self.wanted, self.fps = wanted, weights.info.transform.fps
+        self.rows = SteppedTogether(weights, [way.memory for way in wanted for _ in range(way.states)] * streams)
+        self.streams, self.states, self.seen = streams, sum(way.states for way in wanted), 0
+
+    def see(self, images: Images) -> NDArray[np.float32]:
+        """(streams, H, W, 3) to (streams, ways, classes)."""
+        answering, state = [], 0
+        for way in self.wanted:
+            period = way.period * self.fps
+            ages = []
+            for n in range(way.states):
+                age = self.seen if math.isinf(period) else (self.seen + round(n * period / way.states)) % round(period)
+                ages.append(min(age, self.seen))
+                if age == 0 and self.seen:
+                    for stream in range(self.streams):
+                        self.rows.reset(stream * self.states + state + n)
+            answering.append(state + int(np.argmax(ages)))
+            state += way.states
+        said = self.rows.step(np.repeat(images, self.states, axis=0))
+        self.seen += 1
+        return said.reshape(self.streams, self.states, -1)[:, answering]
+
+
+def answer_streams(weights: Weights, numbers: Sequence[int], seconds: float, names: Sequence[str], out: Path) -> None:
+    """Answers of the ways to some streams, all stepped together."""
+    transform, every = weights.info.transform, ways(weights.info)
+    answers = Answers(weights, [every[name] for name in names], len(numbers))
+    frames = zip(*(stream_of(n, seconds).frames(transform.size, transform.fps) for n in numbers), strict=True)
+    said = np.stack([answers.see(transform.images(np.stack(pictures))) for pictures in frames], axis=2)
+    for number, of_stream in zip(numbers, said, strict=True):
+        for name, rows in zip(names, of_stream, strict=True):
+            part = path_of(out, number, name).with_suffix(f".{os.getpid()}")
+            with open(part, "wb") as file:
+                np.save(file, rows)
+            os.replace(part, path_of(out, number, name))
 
 
 def stream_of(number: int, seconds: float) -> GestureStream:
@@ -159,13 +154,12 @@ def spans_of(seconds: float) -> list[tuple[float, float]]:
 
 
 def report(
-    recognizer: Recognizer, streams: int, seconds: float, target: float, out: Path
+    info: WeightsInfo, streams: int, seconds: float, target: float, out: Path
 ) -> dict[str, list[dict[str, float]]]:
     """Figures of every way and span; prints tables."""
-    info = recognizer.info
     background = frozenset({info.background or "other"})
     spans, table = spans_of(seconds), {}
-    for name in ways(recognizer):
+    for name in ways(info):
         files = [path_of(out, n, name) for n in range(streams)]
         if not all(file.exists() for file in files):
             continue
@@ -264,23 +258,28 @@ def main() -> None:
     parser.add_argument("--model", default="movinet_t0_stream.gestures")
     parser.add_argument("--out", type=Path, required=True, help="folder of answers")
     parser.add_argument("--streams", type=int, default=4)
+    parser.add_argument("--together", type=int, default=4, help="streams stepped at once")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--target", type=float, default=30.0, help="false alarms an hour")
     parser.add_argument("--ways", nargs="*", help="only these")
     parser.add_argument("--report", action="store_true", help="of what is there, without more answers")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    recognizer = Recognizer.load(options.model, threads=1)
-    recognizer.info = replace(recognizer.info, background=recognizer.info.background or "other")
+    weights = load_weights(options.model)
+    info = replace(weights.info, background=weights.info.background or "other")
     seconds = 60.0 * options.minutes
-    checked(options.out, {"model": recognizer.network.hash, "minutes": options.minutes})
+    checked(options.out, {"model": weights.hash, "minutes": options.minutes})
+    names = options.ways or list(ways(info))
     if not options.report:
-        for number in range(options.streams):
-            answer_stream(recognizer, number, seconds, options.ways or list(ways(recognizer)), options.out)
-            print(f"stream {number + 1} of {options.streams}", flush=True)
-    table = report(recognizer, options.streams, seconds, options.target, options.out)
+        for first in range(0, options.streams, options.together):
+            numbers = range(first, min(first + options.together, options.streams))
+            missing = [n for n in numbers if not all(path_of(options.out, n, name).exists() for name in names)]
+            if missing:
+                answer_streams(weights, missing, seconds, names, options.out)
+            print(f"{numbers.stop} of {options.streams} streams", flush=True)
+    table = report(info, options.streams, seconds, options.target, options.out)
     if options.plot:
-        plot(table, seconds, recognizer.info.name, options.plot)
+        plot(table, seconds, info.name, options.plot)
 
 
 if __name__ == "__main__":

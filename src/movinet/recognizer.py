@@ -20,22 +20,18 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.seat import Network
 from movinet.runtime.session import OnGap, Session
 from movinet.runtime.solo import Solo
+from movinet.runtime.whole_video import held_clip, stream_answer
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track
 from movinet.video.net.login import Address
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
-from movinet.video.transform import HasArray, as_frames, levels_of_floats, scale_levels
+from movinet.video.transform import HasArray, as_frames, levels_of_floats
 from movinet.weights.registry import DEFAULT_MODEL
 from movinet.weights.weights import Weights
 
 if TYPE_CHECKING:
     from movinet.weights.download import Progress
-
-
-# Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
-# another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`).
-_TOGETHER = 32
 
 
 class Recognizer:
@@ -334,36 +330,12 @@ class Recognizer:
             frames: at least one, at the network's rate.
             progress: called with the frames a stream network has seen, and None.
         """
-        transform = self.info.transform
-        if self._solo is None:
-            # Made small one by one, so that a long video never lies in memory at its full size.
-            levels, last = [], 0.0
-            for frame in frames:
-                levels.append(frame.levels(transform))
-                last = frame.time
-            clip = scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)
-            with self._lock:
-                logits = self._run_clips(clip[None])
-            return Prediction.of_logits(logits[0], last, len(levels), self.info)
-        session = self.session()
-        waiting: list[Frame] = []
-
-        def see(shown: Iterable[Frame]) -> None:
-            for frame in shown:
-                session.see(frame, answer=False)  # the head is a third of A0's step
-                if progress:
-                    progress(session.frames, None)
-
-        for frame in frames:
-            if len(waiting) == _TOGETHER:
-                see(waiting)
-                waiting.clear()
-            waiting.append(frame.kept(transform))
-        *rest, last_frame = waiting
-        see(rest)
-        prediction = session.see(last_frame)
-        assert prediction is not None
-        return prediction
+        if self._solo is not None:
+            return stream_answer(self.session(), frames, progress)
+        clip, last = held_clip(frames, self.info.transform)
+        with self._lock:
+            logits = self._run_clips(clip)
+        return Prediction.of_logits(logits[0], last, clip.shape[2], self.info)
 
     def reset(self) -> None:
         """Forget the stream of `push`: the next frame is its first."""

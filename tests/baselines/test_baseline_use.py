@@ -15,7 +15,8 @@ from movinet.profiling import profile
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.factory import create_engine
 from movinet.train.distributed import connect
-from movinet.train.recipe import AdamW, AuxPoint, Gestures, Loss, Recipe, Smoothness
+from movinet.train.recipe import AdamW, AuxPoint, Loss, Recipe, Smoothness
+from movinet.train.recipe_data import Gestures
 from movinet.train.train_run import prepare_training, run_training
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights

@@ -66,6 +66,10 @@ def test_from_a_recipe_to_a_network_that_trains(capfd: Capture) -> None:
     code, out, err = run("train runs/mine/training.yaml --arch runs/mine/found.yaml --dry-run", capfd)
     assert code == 0, err
     assert spec.name in out
+    before = Path("runs/mine/found.yaml").read_text()
+    code, _, err = run("search --resume runs/mine --workers 0 --threads 1", capfd)
+    assert code == 0, err
+    assert Path("runs/mine/found.yaml").read_text() == before, "nothing was left to do"
 
 
 def test_json(capfd: Capture) -> None:
@@ -86,14 +90,6 @@ def test_a_dry_run_writes_nothing(capfd: Capture) -> None:
     code, out, _ = run("search mine.yaml --dry-run --json", capfd)
     assert json.loads(out)["updates"] == 8
     assert not Path("runs").exists()
-
-
-def test_going_on_where_nothing_is_left_to_do(capfd: Capture) -> None:
-    run("search mine.yaml --workers 0 --threads 1 --out here", capfd)
-    before = Path("here/found.yaml").read_text()
-    code, _, err = run("search --resume here --workers 0 --threads 1", capfd)
-    assert code == 0, err
-    assert Path("here/found.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(

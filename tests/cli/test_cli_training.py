@@ -17,7 +17,8 @@ from training_sets import as_file, clips_folder, csv_list, write_clip
 from movinet.cli import main
 from movinet.recognizer import Recognizer
 from movinet.train.checkpoint import load_checkpoint
-from movinet.train.recipe import Videos, read_recipe
+from movinet.train.recipe import read_recipe
+from movinet.train.recipe_data import Videos
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_info
 

@@ -58,7 +58,7 @@ def test_it_is_what_the_generator_renders(monkeypatch: pytest.MonkeyPatch) -> No
     assert 6.0 < max(rates) <= 7.0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_epochs_are_balanced_and_batches_of_one_length(workers: int) -> None:
     dataset, order = make(classes=("tick", "star")), EpochOrder(24, batch_size=4)
     lengths = set()

@@ -1,11 +1,14 @@
 """Long videos as lanes: the right frames with the right targets, wherever a chunk lies."""
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from movinet.data import stream_copies
 from movinet.data.augment import Augmentation, RandomCrop
 from movinet.data.stream_copies import copy_of, make_copies, read_copy
 from movinet.data.stream_places import OneAfterTheOther, RandomStretches, StreamVideo
@@ -99,15 +102,33 @@ def test_copies_are_made_once_and_by_what_is_in_the_video(video: Path, tmp_path:
     make_copies([video], TRANSFORM, tmp_path / "copies", lambda done, total: told.append((done, total)))
     copy = copy_of(video, TRANSFORM, tmp_path / "copies")
     assert told == [(0, 1), (1, 1)]
-    before = copy.stat().st_mtime_ns
+    before = copy.stat().st_ino
     moved = tmp_path / "moved.mp4"
     moved.write_bytes(video.read_bytes())
     make_copies([moved], TRANSFORM, tmp_path / "copies")
     assert copy_of(moved, TRANSFORM, tmp_path / "copies") == copy
-    assert copy.stat().st_mtime_ns == before
+    assert copy.stat().st_ino == before
     assert copy_of(video, Transform((24, 32), 24, 10.0), tmp_path / "copies") != copy
     assert read_copy(copy, 0, 1, 5.0).shape == (1, 24, 40, 3)  # the whole picture
     assert len(list((tmp_path / "copies").iterdir())) == 1
+
+
+def test_copies_that_nobody_used_for_long_make_room(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = (5.0, 4.0, 2.0, 1.0)
+    copies = [copy_of(video, Transform((24, 32), 24, rate), tmp_path) for rate in rates]
+    for rate in rates[:3]:
+        make_copies([video], Transform((24, 32), 24, rate), tmp_path)
+    own = tmp_path / "own.mkv"
+    own.write_bytes(bytes(5000))
+    for days, path in ((9, own), (3, copies[0]), (2, copies[1])):  # the third was used today
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    read_copy(copies[0], 0, 1, 5.0)  # and now the first, too
+    monkeypatch.setattr(stream_copies, "MAX_BYTES", 1)
+    make_copies([video], Transform((24, 32), 24, 1.0), tmp_path)
+    assert [path.exists() for path in copies] == [True, False, True, True]
+    assert own.exists()
 
 
 def test_what_cannot_be_copied_is_said(tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ print("after", file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_three_threads_that_load_litert_lose_nothing() -> None:
     pytest.importorskip("ai_edge_litert")
     if sys.platform == "win32":

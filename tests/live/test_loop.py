@@ -117,6 +117,9 @@ def test_every_event_that_began_is_told_as_ended_with_the_last_frame_seen(weight
         assert sorted(begun) == sorted(event.label for event in ended) != []
         assert all(event.end is not None and event.end <= last for event in ended)
         assert ended[-1].end == last
+        assert {what.event.id: what.wall for what in told if isinstance(what, Begun)} == {
+            what.event.id: what.wall for what in told if isinstance(what, Ended)
+        }
         assert isinstance(told[-1], Over)
 
 

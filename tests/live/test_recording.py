@@ -174,6 +174,20 @@ def test_memory_is_bounded(footage: Footage) -> None:
     assert sum(len(packet.data) for packet in kept) <= 20_000
 
 
+def test_what_is_older_goes_key_frame_by_key_frame(footage: Footage, tmp_path: Path) -> None:
+    path, packets = tmp_path / "raw", KeptPackets(2.0)
+    path.write_bytes(b"".join(unit.data for unit in footage.units))
+    with av.open(str(path), format=footage.codec) as container:
+        stream = container.streams.video[0]
+        for n, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            packets.add(stream, packet, n / FPS)
+            kept = packets.after(0)
+            assert kept[0].is_key
+            assert [one.number for one in kept] == list(range(kept[0].number, n + 1))
+            assert min(2.0, n / FPS) - 1e-9 <= kept[-1].moment - kept[0].moment < 2.0 + 0.6
+    assert n / FPS > 5
+
+
 def clip_of(folder: Path, name: str, size: int, age: float) -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     clip, about = folder / f"{name}.mp4", folder / f"{name}.json"

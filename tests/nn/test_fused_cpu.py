@@ -131,7 +131,7 @@ def test_plain_convolution(form: tuple[int, int], size: tuple[int, int], seed: i
 
 
 @given(network_specs(norm="batch"), st.booleans(), SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_networks_learn_alike(spec: NetworkSpec, keep_statistics: bool, seed: int) -> None:
     # Nowhere kinked, so that rounding has no large effects, and nothing left to chance.
     spec = spec.with_options(activation="swish", head_activation="swish", gate="sigmoid", stochastic_depth=0, dropout=0)
@@ -197,6 +197,7 @@ def test_mixed_precision_trains_plainly() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_freed_memory_is_kept() -> None:
     """What was freed some times, until it fits, is had again without a page fault."""
     code = """

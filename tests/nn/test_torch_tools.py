@@ -24,7 +24,7 @@ def network(causal: bool = True) -> MoViNet:
     return model
 
 
-@pytest.mark.parametrize("causal", [True, False], ids=["stream", "base"])
+@pytest.mark.parametrize("causal", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["stream", "base"])
 @torch.no_grad()
 def test_a_whole_network_is_one_graph(causal: bool) -> None:
     model = network(causal)

@@ -178,6 +178,7 @@ def test_it_goes_on_where_the_network_stopped(
     assert_alike(answers, expected(model, video)[4:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "precision"), [("openvino", "bfloat16"), ("litert", "float16")])
 def test_few_digits_do_not_add_up_over_a_long_stream(kind: EngineKind, precision: Precision) -> None:
     pytest.importorskip({"openvino": "openvino", "litert": "ai_edge_litert"}[kind])

@@ -135,7 +135,7 @@ EVENTS = st.one_of(
 
 @pytest.mark.parametrize("streams", [1, 3, 4])
 @given(events=st.lists(EVENTS, min_size=15, max_size=80))
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_every_stream_gets_the_answers_it_would_get_alone(streams: int, events: list[tuple[Any, ...]]) -> None:
     crowd = Crowd(streams)
     for _ in range(5):

@@ -36,6 +36,7 @@ def test_the_best_scaling_is_kept() -> None:
     assert best.width == min(scaling.width for scaling, _ in tried)
 
 
+@pytest.mark.slow
 def test_a_target_out_of_reach_is_refused() -> None:
     with pytest.raises(MovinetError, match="widen them"):
         draw_scaling(SPACE, template(), 1e15, np.random.default_rng(0))

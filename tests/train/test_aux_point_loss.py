@@ -123,6 +123,7 @@ def test_sub_clips_each_have_their_own_features() -> None:
     assert not torch.equal(gradients[1], gradients[2])
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_follow_a_point() -> None:
     model = awake()
     readers = AuxPointLoss(model, ["blocks.1.0"], SIZE)

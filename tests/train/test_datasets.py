@@ -14,7 +14,8 @@ from movinet.data.dataset import LabeledClips, SampleKey
 from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
 from movinet.train.datasets import Sets, classes_of, make_sets, read_splits
-from movinet.train.recipe import Clips, Gestures, Recipe, Videos
+from movinet.train.recipe import Recipe
+from movinet.train.recipe_data import Clips, Gestures, Videos
 from movinet.video.transform import Transform
 
 TRANSFORM = Transform(SIZE, 24, 5.0)

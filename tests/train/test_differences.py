@@ -6,7 +6,8 @@ import torch
 from training_sets import BASIC
 
 from movinet.train.differences import other_entry, other_tensor, recipe_entries
-from movinet.train.recipe import AdamW, Loss, Recipe, Smoothness, Videos, recipe_to_dict
+from movinet.train.recipe import AdamW, Loss, Recipe, Smoothness, recipe_to_dict
+from movinet.train.recipe_data import Videos
 
 
 def other(now: Recipe, then: Recipe) -> str | None:

@@ -16,7 +16,8 @@ from movinet.arch.zoo import temporal_ensemble
 from movinet.cli.app import app
 from movinet.errors import MovinetError
 from movinet.train.ensemble_run import ensemble_of, member_recipe
-from movinet.train.recipe import Gestures, read_recipe
+from movinet.train.recipe import read_recipe
+from movinet.train.recipe_data import Gestures
 from movinet.video.sample import sample_clip
 from movinet.weights.load import load_weights
 

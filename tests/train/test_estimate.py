@@ -13,7 +13,8 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.train.estimate import estimate
-from movinet.train.recipe import AdamW, Clips, Gestures, Recipe
+from movinet.train.recipe import AdamW, Recipe
+from movinet.train.recipe_data import Clips, Gestures
 
 RECIPE = Recipe(AdamW(1e-3), epochs=4, batch_size=8, network="movinet_t0_stream", warmup_epochs=0.5)
 
@@ -83,6 +84,7 @@ def test_weights_gradients_optimizer_and_average_are_counted() -> None:
     assert memory.total > memory.weights + memory.activations
 
 
+@pytest.mark.slow
 def test_with_the_recurrent_strategy_activations_do_not_grow_with_the_clip() -> None:
     spec = zoo("movinet_t0_stream")
     found = [

@@ -10,7 +10,8 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.init_model import init_model
-from movinet.train.recipe import AdamW, Streams, Videos, dump_recipe, recipe_from_dict
+from movinet.train.recipe import AdamW, dump_recipe, recipe_from_dict
+from movinet.train.recipe_data import Streams, Videos
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.weights.load import load_weights
 

@@ -13,7 +13,8 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.nn.blocks import Bottleneck
 from movinet.train.init_model import init_model
-from movinet.train.recipe import AdamW, Clips, Recipe
+from movinet.train.recipe import AdamW, Recipe
+from movinet.train.recipe_data import Clips
 from movinet.weights.load import load_weights
 
 NEW = ("no", "yes")

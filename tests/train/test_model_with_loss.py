@@ -205,6 +205,7 @@ def saved_bytes() -> Iterator[list[int]]:
         yield count
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip(network: MoViNet) -> None:
     most = {}
     for strategy, reach in (("clip", 1), ("recurrent", 1), ("recurrent", 2)):

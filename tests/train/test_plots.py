@@ -101,7 +101,7 @@ def draw_counts(classes: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).integers(0, 9, (classes, classes)) * np.eye(classes, dtype=int)
 
 
-@pytest.mark.parametrize("classes", [1, 2, 11, 30])
+@pytest.mark.parametrize("classes", [1, 2, 11, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_matrix_shows_every_count(tmp_path: Path, figures: list[Figure], classes: int) -> None:
     counts = draw_counts(classes) + 1
     labels = [f"class {n}" for n in range(classes)]

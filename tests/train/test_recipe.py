@@ -18,19 +18,17 @@ from movinet.train.init_model import init_model
 from movinet.train.recipe import (
     AdamW,
     AuxPoint,
-    Clips,
-    Gestures,
     Loss,
     Recipe,
     RMSprop,
     Smoothness,
-    Videos,
     dump_recipe,
     read_recipe,
     recipe_from_dict,
     recipe_to_dict,
     with_absolute_paths,
 )
+from movinet.train.recipe_data import Clips, Gestures, Videos
 from movinet.weights.info import default_transform
 
 FOLDER = Path(__file__).parents[2] / "src" / "movinet" / "recipes"

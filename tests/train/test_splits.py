@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from movinet.errors import MovinetError
 from movinet.labeled.entries import DatasetIndex, VideoEntry, VideoSet
-from movinet.train.recipe import Videos
+from movinet.train.recipe_data import Videos
 from movinet.train.splits import choose_splits
 
 LABELS = ("left", "other", "right")

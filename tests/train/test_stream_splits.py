@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from movinet.errors import MovinetError
-from movinet.train.recipe import Streams
+from movinet.train.recipe_data import Streams
 from movinet.train.stream_splits import read_stream_splits
 from movinet.video.encode import encode_video
 

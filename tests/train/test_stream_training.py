@@ -18,7 +18,8 @@ from movinet.data.stream_chunks import StreamChunks
 from movinet.errors import MovinetError, WeightsError
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.datasets import Sets
-from movinet.train.recipe import AdamW, GestureStreams, Loss, Recipe, Smoothness, Steadiness
+from movinet.train.recipe import AdamW, Loss, Recipe, Smoothness, Steadiness
+from movinet.train.recipe_data import GestureStreams
 from movinet.train.stream_training import StreamTraining
 from movinet.train.stream_validation import evaluate_streams
 

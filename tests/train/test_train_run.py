@@ -233,6 +233,7 @@ for arguments in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_whatever_signal_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One run that is killed, terminated and interrupted in turn, against one that is left alone."""
     clips_folder(tmp_path / "clips", {"a": 8, "b": 8, "c": 8})

@@ -3,12 +3,13 @@
 They are built, trained and run by PyTorch alone (`movinet.baselines`); what runs MoViNets without it refuses them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from movinet.arch.limits import FASTEST, LARGEST_SIDE, MOST_CLASSES, MOST_FRAMES, check_name
-from movinet.dataclass_io import from_plain, to_plain
-from movinet.errors import MovinetError, SpecError, brief
+from movinet.arch.spec_fields import changed, from_fields
+from movinet.dataclass_io import to_plain
+from movinet.errors import SpecError, brief
 
 Family = Literal["x3d", "slowfast", "resnet3d", "mobilenet_v2", "mobilenet_v3"]
 Shift = Literal["none", "both", "past"]
@@ -93,11 +94,7 @@ class BaselineSpec:
         Raises:
             SpecError: there is no such field, or the network contradicts itself.
         """
-        known = self.__dataclass_fields__
-        if unknown := [option for option in options if option not in known]:
-            raise SpecError(f"{self.name} has no option {unknown[0]!r}; there are {', '.join(known)}")
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        return replace(self, **plain)
+        return changed(self, options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for YAML or JSON."""
@@ -110,12 +107,7 @@ class BaselineSpec:
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        try:
-            return from_plain(cls, data, "network")
-        except SpecError:
-            raise
-        except MovinetError as error:
-            raise SpecError(f"not a specification: {error}") from error
+        return from_fields(cls, data, "network")
 
 
 def _at(name: str, family: Family, frames: int, stride: int, size: int, **more: Any) -> BaselineSpec:

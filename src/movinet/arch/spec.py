@@ -1,16 +1,15 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor, inf
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
-from movinet.dataclass_io import from_plain, to_plain
-from movinet.errors import MovinetError, SpecError, brief
-from movinet.words import did_you_mean
+from movinet.arch.spec_fields import changed, from_fields
+from movinet.dataclass_io import to_plain
+from movinet.errors import SpecError, brief
 
 Convolution = Literal["3d", "2plus1d"]
 SqueezeExcitation = Literal["none", "global", "cumulative", "cumulative_frame"]
@@ -22,8 +21,6 @@ Activation = Literal["relu", "relu6", "swish", "hard_swish"]
 Gate = Literal["sigmoid", "hard_sigmoid_keras", "hard_sigmoid_garden", "hard_sigmoid_torch"]
 Norm = Literal["batch", "folded"]
 Size = tuple[int, int]  # height, width
-
-S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -183,10 +180,7 @@ class NetworkSpec:
         Raises:
             SpecError: there is no such field, or the network contradicts itself.
         """
-        _refuse_unknown(options, self.name)
-        # YAML and JSON know lists only.
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        return replace(self, **plain)
+        return changed(self, options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for YAML or JSON."""
@@ -199,7 +193,7 @@ class NetworkSpec:
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        return _from_dict(cls, data, "network")
+        return from_fields(cls, data, "network")
 
 
 @dataclass(frozen=True)
@@ -290,7 +284,7 @@ class EnsembleSpec:
         Raises:
             SpecError: a field is missing, unknown or contradicts another.
         """
-        return _from_dict(cls, data, "ensemble")
+        return from_fields(cls, data, "ensemble")
 
 
 SingleSpec = NetworkSpec | BaselineSpec
@@ -354,22 +348,6 @@ def _check_types(spec: NetworkSpec) -> None:
             want("true or false", f"blocks[{b}].layers[{n}].squeeze_excitation", layer.squeeze_excitation)
             for k in layer.kernel:
                 want("a whole number", f"a size of blocks[{b}].layers[{n}].kernel", k)
-
-
-def _refuse_unknown(options: Iterable[object], network: object) -> None:
-    known = [field.name for field in fields(NetworkSpec)]
-    for option in options:
-        if option not in known:
-            raise SpecError(f"{network}: a network has no option {brief(option)}{did_you_mean(option, known)}")
-
-
-def _from_dict(cls: type[S], data: Any, what: str) -> S:
-    try:
-        return from_plain(cls, data, what)
-    except SpecError:
-        raise
-    except MovinetError as error:
-        raise SpecError(f"not a specification: {error}") from error
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -225,6 +225,6 @@ def _idle_mb() -> float:
     """The memory of a process that has loaded what `profile` loads, and runs nothing."""
     code = (
         "import movinet.nn.torch_engine, movinet.baselines.baseline_engine; "
-        "from movinet.profiling import peak_memory_mb as peak; print(peak() or 0)"
+        "from movinet.profiling import peak_memory as peak; print(peak() or 0)"
     )
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

@@ -124,13 +124,9 @@ def evaluate(
             raise MovinetError("--protocol events wants one list of long videos and what happens in them")
         listed = read_streams(data[0], videos)
     else:
-        of_events: dict[str, object] = {
-            "--save": save,
-            "--exported": exported,
-            "--alarms": alarms,
-            "--background": background,
-        }
-        _refuse(of_events | {"--off-share": off_share}, "belongs to --protocol events")
+        of_events: dict[str, object] = {"--save": save, "--exported": exported, "--alarms": alarms}
+        of_events |= {"--background": background, "--off-share": off_share}
+        _refuse(of_events, "belongs to --protocol events")
         Protocol(protocol or "clip", frames, spread=spread, **views)  # what is wrong with it is told at once
     recognizer = load_recognizer(
         model or DEFAULT_MODEL, labels, offline, engine, mode_of(precision, fast), device, threads, memory=memory

@@ -16,7 +16,8 @@ from movinet.cores import limit_torch, usable_cores
 from movinet.errors import MovinetError
 from movinet.train.distributed import TrainPrecision, connect, settle_process
 from movinet.train.progress import ProgressDisplay
-from movinet.train.recipe import Recipe, Videos
+from movinet.train.recipe import Recipe
+from movinet.train.recipe_data import Videos
 from movinet.train.run_dir import CHECKPOINT, RECIPE
 from movinet.train.train_loop import Observer
 

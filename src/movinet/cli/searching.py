@@ -24,7 +24,7 @@ from movinet.search.search_display import SearchDisplay
 from movinet.search.search_recipe import SearchRecipe, absolute, read_search
 from movinet.search.search_run import FOUND, TRAINING, Found, PreparedSearch, begun_search, prepare_search, run_search
 from movinet.train.distributed import shared_batch
-from movinet.train.recipe import Gestures, GestureStreams, Videos
+from movinet.train.recipe_data import Gestures, GestureStreams, Videos
 from movinet.words import counted
 
 _UNDECIDED = 0.9  # of the entropy of even odds

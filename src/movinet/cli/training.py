@@ -28,7 +28,8 @@ from movinet.train.ensemble_run import (
 from movinet.train.estimate import estimate
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.progress import ProgressDisplay
-from movinet.train.recipe import Gestures, GestureStreams, Recipe, Streams, Videos, read_recipe, with_absolute_paths
+from movinet.train.recipe import Recipe, read_recipe, with_absolute_paths
+from movinet.train.recipe_data import Gestures, GestureStreams, Streams, Videos
 from movinet.train.run_dir import RECIPE
 from movinet.train.train_run import METRICS, begun_recipe, decode_streams, prepare_training, run_training
 from movinet.weights.load import load_weights

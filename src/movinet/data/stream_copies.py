@@ -1,8 +1,11 @@
 """Small copies of long videos, at a network's rate and size, so that any stretch of them is read at once."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from time import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +18,16 @@ from movinet.video.transform import Transform
 
 _KEY_FRAME_EVERY = 32  # frames: what is decoded in vain before a chunk is at most so much
 _FORMAT = "copies 1"
+_NAME = 16  # bytes of a digest
+MAX_BYTES = 20 * 2**30
+IN_USE = 24 * 3600.0
+"""Seconds since its last use for which a copy stays for certain."""
 
 
 def copy_of(video: Path, transform: Transform, folder: Path) -> Path:
     """Where the copy of a video lies, or will: by what is in the video and not by its name."""
     what = f"{_FORMAT} {file_digest(video).hex()} {transform.resize_short} {transform.size} {transform.fps!r}"
-    return folder / f"{blake2b(what.encode(), digest_size=16).hexdigest()}.mkv"
+    return folder / f"{blake2b(what.encode(), digest_size=_NAME).hexdigest()}.mkv"
 
 
 def make_copies(
@@ -29,7 +36,8 @@ def make_copies(
     folder: Path,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> None:
-    """Decode every video once. Copies that are there are kept, so that what was interrupted goes on.
+    """Decode every video once. Copies that are there are kept, so that what was interrupted goes on; where all in the
+    folder are more than `MAX_BYTES`, those go that were not used for longest, and not for a day.
 
     A copy has a frame for each instant k / fps, k = 0, 1, …; it shows the whole picture, resized as the transform does
     before it crops. Memory holds a frame at a time.
@@ -53,6 +61,8 @@ def make_copies(
         copy = copy_of(video, transform, folder)
         if not copy.exists():
             encode_video(copy, _resized(video, transform), transform.fps, _KEY_FRAME_EVERY)
+        _used(copy)
+    _bound(folder)
     if progress is not None:
         progress(len(videos), len(videos))
 
@@ -72,8 +82,31 @@ def read_copy(copy: Path, first: int, frames: int, fps: float) -> NDArray[np.uin
     Raises:
         VideoError: There is no such copy, or it cannot be read.
     """
+    _used(copy)
     instants = [(first + n + 0.5) / fps for n in range(frames)]
     return np.stack([frame.rgb for frame in read_at(copy, instants)])
+
+
+def _used(copy: Path) -> None:
+    """The newest used stay longest."""
+    with suppress(OSError):
+        os.utime(copy)
+
+
+def _bound(folder: Path) -> None:
+    """Remove the copies that were not used for longest, until the rest fits; files of other names are not ours."""
+    copies = []
+    for path in folder.glob(f"{'[0-9a-f]' * 2 * _NAME}.mkv"):
+        with suppress(OSError):
+            found = path.stat()
+            copies.append((found.st_mtime, found.st_size, path))
+    total = sum(size for _, size, _ in copies)
+    for used, size, path in sorted(copies):
+        if total <= MAX_BYTES or used > time() - IN_USE:
+            return
+        with suppress(OSError):
+            path.unlink()
+            total -= size
 
 
 def _resized(video: Path, transform: Transform) -> Iterator[NDArray[np.uint8]]:

@@ -1,6 +1,6 @@
 """What watching tells as JSON, an object a report: for programs, for commands that are run, for whoever is posted to.
 
-docs/streams.md has the fields as a table.
+docs/watching.md has the fields as tables.
 """
 
 from datetime import UTC, datetime

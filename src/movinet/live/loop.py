@@ -141,6 +141,7 @@ class Follower:
         self._times: deque[float] = deque(maxlen=_MOST)
         self._step_ms, self._still = 0.0, 0
         self._offset: float | None = None  # from a time of the stream to the clock's, at the last frame
+        self._walls: dict[str, float | None] = {}  # when the running events began, by the clock
         self._failures = 0
         self._late = False  # it had its seconds, and did not end by itself
         self._thread = threading.Thread(target=self._run, name="movinet-watch", daemon=True)
@@ -242,8 +243,11 @@ class Follower:
 
     def _tell_events(self, session: Session) -> None:
         for event in session.events():
-            wall = None if self._offset is None else self._offset + event.start
-            self._tell(Begun(event, wall) if event.end is None else Ended(event, wall))
+            if event.end is None:
+                self._walls[event.id] = None if self._offset is None else self._offset + event.start
+                self._tell(Begun(event, self._walls[event.id]))
+            else:
+                self._tell(Ended(event, self._walls.pop(event.id, None)))
 
     def _tell(self, what: What) -> None:
         now = time.perf_counter()

@@ -23,7 +23,7 @@ from movinet.search.supernet import SuperNetwork
 from movinet.search.supernet_loss import Draws, Remembered, SupernetWithLoss, mean_over_processes
 from movinet.train.datasets import Sets
 from movinet.train.differences import recipe_entries
-from movinet.train.recipe import Gestures
+from movinet.train.recipe_data import Gestures
 from movinet.train.signals import Stop
 from movinet.train.train_loop import Observer, Training
 from movinet.train.validation import EvalOutput

@@ -17,7 +17,8 @@ from movinet.data.synthetic.paths import GESTURES
 from movinet.errors import MovinetError
 from movinet.labeled.readers import read_set
 from movinet.labeled.sampling import Sampling, dense, random_clip, uniform, windows
-from movinet.train.recipe import Gestures, GestureStreams, Recipe, Streams
+from movinet.train.recipe import Recipe
+from movinet.train.recipe_data import Gestures, GestureStreams, Streams
 from movinet.train.splits import Splits, choose_splits
 from movinet.train.stream_splits import StreamSplits, read_stream_splits
 from movinet.video.transform import Transform

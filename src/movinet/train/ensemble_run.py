@@ -13,7 +13,8 @@ from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.errors import MovinetError
 from movinet.files import write_atomically, write_json
 from movinet.train.datasets import classes_of, make_sets, read_splits
-from movinet.train.recipe import Gestures, Recipe, dump_recipe
+from movinet.train.recipe import Recipe, dump_recipe
+from movinet.train.recipe_data import Gestures
 from movinet.train.run_dir import RECIPE, alone
 from movinet.train.signals import Stopped, graceful_stop
 from movinet.train.train_run import METRICS, MODEL, NETWORK, Result, begun_recipe, run_summary

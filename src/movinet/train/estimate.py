@@ -17,7 +17,8 @@ from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet
 from movinet.train.distributed import shared_batch
 from movinet.train.optimizer import freeze, train_mode
-from movinet.train.recipe import Gestures, Recipe
+from movinet.train.recipe import Recipe
+from movinet.train.recipe_data import Gestures
 from movinet.train.schedule import lr_factor
 
 _FLOAT = 4  # bytes

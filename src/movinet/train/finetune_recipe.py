@@ -8,7 +8,8 @@ from movinet.arch.spec import NetworkSpec, SingleSpec
 from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
 from movinet.errors import MovinetError
 from movinet.train.init_model import single_network
-from movinet.train.recipe import AdamW, Clips, Loss, Recipe, Steadiness, Streams, Videos
+from movinet.train.recipe import AdamW, Loss, Recipe, Steadiness
+from movinet.train.recipe_data import Clips, Streams, Videos
 from movinet.weights.info import WeightsInfo
 
 _FRAMES = 16

@@ -5,169 +5,13 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-from movinet.arch.limits import LARGEST_SIDE, MOST_FRAMES
 from movinet.data.augment import Augmentation
-from movinet.data.streams import TargetRule
 from movinet.dataclass_io import from_plain, to_plain
 from movinet.errors import MovinetError
 from movinet.reading import read_yaml
 from movinet.recipes import find_recipe
+from movinet.train.recipe_data import MOST_COUNTED, Clips, Gestures, GestureStreams, Streams, Videos, require
 from movinet.weights import registry
-
-_MOST = 1 << 31  # of clips, epochs and whatever else is counted
-
-
-def _require(right: bool, complaint: str) -> None:
-    if not right:
-        raise MovinetError(f"recipe: {complaint}")
-
-
-@dataclass(frozen=True)
-class Videos:
-    """Labeled videos on disk: whatever `movinet data check` reads.
-
-    Args:
-        paths: A folder or lists; relative ones start from where the command is run.
-        videos: Where listed videos are; by default where the list is.
-        train: Splits to train on. By default those called train…, else all that nothing else is said of.
-        validation: Splits to look at after every epoch. By default those called val… or dev….
-        test: Splits to stream once, at the end. By default those called test….
-        held_out: Where no split is for validation, this share of the training videos is, of every class alike; 0: none.
-    """
-
-    paths: tuple[str, ...]
-    videos: str | None = None
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-    held_out: float = 0.15
-
-
-@dataclass(frozen=True)
-class Gestures:
-    """Synthetic air gestures, rendered while training.
-
-    Args:
-        clips: Of an epoch.
-        frames: Lengths of clips; every batch has one of them.
-        fps_scale: The network's frame rate is multiplied by a number from this range.
-        validation: Clips to look at after every epoch, always the same.
-        test: Clips to stream once, at the end.
-        fresh: Every epoch shows new ones.
-    """
-
-    clips: int
-    frames: tuple[int, ...]
-    fps_scale: tuple[float, float] = (0.75, 1.4)
-    validation: int = 220
-    test: int = 220
-    fresh: bool = True
-
-
-@dataclass(frozen=True)
-class GestureStreams:
-    """Endless synthetic streams of air gestures and of all that lies between them, rendered while training.
-
-    A stream is a lane; there are as many as `batch_size`. Each update takes one chunk of `sub_clip` frames of every
-    lane and goes on from the states that the last one left.
-
-    Args:
-        chunks: Of each lane in an epoch: as many as there are updates.
-        clips: The share of the lanes that show single clips, each begun anew, so that clips stay as good.
-        targets: From when and until when a gesture's label is wanted.
-        validation: Streams to look at after every epoch, always the same.
-        validation_chunks: Of each of these.
-    """
-
-    chunks: int
-    clips: float = 0.25
-    targets: TargetRule = field(default_factory=TargetRule)
-    validation: int = 8
-    validation_chunks: int = 60
-
-    def __post_init__(self) -> None:
-        _require(1 <= self.chunks <= _MOST, f"data.chunks is {self.chunks}; it must be at least 1")
-        _require(0 <= self.clips <= 1, f"data.clips is {self.clips}; it must lie in [0, 1]")
-        _require(0 <= self.validation <= _MOST, f"data.validation is {self.validation}; want a number from 0")
-        most = self.validation_chunks
-        _require(1 <= most <= _MOST, f"data.validation_chunks is {most}; it must be at least 1")
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Long videos on disk with what happens in them when, as `movinet.evaluate.labeled_streams` reads them.
-
-    A lane shows stretch after stretch of them, each from a random moment; see `GestureStreams` for lanes and chunks.
-
-    Args:
-        paths: Lists; relative ones start from where the command is run.
-        videos: Where listed videos are; by default where the list is.
-        background: The label of the time in which nothing happens. By default `other` where the lists have it, else a
-            further label, `background`.
-        train, validation, test: Splits, as of `Videos`.
-        held_out: Where no split is for validation, about this share of the time to train on is: whole videos, of fewer
-            than four the end of each; 0: none.
-        chunks: Of each lane in an epoch; by default as many as show about everything once.
-        stretch: Seconds until a lane begins anew elsewhere.
-        focus: The share of the stretches in which something happens for certain, every label as often.
-        mined: A list of moments (columns file and start) that are to be seen more often, such as false alarms.
-        mined_share: The share of the stretches that are of these.
-        targets: From when and until when a label is wanted.
-        copies: The folder of small copies, which are read instead of the videos; by default in movinet's cache.
-    """
-
-    paths: tuple[str, ...]
-    videos: str | None = None
-    background: str | None = None
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-    held_out: float = 0.15
-    chunks: int | None = None
-    stretch: float = 60.0
-    focus: float = 0.5
-    mined: str | None = None
-    mined_share: float = 0.25
-    targets: TargetRule = field(default_factory=TargetRule)
-    copies: str | None = None
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.held_out < 1, f"data.held_out is {self.held_out}; it must lie in [0, 1)")
-        chunks = self.chunks
-        _require(chunks is None or 1 <= chunks <= _MOST, f"data.chunks is {chunks}; it must be at least 1")
-        _require(0 < self.stretch < inf, f"data.stretch is {self.stretch}; want seconds above 0")
-        shares = min(self.focus, self.mined_share) >= 0 and self.focus + self.mined_share <= 1
-        _require(shares, "data.focus and data.mined_share are shares: from 0, and together at most 1")
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Which frames of a video make a training clip. Size, rate and the length of a validation clip are the network's.
-
-    Args:
-        frames: Of a training clip; those of a validation clip by default.
-        spread: The clip is the whole video in so many instants, instead of a random stretch at the network's rate.
-        jitter: The gap between frames is multiplied by a number from this range.
-        loop: A short video begins again, as in the official training, instead of holding its last frame.
-        resize_short: The short side before the center crop of a validation clip; a bit more than the crop by default.
-    """
-
-    frames: int | None = None
-    spread: bool = False
-    jitter: tuple[float, float] = (1.0, 1.0)
-    loop: bool = False
-    resize_short: int | None = None
-
-    def __post_init__(self) -> None:
-        frames = self.frames
-        fits = frames is None or 1 <= frames <= MOST_FRAMES
-        _require(fits, f"clips.frames is {frames}; it must be at least 1, and at most {MOST_FRAMES}")
-        _require(0 < self.jitter[0] <= self.jitter[1] < inf, f"clips.jitter is {self.jitter}; want a range above 0")
-        spread_alone = not self.spread or (self.jitter == (1.0, 1.0) and not self.loop)
-        _require(spread_alone, "clips: spread over the whole video, a clip has no jitter and does not loop")
-        short = self.resize_short
-        fits = short is None or 1 <= short <= LARGEST_SIDE
-        _require(fits, f"clips.resize_short is {short}; it must be at least 1, and at most {LARGEST_SIDE}")
 
 
 @dataclass(frozen=True)
@@ -191,12 +35,12 @@ class RMSprop:
     l2: float = 3e-5
 
     def __post_init__(self) -> None:
-        _require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
+        require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
         for name in ("decay", "momentum"):
-            _require(0 <= getattr(self, name) < 1, f"optimizer.{name} is {getattr(self, name)}; it must lie in [0, 1)")
-        _require(0 < self.epsilon < inf, f"optimizer.epsilon is {self.epsilon}; it must be positive")
+            require(0 <= getattr(self, name) < 1, f"optimizer.{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        require(0 < self.epsilon < inf, f"optimizer.epsilon is {self.epsilon}; it must be positive")
         for name in ("clip_norm", "l2"):
-            _require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
+            require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -214,10 +58,10 @@ class AdamW:
     clip_norm: float = 5.0
 
     def __post_init__(self) -> None:
-        _require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
-        _require(all(0 <= beta < 1 for beta in self.betas), f"optimizer.betas are {self.betas}; they lie in [0, 1)")
+        require(0 < self.lr < inf, f"optimizer.lr is {self.lr}; it must be positive")
+        require(all(0 <= beta < 1 for beta in self.betas), f"optimizer.betas are {self.betas}; they lie in [0, 1)")
         for name in ("weight_decay", "clip_norm"):
-            _require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
+            require(0 <= getattr(self, name) < inf, f"optimizer.{name} is {getattr(self, name)}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -235,8 +79,8 @@ class Smoothness:
     frames: int = 6
 
     def __post_init__(self) -> None:
-        _require(0 <= min(self.weight, self.velocity) < inf, "loss.smoothness: want a weight and a velocity from 0")
-        _require(3 <= self.frames <= 7, f"loss.smoothness.frames is {self.frames}; it compares the orders of 3 to 7")
+        require(0 <= min(self.weight, self.velocity) < inf, "loss.smoothness: want a weight and a velocity from 0")
+        require(3 <= self.frames <= 7, f"loss.smoothness.frames is {self.frames}; it compares the orders of 3 to 7")
 
 
 @dataclass(frozen=True)
@@ -253,7 +97,7 @@ class AuxPoint:
     weight: float = 3.0
 
     def __post_init__(self) -> None:
-        _require(0 <= self.weight < inf, f"loss.aux_point.weight is {self.weight}; want a number from 0")
+        require(0 <= self.weight < inf, f"loss.aux_point.weight is {self.weight}; want a number from 0")
 
 
 @dataclass(frozen=True)
@@ -270,7 +114,7 @@ class Steadiness:
 
     def __post_init__(self) -> None:
         fits = 0 <= self.weight < inf and 0 < self.limit < inf
-        _require(fits, "loss.steadiness: want a weight from 0 and a limit above 0")
+        require(fits, "loss.steadiness: want a weight from 0 and a limit above 0")
 
 
 @dataclass(frozen=True)
@@ -298,9 +142,9 @@ class Loss:
     def __post_init__(self) -> None:
         share = self.label_smoothing
         hard = self.hard_background
-        _require(0 < hard <= 1, f"loss.hard_background is {hard}; it must lie in (0, 1]")
-        _require(0 <= share < 1, f"loss.label_smoothing is {share}; it must lie in [0, 1)")
-        _require(0 <= self.early <= 1, f"loss.early is {self.early}; it must lie in [0, 1]")
+        require(0 < hard <= 1, f"loss.hard_background is {hard}; it must lie in (0, 1]")
+        require(0 <= share < 1, f"loss.label_smoothing is {share}; it must lie in [0, 1)")
+        require(0 <= self.early <= 1, f"loss.early is {self.early}; it must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -349,7 +193,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     data: Videos | Gestures | GestureStreams | Streams | None = None
     memory: float | None = None
-    clips: Clips = Clips()
+    clips: Clips = field(default_factory=Clips)
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -373,48 +217,37 @@ class Recipe:
         least |= {"warmup_epochs": 0, "seed": 0, "mixup": 0, "cutmix": 0}
         for name, bound in least.items():
             value = getattr(self, name)
-            _require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
-            _require(value <= _MOST, f"{name} is {value}; it can be at most {_MOST}")
-        _require(
+            require(bound <= value < inf, f"{name} is {value}; it must be at least {bound}")
+            require(value <= MOST_COUNTED, f"{name} is {value}; it can be at most {MOST_COUNTED}")
+        require(
             self.network is not None or self.init_from is not None,
             "want a `network`, weights to start from (`init_from`), or both",
         )
         whole = self.strategy == "clip" and (self.bptt_clips > 1 or self.loss_on == "last")
-        _require(not whole, "`bptt_clips` and `loss_on` are of sub-clips: they need the strategy recurrent")
-        _require(self.warmup_epochs <= self.epochs, "the warm-up is longer than the training")
-        _require(0 <= self.final_lr_ratio <= 1, f"final_lr_ratio is {self.final_lr_ratio}; it must lie in [0, 1]")
-        _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
-        _require(isfinite(self.rezero_init), f"rezero_init is {self.rezero_init}; want a number")
+        require(not whole, "`bptt_clips` and `loss_on` are of sub-clips: they need the strategy recurrent")
+        require(self.warmup_epochs <= self.epochs, "the warm-up is longer than the training")
+        require(0 <= self.final_lr_ratio <= 1, f"final_lr_ratio is {self.final_lr_ratio}; it must lie in [0, 1]")
+        require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must lie in (0, 1]")
+        require(isfinite(self.rezero_init), f"rezero_init is {self.rezero_init}; want a number")
         new = self.init_from is None and self.batch_norm == "kept"
-        _require(not new, "a new network has no statistics to keep; give weights to start from (`init_from`)")
+        require(not new, "a new network has no statistics to keep; give weights to start from (`init_from`)")
         mixed = bool(self.mixup or self.cutmix)
-        _require(
+        require(
             not (self.loss.aux_point and mixed), "clips mixed with others have no one point to track; leave out one"
         )
         decay, patience, data = self.ema_decay, self.patience, self.data
-        _require(self.memory is None or 0 < self.memory < inf, f"memory is {self.memory}; want seconds above 0")
-        _require(decay is None or 0 <= decay < 1, f"ema_decay is {decay}; it must lie in [0, 1)")
-        _require(patience is None or patience >= 1, f"patience is {patience}; it must be at least 1")
-        if isinstance(data, Videos):
-            _require(0 <= data.held_out < 1, f"data.held_out is {data.held_out}; it must lie in [0, 1)")
+        require(self.memory is None or 0 < self.memory < inf, f"memory is {self.memory}; want seconds above 0")
+        require(decay is None or 0 <= decay < 1, f"ema_decay is {decay}; it must lie in [0, 1)")
+        require(patience is None or patience >= 1, f"patience is {patience}; it must be at least 1")
         if isinstance(data, Gestures):
             rendered = self.augmentation == Augmentation() and self.clips == Clips(resize_short=self.clips.resize_short)
-            _require(rendered, "synthetic gestures take neither `clips` nor `augmentation`: `data` says what they are")
-            some = data.frames != () and min(data.clips, *data.frames) >= 1
-            _require(some, "data: want clips and frames, at least 1 each")
-            _require(min(data.validation, data.test) >= 0, "data: there cannot be fewer than 0 clips")
-            few = max(data.clips, data.validation, data.test) <= _MOST and max(data.frames) <= MOST_FRAMES
-            _require(few, f"data: there can be at most {_MOST} clips, of {MOST_FRAMES} frames")
-            _require(
-                0 < data.fps_scale[0] <= data.fps_scale[1] < inf,
-                f"data.fps_scale is {data.fps_scale}; want a range above 0",
-            )
+            require(rendered, "synthetic gestures take neither `clips` nor `augmentation`: `data` says what they are")
         if self.on_streams:
             self._check_streams()
         else:
             loss = self.loss
             frames = loss.steadiness is not None or loss.early > 0 or loss.hard_background < 1
-            _require(not frames, "loss.steadiness, early and hard_background are of streams; clips have one label each")
+            require(not frames, "loss.steadiness, early and hard_background are of streams; clips have one label each")
 
     @property
     def on_streams(self) -> bool:
@@ -422,16 +255,16 @@ class Recipe:
         return isinstance(self.data, GestureStreams | Streams)
 
     def _check_streams(self) -> None:
-        _require(self.strategy == "recurrent", "streams have no end, so they go through in chunks: strategy recurrent")
+        require(self.strategy == "recurrent", "streams have no end, so they go through in chunks: strategy recurrent")
         whole = self.bptt_clips == 1 and self.loss_on == "all"
-        _require(whole, "`bptt_clips` and `loss_on` are of clips; of streams every frame is answered for")
+        require(whole, "`bptt_clips` and `loss_on` are of clips; of streams every frame is answered for")
         mixed = bool(self.mixup or self.cutmix)
-        _require(not mixed, "`mixup` and `cutmix` are of clips; streams are not mixed")
-        _require(self.loss.aux_point is None, "loss.aux_point is of clips: nobody says where the point is in a stream")
+        require(not mixed, "`mixup` and `cutmix` are of clips; streams are not mixed")
+        require(self.loss.aux_point is None, "loss.aux_point is of clips: nobody says where the point is in a stream")
         cut = self.clips == Clips(resize_short=self.clips.resize_short)
-        _require(cut, "streams are not cut into clips: leave `clips` out, but for `resize_short`")
+        require(cut, "streams are not cut into clips: leave `clips` out, but for `resize_short`")
         rendered = isinstance(self.data, Streams) or self.augmentation == Augmentation()
-        _require(rendered, "synthetic streams take no `augmentation`: `data` says what they are")
+        require(rendered, "synthetic streams take no `augmentation`: `data` says what they are")
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -9,7 +9,7 @@ import numpy as np
 
 from movinet.errors import MovinetError
 from movinet.labeled.entries import DatasetIndex, VideoEntry, VideoSet
-from movinet.train.recipe import Streams, Videos
+from movinet.train.recipe_data import Streams, Videos
 from movinet.words import counted
 
 _DEFAULTS = {"train": ("train",), "validation": ("val", "dev"), "test": ("test",)}

@@ -13,7 +13,7 @@ from movinet.errors import MovinetError, VideoError
 from movinet.evaluate.labeled_streams import LabeledStream, read_streams, refuse_beyond_end
 from movinet.labeled.entries import ALL
 from movinet.rows import malformed, read_table
-from movinet.train.recipe import Streams
+from movinet.train.recipe_data import Streams
 from movinet.train.splits import uses_of_splits
 from movinet.video.decode import duration
 from movinet.words import counted

@@ -29,7 +29,8 @@ from movinet.train.init_model import InitialModel, init_model
 from movinet.train.logs import read_log
 from movinet.train.optimizer import freeze
 from movinet.train.plots import draw_confusion_matrix, draw_learning_curves
-from movinet.train.recipe import Recipe, Streams, Videos, dump_recipe, read_recipe, recipe_to_dict
+from movinet.train.recipe import Recipe, dump_recipe, read_recipe, recipe_to_dict
+from movinet.train.recipe_data import Streams, Videos
 from movinet.train.run_dir import CHECKPOINT, RECIPE
 from movinet.train.run_readme import describe_run
 from movinet.train.run_recorder import RunRecorder, carried_out, own_folder, rather_without

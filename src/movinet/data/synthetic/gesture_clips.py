@@ -8,15 +8,12 @@ gesture, and start over-exposed at times.
 
 import csv
 import io
-import multiprocessing
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from movinet.data.synthetic.camera import Sensor
@@ -24,7 +21,7 @@ from movinet.data.synthetic.hand import idle_poses, pointing_pose
 from movinet.data.synthetic.motion import Arm, HandMotion
 from movinet.data.synthetic.paths import GESTURES
 from movinet.data.synthetic.render import Stage
-from movinet.data.synthetic.set_folder import claim_folder
+from movinet.data.synthetic.set_folder import claim_folder, write_missing
 from movinet.data.synthetic.staging import furnish
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
@@ -121,30 +118,9 @@ def write_dataset(
 
     # By number, then by label: a set cut short is balanced.
     seeds = range(seed * _SEEDS_PER_SET, seed * _SEEDS_PER_SET + clips_per_class)
-    clips = [(f"{label}/{label}_{clip:06d}.mp4", label, clip) for clip in seeds for label in labels]
-    todo = [clip for clip in clips if not (folder / clip[0]).exists()]
-    done = len(clips) - len(todo)
-    if workers <= 1 or len(todo) < 2 * workers:
-        for file, label, clip in todo:
-            _write_clip(folder / file, label, clip, size, frames, fps)
-            done += 1
-            if progress:
-                progress(done, len(clips))
-    else:
-        # Forking a process in which torch has started threads can deadlock.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            jobs = [pool.submit(_write_clip, folder / f, label, clip, size, frames, fps) for f, label, clip in todo]
-            try:
-                for job in as_completed(jobs):
-                    job.result()
-                    done += 1
-                    if progress:
-                        progress(done, len(clips))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    _write_list(folder / _LIST, clips)
+    clips = {f"{label}/{label}_{clip:06d}.mp4": (label, clip, size, frames, fps) for clip in seeds for label in labels}
+    write_missing(folder, clips, _write_clip, workers, progress)
+    _write_list(folder / _LIST, {file: (file, label, str(clip)) for file, (label, clip, *_) in clips.items()})
 
 
 def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -> None:
@@ -162,9 +138,9 @@ def _write_clip(path: Path, label: str, seed: int, size: tuple[int, int], frames
     encode_video(path, render_gesture(label, seed, size, frames, fps).frames, fps)
 
 
-def _write_list(path: Path, clips: list[tuple[str, str, int]]) -> None:
+def _write_list(path: Path, clips: dict[str, tuple[str, ...]]) -> None:
     """Lists `clips` and what earlier calls listed, sorted."""
-    rows = {file: (file, label, str(seed)) for file, label, seed in clips} | _listed(path)
+    rows = _listed(path) | clips
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -72,33 +72,45 @@ class Stage:
         for blob in self.blobs:
             _paint_blob(pictures, blob, time)
         if not self.absent:
-            for picture, moment in zip(pictures, time, strict=True):
-                self._add_hand(picture, float(moment))
+            self._add_hand(pictures, time)
         return pictures
 
-    def _add_hand(self, picture: Tensor, moment: float) -> None:
-        """Lays hand over forearm over `picture`, (3, H, W), in place, smeared by their movement."""
-        height, width = size = (picture.shape[1], picture.shape[2])
-        ends = self.motion.fingertip(moment + np.array([-0.5, 0.5]) * self.exposure)
-        smear = np.abs((ends[1] - ends[0]) * [width, height]).max()
-        samples = int(np.clip(np.ceil(smear / 2), 1, 6))  # two pixels apart
-        moments = moment + ((np.arange(samples) + 0.5) / samples - 0.5) * self.exposure
-        hand, arm = self.arm.joints(self.motion.fingertip(moments), moments, width / height)
+    def _add_hand(self, pictures: Tensor, time: FloatArray) -> None:
+        """Lays hand over forearm over `pictures`, (T, 3, H, W), in place, smeared by their movement."""
+        height, width = size = (pictures.shape[2], pictures.shape[3])
+        half = 0.5 * self.exposure
+        way = self.motion.fingertip(time + half) - self.motion.fingertip(time - half)
+        smear = np.abs(way * [width, height]).max(1)
+        samples = np.clip(np.ceil(smear / 2), 1, 6).astype(int)  # two pixels apart
+        poses = np.array([self.pose(float(moment)) for moment in time])
+        for count, pose in sorted(set(zip(samples.tolist(), poses.tolist(), strict=True))):
+            rows = np.flatnonzero((samples == count) & (poses == pose))
+            layers, window = self._hand_layers(time[rows], count, pose, size)
+            if window is None:
+                continue
+            for row, layer in zip(rows.tolist(), layers, strict=True):
+                picture = pictures[row]
+                if self.shadow > 0:
+                    picture *= 1 - self.shadow * _shadow(layer[3], window, size, self.shadow_offset)
+                shown = picture[:, window[0], window[1]]
+                shown.mul_(1 - layer[3:]).add_(layer[:3])
+
+    def _hand_layers(
+        self, time: FloatArray, samples: int, pose: int, size: tuple[int, int]
+    ) -> tuple[Tensor, Window | None]:
+        """Hand and forearm at (T,) seconds, the mean of so many moments of each exposure: (T, 4, h, w) premultiplied
+        RGBA, and the window of the frame that they cover; None where they are out of it."""
+        aspect = size[1] / size[0]
+        moments = (time[:, None] + ((np.arange(samples) + 0.5) / samples - 0.5) * self.exposure).ravel()
+        hand, arm = self.arm.joints(self.motion.fingertip(moments), moments, aspect)
         window = _window(((hand, HAND_BOX), (arm, ARM_BOX)), size)
         if window is None:
-            return
-        layer = _sample(
-            torch.from_numpy(self.sprites.hands[self.pose(moment)])[None],
-            _lookup(hand, HAND_BOX, width / height),
-            size,
-            window,
-        )
-        below = _sample(torch.from_numpy(self.sprites.arm)[None], _lookup(arm, ARM_BOX, width / height), size, window)
-        layer = layer.add_(below.mul_(1 - layer[:, 3:])).mean(0)
-        if self.shadow > 0:
-            picture *= 1 - self.shadow * _shadow(layer[3], window, size, self.shadow_offset)
-        rows, columns = window
-        picture[:, rows, columns] = picture[:, rows, columns].mul_(1 - layer[3:]).add_(layer[:3])
+            return torch.empty(0), None
+        sprite = torch.from_numpy(self.sprites.hands[pose])[None]
+        layers = _sample(sprite, _lookup(hand, HAND_BOX, aspect), size, window)
+        below = _sample(torch.from_numpy(self.sprites.arm)[None], _lookup(arm, ARM_BOX, aspect), size, window)
+        layers = layers.add_(below.mul_(1 - layers[:, 3:]))
+        return layers.unflatten(0, (len(time), samples)).mean(1), window
 
 
 def draw_blobs(rng: np.random.Generator) -> tuple[Blob, ...]:

@@ -1,12 +1,19 @@
 """The folder of a synthetic set: made once, and gone on with by whoever asks for the same again."""
 
 import json
-from collections.abc import Mapping
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVarTuple
+
+import torch
 
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.reading import parse_json
+
+Arguments = TypeVarTuple("Arguments")
 
 
 def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
@@ -32,3 +39,46 @@ def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
         raise MovinetError(
             f"{folder} was begun with {before}, not {dict(settings)}; repeat those or choose another folder"
         )
+
+
+def write_missing(
+    folder: Path,
+    files: Mapping[str, tuple[*Arguments]],
+    write: Callable[[Path, *Arguments], None],
+    workers: int = 1,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> None:
+    """Writes those of the files that are not there yet.
+
+    Args:
+        folder: they lie in.
+        files: by name: what `write` takes after the path.
+        write: makes one, whole or not at all.
+        workers: processes; with more than one, `write` and its arguments are pickled.
+        progress: called with the number of files that are there and of all.
+    """
+    todo = [name for name in files if not (folder / name).exists()]
+    done = len(files) - len(todo)
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, len(files))
+
+    if workers <= 1 or len(todo) < 2:
+        for name in todo:
+            write(folder / name, *files[name])
+            count()
+        return
+    # Forking a process in which torch has started threads can deadlock.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        jobs = [pool.submit(write, folder / name, *files[name]) for name in todo]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                count()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -2,15 +2,11 @@
 
 import csv
 import io
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-import torch
-
 from movinet.data.synthetic.gesture_streams import GESTURE_SHARE, GestureStream
-from movinet.data.synthetic.set_folder import claim_folder
+from movinet.data.synthetic.set_folder import claim_folder, write_missing
 from movinet.errors import MovinetError
 from movinet.files import write_atomically
 from movinet.video.encode import encode_video
@@ -69,28 +65,7 @@ def write_streams(
     asked |= {f"quiet_{n:06d}.mp4": GestureStream((seed, 1, n), seconds, 0.0) for n in range(quiet)}
     settings = {"seed": seed, "size": list(size), "fps": float(fps), "seconds": float(seconds), "gestures": gestures}
     claim_folder(folder, settings)
-    todo = [name for name in asked if not (folder / name).exists()]
-    done = len(asked) - len(todo)
-    if workers <= 1 or len(todo) < 2:
-        for name in todo:
-            _write(folder / name, asked[name], size, fps)
-            done += 1
-            if progress:
-                progress(done, len(asked))
-    else:
-        # Forking a process in which torch has started threads can deadlock.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            jobs = [pool.submit(_write, folder / name, asked[name], size, fps) for name in todo]
-            try:
-                for job in as_completed(jobs):
-                    job.result()
-                    done += 1
-                    if progress:
-                        progress(done, len(asked))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    write_missing(folder, {name: (stream, size, fps) for name, stream in asked.items()}, _write, workers, progress)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -136,11 +136,12 @@ class KeptPackets:
         return data.getvalue()
 
     def _let_go(self, newest: float) -> None:
-        first = self._packets[0].number
-        while len(self._keys) > 1 and self._packets[self._keys[1] - first].moment <= newest - self.seconds:
-            while self._packets[0].number < self._keys[1]:
+        while len(self._keys) > 1:
+            first, second = self._packets[0].number, self._keys[1]
+            if self._packets[second - first].moment > newest - self.seconds:
+                break
+            for _ in range(second - first):
                 self._drop()
-            first = self._packets[0].number
         while self._bytes > self.most or self._packets[0].moment < newest - self.seconds - _LONGEST:
             self._drop()
 

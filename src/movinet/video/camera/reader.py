@@ -3,7 +3,9 @@
 import os
 import sys
 import threading
+import traceback
 from contextlib import suppress
+from pathlib import Path
 
 from movinet.errors import VideoError
 from movinet.video.camera.following import Known, Wanted, follow
@@ -52,7 +54,13 @@ class ThreadReader:
         except VideoError as error:
             line.end(error)
         except Exception as error:  # never leave the consumer waiting for a thread that has died
-            line.end(VideoError(f"{without_password(wanted.source)}: {type(error).__name__}"))
+            line.end(VideoError(f"{without_password(wanted.source)}: {_fault(error)}"))
+
+
+def _fault(error: Exception) -> str:
+    """What to report of an error that nobody expected, without its text, which may hold the password."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}: a fault of movinet, please report it"
 
 
 def _give_way() -> None:

@@ -1,0 +1,63 @@
+"""A video as one clip: held whole for a base network, and passed through by a stream network."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from movinet.prediction import Prediction
+from movinet.runtime.engine import Clips
+from movinet.runtime.session import Session
+from movinet.video.frame import Frame
+from movinet.video.transform import Transform, scale_levels
+
+# Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
+# another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`).
+_TOGETHER = 32
+
+
+def held_clip(frames: Iterable[Frame], transform: Transform) -> tuple[Clips, float]:
+    """All frames, at the network's size.
+
+    Args:
+        frames: at least one.
+        transform: what the network sees of them.
+
+    Returns:
+        The clip (1, 3, T, H, W), float32, and the time of its last frame in seconds.
+    """
+    # Made small one by one, so that a long video never lies in memory at its full size.
+    levels, last = [], 0.0
+    for frame in frames:
+        levels.append(frame.levels(transform))
+        last = frame.time
+    return scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)[None], last
+
+
+def stream_answer(
+    session: Session, frames: Iterable[Frame], progress: Callable[[int, int | None], None] | None = None
+) -> Prediction:
+    """The answer after the last frame, in constant memory.
+
+    Args:
+        session: a stream that has seen nothing.
+        frames: at least one, at the network's rate.
+        progress: called with the frames seen so far, and None.
+    """
+    waiting: list[Frame] = []
+
+    def see(shown: Iterable[Frame]) -> None:
+        for frame in shown:
+            session.see(frame, answer=False)  # the head is a third of A0's step
+            if progress:
+                progress(session.frames, None)
+
+    for frame in frames:
+        if len(waiting) == _TOGETHER:
+            see(waiting)
+            waiting.clear()
+        waiting.append(frame.kept(session.info.transform))
+    *rest, last_frame = waiting
+    see(rest)
+    prediction = session.see(last_frame)
+    assert prediction is not None
+    return prediction
