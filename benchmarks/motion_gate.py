@@ -12,6 +12,7 @@ saves. Milliseconds are of the processor, a frame that is already of the network
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the videos and lists")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--least", type=float, nargs="+", default=[2.0, 4.0, 8.0], help="levels")
-    parser.add_argument("--hold", type=float, nargs="+", default=[0.0, 1.0, 2.0, 4.0, 8.0], help="seconds")
+    parser.add_argument("--hold", type=float, nargs="+", default=[0.0, 2.0, 4.0], help="seconds")
     parser.add_argument("--limit", type=int, help="of the videos")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -117,7 +118,11 @@ def main() -> None:
             "gestures": joined(pool, options.out, options.limit),
             "still": list(still(pool, options.out, options.limit)),
         }
-        rows = [measure(pool, name, streams, rule) for name, streams in kinds.items() for rule in rules]
+        rows = []
+        for name, streams in kinds.items():
+            for rule in rules:
+                rows.append(measure(pool, name, streams, rule))
+                print(f"    {rows[-1]}", file=sys.stderr, flush=True)
     if options.json:
         print(json.dumps([asdict(row) for row in rows]))
         return
