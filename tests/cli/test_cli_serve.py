@@ -30,7 +30,7 @@ def test_a_server_shows_its_tokens_once_serves_and_stops_when_told(tmp_path: Pat
         said = ""
         for line in process.stderr:
             said += line
-            if found := re.search(r"movinet serves at http://0\.0\.0\.0:(\d+)/", line):
+            if found := re.search(r"movinet serves at http://localhost:(\d+)/", line):
                 break
         else:
             pytest.fail(said)
@@ -58,6 +58,8 @@ def test_a_server_shows_its_tokens_once_serves_and_stops_when_told(tmp_path: Pat
         ("--origin example.org", "want such as https://example.org"),
         ("--config none.yaml", "none.yaml"),
         ("--threads 0", "--threads"),
+        ("--files @/none", "the folder cannot be read"),
+        ("--camera -1", "their numbers begin at 0"),
         ("--max-streams 0", "max_streams"),
         ("--host 203.0.113.1 --state @", "cannot listen at 203.0.113.1"),
     ],

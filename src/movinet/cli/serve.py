@@ -93,7 +93,12 @@ def serve(
     def told(started: Started) -> None:
         for role, token in started.tokens.items():
             err.print(f"{role}'s token, shown this once: {token}", style="bold")
-        err.print(f"movinet serves at {started.address}" + ("" if started.needs_token else ", for this machine alone"))
+        where = "" if started.needs_token else ", for this machine alone"
+        if settings.is_everywhere:
+            where = ", and at every other address of this machine"
+        err.print(f"movinet serves at {started.address}{where}")
+        if not settings.is_local and not settings.secure:
+            err.print("browsers elsewhere give a page their camera over https alone: --tls-certificate and --tls-key")
 
     with log_as_lines():
         run(settings, version=__version__, new_tokens=new_tokens, on_started=told)

@@ -20,6 +20,7 @@ from movinet.serve.pools import Pools, open_pools
 from movinet.serve.private_file import state_folder
 from movinet.serve.services import Services
 from movinet.serve.settings import Settings
+from movinet.serve.source_rules import list_files
 from movinet.serve.source_wall import Wall
 from movinet.serve.telling import open_telling
 from movinet.serve.tokens import Role, Tokens, make_tokens, read_tokens
@@ -85,6 +86,7 @@ def run(settings: Settings, *, version: str, new_tokens: bool = False, on_starte
     Raises:
         MovinetError: what was set up makes no sense, or cannot be had.
     """
+    list_files(settings)  # a folder that is not there is told of now, not when somebody asks
     tokens, made = prepare_tokens(settings, new_tokens)
     with ExitStack() as kept:
         listening = kept.enter_context(listen(settings))
@@ -92,10 +94,10 @@ def run(settings: Settings, *, version: str, new_tokens: bool = False, on_starte
 
         def started(server: Server) -> None:
             host, port = listening.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
+            shown = "localhost" if settings.is_everywhere else f"[{host}]" if ":" in host else host
             scheme = "https" if settings.secure else "http"
-            # What is there now stays. Left out of the count, it no longer puts off the collection of closed
-            # connections, which hold on to themselves, nor is it walked through while pictures wait.
+            # What is there now stays. Garbage is collected without walking through it while pictures wait, and is not
+            # left to grow to a share of it.
             gc.freeze()
             gc.collect()  # which counts anew
             on_started(Started(f"{scheme}://{shown}:{port}/", made, tokens.needed))

@@ -228,6 +228,14 @@ class Settings:
         except ValueError:
             return self.host == "localhost"
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it listens at all addresses of this machine."""
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
 
 def read_settings(path: str | Path) -> Settings:
     """A server's YAML file, with the fields of `Settings`.

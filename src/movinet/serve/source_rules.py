@@ -128,7 +128,7 @@ def list_files(settings: Settings) -> list[str]:
                 if len(names) == _MOST_FILES:
                     break
     except OSError as error:
-        raise MovinetError(f"the folder of files cannot be read: {error.strerror or error}") from None
+        raise MovinetError(f"files: the folder cannot be read: {error.strerror or error}") from None
     return sorted(names)
 
 
