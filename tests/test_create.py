@@ -192,6 +192,12 @@ def test_streams_go_on_without_a_classifier(spec: NetworkSpec, seed: int) -> Non
     assert model.step(clip)[0].shape == (2, 4)
 
 
+def test_a_state_dict_of_ours_is_told_what_it_lacks(mine: MoViNet, tmp_path: Path) -> None:
+    torch.save(mine.state_dict(), tmp_path / "mine.pth")
+    with pytest.raises(WeightsError, match=r"does not say of which.*save_model"):
+        movinet.load_model(tmp_path / "mine.pth")
+
+
 def test_predictions_have_labels_and_leave_the_network_alone(mine: MoViNet) -> None:
     model = Weights.of(mine, mine.info.with_labels(LABELS)).to_model().train()
     model.stem.eval()  # somebody freezes a part
@@ -199,6 +205,7 @@ def test_predictions_have_labels_and_leave_the_network_alone(mine: MoViNet) -> N
     clip = random_frames(2, 4, (24, 32), 1)
     first, second = model.predict(clip)
     assert {first.label, second.label} <= set(LABELS)
+    assert [answer.label for answer in model.predict(clip.numpy())] == [first.label, second.label]
     assert (first.frames, first.time) == (4, pytest.approx(3 / 5))
     with torch.inference_mode():
         assert first.probabilities == pytest.approx(mine.eval()(clip)[0].softmax(0).numpy(), abs=1e-5)

@@ -92,6 +92,17 @@ def test_no_folder_of_the_documents_lies_in_another() -> None:
     assert not [(one, other) for one in folders for other in folders if one in other.parents]
 
 
+def test_files_that_documents_name_are_there() -> None:
+    named = re.compile(r"`((?:tests|benchmarks|scripts|src|docs)/[\w./-]+)(?=[`: ])")
+    missing = [
+        f"{document.name}: {name}"
+        for document in [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for name in named.findall(document.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    ]
+    assert missing == []
+
+
 def test_the_table_of_networks_is_what_the_specifications_say() -> None:
     rows = re.findall(
         r"^\| ([AT]\d)[^|]*\| (\d+)² \| ([\d.]+) \| ([^|]+) \| ([^|]+) \|",

@@ -32,6 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "text.mp4").write_text("not a video")
     (folder / "nothing").mkdir()
+    (folder / "exported").mkdir()
+    (folder / "exported" / "movinet_manifest.json").write_text("{}")
     (folder / "labels.txt").write_text("one\ntwo\n")
     (folder / "bad.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
     (folder / "junk.tar.gz").write_bytes(b"\x1f\x8bjunk")
@@ -96,6 +98,8 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         (f"classify @/good.mp4 {MODEL} --labels @/labels.txt", "2 labels for 3 classes"),
         (f"classify @/good.mp4 {MODEL} --labels @/missing.txt", "missing.txt"),
         (f"classify @/good.mp4 {MODEL} --frobnicate", "frobnicate"),
+        ("profile @/exported", "exported for another runtime"),
+        ("convert @/exported @/out.safetensors", "exported for another runtime"),
         ("classify @/good.mp4 --model @/tiny_base.safetensors --per-frame", "stream network"),
         ("classify @/good.mp4 --model @/missing.safetensors", "no such file"),
         ("classify @/good.mp4 --model @/bad.safetensors", "bad.safetensors"),
@@ -310,6 +314,31 @@ def test_events_of_a_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> No
         assert line.keys() == {"video", "label", "start", "end", "confidence"}
     code, _, err = run(folder, f"classify @/good.mp4 {MODEL} --events --per-frame", capfd)
     assert (code, "choose one" in err) == (2, True)
+    code, out, err = run(folder, f"classify @/empty.mp4 @/one.mp4 {MODEL} --events", capfd)
+    assert (code, out.splitlines()[0]) == (2, "one.mp4  no event")
+    assert "empty.mp4" in err
+    assert "empty.mp4" not in out
+
+
+def test_videos_of_a_folder_are_told_apart(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for below in ("a", "b/c"):
+        (tmp_path / below).mkdir(parents=True)
+        (tmp_path / below / "same.mp4").write_bytes((folder / "one.mp4").read_bytes())
+    model = MODEL.replace("@", str(folder))
+    code, out, _ = run(tmp_path, f"classify @ {model} --topk 1", capfd)
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()[::2]] == ["a/same.mp4", "b/c/same.mp4"]
+
+
+def test_a_file_that_looks_like_an_option(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-dash.mp4").write_bytes((folder / "one.mp4").read_bytes())
+    code, _, err = run(folder, f"classify -dash.mp4 {MODEL}", capfd)
+    assert (code, "is given as ./-dash.mp4" in err) == (2, True)
+    code, _, err = run(folder, f"classify ./-dash.mp4 {MODEL}", capfd)
+    assert code == 0, err
 
 
 def test_labels_may_be_given_as_they_are(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -396,6 +396,17 @@ def test_what_so_few_clips_show_is_said(files: Path, capfd: Capture, work: Path)
     assert float(first["lr"]) > 0
 
 
+def test_scores_are_of_the_clips_that_could_be_read(files: Path, capfd: Capture, work: Path) -> None:
+    clips_folder(work / "clips", {"a": 3, "b": 3})
+    (work / "clips/a/0.mp4").write_text("not a video")
+    rows = [(f"{label}/{n}.mp4", label, "val" if n < 2 else "train") for label in "ab" for n in range(3)]
+    csv_list(work / "list.csv", rows)
+    code, out, err = finetune(files, "list.csv", "--videos clips --epochs 1 --out run", capfd)
+    assert code == 0, err
+    assert "(of 3 clips; 95 %: " in out
+    assert json.loads((work / "run/metrics.json").read_text())["intervals"]["validation_top1"]["clips"] == 3
+
+
 def test_a_run_keeps_its_network(files: Path, capfd: Capture, work: Path) -> None:
     path = recipe(work, files)
     assert run(f"train {path} --out run --device cpu --workers 0 --threads 1", capfd)[0] == 0

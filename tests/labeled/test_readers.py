@@ -27,7 +27,16 @@ def shown(listing: DatasetIndex, root: Path) -> dict[str, list[tuple[str, str]]]
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
-    touch(tmp_path, "run/b.mp4", "run/a.MOV", "run/.hidden.mp4", "run/notes.txt", ".git/x.mp4", "jump/deep/er/c.webm")
+    touch(
+        tmp_path,
+        "run/b.mp4",
+        "run/a.MOV",
+        "run/.hidden.mp4",
+        "run/notes.txt",
+        ".git/x.mp4",
+        "__MACOSX/run/c.mp4",
+        "jump/deep/er/c.webm",
+    )
     touch(
         tmp_path, "jump/images/1.jpg", "jump/images/2.jpg", "jump/clip/d.avi", "jump/clip/thumbnail.jpg", "wait/x.txt"
     )

@@ -110,7 +110,9 @@ def test_a_folder_that_explains_itself(uninterrupted: Path) -> None:
         RECIPE, network=str(uninterrupted.parent / "tiny.yaml")
     )
     assert "The run is finished" in (uninterrupted / "README.md").read_text()
-    assert Recognizer.load(uninterrupted / MODEL).info.labels == LABELS
+    info = Recognizer.load(uninterrupted / MODEL).info
+    assert info.labels == LABELS
+    assert info.name == f"{info.spec.name}.whole"
 
 
 @pytest.mark.parametrize("stops", [[1], [2, 5], [6]])

@@ -52,7 +52,9 @@ def main(tokens: Sequence[str] | None = None) -> None:
         with log_as_lines():
             code = app(_with_stdin_last(typed), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        complain(MovinetError(_without_passwords(str(error), typed)))
+        file = next((token for token in typed if token.startswith("-") and Path(token).exists()), None)
+        hint = "" if file is None else f" The file of that name is given as ./{file}"
+        complain(MovinetError(_without_passwords(f"{error}{hint}", typed)))
         code = 2
     except MovinetError as error:
         complain(MovinetError(_without_passwords(str(error), typed)))

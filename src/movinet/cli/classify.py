@@ -100,23 +100,33 @@ def classify(
             complain(error)
             continue
         for video in below:
+            name = _name_of(video, given)
             try:
                 with opened_input(video) as path:
                     source = source_of(path, stream, logins, shape)
                     span = stretch(times, source, limits)
                     if events:
-                        _tell_events(recognizer, video, source, span, limits, decoding, as_json=json)
+                        _tell_events(recognizer, video, name, source, span, limits, decoding, as_json=json)
                         continue
-                    classify_one(recognizer, video, source, topk, per_frame, span, limits, decoding, as_json=json)
+                    classify_one(recognizer, video, name, source, topk, per_frame, span, limits, decoding, as_json=json)
             except MovinetError as error:
                 failed += 1
                 complain(error)
     return 2 if failed else 0
 
 
+def _name_of(video: str, given: str) -> str:
+    """What a video is called in lines for people: within a folder by its place in it, else by its file's name."""
+    if is_address(video):
+        return printable(without_password(video))
+    path = Path(video)
+    return printable(path.name if video == given else str(path.relative_to(given)))
+
+
 def _tell_events(
     recognizer: Recognizer,
     video: str,
+    name: str,
     source: Source,
     span: tuple[float, float | None],
     limits: Limits,
@@ -125,19 +135,24 @@ def _tell_events(
     as_json: bool,
 ) -> None:
     told = without_password(video) if is_address(video) else video
-    if not as_json:
-        out.print(printable(told if is_address(video) else Path(video).name), style="bold")
+    named = False
     for event in recognizer.events(source, *span, limits=limits, decoding_threads=decoding_threads):
         if as_json:
             times = {"start": round(event.start, 3), "end": round(event.end or 0.0, 3)}
             print_json({"video": told, "label": event.label, **times, "confidence": round(event.confidence, 6)})
         else:
+            if not named:
+                out.print(name, style="bold")
+                named = True
             out.print(f"  {event.start:7.1f}–{event.end:.1f} s  {event.confidence:5.0%}  {event.label}")
+    if not named and not as_json:
+        out.print(Text.assemble((name, "bold"), "  no event"))
 
 
 def classify_one(
     recognizer: Recognizer,
     video: str,
+    name: str,
     source: Source,
     topk: int,
     per_frame: bool,
@@ -149,7 +164,6 @@ def classify_one(
 ) -> Prediction:
     start, end = span
     told = without_password(video) if is_address(video) else video
-    name = printable(told if is_address(video) else Path(video).name)
     if per_frame and not as_json:
         out.print(name, style="bold")
     if per_frame and not recognizer.info.spec.causal:

@@ -1,5 +1,7 @@
 """The command demo."""
 
+from pathlib import Path
+
 from rich.text import Text
 
 from movinet.cli.classify import classify_one
@@ -19,7 +21,9 @@ def demo(*, json: bool = False) -> int:
     """
     recognizer = load_recognizer(DEFAULT_MODEL, None, True, "auto", "float32", "cpu", None, memory=None)
     clip = str(sample_clip())
-    prediction = classify_one(recognizer, clip, clip, 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json)
+    prediction = classify_one(
+        recognizer, clip, Path(clip).name, clip, 3, True, (0.0, None), DEFAULT_LIMITS, as_json=json
+    )
     if prediction.label != LABEL:
         complain(MovinetError(f"the hand drew {LABEL}, but the network says {prediction.label}"))
         return 1

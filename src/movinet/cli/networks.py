@@ -11,7 +11,6 @@ from movinet.arch.serialize import find_spec
 from movinet.arch.spec import Spec
 from movinet.cli.app import at_least_one
 from movinet.cli.console import out, print_json, progress_bar
-from movinet.deploy.read_manifest import is_exported
 from movinet.errors import MovinetError
 from movinet.profiling import profile as measure
 from movinet.reading import parse_yaml
@@ -141,8 +140,8 @@ def _spec_of(model: str) -> Spec:
         return load_weights(model).spec
     if model.endswith(".safetensors"):
         return read_info(model).spec
-    if is_exported(Path(model)):
-        raise MovinetError(f"{model}: `movinet export` wrote it for a runtime; profile the weights it was made from")
+    if Path(model).is_dir():
+        return load_weights(model).spec
     if Path(model).exists() and not model.endswith((".yaml", ".yml")):
         raise MovinetError(
             f"{model}: neither a specification in YAML nor weights of ours; `movinet convert` makes such"

@@ -266,9 +266,9 @@ def _first_keys(path: Path) -> set[str]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What is in a folder, sorted, but for what is hidden."""
+    """What is in a folder, sorted, but for what is hidden, or left there by unpacking a Mac's archive."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:
         raise MovinetError(f"{folder}: cannot be read: {error.strerror}") from None
 

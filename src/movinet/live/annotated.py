@@ -1,5 +1,6 @@
 """A video of what was seen, with what was recognized written into it."""
 
+import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -105,6 +106,8 @@ def refuse_to_save(path: Path, sources: int) -> None:
         raise MovinetError(f"{path}: want the name of a video: {', '.join(_SUFFIXES)}")
     if not path.parent.is_dir():
         raise MovinetError(f"{path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise MovinetError(f"{path}: cannot write: the folder {path.parent} is read-only for this user")
 
 
 def annotated(rgb: Picture, prediction: Prediction, running: Sequence[Event]) -> Picture:

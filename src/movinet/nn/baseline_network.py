@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from movinet.arch.baseline_spec import BaselineSpec
@@ -60,7 +62,7 @@ class BaselineNetwork(nn.Module):
         """
         raise MovinetError(f"{self.spec.name} looks into the future and cannot stream; it answers for whole clips")
 
-    def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
+    def predict(self, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
         """What clips show, in labels and probabilities; see `MoViNet.predict`."""
         return predict(self, clip)
 

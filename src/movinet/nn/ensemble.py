@@ -6,8 +6,10 @@ section 3.3): the pair sees every frame for the cost of one network.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
@@ -127,7 +129,7 @@ class Ensemble(nn.Module):
             state |= {f"members.{i}.{key}": value for key, value in part.items()}
         return state
 
-    def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
+    def predict(self, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
         """What clips show, in labels and probabilities; see `MoViNet.predict`."""
         return predict(self, clip)
 

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from movinet.arch.count import state_shapes
@@ -149,11 +151,12 @@ class MoViNet(nn.Module):
         means, _ = self.head.pool(features, context.last(), None)
         return self.head.embed(means[:, 0])
 
-    def predict(self, clip: Tensor | str | Path) -> list[Prediction]:
+    def predict(self, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
         """What clips show, in labels and probabilities; the network is left as it is, training or not.
 
         Args:
-            clip: (B, 3, T, H, W) as `forward` takes it, on any device; or a video's path, read by `info.transform`.
+            clip: (B, 3, T, H, W) as `forward` takes it, on any device, or as an array; or a video's path,
+                read by `info.transform`.
 
         Returns:
             One answer a clip.

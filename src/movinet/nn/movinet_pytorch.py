@@ -23,6 +23,7 @@ from movinet.nn.movinet import MoViNet
 _MARK = "blocks.b0_l0.alpha"
 # Short names whose shapes tell the first layer's width, what its squeeze-excitation sees, and the number of classes.
 _TELLING = ("blocks.b0_l0.deep.weight", "blocks.b0_l0.se.fc1.weight", "classifier.3.bias")
+_OURS = "head.hidden.weight"  # ends a name in state dicts of ours, also under a wrapper's prefix
 # The parts of a layer and of the network: ours, and theirs.
 _PARTS = {
     "expand": "expand.conv_1",
@@ -45,7 +46,14 @@ def read_state_dict(path: Path, spec: NetworkSpec | None = None) -> tuple[dict[s
     Raises:
         WeightsError: the file is damaged, more than a state dict, or of no network we know.
     """
-    state_dict = find_state_dict(load_tensors(path))
+    loaded = load_tensors(path)
+    state_dict = find_state_dict(loaded)
+    if state_dict is None and isinstance(loaded, Mapping) and any(str(key).endswith(_OURS) for key in loaded):
+        raise WeightsError(
+            f"{path}: a state dict of a network of movinet's, which does not say of which: build that with "
+            "`model = movinet.create_model(...)`, load it with `model.load_state_dict(torch.load(...))`, and write it "
+            "with `movinet.save_model(...)`"
+        )
     if state_dict is None:
         raise WeightsError(f"{path}: a PyTorch file, but not a state dict of MoViNet-pytorch")
     try:

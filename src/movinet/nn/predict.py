@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from movinet.prediction import Prediction
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
     from movinet.nn.movinet import MoViNet
 
 
-def predict(model: "MoViNet | Ensemble | BaselineNetwork", clip: Tensor | str | Path) -> list[Prediction]:
+def predict(
+    model: "MoViNet | Ensemble | BaselineNetwork", clip: Tensor | NDArray[Any] | str | Path
+) -> list[Prediction]:
     """What clips show; see `MoViNet.predict`."""
     info, like = model.info, next(model.parameters())
-    if not isinstance(clip, Tensor):
+    if isinstance(clip, np.ndarray):
+        clip = torch.from_numpy(clip)
+    elif not isinstance(clip, Tensor):
         from movinet.video.decode import read_clip
 
         clip = torch.from_numpy(read_clip(clip, info.transform))[None]

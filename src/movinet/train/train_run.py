@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from movinet.arch.serialize import dump_spec, find_spec
-from movinet.data.dataset import LabeledClips
+from movinet.data.dataset import ClipDataset, LabeledClips
 from movinet.data.stream_chunks import StreamChunks
 from movinet.data.stream_videos import VideoLanes
 from movinet.errors import MovinetError
@@ -173,12 +173,12 @@ def run_training(
         own_folder(fabric, folder, begin) as checkpoint,
         carried_out(training, checkpoint, record, watchers, describe) as (trained, stop),
     ):
-        verdict = _verdict(prepared.sets, training.state.before)
         finished = False
         if trained:
             with suppress(Stopped):
-                scores = _finish(folder, fabric, prepared, workers, stop, verdict)
+                scores = _finish(folder, fabric, prepared, workers, stop, training.state.before)
                 finished = True
+        verdict = _verdict(prepared.sets, training.state.before)
     if not finished and (folder / MODEL).exists():
         scores = dict(read_info(folder / MODEL).training["scores"])  # the best so far
     if fabric.is_global_zero:
@@ -206,7 +206,12 @@ def decode_streams(fabric: "Fabric", sets: Sets, progress: Progress | None = Non
 
 def _verdict(sets: Sets, before: Mapping[str, float] | None) -> Verdict:
     parts = {"validation": sets.validation, "test": sets.test}
-    return Verdict({name: len(part) for name, part in parts.items() if part is not None}, before or {})
+    return Verdict({name: _read_of(part) for name, part in parts.items() if part is not None}, before or {})
+
+
+def _read_of(part: LabeledClips | StreamChunks) -> int:
+    """How many of a set's clips could be read, as far as they were."""
+    return len(part) - (int(part.broken.sum()) if isinstance(part, ClipDataset) else 0)
 
 
 class BestRunRecorder(RunRecorder):
@@ -261,8 +266,9 @@ def _without_folders(recipe: Recipe) -> Recipe:
 
 
 def _save(path: Path, model: nn.Module, info: WeightsInfo, recipe: Recipe, scores: Mapping[str, float]) -> None:
-    """The file that `classify`, `watch` and exports take, with what is known of it so far."""
-    save_weights(path, arrays_of(model), replace(info, **run_summary(recipe, scores)))
+    """The file that `classify`, `watch` and exports take, with what is known of it so far; called by its folder."""
+    named = info.tagged(path.parent.absolute().name)
+    save_weights(path, arrays_of(model), replace(named, **run_summary(recipe, scores)))
 
 
 def run_summary(recipe: Recipe, scores: Mapping[str, float]) -> dict[str, Any]:
@@ -278,7 +284,7 @@ def run_summary(recipe: Recipe, scores: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _finish(
-    folder: Path, fabric: "Fabric", prepared: PreparedRun, workers: int, stop: Stop, verdict: Verdict
+    folder: Path, fabric: "Fabric", prepared: PreparedRun, workers: int, stop: Stop, before: Mapping[str, float] | None
 ) -> dict[str, float]:
     """Stream the test videos, one by one, through the network that is kept, and write down how good it is."""
     weights = load_weights(folder / MODEL)
@@ -296,6 +302,7 @@ def _finish(
                 _write_answers(answers, prepared, folder / "test_answers.csv")
     if fabric.is_global_zero:
         _save(folder / MODEL, model, weights.info, prepared.recipe, scores)
+        verdict = _verdict(prepared.sets, before)
         if intervals := verdict.intervals(scores):
             found["intervals"] = intervals
         if compared := verdict.compared(scores):

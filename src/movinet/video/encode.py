@@ -43,7 +43,9 @@ def encode_video(
     except (OSError, ValueError) as error:  # PyAV's errors are one or the other
         if isinstance(error, MovinetError):
             raise MovinetError(f"{path}: {error}") from None
-        raise MovinetError(f"{path}: cannot be written as video: {error}") from error
+        raise MovinetError(
+            f"{path}: cannot be written as video: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _write(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, key_frame_every: int | None) -> None:

@@ -1,5 +1,6 @@
 """What weights carry besides numbers, so that nobody can use them wrongly by accident."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,7 @@ from movinet.words import counted
 
 # Short side before the center crop, by crop (the official yaml configurations); other sizes keep about the same margin.
 _RESIZE_SHORT = {160: 176, 172: 192, 224: 256, 256: 288, 290: 320, 320: 368}
+_UNFIT = re.compile(r"[^\w-]+")  # in a tag
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +53,16 @@ class WeightsInfo:
         return (
             f"WeightsInfo({self.name}: {classes}, {height}×{width} at {self.transform.fps:g} frames/s, {self.license})"
         )
+
+    def tagged(self, tag: str) -> "WeightsInfo":
+        """A copy called by its network and a tag, where it has no name of its own.
+
+        Args:
+            tag: any words, such as a folder's name; what is neither letter nor digit becomes `_`.
+        """
+        if self.name != self.spec.name or not (tag := _UNFIT.sub("_", tag).strip("_")):
+            return self
+        return replace(self, name=f"{self.spec.name}.{tag}")
 
     def with_labels(self, labels: tuple[str, ...]) -> "WeightsInfo":
         """A copy with other labels, checked against the number of classes. What is known of single labels stays where

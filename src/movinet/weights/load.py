@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
 
+_EXPORTED = "movinet_manifest.json"  # in the folder of an exported network (`deploy/read_manifest.py`)
+
 Arrays = dict[str, NDArray[np.float32]]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
 
@@ -86,6 +88,11 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
     """
     if (path / RUN_WEIGHTS).is_file():
         path /= RUN_WEIGHTS
+    if (path / _EXPORTED).is_file():
+        raise WeightsError(
+            f"{path}: a network exported for another runtime, which classify, watch, evaluate, scan and serve take; "
+            "here the weights are wanted that it was exported from"
+        )
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
         arrays, info = read_weights(path)

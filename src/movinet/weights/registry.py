@@ -155,7 +155,7 @@ def suggestion(name: str) -> str:
         return f"; {name} is a network without published weights of its own{others}"
     if tagged := [entry.name for entry in entries() if name == entry.tag]:  # `gestures`
         return f"; did you mean {' or '.join(tagged[:3])}{', …' if len(tagged) > 3 else ''}?"
-    near = get_close_matches(name, [*known, *(entry.architecture for entry in entries())], n=3)
+    near = get_close_matches(name, {*known, *(entry.architecture for entry in entries())}, n=3)
     return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 
 

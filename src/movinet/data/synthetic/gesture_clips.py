@@ -131,7 +131,7 @@ def _claim(folder: Path, settings: dict[str, object], labels: tuple[str, ...]) -
         for label in labels:
             (folder / label).mkdir(exist_ok=True)
     except OSError as error:
-        raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
+        raise MovinetError(f"{folder}: cannot be used for a data set: {error.strerror or error}") from error
 
 
 def _write_clip(path: Path, label: str, seed: int, size: tuple[int, int], frames: int, fps: float) -> None:

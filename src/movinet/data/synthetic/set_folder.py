@@ -30,7 +30,9 @@ def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
         before = parse_json(record.read_bytes()) if record.exists() else None
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except (OSError, ValueError) as error:
-        raise MovinetError(f"{folder}: cannot be used for a data set: {error}") from error
+        raise MovinetError(
+            f"{folder}: cannot be used for a data set: {getattr(error, 'strerror', None) or error}"
+        ) from error
     if before is None and others:
         raise MovinetError(f"{folder}: has other things in it ({others[0]}); a set wants a folder of its own")
     if before is None:
