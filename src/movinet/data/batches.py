@@ -113,7 +113,8 @@ def load_batches(
             batch that `order` numbers alike.
         workers: Processes.
     """
-    needed = torch.ones(1, dtype=torch.bool).share_memory_()
+    with torch.inference_mode(False):  # a tensor that may be changed when nobody infers any more
+        needed = torch.ones(1, dtype=torch.bool).share_memory_()
     picks = cast("Sampler[int]", order)  # what torch takes for any sampler
     loader = _Loader(
         cast("Dataset[Example]", dataset),  # which torch asks to be a subclass, but never uses as one
