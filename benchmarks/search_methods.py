@@ -69,13 +69,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="of training what was found")
     parser.add_argument("--clips", type=int, help="instead of the recipe's, to train on")
     parser.add_argument("--table", action="store_true", help="search and train nothing")
+    parser.add_argument("--quick", action="store_true", help="a few clips: whether it runs")
     options = parser.parse_args()
     base = read_search(options.recipe)
-    if options.search_epochs:
-        base = replace(base, training=replace(base.training, epochs=options.search_epochs))
+    data = base.training.data
+    assert isinstance(data, Gestures)
+    if options.quick:
+        options.search_epochs, options.epochs, options.tries = 1, 1, 2
+        data = replace(data, clips=44, validation=22, test=44)
     if options.clips:
-        assert isinstance(base.training.data, Gestures)
-        base = replace(base, training=replace(base.training, data=replace(base.training.data, clips=options.clips)))
+        data = replace(data, clips=options.clips)
+    epochs = options.search_epochs or base.training.epochs
+    base = replace(base, training=replace(base.training, data=data, epochs=epochs))
     study = Study(options.out, lambda line: print(line, flush=True))
     found: dict[str, dict[int, Outcome]] = {method: {} for method in METHODS}
     costs: dict[str, list[float]] = {method: [] for method in METHODS}

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
         "memory_by_frames.py --models movinet_a0 --frames 8 16",
         "ablations.py --out @ --table",
         "temporal_ensembles.py --out @ --quick --seeds 0",
+        "search_methods.py search_gestures --out @ --quick --seeds 0",
         "gpu.py --device cpu --quick",
     ],
 )
