@@ -11,6 +11,7 @@ import pytest
 
 from movinet.errors import MovinetError
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
+from movinet.live.feeds import motion_rule
 from movinet.video.crop import Crop
 from movinet.video.locations import Track
 from movinet.video.net.credentials import Credentials
@@ -208,3 +209,8 @@ def test_the_example_of_the_document_is_read_and_its_table_has_every_entry(tmp_p
     table = text.partition("| entry | |\n")[2].partition("\n\n")[0]
     named = {name for row in re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     assert named == {field.name for field in fields(Camera)}
+
+
+@pytest.mark.parametrize(("memory", "hold"), [(None, 4.0), (float("inf"), 4.0), (0.5, 4.0), (2.0, 4.0), (30.0, 60.0)])
+def test_the_network_is_spared_once_it_has_forgotten(memory: float | None, hold: float) -> None:
+    assert motion_rule(memory).hold == hold

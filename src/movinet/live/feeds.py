@@ -1,6 +1,8 @@
 """From a camera's description to what the loop watches."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import isfinite
 from typing import Self
 
 from movinet.events import what_is_promised
@@ -59,8 +61,20 @@ def feed_of(
             return live
         return Passing(live, lambda frame: frame.cropped(crop))
 
-    motion = MotionRule() if camera.motion_gate else None
+    motion = motion_rule(memory) if camera.motion_gate else None
     return Feed(camera.shown, opened, pool, camera.detector(pool.info), memory, motion=motion)
+
+
+def motion_rule(memory: float | None) -> MotionRule:
+    """When the network is spared: after twice its memory without motion, when six sevenths of what it saw before are
+    forgotten, and an answer that holds says nothing of what has gone. Of a network that never forgets, or within
+    moments, after the usual time.
+
+    Args:
+        memory: of the stream, in seconds, as `Session` takes it.
+    """
+    usual = MotionRule()
+    return usual if memory is None or not isfinite(memory) else replace(usual, hold=max(usual.hold, 2 * memory))
 
 
 def promise_of(camera: Camera, pool: StreamPool) -> str | None:
