@@ -16,6 +16,13 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
+def lasting(seconds: float) -> str:
+    """A stretch of time as people say it: "16 s", "3.5 minutes", "2.25 hours"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.2f} hours"
+
+
 def did_you_mean(word: object, known: Iterable[str], most: int = 1) -> str:
     """The end of a message about a word that nobody knows: "; did you mean `decay`?", or what there is.
 

@@ -15,7 +15,7 @@ from movinet.archive.pieces import Piece
 from movinet.archive.results import Done, Results
 from movinet.archive.spool import NoRoom
 from movinet.archive.workers import Lost, Workers
-from movinet.words import counted
+from movinet.words import counted, lasting
 
 _LOOKS_UP = 0.5  # seconds between looks at the clock where nothing comes
 _MANY = (
@@ -229,7 +229,6 @@ class Scan:
 
 def summary(progress: Progress, problems: int) -> str:
     """A line for a person."""
-    hours = progress.video_seconds / 3600
     words = [f"{counted(progress.done, 'video')} done"]
     if progress.before:
         words.append(f"{progress.before} done before")
@@ -239,5 +238,10 @@ def summary(progress: Progress, problems: int) -> str:
         words.append(f"{progress.failed} failed")
     if problems:
         words.append(f"{counted(problems, 'place')} not listed")
-    rate = progress.video_seconds / progress.seconds
-    return f"{', '.join(words)}; {hours:.2f} hours of video in {progress.seconds:.0f} s ({rate:.0f} hours an hour)"
+    if not progress.video_seconds:
+        return ", ".join(words)
+    times = progress.video_seconds / progress.seconds
+    return (
+        f"{', '.join(words)}; {lasting(progress.video_seconds)} of video in {lasting(progress.seconds)} "
+        f"({times:.0f} times as fast as it plays)"
+    )

@@ -33,7 +33,7 @@ from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.open_network import open_network
 from movinet.weights.info import WeightsInfo
 from movinet.weights.registry import DEFAULT_MODEL
-from movinet.words import counted
+from movinet.words import counted, lasting
 
 _LANES = 16  # videos that share a GPU's batches
 _SHOWN_EVERY, _TOLD_EVERY = 0.5, 10.0  # seconds: on a terminal, and in lines
@@ -220,7 +220,8 @@ def show_status(folders: Sequence[str], *, as_json: bool) -> int:
         return 0
     at_work = "a scan is at work" if status["at_work"] else "no scan is at work"
     out.print(f"{counted(status['done'], 'video')} done, {status['failed']} failed; {at_work}")
-    out.print(f"{status['hours_of_video']:.2f} hours of video in {status['core_hours']:.2f} core-hours")
+    video, cores = (lasting(3600 * status[name]) for name in ("hours_of_video", "core_hours"))
+    out.print(f"{video} of video in {cores} of one core")
     out.print(f"{counted(status['events'], 'event')}; {status['model']}; {counted(status['parts'], 'part')} of tables")
     return 0
 
@@ -296,7 +297,8 @@ def _line(progress: Progress) -> str:
     left = progress.left
     time_left = "" if left is None else f", {_clock(left)} left"
     failed = f", {progress.failed} failed" if progress.failed else ""
-    rate = f"{did / progress.seconds:.1f} a second, {progress.video_seconds / progress.seconds:.0f} hours an hour"
+    times = progress.video_seconds / progress.seconds
+    rate = f"{did / progress.seconds:.1f} a second, {times:.0f} times as fast as they play"
     return f"{progress.before + progress.failed_before + did} of {progress.total} videos{failed}; {rate}{time_left}"
 
 
