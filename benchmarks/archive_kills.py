@@ -1,19 +1,21 @@
 """Scans that are killed at any point: every file has one row in the end. A part of `archive.py`."""
 
 import argparse
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from archive_commands import scan, scanned_paths
 from archive_videos import small_clip
 
 from movinet.video.sample import sample_clip
@@ -58,51 +60,77 @@ def make_archive(folder: Path, count: int) -> list[Path]:
     return found
 
 
-def run_and_kill(command: Sequence[str], times: int, longest: float, seed: int) -> tuple[int, int]:
-    """Run a command again and again, killing all of it at random moments; how often, and how it ended at last."""
+def run_and_kill(command: Sequence[str], journal: Path, files: int, times: int, seed: int) -> tuple[int, int]:
+    """Run a command again and again, killing it at random moments: after some of the rows that are left, so that no run
+    comes to its end before, or, one time in four, while it begins. How often, and how it ended at last."""
     chance = random.Random(seed)
     killed = 0
     while True:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-        assert process.stderr is not None
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda p=process, s=said: s.append(p.stderr.read()))
-        reader.start()
-        try:
-            code = process.wait(chance.uniform(0.3, longest) if killed < times else None)
-        except subprocess.TimeoutExpired:
-            # The parent alone, whose workers are to see it, or its whole group at once.
-            (os.kill if chance.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
-            process.wait()
-            killed += 1
-            reader.join()
-            continue
-        reader.join()
-        if code in (0, 1) or killed >= times:
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+            if killed < times:
+                before = lines_of(journal)
+                many = chance.uniform(0, 1.8 * max(files - before, 0) / (times - killed))
+                until = time.monotonic() + (chance.uniform(0.0, 4.0) if chance.random() < 0.25 else float("inf"))
+                while process.poll() is None and time.monotonic() < until and lines_of(journal) - before <= many:
+                    time.sleep(chance.uniform(0.0, 0.1))
+                if process.poll() is None:
+                    # The parent alone, whose workers are to see it, or all of it at once.
+                    victims = [process.pid, *(descendants(process.pid) if chance.random() < 0.5 else ())]
+                    for pid in victims:
+                        with suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                    process.wait()
+                    killed += 1
+                    continue
+            code = process.wait()
             if code not in (0, 1):
-                print(said[0].decode(errors="replace")[-2000:], file=sys.stderr)
-            return killed, code
+                said.seek(0)
+                print(said.read().decode(errors="replace")[-2000:], file=sys.stderr)
+            if code in (0, 1) or killed >= times:
+                return killed, code
+
+
+def lines_of(journal: Path) -> int:
+    """How many it has."""
+    try:
+        with journal.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except FileNotFoundError:
+        return 0
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has begun, and those that these have."""
+    found = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, tasks.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
 
 
 def kills(args: argparse.Namespace, folder: Path) -> list[tuple[str, bool]]:
-    """10,000 files through 200 kills -9, some files vanishing and some appearing on the way; 20 more with Ray."""
+    """10,000 files through 200 kills -9, some files vanishing on the way; 1,000 through 20 more with Ray."""
     kept = []
-    for how, times, options in (("", args.kills, ()), (" with Ray", args.ray_kills, ("--ray", "local"))):
+    for how, times, count, options in (
+        ("", args.kills, args.files, ()),
+        (" with Ray", args.ray_kills, max(200, args.files // 10), ("--ray", "local")),
+    ):
         if not times:
             continue
         videos, out = folder / f"videos{how}", folder / f"results{how}"
         videos.mkdir()
-        files = make_archive(videos, args.files if not how else max(200, args.files // 10))
-        line = [sys.executable, "-m", "movinet", "scan", str(videos), "--out", str(out), "--processes", "2", *options]
+        files = make_archive(videos, count)
+        line = scan(videos, "--out", out, "--processes", "2", *options)
         begin = time.monotonic()
         vanish = threading.Timer(20.0, lambda some=files[-30:]: [path.unlink(missing_ok=True) for path in some])
         vanish.start()
-        per_kill = max(6.0, args.files / 60 / max(times, 1)) if not how else 40.0
-        killed, code = run_and_kill(line, times, per_kill, 1)
+        killed, code = run_and_kill(line, out / "journal", len(files), times, 1)
         vanish.cancel()
         vanish.join()
         there = {str(path) for path in files}
-        names = [json.loads(line)["path"] for part in sorted((out / "jsonl").iterdir()) for line in part.open("rb")]
+        names = scanned_paths(out)
         twice = sum(count > 1 for count in Counter(names).values())
         listed = set(names)
         missing = sum(os.path.lexists(path) and path not in listed for path in there)
@@ -111,12 +139,7 @@ def kills(args: argparse.Namespace, folder: Path) -> list[tuple[str, bool]]:
             f"{len(files):,} files{how}, {killed} kills -9: {len(names):,} rows, {twice} twice, {missing} missing, "
             f"{len(listed - there)} of no file; exit code {code}, {took:.0f} s"
         )
-        whole = code in (0, 1) and not twice and not missing and not listed - there
-        kept.append(
-            (
-                f"nothing lost and nothing twice{how} through {killed} kills of {times}",
-                whole and killed >= min(times, 1),
-            )
-        )
+        whole = code in (0, 1) and killed == times and not twice and not missing and not listed - there
+        kept.append((f"nothing lost and nothing twice{how} through {killed} kills of {times}", whole))
         shutil.rmtree(videos)
     return kept
