@@ -58,7 +58,11 @@ def key_of(path: str) -> str:
 
 def file_item(path: str | Path) -> Item:
     """A file as it is; one that is not there, or cannot be reached, is `ABSENT`."""
-    path = os.path.abspath(path)
+    return listed_item(os.path.abspath(path))
+
+
+def listed_item(path: str) -> Item:
+    """The same of an absolute path."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

@@ -8,7 +8,7 @@ failed. A last line that is torn is cut off when the journal is opened, and what
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -29,12 +29,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, and where it ends."""
+    """A line, and where it lies."""
 
     kind: Kind
     key: str
     fingerprint: str
     text: bytes  # JSON
+    begin: int
     end: int
 
     @property
@@ -43,17 +44,21 @@ class Line:
         return json.loads(self.text)
 
 
+OnLine = Callable[[Line], None]
+
+
 class Journal:
     """An open journal; one process has it (see `movinet.files.locked`).
 
     Args:
         path: there.
+        on_line: called with every whole line that is there, in order, while they are checked; what it raises ends that.
 
     Raises:
         MovinetError: it cannot be read or written, or is no journal.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_line: OnLine = lambda line: None) -> None:
         self.path = path
         self.damaged = 0
         """Lines in the middle that are not as they were written; what they told is done again."""
@@ -64,21 +69,21 @@ class Journal:
         except OSError as error:
             raise MovinetError(f"{path}: cannot be opened: {error.strerror}") from error
         try:
-            self._check()
+            self._check(on_line)
         except BaseException:
             self._file.close()
             raise
         self._dirty = False
 
     @classmethod
-    def create(cls, path: Path, settings: dict[str, Any]) -> Self:
+    def create(cls, path: Path, settings: dict[str, Any], on_line: OnLine = lambda line: None) -> Self:
         """A new journal of a scan with these settings.
 
         Raises:
             MovinetError: it cannot be written.
         """
         write_atomically(path, _packed("begin", _NOBODY, _NOBODY, settings))
-        return cls(path)
+        return cls(path, on_line)
 
     def lines(self, begin: int = 0, end: int | None = None) -> Iterator[Line]:
         """What it tells, in order, from one place to another; damaged lines are left out."""
@@ -90,7 +95,7 @@ class Journal:
             raise MovinetError(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def append(self, kind: Kind, value: dict[str, Any], key: str = _NOBODY, fingerprint: str = _NOBODY) -> None:
-        """Add a line, whole or not at all; it outlives this process at once, and the machine after `sync`.
+        """Add a line, up to `end`, whole or not at all; it outlives this process at once, and the machine after `sync`.
 
         Raises:
             MovinetError: it cannot be written, as on a full disk. The journal is as it was.
@@ -129,8 +134,8 @@ class Journal:
         finally:
             self._file.close()
 
-    def _check(self) -> None:
-        """Find the end of the last whole line, and cut off what follows it."""
+    def _check(self, on_line: OnLine) -> None:
+        """Tell all lines, find the end of the last whole one, and cut off what follows it."""
         size = os.fstat(self._file.fileno()).st_size
         self.end, bad, first = 0, 0, True
         for line, end in _read(self._file, 0, size):
@@ -141,6 +146,7 @@ class Journal:
                 bad += 1
             else:
                 self.end, self.damaged = end, bad
+                on_line(line)
         if not self.end:
             raise MovinetError(f"{self.path}: no journal of a scan, or its beginning is damaged; choose another --out")
         self.torn = size - self.end
@@ -184,8 +190,8 @@ def _read(file: FileIO, begin: int, end: int) -> Iterator[tuple[Line | None, int
         begin += len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")
         for raw in whole:
-            at += len(raw) + 1
-            yield _unpacked(raw, at), at
+            start, at = at, at + len(raw) + 1
+            yield _unpacked(raw, start, at), at
     if rest:
         yield None, at + len(rest)
 
@@ -195,10 +201,10 @@ def _packed(kind: Kind, key: str, fingerprint: str, value: dict[str, Any]) -> by
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _unpacked(raw: bytes, end: int) -> Line | None:
-    if raw[:8] != b"%08x" % zlib.crc32(raw[9:]):
+def _unpacked(raw: bytes, begin: int, end: int) -> Line | None:
+    if raw[:8] != b"%08x" % zlib.crc32(memoryview(raw)[9:]):
         return None
-    parts = raw[9:].split(b" ", 3)
-    if len(parts) != 4 or (kind := parts[0].decode("ascii")) not in _KINDS:
+    parts = raw.split(b" ", 4)
+    if len(parts) != 5 or (kind := parts[1].decode("ascii")) not in _KINDS:
         return None
-    return Line(kind, parts[1].decode("ascii"), parts[2].decode("ascii"), parts[3], end)  # type: ignore[arg-type]
+    return Line(kind, parts[2].decode("ascii"), parts[3].decode("ascii"), parts[4], begin, end)  # type: ignore[arg-type]

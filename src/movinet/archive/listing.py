@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from movinet.archive.items import Item, file_item, key_of
+from movinet.archive.items import Item, file_item, listed_item
 from movinet.archive.stores import is_stored, list_store
 from movinet.errors import MovinetError, needs_extra
 from movinet.rows import malformed, read_json, read_lines, read_table
@@ -39,7 +39,7 @@ def list_items(sources: Sequence[str], on_problem: OnProblem) -> list[Item]:
     found: dict[str, Item] = {}
     for source in sources:
         for item in _items(source, on_problem):
-            found.setdefault(key_of(item.path), item)
+            found.setdefault(item.path, item)
     return list(found.values())
 
 
@@ -81,11 +81,11 @@ def _below(folder: str, on_problem: OnProblem) -> Iterator[Item]:
     def tell(error: OSError) -> None:
         on_problem(f"{error.filename}: cannot be listed: {error.strerror}")
 
-    for place, folders, files in os.walk(folder, onerror=tell):
-        folders.sort(key=in_natural_order)
-        for name in sorted(files, key=in_natural_order):
+    for place, folders, files in os.walk(os.path.abspath(folder), onerror=tell):
+        folders.sort()
+        for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEOS:
-                yield file_item(os.path.join(place, name))
+                yield listed_item(os.path.join(place, name))
 
 
 def _matching(pattern: str, on_problem: OnProblem) -> Iterator[Item]:

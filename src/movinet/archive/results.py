@@ -36,44 +36,63 @@ class Done:
     pieces: dict[str, tuple[str, dict[int, dict[str, Any]]]]
     again: set[str]
 
-    def has(self, item: Item, retry_failed: bool) -> bool:
-        """Whether nothing is to be done about a video."""
-        fingerprint, failed = self.fingerprints.get(item.key, ("", False))
-        return fingerprint == item.fingerprint and not (failed and retry_failed)
+    def failed(self, item: Item) -> bool | None:
+        """Whether a video, as it is now, has failed; None: it was not looked at."""
+        known = self.fingerprints.get(item.key)
+        return known[1] if known is not None and known[0] == item.fingerprint else None
+
+
+class _History:
+    """What a journal tells, as its lines are read."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._folder, self._settings = folder, settings
+        self.done = Done({}, {}, set())
+        self.failures: dict[str, tuple[int, int]] = {}  # where the lines lie of videos that have failed
+        self.flushed, self.parts = 0, 0
+
+    def hear(self, line: Line) -> None:
+        """The next line."""
+        done = self.done
+        match line.kind:
+            case "row" | "failed":
+                if line.key in done.fingerprints:
+                    done.again.add(line.key)
+                done.fingerprints[line.key] = line.fingerprint, line.kind == "failed"
+                done.pieces.pop(line.key, None)
+                self.failures.pop(line.key, None)
+                if line.kind == "failed":
+                    self.failures[line.key] = line.begin, line.end
+            case "piece":
+                fingerprint, known = done.pieces.get(line.key, ("", {}))
+                if fingerprint != line.fingerprint:
+                    fingerprint, known = line.fingerprint, {}
+                known[line.value["number"]] = line.value
+                done.pieces[line.key] = fingerprint, known
+            case "part":
+                value = line.value
+                self.flushed, self.parts = value["end"], value["number"] + 1
+            case "settled":
+                done.again.clear()
+            case "begin":
+                _refuse_others(self._folder, line.value, self._settings)
 
 
 class Results:
     """An open folder; see `open_results`."""
 
-    def __init__(self, folder: Path, journal: Journal, run: str) -> None:
+    def __init__(self, folder: Path, journal: Journal, history: _History, run: str) -> None:
         self.folder, self.journal, self.run = folder, journal, run
         self.spool = folder / SPOOL
-        self._flushed, self._settled, self._number = 0, 0, 0
+        self._done, self._failures = history.done, history.failures
+        self._flushed, self._number = history.flushed, history.parts
         self._waiting = self._spooled = 0  # rows and bytes that are in no part
         self._synced_at = self._flushed_at = time.monotonic()
         self._again: set[str] = set()
 
     def read(self) -> Done:
         """What is done; removes what killed runs left."""
-        done = Done({}, {}, set())
-        for line in self.journal.lines():
-            if line.kind in ("row", "failed"):
-                if line.key in done.fingerprints:
-                    done.again.add(line.key)
-                done.fingerprints[line.key] = line.fingerprint, line.kind == "failed"
-                done.pieces.pop(line.key, None)
-            elif line.kind == "piece":
-                fingerprint, known = done.pieces.get(line.key, ("", {}))
-                if fingerprint != line.fingerprint:
-                    fingerprint, known = line.fingerprint, {}
-                known[line.value["number"]] = line.value
-                done.pieces[line.key] = fingerprint, known
-            elif line.kind == "part":
-                value = line.value
-                self._flushed, self._number = value["end"], value["number"] + 1
-            elif line.kind == "settled":
-                self._settled = line.end
-                done.again.clear()
+        done = self._done
         keep: set[str] = set()
         for line in self._rows(self._flushed, self.journal.end):
             spooled = _spooled(line.value)
@@ -99,7 +118,11 @@ class Results:
 
     def add_row(self, item: Item, row: dict[str, Any], files: dict[str, list[dict[str, Any]]]) -> None:
         """A video is done; with this it is, whatever happens after."""
+        begin = self.journal.end
         self.journal.append("failed" if row["error"] else "row", {**row, "spool": files}, item.key, item.fingerprint)
+        self._failures.pop(item.key, None)
+        if row["error"]:
+            self._failures[item.key] = begin, self.journal.end
         self._waiting += 1
         self._spooled += sum(one.count * one.size for one in _spooled({"spool": files}))
 
@@ -156,15 +179,9 @@ class Results:
             self.journal.append("settled", {})
             self.journal.sync()
             self._again.clear()
-        failed: dict[str, dict[str, Any]] = {}
-        for line in self.journal.lines():
-            if line.kind == "failed":
-                row = line.value
-                failed[line.key] = {name: row[name] for name in ("path", "size", "error", "scanned")}
-            elif line.kind == "row":
-                failed.pop(line.key, None)
-        text = "".join(f"{dump_json(row)}\n" for row in failed.values())
-        write_atomically(self.folder / FAILURES, text.encode())
+        failed = (line.value for place in self._failures.values() for line in self.journal.lines(*place))
+        named = ({name: row[name] for name in ("path", "size", "error", "scanned")} for row in failed)
+        write_atomically(self.folder / FAILURES, "".join(f"{dump_json(row)}\n" for row in named).encode())
 
     def _rows(self, begin: int, end: int) -> Iterator[Line]:
         return (line for line in self.journal.lines(begin, end) if line.kind in ("row", "failed"))
@@ -198,14 +215,14 @@ def open_results(folder: Path, settings: dict[str, Any]) -> Iterator[Results]:
         )
     with locked(folder / ".lock", f"{folder}: another scan is at work in this folder"):
         path = folder / JOURNAL
-        journal = Journal(path) if path.exists() else Journal.create(path, settings)
+        history = _History(folder, settings)
+        journal = Journal(path, history.hear) if path.exists() else Journal.create(path, settings, history.hear)
         try:
-            _refuse_others(folder, next(iter(journal.lines())).value, settings)
             if not (folder / SETTINGS).exists():
                 write_json(folder / SETTINGS, settings)
             (folder / SPOOL).mkdir(exist_ok=True)
             _clean(folder / SCRATCH)
-            yield Results(folder, journal, os.urandom(4).hex())
+            yield Results(folder, journal, history, os.urandom(4).hex())
         except OSError as error:
             raise MovinetError(f"{folder}: cannot be used: {error.strerror or error}") from error
         finally:

@@ -32,6 +32,7 @@ class Progress:
     failed_before: int  # and that had failed, which is all that is left to do about them
     total_bytes: int  # of those to do
     began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
     done: int = 0
     failed: int = 0
     bytes: int = 0
@@ -41,8 +42,9 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the first worker was there."""
-        return max(time.monotonic() - self.began - (self.start or 0.0), 1e-9)
+        """Since the first worker was there, until the end."""
+        until = time.monotonic() if self.ended is None else self.ended
+        return max(until - self.began - (self.start or 0.0), 1e-9)
 
     @property
     def left(self) -> float | None:
@@ -95,9 +97,15 @@ class Scan:
     ) -> None:
         self._results, self._model, self._hash = results, model, hash
         items = list(items)
-        todo = [item for item in items if not done.has(item, retry_failed)]
-        before = len(items) - len(todo)
-        failed = 0 if retry_failed else sum(done.has(item, False) and not done.has(item, True) for item in items)
+        todo, before, failed = list[Item](), 0, 0
+        for item in items:
+            match done.failed(item):
+                case False:
+                    before += 1
+                case True if not retry_failed:
+                    failed += 1
+                case _:
+                    todo.append(item)
         for item in todo:
             if item.key in done.fingerprints:
                 results.expect_again(item.key)
@@ -107,7 +115,7 @@ class Scan:
         self._pending, self._tasks, self._number = todo, deque[Task](), 0
         self._cuts: dict[str, _Cut] = {}
         self._given: dict[int, Task] = {}
-        self.progress = Progress(len(items), before - failed, failed, sum(max(item.size, 0) for item in todo))
+        self.progress = Progress(len(items), before, failed, sum(max(item.size, 0) for item in todo))
 
     @property
     def left(self) -> int:
@@ -144,11 +152,13 @@ class Scan:
                 self._settle(outcome, tell)
             self._results.keep_up()
             tell(self.progress, None)
-        if not self.left:
+        is_complete = not self.left
+        if is_complete:
             self._results.finish()
-            return True
-        self._results.flush()
-        return False
+        else:
+            self._results.flush()
+        self.progress.ended = time.monotonic()
+        return is_complete
 
     def _next(self) -> Task:
         if self._tasks:
