@@ -82,6 +82,8 @@ def run_and_kill(command: Sequence[str], journal: Path, files: int, times: int, 
                             os.kill(pid, signal.SIGKILL)
                     process.wait()
                     killed += 1
+                    if killed % 20 == 0:
+                        print(f"{killed} kills -9, {lines_of(journal):,} lines in the journal", file=sys.stderr)
                     continue
             code = process.wait()
             if code not in (0, 1):
