@@ -125,7 +125,8 @@ def with_ray(args: argparse.Namespace, folder: Path) -> list[Promise]:
 
 
 def store(args: argparse.Namespace, folder: Path) -> list[Promise]:
-    """An S3 store on loopback: many pages, every fifth request refused, every third read broken off."""
+    """An S3 store on loopback: many pages, every fifth request refused, every seventh connection reset, every third
+    read broken off."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import boto3
 
@@ -138,7 +139,7 @@ def store(args: argparse.Namespace, folder: Path) -> list[Promise]:
         for number in range(args.objects):
             name = f"{number % 7}/{number:05}.{'mp4' if number % 50 == 0 else 'txt'}"
             client.put_object(Bucket="films", Key=name, Body=clip if number % 50 == 0 else b"x")
-        day.busy, day.cut, day.requests = 5, 3, 0
+        day.busy, day.cut, day.reset, day.requests = 5, 3, 7, 0
         out = folder / "store"
         code = subprocess.run(
             scan("s3://films/", "--out", out, "--json"), stdout=subprocess.DEVNULL, check=False
@@ -147,9 +148,9 @@ def store(args: argparse.Namespace, folder: Path) -> list[Promise]:
     videos = len(range(0, args.objects, 50))
     print(
         f"{args.objects} objects on {day.pages} pages, {videos} videos: {len(told)} rows; {day.requests} requests, "
-        f"{day.refused} refused, {day.cuts} broken off"
+        f"{day.refused} refused, {day.resets} reset, {day.cuts} broken off"
     )
-    whole = code == 0 and len(told) == len(set(told)) == videos and day.pages > 1 and day.cuts > 0
+    whole = code == 0 and len(told) == len(set(told)) == videos and day.pages > 2 and day.cuts > 0 and day.resets > 0
     return [(f"a store on a bad day: {len(told)} rows of {videos} videos", whole)]
 
 
@@ -171,7 +172,7 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--classes", type=int, default=600, help="of the rows of `memory`")
-    parser.add_argument("--objects", type=int, default=2500)
+    parser.add_argument("--objects", type=int, default=3500)
     args = parser.parse_args()
     if args.folder is not None:
         args.folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """An object store on loopback that is busy now and then, and whose connections break: moto's, behind a bad day."""
 
+import socket
+import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,24 +11,32 @@ BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce
 
 
 class BadDay:
-    """A WSGI application in front of another: of so many requests one is answered that the store is busy, and of so
-    many reads one is cut off in the middle."""
+    """A WSGI application in front of another: of so many requests one is answered that the store is busy, of so many
+    reads one is cut off in the middle, and of so many requests one finds its connection reset."""
 
-    def __init__(self, app: Any, busy: int, cut: int) -> None:
-        self._app, self.busy, self.cut = app, busy, cut
+    def __init__(self, app: Any, busy: int, cut: int, reset: int) -> None:
+        self._app, self.busy, self.cut, self.reset = app, busy, cut, reset
         self._lock = threading.Lock()
-        self.requests = self.refused = self.reads = self.cuts = self.pages = 0
+        self.requests = self.refused = self.reads = self.cuts = self.pages = self.resets = 0
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         reads = environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ["QUERY_STRING"]
         with self._lock:
             self.requests += 1
             self.pages += "list-type" in environ["QUERY_STRING"]
-            refused = bool(self.busy) and environ["REQUEST_METHOD"] != "PUT" and self.requests % self.busy == 0
+            asks = environ["REQUEST_METHOD"] != "PUT"
+            refused = bool(self.busy) and asks and self.requests % self.busy == 0
+            reset = bool(self.reset) and asks and self.requests % self.reset == 1
+            self.resets += reset
             self.refused += refused
             self.reads += reads and not refused
             cut = bool(self.cut) and reads and not refused and self.reads % self.cut == 1
             self.cuts += cut
+        if reset:
+            connection: socket.socket = environ["werkzeug.socket"]
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            raise ConnectionResetError
         if refused:
             start("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", str(len(BUSY)))])
             return [BUSY]
@@ -38,7 +48,7 @@ class BadDay:
 
 
 @contextmanager
-def flaky_store(busy: int = 0, cut: int = 0) -> Iterator[tuple[BadDay, dict[str, str]]]:
+def flaky_store(busy: int = 0, cut: int = 0, reset: int = 0) -> Iterator[tuple[BadDay, dict[str, str]]]:
     """The store, and the environment of a process that is to use it."""
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
@@ -47,7 +57,7 @@ def flaky_store(busy: int = 0, cut: int = 0) -> Iterator[tuple[BadDay, dict[str,
         def log(self, *_: Any) -> None:
             pass
 
-    day = BadDay(DomainDispatcherApplication(create_backend_app), busy, cut)
+    day = BadDay(DomainDispatcherApplication(create_backend_app), busy, cut, reset)
     server = make_server("127.0.0.1", 0, day, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

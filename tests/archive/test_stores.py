@@ -11,7 +11,7 @@ from tiny import tiny_weights
 
 from movinet.archive import stores
 from movinet.archive.items import Item
-from movinet.archive.stores import fetch, is_fetched, is_stored, patient
+from movinet.archive.stores import fetch, is_fetched, is_stored, list_store, patient
 from movinet.errors import VideoError
 
 
@@ -54,6 +54,32 @@ def test_a_store_that_is_busy_and_breaks_off_costs_nothing_but_time(
         client.close()
     assert by_name(out)["1.mp4"]["frames"] == 5
     assert not list((out / ".scratch").iterdir())
+
+
+@pytest.mark.slow
+def test_all_pages_of_a_prefix_are_listed_through_refusals_and_resets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page has a thousand keys at most."""
+    boto3 = pytest.importorskip("boto3")
+    pytest.importorskip("moto")
+    s3fs = pytest.importorskip("s3fs")
+    names = [f"{number % 7}/{number:05}.mp4" for number in range(3200)]
+    with flaky_store() as (day, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="shows")
+        for name in names:
+            client.put_object(Bucket="shows", Key=name, Body=b"x")
+        client.close()
+        day.busy, day.reset, day.requests = 3, 4, 0
+        s3fs.S3FileSystem.clear_instance_cache()
+        found = list(list_store("s3://shows/"))
+        s3fs.S3FileSystem.clear_instance_cache()
+    assert [item.path for item in found] == sorted(f"s3://shows/{name}" for name in names)
+    assert {item.size for item in found} == {1}
+    assert day.pages > 4
+    assert day.refused > 0
+    assert day.resets > 0
 
 
 def test_asking_again_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
