@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import get_ident
@@ -353,10 +354,16 @@ def provenance(model: str, hash: str, error: str | None, warnings: list[str], se
         "error": error,
         "model": model,
         "model_hash": hash,
-        "version": version("movinet"),
+        "version": _version(),
         "seconds": round(seconds, 3),
         "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+@cache
+def _version() -> str:
+    """Ours; to ask for it reads a file and takes a millisecond, which is as long as some videos take."""
+    return version("movinet")
 
 
 def _about(video: Video) -> dict[str, Any]:
