@@ -82,15 +82,15 @@ def small_clip(path: Path) -> Path:
 
 
 def gestures(path: Path, seconds: float, seed: int) -> Path:
-    """Gestures of the bundled clip, turned and shifted, with pauses of nothing: encoded once, repeated."""
+    """The gesture of the bundled clip, shifted, some mirrored or backwards, with pauses: ten minutes, repeated."""
     generator = np.random.default_rng(seed)
     transform = Transform((96, 128), 96, 5.0)
     hand = [frame.levels(transform) for frame in read_frames(sample_clip(), fps=5.0)]
     pictures: list[NDArray[np.uint8]] = []
-    while len(pictures) < 600:
-        flips = tuple(axis for axis in (0, 1) if generator.random() < 0.5)
-        gesture = [np.flip(picture, flips) if flips else picture for picture in hand]
-        gesture = gesture[:: int(generator.choice((1, -1)))]
+    while len(pictures) < 3000:
+        gesture = hand[:: int(generator.choice((1, 1, -1)))]
+        if generator.random() < 0.3:
+            gesture = [np.flip(picture, 1) for picture in gesture]
         shift = int(generator.integers(-12, 12))
         pictures += [np.ascontiguousarray(np.roll(picture, shift, 1)) for picture in gesture]
         pictures += [pictures[-1]] * int(generator.integers(5, 40))

@@ -178,6 +178,28 @@ def test_workers_that_die_or_hang_are_replaced(model: Path, tmp_path: Path) -> N
     assert all(error is None or "no frame for 5 s" in error for error in errors)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="the system stops no processes")
+@pytest.mark.slow
+def test_a_scan_that_was_stopped_for_a_while_takes_nobody_to_hang(model: Path, tmp_path: Path) -> None:
+    """As by Ctrl-Z and fg, after longer than the timeout."""
+    out = tmp_path / "results"
+    video = small_video(tmp_path / "long.mp4", 2400.0)
+    options = (video, "--out", out, "--model", model, "--processes", "1", "--memory", "0", "--timeout", "10")
+    command = scan_command(*options)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for(lambda: (out / "journal").exists(), process)
+        time.sleep(5)
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(20)
+        os.killpg(process.pid, signal.SIGCONT)
+        assert process.wait(300) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert [(row["error"], row["frames"]) for row in rows_of(out)] == [(None, 12000)]
+
+
 def test_control_c_keeps_what_is_done(model: Path, tmp_path: Path) -> None:
     folder, out = many_videos(tmp_path), tmp_path / "results"
     options = (folder, "--out", out, "--model", model, "--processes", "1")

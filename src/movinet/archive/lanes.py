@@ -29,6 +29,8 @@ from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
 
 _READ_AHEAD = 8 << 20  # bytes of a file on a disk
+STOPPED = 5.0
+"""Seconds beyond those it wanted after which who watches the others was stopped itself, as by Ctrl-Z."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Lanes:
         self._told, self._tasks = told, queue.SimpleQueue[Task | None]()
         self._moments: dict[int, float] = {}  # when each running task last showed that it lives, by its thread
         self._running: dict[int, int] = {}
+        self._asked = time.monotonic()
         self._scratch, self._scratch_in = "", machinery.scratch
         self._fetcher = ThreadPoolExecutor(max_workers=machinery.lanes)
         self._near: dict[int, Future[Path]] = {}
@@ -139,12 +142,17 @@ class Lanes:
         self._tasks.put(task)
 
     def slowest(self) -> tuple[int, float] | None:
-        """The task that has shown no sign of life for longest, and for how many seconds."""
+        """The task that has shown no sign of life for longest, and for how many seconds; to be asked once a second:
+        where that was not done the process did not run, and neither did the tasks."""
+        now = time.monotonic()
+        if now - self._asked > 1.0 + STOPPED:
+            self._moments.update(dict.fromkeys(list(self._moments), now))
+        self._asked = now
         moments = dict(self._moments)
         if not moments:
             return None
         thread = min(moments, key=lambda one: moments[one])
-        return self._running.get(thread, -1), time.monotonic() - moments[thread]
+        return self._running.get(thread, -1), now - moments[thread]
 
     def __enter__(self) -> Self:
         return self

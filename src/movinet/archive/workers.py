@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from movinet.archive.lanes import Lanes, Machinery
+from movinet.archive.lanes import STOPPED, Lanes, Machinery
 from movinet.archive.looking import Outcome, Task
 from movinet.errors import MovinetError
 
@@ -81,6 +81,7 @@ class Processes:
         self._tries: dict[int, int] = {}
         self._again: list[Task] = []  # of workers that died
         self._deaths = 0  # of workers that never were ready, in a row
+        self._looked = time.monotonic()
         self._workers = [self._begin(one) for one in self._machinery]
 
     def room(self, ahead: bool) -> int:
@@ -120,6 +121,9 @@ class Processes:
             except Exception as error:  # what came was cut off
                 found += self._replace(worker, f"the worker broke down ({error})", worker.tasks[: worker.lanes])
         now = time.monotonic()
+        if (paused := now - self._looked - seconds) > STOPPED:
+            self._forgive(paused)
+        self._looked = now
         for worker in list(self._workers):
             if worker.ready and worker.silent is not None and now - worker.silent[1] > self._timeout:
                 hung = [task for task in worker.tasks if task.number == worker.silent[0]]
@@ -141,6 +145,13 @@ class Processes:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join(10.0)
+
+    def _forgive(self, seconds: float) -> None:
+        """Nobody looked for so long, and perhaps nobody ran."""
+        for worker in self._workers:
+            worker.since += seconds
+            if worker.silent is not None:
+                worker.silent = worker.silent[0], worker.silent[1] + seconds
 
     def _begin(self, machinery: Machinery) -> _Worker:
         ours, theirs = self._context.Pipe()
