@@ -188,7 +188,7 @@ def test_a_scan_that_was_stopped_for_a_while_takes_nobody_to_hang(model: Path, t
     command = scan_command(*options)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        wait_for(lambda: (out / "journal").exists(), process)
+        wait_for((out / "journal").exists, process)
         time.sleep(5)
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(20)
