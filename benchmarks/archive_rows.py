@@ -60,8 +60,8 @@ def memory(args: argparse.Namespace, folder: Path) -> list[tuple[str, bool]]:
     for number in range(100):
         (videos / f"{number:02}").mkdir(parents=True)
     paths = [videos / f"{number % 100:02}" / f"{number:06}.mp4" for number in range(ROWS)]
-    first = subprocess.run(command := scan(videos, "--out", out, "--model", folder / A0, "--json"), check=False)
-    assert first.returncode == 0
+    command = scan(videos, "--out", out, "--model", folder / A0, "--json")
+    subprocess.run(command, check=True, capture_output=True)
     for path in paths:
         path.write_bytes(b"x")
     settings = next(read_lines_of(out / "journal")).value
