@@ -13,9 +13,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from archive.videos import by_name, rows_of, run, run_scan, scan_command, small_video
-from tiny import LABELS, tiny_weights
+from tiny import LABELS, tiny_spec, tiny_weights
 
+from movinet.arch.zoo import temporal_ensemble
+from movinet.nn.ensemble import Ensemble
 from movinet.recognizer import Recognizer
+from movinet.weights.safetensors_file import save_weights
+from movinet.weights.weights import Weights
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,13 @@ def test_other_settings_and_other_things_are_refused(videos: Path, model: Path, 
 
     assert "holds results with topk 5, not 2" in run_scan(videos, "--out", out, "--model", model, "--topk", "2", code=2)
     assert "has other things in it" in run_scan(videos, "--out", videos, "--model", model, code=2)
+
+    spec = tiny_spec()
+    weights = Weights.of(Ensemble(temporal_ensemble("pair", spec, spec)))
+    save_weights(tmp_path / "pair.safetensors", weights.arrays, weights.info)
+    pair = ("--out", tmp_path / "pair", "--model", tmp_path / "pair.safetensors", "--embeddings")
+    assert "no ensembles, give embeddings" in run_scan(videos, *pair, code=2)
+    assert not (tmp_path / "pair").exists()
 
 
 def test_killed_anywhere_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command that takes networks elsewhere: export."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from movinet.export.written import Format, Precision
 from movinet.weights.load import load_weights
 from movinet.weights.weights import Weights
 from movinet.words import counted
+
+_MOST_NAMED = 4  # files that are listed
 
 
 def export(
@@ -83,7 +86,8 @@ def export(
             print_json({"folder": str(one.folder)} | one.manifest)
             continue
         size_mb = sum(file["bytes"] for file in files.values()) / 1e6
-        out.print(Text.assemble((str(one.folder), "bold"), f"  {', '.join(files)}, {size_mb:.1f} MB"))
+        named = ", ".join(files) if len(files) <= _MOST_NAMED else f"{one.manifest['model']} and {len(files) - 1} more"
+        out.print(Text.assemble((str(one.folder), "bold"), f"  {named}, {size_mb:.1f} MB"))
         if one.checked is None:
             out.print(f"  not compared with the network: {to} does not run on this machine")
             continue
@@ -91,6 +95,9 @@ def export(
             f"  ran in {one.manifest['checked']['with']} on {counted(one.checked.frames, 'frame')}: logits differ from "
             f"the network's by at most {one.checked.error:.1e} of the largest"
         )
+    if to == "browser" and not json:
+        host = shlex.join(["python", "-m", "http.server", "--directory", str(folder)])
+        out.print(f"see it: {host}, then open http://localhost:8000")
     return 0
 
 

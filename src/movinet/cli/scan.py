@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from movinet.arch.spec import EnsembleSpec
 from movinet.arch.step import memory_of
 from movinet.archive.items import Item
 from movinet.archive.lanes import Machinery
@@ -123,6 +124,8 @@ def scan(
     check_classifier(info)
     if not info.spec.causal:
         raise MovinetError(f"{info.name} is a base network, which sees whole clips; take a stream network")
+    if embeddings and (is_foreign or isinstance(info.spec, EnsembleSpec)):
+        raise MovinetError(f"{info.name}: only networks of our own, and no ensembles, give embeddings")
     if model is None:
         tell_default(info)
     answers = Answers(_memory(info, memory, is_foreign), on, off, shortest, tuple(ignore), topk)
