@@ -6,7 +6,8 @@ import json
 import socket
 import struct
 import time
-from contextlib import closing, suppress
+import tracemalloc
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,32 @@ def test_listeners_and_sources_are_counted(pools: Pools, tmp_path: Path, clip: P
         for one in held:
             one.close()
         assert [add(server, "clip.mp4", str(n)).status for n in range(3)] == [201, 201, 503]
+
+
+def test_a_connection_makes_the_server_keep_less_than_a_mebibyte(
+    pools: Pools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pictures as large as messages may be, sent for as long as they are taken, while none is ever looked at."""
+    side, clients = 288, 2
+    picture = b"\0" * (8 + 3 * side * side)
+    frame = struct.pack(">BBQ", 0x82, 0x80 | 127, len(picture)) + b"\0" * 4 + picture
+    with serving(pools, tmp_path) as server, ExitStack() as kept:
+        monkeypatch.setattr(server.services.workers, "submit", lambda *work: None)
+        tracemalloc.start()
+        kept.callback(tracemalloc.stop)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(clients):
+            raw = kept.enter_context(closing(server.raw()))
+            raw.sendall(
+                b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            raw.recv(12)
+            raw.sendall(masked(json.dumps({"type": "open", "size": [side, side], "format": "rgb"}).encode(), text=True))
+            raw.settimeout(0.5)
+            with suppress(OSError):  # full, or over
+                for _ in range(100):
+                    raw.sendall(frame)
+        held, _ = tracemalloc.get_traced_memory()
+        assert server.services.tally.sockets == clients
+        assert (held - before) / clients < 1 << 20
