@@ -85,3 +85,12 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     (tmp_path / "trained.json").write_text("[]")
     with pytest.raises(MovinetError, match="comparators"):
         read_trained(tmp_path / "trained.json")
+
+
+@pytest.mark.slow
+def test_a_network_is_run_in_processes_of_its_own(tmp_path: Path) -> None:
+    (cost,) = measure_costs(["movinet_t0_stream"], tmp_path, most_gmacs=1)
+    assert cost.clip_ms is not None
+    assert cost.clip_ms > 0
+    assert cost.memory_mb is not None
+    assert 10 < cost.memory_mb < 1000
