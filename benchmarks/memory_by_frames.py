@@ -27,6 +27,7 @@ from movinet import create_model
 WINDOW = 8  # frames of a clip of multi-clip evaluation
 TOLERANCE, NOISE_MB = 0.05, 5.0
 FORMS = ("clip", "multi-clip", "stream")
+NAMES = {"movinet_a0": "MoViNet-A0", "movinet_a2": "MoViNet-A2", "slow_r50": "ResNet3D-50"}
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def draw(peaks: list[Peak], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     styles = dict(zip(FORMS, ("-", ":", "--"), strict=True))
@@ -152,10 +154,13 @@ def draw(peaks: list[Peak], path: Path) -> None:
         for form in FORMS:
             row = [peak for peak in peaks if (peak.model, peak.form) == (model, form)]
             values = [peak.peak_mb for peak in row]
-            axes.plot([peak.frames for peak in row], values, styles[form], color=f"C{n}", label=f"{model}, {form}")
+            name = NAMES.get(model, model)
+            axes.plot([peak.frames for peak in row], values, styles[form], color=f"C{n}", label=f"{name}, {form}")
     axes.set(xscale="log", yscale="log", xlabel="frames of the video", ylabel="peak memory of an answer, MB")
     lengths = sorted({peak.frames for peak in peaks})
     axes.set_xticks(lengths, [str(length) for length in lengths])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
