@@ -25,6 +25,8 @@ from movinet.errors import VideoError
 from movinet.video.camera.live_source import LiveSource
 from movinet.video.container import open_at
 from movinet.video.decode import duration, probe, read_at, read_frames
+from movinet.video.net.http_io import Opener
+from movinet.video.net.login import Address
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 
 
@@ -380,6 +382,21 @@ def test_a_file_on_a_server_is_hung_up_when_it_is_closed(clip: bytes) -> None:
             next(video)
         time.sleep(0.05)
         assert open_sockets() <= before
+
+
+def test_playlists_that_are_asked_for_again_and_again_leave_nothing_open() -> None:
+    """As of a live stream: one every few seconds, for days."""
+    text = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n0.ts\n"
+    with site({"/a.m3u8": Answer(text, headers={"Content-Type": "application/vnd.apple.mpegurl"})}) as one:
+        opener = Opener(Address(one.url("/a.m3u8")), DEFAULT_LIMITS, 5.0)
+        opener(opener.url, 0, {}).read(7)
+        time.sleep(0.2)
+        before = open_sockets()
+        for _ in range(10):
+            assert opener(opener.url, 0, {}).read(7) == text[:7]
+        time.sleep(0.2)  # the server's ends are in this process too
+        assert open_sockets() <= before + 1
+        opener.close()
 
 
 def open_sockets() -> int:

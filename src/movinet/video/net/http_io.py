@@ -288,6 +288,7 @@ class HttpFile:
                 if len(text) > PLAYLIST_BYTES:
                     raise VideoError(f"{self._opener.name}: a playlist of more than {PLAYLIST_BYTES >> 20} MB: refused")
             self.whole = io.BytesIO(bytes(text) if self._parts == asked else absolute(bytes(text), self.url))
+            self.close()  # FFmpeg closes what it was given: of a live stream another comes every few seconds
 
     def read(self, size: int, /) -> bytes:
         """What has come, at most `size` bytes; nothing at the end."""
