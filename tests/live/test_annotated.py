@@ -51,6 +51,15 @@ def test_times_are_kept_and_holes_filled(tmp_path: Path) -> None:
     assert middles == [0, 1, 1, 1, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("rate", [2.0, 3.0, 4.0, 4.5])
+def test_it_lasts_as_long_as_a_camera_that_is_slower_than_the_network(tmp_path: Path, rate: float) -> None:
+    path, seconds = tmp_path / "out.mp4", 30
+    with AnnotatedVideo(path, 5.0) as video:
+        for n in range(round(seconds * rate) + 1):
+            video.show(Frame.of_rgb(gray(16, 16), n / rate), prediction("star", 0.9, n / rate), ())
+    assert len(frames_of(path)) == seconds * 5 + 1
+
+
 def test_nothing_seen_is_no_file(tmp_path: Path) -> None:
     with AnnotatedVideo(tmp_path / "out.mp4", 5.0):
         pass
@@ -65,6 +74,19 @@ def test_what_cannot_be_written_is_told_at_the_end(tmp_path: Path) -> None:
 
     with pytest.raises(MovinetError, match="nowhere"):
         write()
+
+
+def test_what_cannot_be_written_is_told_also_where_somebody_stops_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write() -> None:
+        with AnnotatedVideo(tmp_path / "nowhere" / "out.mp4", 5.0) as video:
+            video.show(Frame.of_rgb(gray(), 0.0), prediction("star", 0.9, 0.0), ())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert "nowhere" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """A video of what was seen, with what was recognized written into it."""
 
+import logging
 import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from math import inf
+from math import floor, inf
 from pathlib import Path
 from typing import Self
 
@@ -18,8 +19,11 @@ from movinet.video.drawing import ALARM, BACKGROUND, BRIGHT, DIM, LETTER, write_
 from movinet.video.encode import encode_video
 from movinet.video.frame import Frame
 
+logger = logging.getLogger(__name__)
+
 _WAITING = 16  # pictures that may wait to be encoded
 _HOLE = 2.0  # seconds without a picture for which the last one stays; longer holes are cut short
+_SLACK = 1e-3  # of a period, by which times are rounded
 _SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")
 _ROWS = 3  # labels in the picture
 
@@ -44,7 +48,7 @@ class AnnotatedVideo:
         self.path, self.fps = path, fps
         self._waiting: queue.Queue[tuple[float, Picture] | None] = queue.Queue(_WAITING)
         self._error: MovinetError | None = None
-        self._seen = False
+        self._told = False  # whether that was told
         self._thread = threading.Thread(target=self._write, name="movinet-annotate", daemon=True)
 
     def __enter__(self) -> Self:
@@ -54,8 +58,10 @@ class AnnotatedVideo:
     def __exit__(self, *error: object) -> None:
         self._put(None)
         self._thread.join()
-        if self._error is not None and error[:1] in ((), (None,)):
-            raise self._error
+        if self._error is not None:
+            if error[:1] in ((), (None,)):
+                raise self._error
+            self._tell_failed()  # as after Ctrl-C
 
     def show(self, frame: Frame, prediction: Prediction, running: Sequence[Event]) -> None:
         """Add a frame, with what was recognized after it; waits where encoding is slower than what comes."""
@@ -63,7 +69,6 @@ class AnnotatedVideo:
             picture = annotated(frame.rgb, prediction, running)
         except VideoError:
             return  # whoever recognizes it tells
-        self._seen = True
         self._put((frame.time, picture))
 
     def _put(self, item: tuple[float, Picture] | None) -> None:
@@ -72,6 +77,14 @@ class AnnotatedVideo:
                 return self._waiting.put(item, timeout=0.5)
             except queue.Full:
                 continue
+        if item is not None:
+            self._tell_failed()
+
+    def _tell_failed(self) -> None:
+        """That watching goes on without it: once."""
+        if self._error is not None and not self._told:
+            self._told = True
+            logger.warning("%s", self._error)
 
     def _write(self) -> None:
         try:
@@ -83,15 +96,17 @@ class AnnotatedVideo:
 
     def _pictures(self, first: tuple[float, Picture]) -> Iterator[Picture]:
         """One for every period, all of the first one's size."""
-        (time, picture), height, width = first, first[1].shape[0], first[1].shape[1]
-        yield picture
+        (last, picture), height, width = first, first[1].shape[0], first[1].shape[1]
+        began, place = last, 0  # the file's beginning in the stream's time, and the period that `picture` is of
         while (item := self._waiting.get()) is not None:
             moment, following = item
-            missing = round((moment - time) * self.fps) - 1
-            for _ in range(missing if missing <= _HOLE * self.fps else 0):
+            if moment - last > _HOLE:
+                began += moment - last - 1 / self.fps
+            due = max(place, floor((moment - began) * self.fps + _SLACK))  # from the beginning: no error adds up
+            for _ in range(due - place):
                 yield picture
-            time, picture = moment, fitted(following, height, width)
-            yield picture
+            last, picture, place = moment, fitted(following, height, width), due
+        yield picture
 
 
 def refuse_to_save(path: Path, sources: int) -> None:
