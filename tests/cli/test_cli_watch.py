@@ -213,9 +213,10 @@ def started(folder: Path, line: str, **more: Any) -> "subprocess.Popen[str]":
 
 @posix
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+    ("name", "code"),
+    [("SIGINT", 130), *(pytest.param(*other, marks=pytest.mark.slow) for other in (("SIGTERM", 143), ("SIGHUP", 129)))],
 )
-def test_no_event_is_lost_when_somebody_stops_it(folder: Path, number: int, code: int) -> None:
+def test_no_event_is_lost_when_somebody_stops_it(folder: Path, name: str, code: int) -> None:
     line = f"watch @/long.mp4 {EAGER} --json --on-event \"sh -c 'sleep 0.3; cat >> @/events-{code}'\""
     with started(folder, line) as process:
         assert process.stdout is not None
@@ -227,7 +228,7 @@ def test_no_event_is_lost_when_somebody_stops_it(folder: Path, number: int, code
                 break
         time.sleep(0.5)
         began = time.monotonic()
-        process.send_signal(number)
+        process.send_signal(getattr(signal, name))
         # Not communicate: it reads past what the loop has already buffered, so lines would be lost or cut.
         out, err = process.stdout.read(), process.stderr.read()
         process.wait(20)

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from movinet.live.storage import Storage, stored_clips
 from movinet.video.camera.changes import SourceFigures
 from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.live_source import LiveSource
+from movinet.video.remux import Remux
 
 FPS = 15
 
@@ -186,6 +188,80 @@ def test_what_is_older_goes_key_frame_by_key_frame(footage: Footage, tmp_path: P
             assert [one.number for one in kept] == list(range(kept[0].number, n + 1))
             assert min(2.0, n / FPS) - 1e-9 <= kept[-1].moment - kept[0].moment < 2.0 + 0.6
     assert n / FPS > 5
+
+
+def packets_of(footage: Footage, path: Path) -> Iterator[tuple["av.VideoStream", "av.Packet[av.VideoStream]"]]:
+    """Of a connection that shows it once."""
+    path.write_bytes(b"".join(unit.data for unit in footage.units))
+    with av.open(str(path), format=footage.codec) as container:
+        stream = container.streams.video[0]
+        yield from ((stream, packet) for packet in container.demux(stream) if packet.size)
+
+
+def test_an_event_soon_after_a_loss_is_recorded(footage: Footage, tmp_path: Path) -> None:
+    """What is wanted before it was sent by the connection before, which is in no file with it."""
+    packets = KeptPackets(60.0)
+    for begin in (0.0, 8.0):
+        for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
+            packets.add(stream, packet, begin + n / FPS)
+    first = packets.since(9.0 - 5.0)
+    assert first is not None
+    (found, *rest) = packets.after(first)
+    assert (found.moment, found.is_key, len(rest)) == (8.0, True, 6 * FPS - 1)
+
+
+def test_a_clip_has_the_times_of_the_stream_whatever_the_stamps_say(footage: Footage, tmp_path: Path) -> None:
+    path, packets = tmp_path / "clip.mp4", KeptPackets(60.0)
+    for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
+        packet.time_base = Fraction(1, 25)  # of MJPEG over HTTP: FFmpeg's guess
+        packet.pts = packet.dts = n + (90_000 if n > 2 * FPS else 0) - (180_000 if n > 3 * FPS else 0)
+        packets.add(stream, packet, n / FPS)
+    kept = packets.after(0)
+    with Remux(path, kept[0].connection) as file:
+        for one in kept:
+            file.add(one.data, one.moment, one.ahead, one.is_key)
+    with av.open(path) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([n / FPS for n in range(6 * FPS)], abs=2e-3)
+
+
+def test_whoever_comes_between_key_frames_has_the_first_clip_whole(tmp_path: Path) -> None:
+    """Time begins with the first picture that can be shown, seconds after the first packet."""
+    footage = film("h264", seconds=6, fps=FPS, key_every=1, size=(160, 120))
+    with RtspCamera(footage) as camera:
+        time.sleep(0.3)
+        with Scene(tmp_path, camera.url(), before=1.0, after=0.2) as scene:
+            scene.event(0.2, 0.6)
+            scene.until(1.2)
+    (clip,) = tmp_path.glob("door/*.mp4")
+    about, numbers = described(clip), pictures(clip)
+    (event,) = about["events"]
+    assert about["start"] == pytest.approx(0.0, abs=0.01)
+    assert numbers[round(event["in_clip"] * FPS)] == pytest.approx(scene.numbers[event["start"]], abs=1)
+
+
+def test_two_clips_that_begin_with_one_key_frame_are_two(footage: Footage, tmp_path: Path) -> None:
+    packets = KeptPackets(60.0)
+    for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
+        packets.add(stream, packet, n / FPS)
+    recording = Recording(tmp_path, before=5.0, after=0.2)
+    with Recorder("door", packets, recording, Storage(tmp_path, 1, 1)) as recorder:
+        for start in (1.0, 3.0):
+            recorder.tell(report(Begun(Event("wave", start, None, 0.9))))
+            recorder.tell(report(Ended(Event("wave", start, start + 0.5, 0.9))))
+            wait(lambda done=int(start > 1) + 1: recorder.clips if recorder.clips == done else None)
+    events = [described(clip)["events"][0]["start"] for clip in tmp_path.glob("door/*.mp4")]
+    assert sorted(events) == [1.0, 3.0]
+
+
+def test_what_a_killed_recording_left_behind_goes(tmp_path: Path) -> None:
+    old, new = (tmp_path / "door" / f".2026_wave.{n}.2.part.mp4" for n in (1, 2))
+    old.parent.mkdir()
+    for path, age in ((old, 4000), (new, 100)):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    Storage(tmp_path, days=1.0, gigabytes=1.0).make_room()
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def clip_of(folder: Path, name: str, size: int, age: float) -> Iterator[Path]:

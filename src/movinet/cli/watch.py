@@ -332,10 +332,14 @@ class Stopping:
 
 @contextmanager
 def until_stopped() -> Iterator[Stopping]:
-    """Ctrl-C and SIGTERM ask to stop, so that what runs can be told as ended, instead of breaking off."""
+    """Ctrl-C, SIGTERM and a terminal that is closed ask to stop, so that what runs can be told as ended, and clips
+    finished, instead of breaking off."""
     stopping, before = Stopping(), {}
     with suppress(ValueError):  # not in the main thread, as in a test
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # nohup
+                continue
             before[number] = signal.signal(number, stopping.ask)
     try:
         yield stopping

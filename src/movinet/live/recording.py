@@ -169,7 +169,7 @@ class Recorder:
                 self._split(clip, kept)
                 return
             clip.add(kept)
-        if time.time() > clip.ended_wall + self.recording.after + _PATIENCE and until < inf:
+        if time.monotonic() > clip.ended_at + self.recording.after + _PATIENCE and until < inf:
             self._finish()
 
     def _split(self, clip: "_Clip", kept: Kept) -> None:
@@ -251,11 +251,15 @@ class _Clip:
         self.folder, self.source, self.first, self.connection = folder, source, first, first.connection
         self.next = first.number
         self.events: dict[tuple[str, float], dict[str, Any]] = {}
-        self.ended_wall = inf
+        self.ended_at = inf  # when its last event was told as ended, by `time.monotonic`
         self._last = first
         moment = datetime.fromtimestamp(first.wall, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")[:-3] + "Z"
         name = f"{moment}_{_UNFIT.sub('_', label).strip('._')[:40] or 'event'}"
-        self.path = folder / f"{name}{suffix_for(first.connection)}"
+        suffix, number = suffix_for(first.connection), 1
+        self.path = folder / f"{name}{suffix}"
+        while self.path.exists():  # the clip before may have begun with the same key frame
+            number += 1
+            self.path = folder / f"{name}_{number}{suffix}"
         self._open = ExitStack()
         part = self._open.enter_context(replacing(self.path))
         try:
@@ -271,7 +275,7 @@ class _Clip:
         known = self.events.get((label, start))
         if known is not None:
             known |= {"end": end, "confidence": round(confidence, 6)}
-            self.ended_wall = time.time()
+            self.ended_at = time.monotonic()
 
     def until(self, after: float) -> float:
         """The moment of the stream after which nothing is wanted, as far as that is known."""
@@ -279,7 +283,7 @@ class _Clip:
         return inf if None in ends else max(ends, default=self.first.moment) + after
 
     def add(self, kept: Kept) -> None:
-        self._file.add(kept.data, kept.ticks, kept.time_base, kept.moment, kept.is_key)
+        self._file.add(kept.data, kept.moment, kept.ahead, kept.is_key)
         self._last, self.next = kept, kept.number + 1
 
     def finish(self) -> Path | None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from movinet.files import remove_leftovers
+
 logger = logging.getLogger(__name__)
 
 _MOST_DESCRIPTION = 1 << 20  # bytes of a description
@@ -39,8 +41,10 @@ class Storage:
         self._lock = threading.Lock()
 
     def make_room(self) -> None:
-        """Delete what is too old, and the oldest of what is too much."""
+        """Delete what is too old, the oldest of what is too much, and what recordings that were killed left behind."""
         with self._lock:
+            for folder in self.folder.glob("*/"):
+                remove_leftovers(folder, _CLIPS)
             clips = sorted(stored_clips(self.folder), key=lambda clip: clip.written)
             total, too_old = sum(clip.size for clip in clips), time.time() - self.days * 86_400
             for clip in clips:

@@ -11,7 +11,8 @@ from av.video.stream import VideoStream
 from movinet.errors import VideoError
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg"})  # what browsers' and players' favorite holds
-_LEAST_STEP = Fraction(1, 1000)  # seconds between packets
+_TICK = Fraction(1, 90_000)  # seconds: of stamps
+_LEAST_STEP = 90  # ticks between packets: no two may be one in the container's own
 
 
 def suffix_for(connection: bytes) -> str:
@@ -38,8 +39,8 @@ class Remux:
 
     def __init__(self, path: Path, connection: bytes, format: str | None = None) -> None:
         self.path = path
-        self._first: Fraction | None = None  # of the stream's stamps, in seconds
-        self._last = -1  # the newest decoding stamp written
+        self._began: float | None = None  # in seconds of the stream
+        self._last: int | None = None  # the newest decoding stamp written
         self._described = av.open(io.BytesIO(connection), format="nut")
         try:
             self._out = av.open(path, "w", format=format)
@@ -54,38 +55,29 @@ class Remux:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def add(
-        self, data: bytes, ticks: tuple[int | None, int | None], time_base: Fraction, moment: float, is_key: bool
-    ) -> None:
+    def add(self, data: bytes, moment: float, ahead: float, is_key: bool) -> None:
         """Write a packet.
 
         Args:
             data: what the camera sent.
-            ticks: presentation and decoding stamps in `time_base`; where it has none, `moment` is both.
-            time_base: seconds a tick.
-            moment: seconds of the stream.
+            moment: seconds of the stream at which its picture is shown. The file's times are these: a camera's stamps
+                may jump, or be none.
+            ahead: seconds that it is decoded before.
             is_key: whether decoding can begin with it.
 
         Raises:
             VideoError: nothing can be written (a full disk).
         """
-        shown, decoded = ticks
-        if shown is None and decoded is None:
-            shown = decoded = round(Fraction(moment) / time_base)
-        assert shown is not None or decoded is not None
-        decoded = shown if decoded is None else decoded
-        shown = decoded if shown is None else shown
-        assert shown is not None
-        assert decoded is not None
-        if self._first is None:
-            self._first = decoded * time_base
-        begin = round(self._first / time_base)
-        # A camera's clock may step back; a file's may not, nor may two stamps be one in the container's own ticks.
-        decoded = max(decoded - begin, self._last + max(1, round(_LEAST_STEP / time_base)) if self._last >= 0 else 0)
+        if self._began is None:
+            self._began = moment - ahead
+        shown = round((moment - self._began) / _TICK)
+        decoded = shown - round(ahead / _TICK)
+        if self._last is not None:
+            decoded = max(decoded, self._last + _LEAST_STEP)
         self._last = decoded
         packet = av.Packet(data)
-        packet.dts, packet.pts = decoded, max(shown - begin, decoded)
-        packet.time_base, packet.stream, packet.is_keyframe = time_base, self._track, is_key
+        packet.dts, packet.pts = decoded, max(shown, decoded)
+        packet.time_base, packet.stream, packet.is_keyframe = _TICK, self._track, is_key
         try:
             self._out.mux_one(packet)
         except (OSError, ValueError) as error:

@@ -6,12 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 from av.video.stream import VideoStream
 
 _MOST_BYTES = 64 << 20  # of one source
+_MOST_AHEAD = 1.0  # seconds
 _LONGEST = 30.0  # seconds beyond those wanted that a source without key frames is kept
 
 
@@ -23,9 +23,9 @@ class Kept:
         number: from 0, over all connections.
         connection: a small file with the codec's description and its first key frame; another object after every
             reconnection.
-        moment: seconds of the stream.
+        moment: seconds of the stream, of its picture.
         wall: when it came: Unix time.
-        ticks: presentation and decoding stamps in `time_base`, where it has them.
+        ahead: seconds that it is decoded before its picture is shown, where pictures are sent out of order.
         is_key: whether decoding can begin with it.
     """
 
@@ -34,8 +34,7 @@ class Kept:
     moment: float
     wall: float
     data: bytes
-    ticks: tuple[int | None, int | None]
-    time_base: Fraction
+    ahead: float
     is_key: bool
 
 
@@ -72,14 +71,10 @@ class KeptPackets:
             if not packet.is_keyframe or not (described := self._describe(stream, packet)):
                 return
             self._connection = described
-        time_base = packet.time_base or stream.time_base
-        if time_base is None:
-            return
         with self._changed:
             kept = Kept(
-                self._next, self._connection, moment, time.time(), bytes(packet), (packet.pts, packet.dts),
-                Fraction(time_base), packet.is_keyframe,
-            )  # fmt: skip
+                self._next, self._connection, moment, time.time(), bytes(packet), _ahead(packet), packet.is_keyframe
+            )
             self._next += 1
             self._packets.append(kept)
             self._bytes += len(kept.data)
@@ -89,11 +84,12 @@ class KeptPackets:
             self._changed.notify_all()
 
     def since(self, moment: float) -> int | None:
-        """The number of the key frame at or before a moment of the stream, or the first there is after it; None where
-        nothing is kept."""
+        """The number of the key frame at or before a moment of the stream, or the first there is after it; of the newest
+        connection: what was before a loss is in no file with what comes after it. None where nothing is kept."""
         with self._changed:
             first = self._packets[0].number if self._packets else 0
             known = [self._packets[number - first] for number in self._keys]
+            known = [kept for kept in known if kept.connection is self._packets[-1].connection]
             if not known:
                 return None
             return next((kept.number for kept in reversed(known) if kept.moment <= moment), known[0].number)
@@ -150,3 +146,10 @@ class KeptPackets:
         self._bytes -= len(gone.data)
         if self._keys and self._keys[0] == gone.number:
             self._keys.popleft()
+
+
+def _ahead(packet: "av.Packet[VideoStream]") -> float:
+    """What stamps say of it, as far as they can be believed: a clock that is set makes hours of it."""
+    if packet.pts is None or packet.dts is None or packet.time_base is None:
+        return 0.0
+    return min(max(0.0, float((packet.pts - packet.dts) * packet.time_base)), _MOST_AHEAD)

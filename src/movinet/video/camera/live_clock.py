@@ -43,6 +43,9 @@ class LiveClock:
         self.timeline, self.stamped, self.played = timeline, stamped, played
         self.lag = 0.0
         """Seconds by which the newest packet came later than the quickest did; 0 where stamps tell nothing."""
+        self.shifted = 0.0
+        """Seconds by which times that were told were wrong, altogether: when time begins, or goes on, is only known
+        when a picture is shown."""
         self._offset: float | None = None  # seconds to add to a stamp
         self._ahead = 0.0  # seconds from a packet's own stamp to its picture's, as the first had it
         self._base = 0.0  # by how much the quickest packet was late
@@ -183,6 +186,7 @@ class LiveClock:
         return shown + self._offset
 
     def _shift(self, seconds: float) -> None:
+        self.shifted += seconds
         if self._offset is not None:
             self._offset += seconds
         self._pending = {stamp: time + seconds for stamp, time in self._pending.items()}

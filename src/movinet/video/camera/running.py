@@ -75,6 +75,7 @@ class Running:
         self._last_picture = time.monotonic()
         self._known = dict(past.seen) if self.played else {}
         self._fresh = not self._known
+        self._waiting: list[tuple[av.Packet[av.VideoStream], float]] = []  # to be kept
 
     def run(self) -> None:
         """Until the line is cut.
@@ -92,7 +93,7 @@ class Running:
         """One packet; False where the line was cut meanwhile."""
         self.line.hear()
         moment = self.clock.arrived(_seconds(packet, packet.pts), _seconds(packet, packet.dts), now, waited)
-        self.line.sent(self.video.stream, packet, moment)
+        self._keep(packet, moment)
         if packet.is_keyframe:
             self._keys = True
             self.ladder.key(moment)
@@ -119,6 +120,21 @@ class Running:
         if time.monotonic() - self._last_picture > _BLIND * self.timeout:
             raise VideoError(f"{self.video.name}: sends nothing that can be decoded")
         return True
+
+    def _keep(self, packet: "av.Packet[av.VideoStream]", moment: float) -> None:
+        """Hand a packet on to be kept. Until a new picture has been shown, when it is known what time it is, the newest
+        since a key frame wait."""
+        if not self.line.keeps:
+            return
+        if self._fresh and self.past.timeline.last is not None:
+            for waiting, time in self._waiting:
+                self.line.sent(self.video.stream, waiting, time + self.clock.shifted)
+            self._waiting.clear()
+            self.line.sent(self.video.stream, packet, moment)
+            return
+        if packet.is_keyframe:
+            self._waiting.clear()
+        self._waiting.append((packet, moment - self.clock.shifted))
 
     def _least(self, wanted: bool) -> Literal["DEFAULT", "NONREF", "NONKEY", "ALL"]:
         """What the decoder leaves out of a packet."""
