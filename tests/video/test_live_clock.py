@@ -47,6 +47,19 @@ def test_by_stamps_whatever_the_network_does() -> None:
     assert max(stream.lags) < 0.05
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_is_set_while_pictures_come_out_of_order(jump: float) -> None:
+    """FFmpeg makes packets' own stamps of those of the pictures before, which are still those of the old clock."""
+    clock, shown, times = LiveClock(Timeline()), [], []
+    for n in range(90):
+        place = n + (0, 2, -1)[n % 3] if n else 0  # I P B B P B B, as sent
+        shown.append(100 + place * PERIOD + (jump if n >= 45 else 0.0))
+        decoded = shown[n] - 2 * PERIOD if n < 2 else min(shown[n], shown[n - 1], shown[n - 2])
+        times.append(clock.arrived(shown[n], decoded, 10 + n * PERIOD))
+    assert max(map(abs, steps(times))) < 1.0
+    assert times[-1] == pytest.approx(89 * PERIOD, abs=0.5)
+
+
 def test_by_arrival_where_there_are_none() -> None:
     clock = LiveClock(Timeline(), stamped=False)
     for n in range(5):

@@ -158,6 +158,8 @@ class LiveClock:
             self._last, self._anchored, self._piece = (shown, now), now, shown
             return shown + self._offset
         stamp += self._ahead
+        if abs(shown - stamp) > _AHEAD:  # a clock that was set is seen in its picture before it is in the packet's own
+            shown = stamp
         before, then = self._last
         step, waited = stamp - before, now - then
         late = arrival - (stamp + self._offset)
