@@ -84,8 +84,8 @@ class KeptPackets:
             self._changed.notify_all()
 
     def since(self, moment: float) -> int | None:
-        """The number of the key frame at or before a moment of the stream, or the first there is after it; of the newest
-        connection: what was before a loss is in no file with what comes after it. None where nothing is kept."""
+        """The number of the key frame at or before a moment of the stream, or the first there is after it, of the
+        newest connection: what was before a loss is in no file with what comes after it. None where there is none."""
         with self._changed:
             first = self._packets[0].number if self._packets else 0
             known = [self._packets[number - first] for number in self._keys]
