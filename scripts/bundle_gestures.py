@@ -1,6 +1,6 @@
-"""Makes the weights that come with the package of a run of the recipe gesture_streams.
+"""Makes the weights that come with the package of a run of the recipe gesture_streams_last.
 
-    python scripts/bundle_gestures.py runs/gesture_streams/model.safetensors gestures.safetensors --clips 100
+    python scripts/bundle_gestures.py runs/gesture_streams_last/model.safetensors gestures.safetensors --clips 100
 
 In streams nothing happens most of the time, in single clips something mostly does; a network trained on streams is
 therefore slow to name what a clip ends with. The bias of the background's class is lowered by what does best on fresh
@@ -67,7 +67,7 @@ def main() -> None:
     info = replace(
         weights.info,
         name="movinet_t0_stream.gestures",
-        source="recipes/gestures.yaml and gesture_streams.yaml, on synthetic air gestures alone",
+        source="recipes/gestures.yaml and gesture_streams_last.yaml, on synthetic air gestures alone",
         notes=f"trained on synthetic streams; the bias of {weights.info.background!r} lowered by {shift:.2f}",
         agreement={},
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movinet.data.synthetic.paths import GESTURES, FloatArray, gesture_path
+from movinet.data.synthetic.paths import GESTURES, FloatArray, _rested, gesture_path
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -92,7 +92,7 @@ def test_star_goes_from_lower_left_to_top_and_round_clockwise(seed: int) -> None
     x, y = points.T
     winding_area = 0.5 * np.sum(x[:-1] * np.diff(y) - y[:-1] * np.diff(x)) / np.ptp(x) / np.ptp(y)
     assert 0.05 < winding_area < 1  # clockwise as seen; a square's would be 1
-    assert 30 < y.argmin() < 90  # at the end of the first of five strokes
+    assert 20 < y.argmin() < 130  # at the end of the first of five strokes, where some rest
     assert y[0] > y.mean() < y[-1]
     assert x[0] < x.mean() > x[-1]
 
@@ -104,6 +104,23 @@ def test_paths_are_smooth_and_about_the_frame(seed: int, label: str) -> None:
     assert (points > -0.6).all()
     assert (points < 1.6).all()
     assert np.abs(np.diff(points, axis=0)).max() < 0.08
+
+
+@given(SEEDS, st.lists(st.floats(0.1, 0.9), max_size=4, unique=True))
+def test_who_rests_does_so_at_corners_and_gets_to_the_end(seed: int, corners: list[float]) -> None:
+    phase = _rested(np.sort(corners), np.random.default_rng(seed))
+    assert (phase[0], phase[-1]) == (0.0, 1.0)
+    steps = np.diff(phase)
+    assert (steps >= 0).all()
+    standing = phase[1:][steps < 1e-9]
+    assert np.abs(standing[:, None] - np.array(corners)).min(1, initial=1.0).max(initial=0.0) < 1e-9
+
+
+def test_half_of_the_people_rest() -> None:
+    corners = np.array([0.3, 0.6])
+    plain = np.linspace(0, 1, 256)
+    rest = [not np.array_equal(_rested(corners, np.random.default_rng(seed)), plain) for seed in range(200)]
+    assert 70 < sum(rest) < 130
 
 
 def test_phase_outside_the_gesture_waits_at_its_ends() -> None:

@@ -172,6 +172,8 @@ def test_there_is_a_recipe_for_every_published_network() -> None:
         "gestures.yaml",
         "gesture_streams.yaml",
         "gesture_streams_first.yaml",
+        "gesture_streams_last.yaml",
+        "gesture_streams_long.yaml",
         "smoke.yaml",
     }
 

@@ -27,7 +27,7 @@ GESTURE_SHARE = 0.42
 """Of what hands do in a stream, as by default."""
 _MINUTES = 10.0  # of a stream in a lane, before another begins
 _CLIP = 4.8  # seconds of a single clip in a lane
-_CLIP_KNOWN = 0.85  # the share of its gesture after which its label is wanted: a clip may end with its gesture
+_CLIP_KNOWN = 0.95  # the share of its gesture after which its label is wanted: a clip may end with its gesture
 _STREAM, _CLIPS = range(2)  # what a generator is for
 
 

@@ -4,7 +4,8 @@ Coordinates are fractions of the frame: x to the right, y downwards, (0, 0) the 
 frame, as hands do. Stroke order and direction follow how people draw these signs before a head-mounted camera (the
 wearer's view): tick and cross start at the top left, the cross travels along the bottom between its strokes, caret and
 star start at the bottom left, the circle starts at its right side and goes over the top, the square starts at the top
-left and goes either way round.
+left and goes either way round. Some people rest at corners for a moment, the longer the more slowly they draw: until
+they go on, a square is a swipe to anybody, and a star a caret.
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ _DECOYS: tuple[tuple[tuple[float, float], ...], ...] = (
 )
 
 _SAMPLES = 256  # of a path in time; between them it is linear
+_RESTING = 0.5  # share of people who rest at corners
+_RESTS = 0.09  # share of the time of drawing that a rest takes at most, by and large
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def _strokes(corners: FloatArray, rng: np.random.Generator, jitter: float) -> Fl
     times = np.maximum(lengths, 0.2) ** 0.6 * rng.uniform(0.75, 1.3, len(lengths))
     ends = np.concatenate([[0.0], np.cumsum(times) / times.sum()])
 
-    phase = np.linspace(0, 1, _SAMPLES)
+    phase = _rested(ends[1:-1], rng.spawn(1)[0])
     stroke = np.clip(np.searchsorted(ends, phase, side="right") - 1, 0, len(lengths) - 1)
     within = (phase - ends[stroke]) / (ends[stroke + 1] - ends[stroke])
     progress = _ease(within, rest=rng.uniform(0.55, 1.0))[:, None]
@@ -145,6 +148,20 @@ def _strokes(corners: FloatArray, rng: np.random.Generator, jitter: float) -> Fl
     bow = (rng.normal(0, 0.05, len(lengths))[:, None] * normal)[stroke]  # the arm turns about its elbow
     points = corners[stroke] + progress * vectors[stroke] + np.sin(np.pi * progress) * bow
     return _smooth(points, width=rng.uniform(2.0, 6.0))
+
+
+def _rested(corners: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """How far a drawing is at evenly spaced times: (_SAMPLES,) in [0, 1], standing still at phases `corners` (N,) for
+    those who rest there."""
+    phase = np.linspace(0, 1, _SAMPLES)
+    if rng.random() >= _RESTING:
+        return phase
+    rests = rng.uniform(0, _RESTS) * rng.uniform(0.4, 1.6, len(corners))
+    moving = 1 - rests.sum()
+    begins = corners * moving + np.cumsum(rests) - rests
+    times = np.stack([begins, begins + rests], axis=-1).ravel()
+    reached = np.repeat(corners, 2)
+    return np.interp(phase, np.concatenate([[0.0], times, [1.0]]), np.concatenate([[0.0], reached, [1.0]]))
 
 
 def _ease(t: FloatArray, rest: float) -> FloatArray:
