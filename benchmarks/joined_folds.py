@@ -24,7 +24,8 @@ from movinet.evaluate.event_curve import StreamScores, event_curve
 from movinet.evaluate.labeled_streams import read_streams
 from movinet.recognizer import Recognizer
 from movinet.train.finetune_recipe import Finetuning, finetune_streams_recipe
-from movinet.train.recipe import Streams, dump_recipe
+from movinet.train.recipe import dump_recipe
+from movinet.train.recipe_data import Streams
 from movinet.weights.load import load_weights
 
 FALSE = (1 / 50, 1 / 20)  # events a gesture
