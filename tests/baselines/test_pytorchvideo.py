@@ -30,6 +30,8 @@ def test_a_file_of_theirs_answers_as_there(name: str, tmp_path: Path) -> None:
     torch.save({"model_state": state_dict(name)}, path)
     weights = load_weights(path, spec=BASELINES[name])
     assert weights.spec == BASELINES[name]
+    black = weights.info.transform(np.zeros((1, 8, 8, 3), np.uint8))
+    assert black.min() == black.max() == pytest.approx(-0.45 / 0.225)
     frames, size = CASES[name]
     with torch.inference_mode():
         logits = weights.to_model()(torch.from_numpy(seeded_clip(name, (1, 3, frames, size, size)))).numpy()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 RUN_WEIGHTS = "model.safetensors"
 """The file of weights in a training run's folder."""
 
+_PYTORCHVIDEO = "PyTorchVideo state dict"
+# What 0 and 255 become: its networks were trained with a mean of 0.45 and a deviation of 0.225.
+_PYTORCHVIDEO_SCALE = (-0.45 / 0.225, (1 - 0.45) / 0.225)
 _EXPORTED = "movinet_manifest.json"  # in the folder of an exported network (`deploy/read_manifest.py`)
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -125,7 +128,10 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
         )
     spec = _with_options(spec, options)
     name = f"{spec.name}.{path.name.split('.')[0]}"
-    return arrays, WeightsInfo(name, spec, default_transform(spec), source=f"{source} {path.name}")
+    transform = default_transform(spec)
+    if source == _PYTORCHVIDEO:
+        transform = replace(transform, scale=_PYTORCHVIDEO_SCALE)
+    return arrays, WeightsInfo(name, spec, transform, source=f"{source} {path.name}")
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
@@ -255,7 +261,7 @@ def _from_pickle(path: Path, spec: SingleSpec | None) -> tuple[Arrays, SingleSpe
 
     if not isinstance(spec, NetworkSpec) and is_pytorchvideo(loaded := load_tensors(path)):
         with _naming(path):
-            return *read_pytorchvideo(loaded, path.stem, spec), "PyTorchVideo state dict"
+            return *read_pytorchvideo(loaded, path.stem, spec), _PYTORCHVIDEO
     if isinstance(spec, BaselineSpec):
         raise WeightsError(f"{path}: no state dict of PyTorchVideo, which alone has weights of {spec.name}")
     return *read_state_dict(path, spec), "MoViNet-pytorch state dict"
