@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     with pytest.raises(MovinetError, match="no table of costs"):
         app(["compare", "--out", str(tmp_path)])
     (tmp_path / "trained.json").write_text("[]")
-    with pytest.raises(MovinetError, match="comparators"):
+    with pytest.raises(MovinetError, match="no table of trainings"):
         read_trained(tmp_path / "trained.json")
 
 

@@ -95,7 +95,7 @@ def test_a_source_spares_the_network_while_nothing_moves(pools: Pools, tmp_path:
     (tmp_path / "films").mkdir()
     encode_video(tmp_path / "films" / "still.mp4", np.full((80, 32, 48, 3), 90, np.uint8), 10)
     with serving(pools, tmp_path / "state", files=str(tmp_path / "films")) as server:
-        entry = {"name": "hall", "address": "still.mp4", "motion_gate": True}
+        entry = {"name": "hall", "address": "still.mp4", "motion_gate": True, "memory": 0.5}  # held for a second
         assert server.ask("POST", "/api/sources", entry).status == 201
         until(lambda: (found := source(server, "hall"))["figures"] and found["figures"]["still"] > 0)
         assert re.search(
