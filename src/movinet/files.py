@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
@@ -126,3 +126,27 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return value
+
+
+def remove_least_used(paths: Iterable[Path], most: int, *, keep: Path | None = None, unused: float = 0.0) -> None:
+    """Remove the files that were not used for longest, by their modification times, until the rest fits.
+
+    Args:
+        paths: of files that are ours.
+        most: bytes that all of them may take.
+        keep: one that stays.
+        unused: seconds since its last use for which a file stays for certain.
+    """
+    files = []
+    for path in paths:
+        with suppress(OSError):
+            found = path.stat()
+            files.append((found.st_mtime, found.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for used, size, path in sorted(files):
+        if total <= most or (unused and used > time() - unused):
+            return
+        if path != keep:
+            with suppress(OSError):
+                path.unlink()
+                total -= size

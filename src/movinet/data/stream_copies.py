@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from time import time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movinet.data.file_digest import file_digest
 from movinet.errors import MovinetError
+from movinet.files import remove_least_used
 from movinet.video.decode import read_at, read_frames
 from movinet.video.encode import encode_video
 from movinet.video.transform import Transform
@@ -95,18 +95,7 @@ def _used(copy: Path) -> None:
 
 def _bound(folder: Path) -> None:
     """Remove the copies that were not used for longest, until the rest fits; files of other names are not ours."""
-    copies = []
-    for path in folder.glob(f"{'[0-9a-f]' * 2 * _NAME}.mkv"):
-        with suppress(OSError):
-            found = path.stat()
-            copies.append((found.st_mtime, found.st_size, path))
-    total = sum(size for _, size, _ in copies)
-    for used, size, path in sorted(copies):
-        if total <= MAX_BYTES or used > time() - IN_USE:
-            return
-        with suppress(OSError):
-            path.unlink()
-            total -= size
+    remove_least_used(folder.glob(f"{'[0-9a-f]' * 2 * _NAME}.mkv"), MAX_BYTES, unused=IN_USE)
 
 
 def _resized(video: Path, transform: Transform) -> Iterator[NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from movinet.errors import MovinetError
-from movinet.files import remove_leftovers, write_atomically
+from movinet.files import remove_least_used, remove_leftovers, write_atomically
 from movinet.reading import encodable
 from movinet.weights.cache_folder import default_cache_dir
 from movinet.weights.weights import Weights
@@ -74,17 +74,10 @@ def _is_whole(path: Path) -> bool:
 
 def _bound(folder: Path, keep: Path) -> None:
     """Remove the files that were not used for longest, until the rest fits; those of this module's naming alone."""
-    files = []
     remove_leftovers(folder, (".tflite",))
-    for path in folder.iterdir():
-        if len(path.stem) == 64 and path.suffix in (".tflite", ".xml", ".bin", ".onnx"):
-            with suppress(OSError):
-                files.append((path.stat().st_mtime, path.stat().st_size, path))
-    total = sum(size for _, size, _ in files)
-    for _, size, path in sorted(files):
-        if total <= MAX_BYTES:
-            return
-        if path != keep:
-            with suppress(OSError):
-                path.unlink()
-            total -= size
+    ours = (
+        path
+        for path in folder.iterdir()
+        if len(path.stem) == 64 and path.suffix in (".tflite", ".xml", ".bin", ".onnx")
+    )
+    remove_least_used(ours, MAX_BYTES, keep=keep)
