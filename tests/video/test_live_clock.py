@@ -173,3 +173,46 @@ def test_what_is_played_comes_at_its_pace_and_waits_longer_after_a_late_piece() 
     assert sum(wait > 1.5 * PERIOD for wait in waits) == 1
     assert clock.waits == pytest.approx(0.6 - PERIOD + 2.0, abs=0.05)
     assert clock.lag == pytest.approx(0.0, abs=1e-6)
+
+
+def pieces_played(
+    clock: LiveClock, stalls: dict[int, float], count: int, listed: int = 4, length: float = 0.4
+) -> set[int]:
+    """The pieces that are shown of a server that keeps the newest few, each there when it is over.
+
+    Args:
+        stalls: Seconds that reading hangs before the piece of a number.
+        count: Pieces that are made.
+        listed: That the playlist has.
+    """
+    now, piece, played = length * listed, listed - 3, set()
+    while piece < count:
+        asked = now
+        now += stalls.pop(piece, 0.0)
+        now = max(now, (piece + 1) * length)
+        piece = max(piece, int(now / length + 1e-6) - listed)  # older ones are gone
+        played.add(piece)
+        for n in range(round(length / PERIOD)):
+            stamp = piece * length + n * PERIOD
+            clock.arrived(stamp, stamp, 100 + now, now - asked if n == 0 else 0.0)
+            now += clock.early(100 + now)
+            clock.shown(stamp)
+        piece += 1
+    return played
+
+
+def test_a_short_playlist_has_pieces_wait_no_longer_than_it_is() -> None:
+    clock = LiveClock(Timeline(), played=True)
+    played = pieces_played(clock, {20: 1.4, 40: 1.4, 60: 1.4}, 200)
+    assert set(range(80, 200)) <= played
+    assert len(set(range(1, 200)) - played) < 20
+    assert clock.waits < 4 * 0.4
+
+
+def test_pieces_wait_less_again_when_they_come_in_time() -> None:
+    clock = LiveClock(Timeline(), played=True)
+    pieces_played(clock, {30: 2.0}, 60, listed=20)
+    assert clock.waits > 1.0
+    clock = LiveClock(Timeline(), played=True)
+    assert pieces_played(clock, {30: 2.0}, 2400, listed=20) == set(range(17, 2400))
+    assert clock.waits == 0.0

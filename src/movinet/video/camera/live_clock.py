@@ -1,7 +1,7 @@
 """Times of a running stream's pictures, and how late they come. Plain numbers; knows no decoder."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 _REMEMBERED = 128  # packets whose pictures may still be in the decoder
 _STEP_BACK = 0.5  # seconds; less is a picture that is sent before those it is shown after
@@ -10,6 +10,8 @@ _AHEAD_PLAYED = 10.0  # the same where the stream is read ahead of time, and a h
 _DRIFT = 1e-3  # seconds a second by which a camera's clock may be slow
 _LATE_PIECE = 0.02  # seconds by which a piece may come late and nobody mind
 _SPARE, _SPARE_MOST = 0.5, 2.5  # seconds for which what follows waits longer then: a piece, so that none is late again
+_HOLE = 0.3  # seconds between pictures, twice the usual at least, where a piece may be missing
+_QUICKER = 0.005  # by how much what waits longer than the first did is played too fast, until it does not
 _SLOW = 0.01  # the same, as far as is believed
 _STUCK = 10  # equal stamps in a row after which stamps are not believed
 
@@ -51,6 +53,7 @@ class LiveClock:
         self._base = 0.0  # by how much the quickest packet was late
         self._last: tuple[float, float] | None = None  # stamp and arrival of the newest packet
         self._piece = 0.0  # stamp with which the piece began that is read
+        self._most = inf  # seconds that pieces may wait: longer, and the server has them no more
         self._anchored = 0.0  # since when lag counts
         self._pending: dict[float, float] = {}  # times of pictures, by their stamps, as they arrived
         self._newest = 0.0  # time of the newest packet
@@ -172,13 +175,16 @@ class LiveClock:
             late = arrival - (stamp + self._offset)
         elif 0 < step < _AHEAD:
             self._usual += (step - self._usual) / 8
+        if self.played:
+            self._wait_less(0.0 if back else step, late, waited)
         self._repeated = self._repeated + 1 if step == 0 else 0
         if self._repeated >= _STUCK:
             self.stamped, self.lag = False, 0.0
             return self._by_arrival(now)
         if self.played:  # whatever is early waits; what was not there in time has all that follows wait longer
             if (missing := min(late - self._base, awaited)) > _LATE_PIECE:
-                self._base += missing + min(max(_SPARE, stamp - self._piece), _SPARE_MOST)
+                spare = min(max(_SPARE, stamp - self._piece), _SPARE_MOST)
+                self._base = max(self._base + missing, min(self._base + missing + spare, self._most))
             if awaited > _LATE_PIECE:
                 self._piece = stamp
         else:
@@ -186,6 +192,15 @@ class LiveClock:
         self.lag = max(0.0, late - self._base)
         self._last = stamp, now
         return shown + self._offset
+
+    def _wait_less(self, step: float, late: float, passed: float) -> None:
+        """Pieces that were missed, since the server has only the newest, are not waited for; and what was late once
+        need not be so for ever."""
+        early = self._base - late
+        if self._base > 0 and early > 0 and step > max(_HOLE, 2 * self._usual):
+            self._base = self._most = max(0.0, self._base - min(early, step - self._usual))
+        elif self._base > 0:
+            self._base = max(0.0, self._base - _QUICKER * passed)
 
     def _shift(self, seconds: float) -> None:
         self.shifted += seconds
