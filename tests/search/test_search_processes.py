@@ -21,6 +21,7 @@ def rows(path: Path) -> list[dict[str, float]]:
         return [{k: float(v or "nan") for k, v in row.items() if k != "clips_per_s"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_two_search_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("movinet.search.search_run.draw_decisions", lambda *_: None)
     monkeypatch.setattr("movinet.search.search_run.draw_network", lambda *_: None)
