@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -205,10 +206,8 @@ def test_events_are_handed_to_commands_and_posted(folder: Path, capfd: pytest.Ca
 
 def started(folder: Path, line: str, **more: Any) -> "subprocess.Popen[str]":
     words = shlex.split(line.replace("@", str(folder)))
-    return subprocess.Popen(
-        [sys.executable, "-m", "movinet", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
-    )  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.Popen([sys.executable, "-m", "movinet", *words], text=True, **pipes)
 
 
 @posix
@@ -240,6 +239,30 @@ def test_no_event_is_lost_when_somebody_stops_it(folder: Path, name: str, code: 
     assert lines[-1]["type"] == "over"
     handed = [json.loads(text)["type"] for text in (folder / f"events-{code}").read_text().splitlines()]
     assert Counter(handed) == Counter(line["type"] for line in lines if line["type"] in ("begun", "ended"))
+
+
+@posix
+def test_a_reader_who_stalls_holds_back_neither_log_nor_clips(folder: Path, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"\n" * 4096)  # as of a pager that shows its first page
+    os.set_blocking(writer, True)
+    log, clips = tmp_path / "log", tmp_path / "clips"
+    log.touch()
+    line = f"watch @/short.mp4 {EAGER} --json --log {log} --record {clips} --after 0"
+    with started(folder, line, stdout=writer) as process, os.fdopen(reader) as pipe:
+        os.close(writer)
+        until = time.monotonic() + 20
+        while '"over"' not in log.read_text() or not list(clips.rglob("*.json")):
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        assert process.poll() is None, "it waits a little for what has not been read"
+        lines = told(pipe.read().lstrip("\n"))
+    assert [line["type"] for line in lines].count("prediction") == 5
+    assert lines[-1] == told(log.read_text())[-1]
+    assert process.returncode == 0
 
 
 @posix

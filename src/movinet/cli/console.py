@@ -72,20 +72,42 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None] | None
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
+def as_printed(complaint: Callable[[], None]) -> str:
+    """What it would print on stderr."""
+    with err.capture() as printed:
+        complaint()
+    return printed.get().rstrip("\n")
+
+
 class _Lines(logging.Handler):
+    def __init__(self, tell: Callable[[str], None] = warn) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
     def emit(self, record: logging.LogRecord) -> None:
-        warn(record.getMessage())
+        self._tell(record.getMessage())
 
 
 @contextmanager
 def log_as_lines() -> Iterator[None]:
     """What our loggers warn of is printed as what commands warn of."""
-    logger, handler = logging.getLogger("movinet"), _Lines(logging.WARNING)
+    logger, handler = logging.getLogger("movinet"), _Lines()
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+@contextmanager
+def warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """What our loggers warn of is handed on instead of printed."""
+    logger = logging.getLogger("movinet")
+    before, logger.handlers = logger.handlers, [_Lines(tell)]
+    try:
+        yield
+    finally:
+        logger.handlers = before
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The command watch."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,11 @@ from cyclopts import Parameter
 
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.check_cameras import show_cameras
-from movinet.cli.console import complain, err, out, print_json, warn
+from movinet.cli.console import as_printed, complain, err, out, warn, warnings_told
+from movinet.cli.line_writer import LineWriter
 from movinet.cli.recognizing import load_pool, mode_of, read_logins, tell_default
 from movinet.errors import MovinetError
+from movinet.files import dump_json
 from movinet.live.actions import Action, Actions
 from movinet.live.annotated import AnnotatedVideo, refuse_to_save
 from movinet.live.cameras import Camera, read_cameras, told_apart, warnings_about
@@ -279,22 +282,11 @@ def _watch(
     failed = 0
     with ExitStack() as kept:
         stopping = kept.enter_context(until_stopped())
-        # The view is on stderr, where warnings are: they appear above it.
         on_terminal = out.is_terminal and err.is_terminal and not as_json_lines
-        if on_terminal:
-            from rich.live import Live
-
-            often = _REFRESHED if len(feeds) <= _MANY else _REFRESHED_MANY
-            kept.enter_context(Live(view, console=err, refresh_per_second=often))
-        elif not as_json_lines:
-            out.print(first_line(view.sources, view.model, time.time()))
+        output = _on_terminal(view) if on_terminal else _as_lines(view, topk if as_json_lines else None)
+        show, complain_of = kept.enter_context(output)
         for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
-            if as_json_lines:
-                print_json(as_json(report, topk))
-            elif on_terminal:
-                view.take(report)
-            elif (line := as_line(report)) is not None:
-                out.print(line)
+            show(report)
             for tell in told:
                 tell(report)
             if drawn is not None and isinstance(report.what, Seen) and report.what.frame is not None:
@@ -302,9 +294,49 @@ def _watch(
             if isinstance(report.what, Over) and report.what.error is not None:
                 failed += 1
                 said = str(report.what.error)
-                complain(MovinetError(said if said.startswith(report.source) else f"{report.source}: {said}"))
+                complain_of(MovinetError(said if said.startswith(report.source) else f"{report.source}: {said}"))
     stopping.leave()
     return 2 if failed else 0
+
+
+_Output = Iterator[tuple[Callable[[Report], None], Callable[[MovinetError], None]]]  # shows a report; complains
+
+
+@contextmanager
+def _on_terminal(view: View) -> _Output:
+    """A picture that is renewed, on stderr, where warnings are: they appear above it."""
+    from rich.live import Live
+
+    often = _REFRESHED if len(view.sources) <= _MANY else _REFRESHED_MANY
+    with Live(view, console=err, refresh_per_second=often):
+        yield view.take, complain
+
+
+@contextmanager
+def _as_lines(view: View, topk: int | None) -> _Output:
+    """Lines on stdout, JSON where `topk` is given, and faults on stderr. Nothing waits for whoever reads them."""
+
+    def warn_of(message: str) -> None:
+        faults.put(as_printed(lambda: warn(message)))
+
+    def show(report: Report) -> None:
+        line = as_line(report) if topk is None else dump_json(as_json(report, topk))
+        if line is not None:
+            lines.put(line)
+        if lines.failed is not None:
+            raise lines.failed
+
+    with (
+        LineWriter(sys.stderr, "standard error", lambda message: None) as faults,
+        warnings_told(warn_of),
+        LineWriter(sys.stdout, "standard output", warn_of) as lines,
+    ):
+        if topk is None:
+            lines.put(first_line(view.sources, view.model, time.time()))
+        yield show, lambda error: faults.put(as_printed(lambda: complain(error)))
+        lines.close()
+        if lines.failed is not None:
+            raise lines.failed
 
 
 class Stopping:
