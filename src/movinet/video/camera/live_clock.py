@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 _REMEMBERED = 128  # packets whose pictures may still be in the decoder
-_STEP_BACK = 0.5  # seconds; less is a picture that is sent before those it is shown after
+_STEP_BACK = 0.5  # seconds; less are pictures out of order: packets' own stamps, where FFmpeg makes them up, are, too
 _AHEAD = 1.0  # seconds by which a picture may come early at most: what claims more has another clock
 _AHEAD_PLAYED = 10.0  # the same where the stream is read ahead of time, and a hole in it is waited for
 _DRIFT = 1e-3  # seconds a second by which a camera's clock may be slow
@@ -49,7 +49,7 @@ class LiveClock:
         """Seconds by which times that were told were wrong, altogether: when time begins, or goes on, is only known
         when a picture is shown."""
         self._offset: float | None = None  # seconds to add to a stamp
-        self._ahead = 0.0  # seconds from a packet's own stamp to its picture's, as the first had it
+        self._ahead: float | None = None  # seconds from a packet's own stamp to its picture's, as the first had it
         self._base = 0.0  # by how much the quickest packet was late
         self._last: tuple[float, float] | None = None  # stamp and arrival of the newest packet
         self._piece = 0.0  # stamp with which the piece began that is read
@@ -75,11 +75,11 @@ class LiveClock:
         """
         if self.timeline.began is None:
             self.timeline.began = now
-        stamp = shown if decoded is None else decoded
+        stamp = decoded if shown is None else shown
         if not self.stamped or stamp is None or not isfinite(stamp):
             time = self._by_arrival(now)
         else:
-            time = self._by_stamp(stamp, stamp if shown is None else shown, decoded is not None, now, waited)
+            time = self._by_stamp(stamp, decoded, now, waited)
         if shown is not None:
             self._pending[shown] = time
             while len(self._pending) > _REMEMBERED:
@@ -152,21 +152,26 @@ class LiveClock:
         assert self.timeline.began is not None
         return max(now - self.timeline.began, self.timeline.last or 0.0)
 
-    def _by_stamp(self, stamp: float, shown: float, in_order: bool, now: float, awaited: float) -> float:
+    def _by_stamp(self, shown: float, decoded: float | None, now: float, awaited: float) -> float:
         assert self.timeline.began is not None
         arrival = now - self.timeline.began
         if self._offset is None or self._last is None:
             self._offset = self._by_arrival(now) - shown
-            self._ahead, self._base = shown - stamp, arrival - (shown + self._offset)
+            self._ahead = None if decoded is None else shown - decoded
+            self._base = arrival - (shown + self._offset)
             self._last, self._anchored, self._piece = (shown, now), now, shown
             return shown + self._offset
-        stamp += self._ahead
+        stamp = shown
+        if decoded is not None:
+            if self._ahead is None:  # FFmpeg has looked at some packets first; this one is no later than they were
+                self._ahead = arrival - self._base - self._offset - decoded
+            stamp = decoded + self._ahead
         if abs(shown - stamp) > _AHEAD:  # a clock that was set is seen in its picture before it is in the packet's own
             shown = stamp
         before, then = self._last
         step, waited = stamp - before, now - then
         late = arrival - (stamp + self._offset)
-        back = step < (0 if in_order else -_STEP_BACK)
+        back = step < -_STEP_BACK
         ahead = _AHEAD_PLAYED if self.played else _AHEAD
         if back or (step > ahead and late < self._base - ahead):
             # What was late before is as late still.
