@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -252,6 +253,53 @@ def test_two_clips_that_begin_with_one_key_frame_are_two(footage: Footage, tmp_p
             wait(lambda done=int(start > 1) + 1: recorder.clips if recorder.clips == done else None)
     events = [described(clip)["events"][0]["start"] for clip in tmp_path.glob("door/*.mp4")]
     assert sorted(events) == [1.0, 3.0]
+
+
+def as_flv(shown: Footage, path: Path) -> bytes:
+    """Its description stands beside the pictures, which begin with their lengths."""
+    with av.open(path.with_suffix(".flv"), "w") as flv:
+        for n, (stream, packet) in enumerate(packets_of(shown, path)):
+            track = flv.streams.video[0] if n else flv.add_stream_from_template(stream)
+            packet.stream, packet.time_base = track, Fraction(1, FPS)
+            packet.pts = packet.dts = n
+            flv.mux_one(packet)
+    return path.with_suffix(".flv").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["h264", "flv", "mjpeg", pytest.param("hevc", marks=pytest.mark.slow)])
+def test_pictures_of_another_size_are_in_a_clip_of_their_own(kind: str, tmp_path: Path) -> None:
+    small, large = (
+        film("h264" if kind == "flv" else kind, seconds=2, fps=FPS, key_every=0.5, size=size, first=first)
+        for size, first in (((160, 120), 0), ((320, 240), 100))
+    )
+    raw, clips, packets = tmp_path / "raw", tmp_path / "clips", KeptPackets(60.0)
+    if kind == "flv":
+        raw.write_bytes(as_flv(small, tmp_path / "1") + as_flv(large, tmp_path / "2")[13:])
+    else:
+        raw.write_bytes(b"".join(unit.data for footage in (small, large) for unit in footage.units))
+    event = Event("wave", 1.0, None, 0.9)
+    with (
+        av.open(str(raw), format=kind) as container,
+        Recorder("door", packets, Recording(clips, after=0.5), Storage(clips, 1, 1)) as recorder,
+    ):
+        stream = container.streams.video[0]
+        for n, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            if n == 2 * FPS:
+                recorder.tell(report(Begun(event)))
+                wait(lambda: 1.0 if list(clips.rglob("*.part.mp4")) else None)
+            packets.add(stream, packet, n / FPS)
+        wait(lambda: recorder.clips or None)
+        recorder.tell(report(Ended(replace(event, end=3.0))))
+        wait(lambda: 1.0 if recorder.clips == 2 else None)
+    first, second = sorted(clips.glob("door/*.mp4"), key=lambda clip: described(clip)["start"])
+    assert pictures(first) == list(range(2 * FPS))
+    assert pictures(second)[: FPS + 7] == list(range(100, 100 + FPS + 7))
+    descriptions = set()
+    for clip, width in ((first, 160), (second, 320)):
+        with av.open(clip) as made:
+            assert (made.streams.video[0].width, described(clip)["events"][0]["start"]) == (width, 1.0)
+            descriptions.add(made.streams.video[0].codec_context.extradata)
+    assert kind == "mjpeg" or len(descriptions) == 2
 
 
 def test_what_a_killed_recording_left_behind_goes(tmp_path: Path) -> None:

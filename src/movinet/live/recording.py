@@ -162,10 +162,11 @@ class Recorder:
     def _go_on(self, clip: "_Clip") -> None:
         until = clip.until(self.recording.after)
         for kept in self.packets.after(clip.next):
-            if kept.connection is not clip.connection or kept.moment > until:
+            if kept.moment > until:
                 self._finish()
                 return
-            if kept.moment - clip.first.moment > self.recording.longest and kept.is_key:
+            too_long = kept.moment - clip.first.moment > self.recording.longest and kept.is_key
+            if too_long or kept.connection is not clip.connection:
                 self._split(clip, kept)
                 return
             clip.add(kept)
@@ -173,7 +174,7 @@ class Recorder:
             self._finish()
 
     def _split(self, clip: "_Clip", kept: Kept) -> None:
-        """An event that lasts too long for one file goes on in the next."""
+        """An event that lasts too long for one file, or has pictures of two sizes, goes on in the next."""
         running = [event for event in clip.events.values() if event["end"] is None]
         self._finish()
         if running:

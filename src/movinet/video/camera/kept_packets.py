@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import av
 from av.video.stream import VideoStream
 
+from movinet.video.camera.picture_format import PictureFormat
+
 _MOST_BYTES = 64 << 20  # of one source
 _MOST_AHEAD = 1.0  # seconds
 _LONGEST = 30.0  # seconds beyond those wanted that a source without key frames is kept
@@ -22,7 +24,7 @@ class Kept:
     Attributes:
         number: from 0, over all connections.
         connection: a small file with the codec's description and its first key frame; another object after every
-            reconnection.
+            reconnection, and where pictures become larger or smaller: no file holds both.
         moment: seconds of the stream, of its picture.
         wall: when it came: Unix time.
         ahead: seconds that it is decoded before its picture is shown, where pictures are sent out of order.
@@ -55,6 +57,7 @@ class KeptPackets:
         self._keys: deque[int] = deque()  # numbers of those kept that are key frames
         self._bytes = self._next = 0
         self._stream: VideoStream | None = None
+        self._format: PictureFormat | None = None
         self._connection: bytes | None = None
 
     def add(self, stream: VideoStream, packet: "av.Packet[VideoStream]", moment: float) -> None:
@@ -65,10 +68,12 @@ class KeptPackets:
             packet: not decoded yet.
             moment: its seconds in the stream.
         """
-        if stream is not self._stream:
-            self._stream, self._connection = stream, None
+        if stream is not self._stream or self._format is None:
+            self._stream, self._format, self._connection = stream, PictureFormat(stream), None
+        if packet.is_keyframe and self._format.changes(packet):
+            self._connection = None
         if self._connection is None:
-            if not packet.is_keyframe or not (described := self._describe(stream, packet)):
+            if not packet.is_keyframe or not (described := self._describe(stream, packet, self._format.extradata)):
                 return
             self._connection = described
         with self._changed:
@@ -113,7 +118,7 @@ class KeptPackets:
         with self._changed:
             self._changed.notify_all()
 
-    def _describe(self, stream: VideoStream, packet: "av.Packet[VideoStream]") -> bytes | None:
+    def _describe(self, stream: VideoStream, packet: "av.Packet[VideoStream]", extradata: bytes | None) -> bytes | None:
         """A file from which another file's track can be made, by another thread and after the camera is gone."""
         if stream.codec_context.name == "rawvideo":
             self.refused = "it sends raw pictures, which only fit into a file encoded"
@@ -122,6 +127,8 @@ class KeptPackets:
         try:
             with av.open(data, "w", format="nut") as container:
                 track = container.add_stream_from_template(stream)
+                if extradata is not None:
+                    track.codec_context.extradata = extradata
                 first = av.Packet(bytes(packet))  # muxing changes a packet's stamps
                 first.pts = first.dts = 0
                 first.stream, first.is_keyframe = track, True
