@@ -78,7 +78,7 @@ class LiveSource:
         loop: bool = False,
         timeout: float = 10.0,
         retries: int | None = None,
-        pause: tuple[float, float] = (0.5, 3.0),
+        pause: tuple[float, float] = (0.5, 2.0),
         max_lag: float = 1.0,
         transport: Transport = "tcp",
         limits: Limits = DEFAULT_LIMITS,

@@ -48,7 +48,7 @@ class Attempts:
         return max(pause, LOGIN_PAUSE) if refused else pause
 
 
-def back_off(first: float = 0.5, most: float = 3.0) -> Iterator[float]:
+def back_off(first: float = 0.5, most: float = 2.0) -> Iterator[float]:
     """Seconds to wait before each attempt: growing by half up to `most`, each shortened at random by up to half so that
     many clients do not return at once."""
     delay = first
