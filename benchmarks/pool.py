@@ -18,7 +18,7 @@ import os
 import queue
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -214,8 +214,9 @@ class Nothing:
     def get_state(self, state: list[StreamState], row: int) -> StreamState:
         return state[row]
 
-    def set_state(self, state: list[StreamState], row: int, stream: StreamState) -> None:
-        state[row] = stream
+    def set_states(self, state: list[StreamState], streams: Mapping[int, StreamState]) -> None:
+        for row, stream in streams.items():
+            state[row] = stream
 
 
 def seating(streams: int, batch: int, rate: float, seconds: float = 4.0) -> tuple[float, float]:

@@ -67,7 +67,7 @@ class Referee:
         ]
         answers = [(picture, answer.result(SOON)) for picture, answer in pushed if not answer.cancelled()]
         with self.lock:
-            self.engine.set_state(self.state, 0, fresh)
+            self.engine.set_states(self.state, {0: fresh})
             for seen, (picture, answer) in enumerate(answers, start=1):
                 logits = self.engine.step(self.images[picture], self.state)
                 assert logits is not None

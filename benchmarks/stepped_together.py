@@ -32,7 +32,7 @@ class SteppedTogether:
 
     def reset(self, row: int) -> None:
         """Forget all that it has seen."""
-        self.engine.set_state(self.state, row, self._begun[row])
+        self.engine.set_states(self.state, {row: self._begun[row]})
 
     def step(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next frame of every row, (rows, H, W, 3) as the network's transform makes them: (rows, classes)

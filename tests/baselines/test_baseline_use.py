@@ -100,7 +100,7 @@ def test_an_engine_streams_what_streams(name: str) -> None:
     clip = np.random.default_rng(0).random((6, 2, 32, 40, 3), np.float32)
     for frame in clip[:5]:
         engine.step(frame, state)
-    engine.set_state(other, 1, engine.get_state(state, 0))  # a stream changes its batch and its row
+    engine.set_states(other, {1: engine.get_state(state, 0)})  # a stream changes its batch and its row
     swapped = engine.step(clip[5][::-1].copy(), other)
     whole = create_clip_engine(weights)(np.ascontiguousarray(clip[:, :1].transpose(1, 4, 0, 2, 3)))
     assert swapped is not None

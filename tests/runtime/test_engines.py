@@ -155,7 +155,7 @@ def test_a_stream_moves_to_another_row_and_batch(
     for images in video[:4]:
         engine.step(images, before)
         engine.step(images[::-1].copy(), after)
-    engine.set_state(after, 2, engine.get_state(before, 0))
+    engine.set_states(after, {2: engine.get_state(before, 0)})
     for images in video[4:]:
         logits = step(engine, np.roll(images, 2, axis=0), after)
     assert_alike(logits[2], expected(model, video)[-1, 0])
@@ -173,7 +173,7 @@ def test_it_goes_on_where_the_network_stopped(
     held = deployed_state(folded_network(Weights.of(model)), plain, past)
     state = engine.init_state()
     for row in range(STREAMS):
-        engine.set_state(state, row, [array[row] for array in held.values()])
+        engine.set_states(state, {row: [array[row] for array in held.values()]})
     answers = np.stack([step(engine, images, state) for images in video[4:]])
     assert_alike(answers, expected(model, video)[4:])
 
@@ -206,7 +206,7 @@ def test_a_fresh_stream_forgets_as_asked(
     for images in video[:3]:
         engine.step(images, state)
     for row in range(STREAMS):
-        engine.set_state(state, row, init_stream_state(engine.signature, decay=0.7))
+        engine.set_states(state, {row: init_stream_state(engine.signature, decay=0.7)})
     forgetful = MoViNet(model.spec.with_options(decay=0.7)).eval()
     forgetful.load_state_dict(model.state_dict())
     answers = np.stack([step(engine, images, state) for images in video[3:]])
@@ -225,7 +225,7 @@ def test_ensembles_run_on_any_engine(kind: EngineKind, spec: EnsembleSpec, seed:
     video = np.random.default_rng(seed).random((6, 2, *spec.size, 3), dtype=np.float32)
     state, fresh = engine.init_state(), engine.get_state(engine.init_state(), 0)
     answers = [step(engine, images, state) for images in video[:3]]
-    engine.set_state(state, 1, fresh)
+    engine.set_states(state, {1: fresh})
     answers += [step(engine, images, state) for images in video[3:]]
     wanted = expected(ensemble, video[:, :1])[:, 0]
     scale = np.abs(wanted).max()

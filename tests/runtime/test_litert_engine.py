@@ -82,15 +82,15 @@ def test_streams_change_rows_and_engines() -> None:
     first, second = engine.get_state(state, 0), engine.get_state(state, 1)
     expected = engine.step(frames[5], state)
     assert expected is not None
-    engine.set_state(state, 0, second)
-    engine.set_state(state, 1, first)
+    engine.set_states(state, {0: second})
+    engine.set_states(state, {1: first})
     for put, taken in zip(first, engine.get_state(state, 1), strict=True):
         np.testing.assert_array_equal(taken, put)
     made = engine.step(frames[5, ::-1], state)
     assert made is not None
     np.testing.assert_array_equal(made, expected[::-1])
 
-    engine.set_state(state, 0, init_stream_state(engine.signature, network.spec.decay))
+    engine.set_states(state, {0: init_stream_state(engine.signature, network.spec.decay)})
     alone = other.init_state()
     for t in range(6, 8):
         made, expected = engine.step(frames[t], state), other.step(frames[t, :1], alone)

@@ -1,6 +1,7 @@
 """Batching strangers' streams: plain logic with a clock of the test's own."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -174,8 +175,8 @@ class Clockwork:
         self.copies += 1
         return [np.zeros(1, np.float32)]
 
-    def set_state(self, state: int, row: int, stream: list[np.ndarray]) -> None:
-        self.copies += 1
+    def set_states(self, state: int, streams: Mapping[int, list[np.ndarray]]) -> None:
+        self.copies += len(streams)
 
 
 @dataclass
@@ -309,7 +310,7 @@ def test_a_new_beginning_forgets_a_state_that_lost_its_row() -> None:
     np.testing.assert_allclose(work.logits[two.row], Alone(1.0, [2]).logits(), atol=1e-4)
 
 
-@pytest.mark.parametrize("where", ["step", "set_state", "get_state"])
+@pytest.mark.parametrize("where", ["step", "set_states", "get_state"])
 def test_an_engines_error_costs_only_the_streams_of_that_step(where: str) -> None:
     engine = TestEngine(streams=2)
     scheduler: Scheduler[Any] = Scheduler(engine, max_streams=3, queue=1, max_wait=0.0)
@@ -332,3 +333,17 @@ def test_an_engines_error_costs_only_the_streams_of_that_step(where: str) -> Non
             assert work.error is None
             alone.shown.append(picture)
         np.testing.assert_allclose(work.logits[slot.row], alone.logits(), atol=1e-4)
+
+
+def test_states_of_a_round_are_written_at_once() -> None:
+    """Engines that write whole batches would write one for every stream: crowds of late streams, which all begin anew,
+    would come ever later."""
+    engine = TestEngine(streams=4)
+    scheduler: Scheduler[Any] = Scheduler(engine, max_streams=4, queue=1, max_wait=0.0)
+    slots = [scheduler.join({"decay": 0.5 + n / 10}) for n in range(4)]
+    stepped(scheduler, *((slot, n) for n, slot in enumerate(slots)))
+    with patch.object(engine, "set_states", wraps=engine.set_states) as written:
+        work = stepped(scheduler, *((slot, 5) for slot in slots), fresh=True)
+    assert written.call_count == 1
+    for n, slot in enumerate(slots):
+        np.testing.assert_allclose(work.logits[slot.row], Alone(0.5 + n / 10, [5]).logits(), atol=1e-4)

@@ -1,6 +1,7 @@
 """Lists kept by every change against looking at everybody, and what a frame costs among a thousand streams."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Nothing:
     def get_state(self, state: int, row: int) -> list[np.ndarray]:
         return []
 
-    def set_state(self, state: int, row: int, stream: list[np.ndarray]) -> None: ...
+    def set_states(self, state: int, streams: Mapping[int, list[np.ndarray]]) -> None: ...
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -1,5 +1,6 @@
 """PyTorch as the engine of the networks to compare with that can stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,11 @@ class BaselineEngine:
     def get_state(self, state: BaselineState, row: int) -> StreamState:
         return [state.tensors[t.name][row].to("cpu", _KEPT[t.dtype]).numpy().copy() for t in self.signature.state]
 
-    def set_state(self, state: BaselineState, row: int, stream: StreamState) -> None:
+    def set_states(self, state: BaselineState, streams: Mapping[int, StreamState]) -> None:
         with torch.inference_mode():
-            for part, array in zip(self.signature.state, stream, strict=True):
-                state.tensors[part.name][row] = torch.from_numpy(np.array(array)).to(state.tensors[part.name])
+            for row, stream in streams.items():
+                for part, array in zip(self.signature.state, stream, strict=True):
+                    state.tensors[part.name][row] = torch.from_numpy(np.array(array)).to(state.tensors[part.name])
 
 
 _KEPT = {"float32": torch.float32, "int32": torch.int32}

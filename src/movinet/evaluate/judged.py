@@ -101,7 +101,7 @@ def _streams(recognizer: Recognizer) -> Callable[[Iterable[Frame]], Iterator[Pro
     images = np.zeros((1, *info.transform.size, 3), np.float32)
 
     def answers(shown: Iterable[Frame]) -> Iterator[Probabilities]:
-        engine.set_state(batch, 0, beginning)
+        engine.set_states(batch, {0: beginning})
         seen, levels = 0, (frame.levels(info.transform) for frame in shown)
         while together := list(islice(levels, _TOGETHER)):
             for image in together:

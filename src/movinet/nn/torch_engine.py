@@ -1,7 +1,7 @@
 """PyTorch as an engine: nothing to install, eager or compiled, on any device."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -109,10 +109,11 @@ class TorchEngine:
     def get_state(self, state: TorchState, row: int) -> StreamState:
         return [tensor[row].float().cpu().numpy().copy() for tensor in state.tensors]
 
-    def set_state(self, state: TorchState, row: int, stream: StreamState) -> None:
+    def set_states(self, state: TorchState, streams: Mapping[int, StreamState]) -> None:
         with torch.inference_mode():  # what a step made may be changed in no other mode
-            for tensor, array in zip(state.tensors, stream, strict=True):
-                tensor[row] = torch.from_numpy(np.asarray(array))
+            for row, stream in streams.items():
+                for tensor, array in zip(state.tensors, stream, strict=True):
+                    tensor[row] = torch.from_numpy(np.asarray(array))
 
     def _own(self, tensor: Tensor) -> Tensor:
         if tensor.ndim == 4:

@@ -52,8 +52,9 @@ class Engine(Protocol[BatchState]):
     def get_state(self, state: BatchState, row: int) -> StreamState:
         """A copy of one stream's state."""
 
-    def set_state(self, state: BatchState, row: int, stream: StreamState) -> None:
-        """Overwrite one stream's state."""
+    def set_states(self, state: BatchState, streams: Mapping[int, StreamState]) -> None:
+        """Overwrite the states of some rows, which are copied: all at once, as an engine may have to write whole
+        batches."""
 
 
 def step_rows(
@@ -63,8 +64,7 @@ def step_rows(
     idle = sorted(set(range(engine.streams)) - set(rows))
     kept = [engine.get_state(state, row) for row in idle]
     logits = engine.step(frames, state, predict)
-    for row, stream in zip(idle, kept, strict=True):
-        engine.set_state(state, row, stream)
+    engine.set_states(state, dict(zip(idle, kept, strict=True)))
     return logits
 
 

@@ -1,6 +1,6 @@
 """Ensembles as an engine: an engine a member, each taking its share of the frames at its own size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,11 +79,13 @@ class EnsembleEngine:
             stream.append(state.logits[i, row].copy())
         return stream
 
-    def set_state(self, state: EnsembleState, row: int, stream: StreamState) -> None:
-        state.frames[row] = stream[0]
+    def set_states(self, state: EnsembleState, streams: Mapping[int, StreamState]) -> None:
+        for row, stream in streams.items():
+            state.frames[row] = stream[0]
         at = 1
         for i, engine in enumerate(self._engines):
             count = len(engine.signature.state)
-            engine.set_state(state.members[i], row, stream[at : at + count])
-            state.logits[i, row] = stream[at + count]
+            engine.set_states(state.members[i], {row: stream[at : at + count] for row, stream in streams.items()})
+            for row, stream in streams.items():
+                state.logits[i, row] = stream[at + count]
             at += count + 1

@@ -196,9 +196,10 @@ class LiteRTEngine:
     def get_state(self, state: LiteRTState, row: int) -> StreamState:
         return [self._as_port(self._copy(state, port)[row], port) for port in self.signature.state]
 
-    def set_state(self, state: LiteRTState, row: int, stream: StreamState) -> None:
-        for port, array in zip(self.signature.state, stream, strict=True):
-            self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
+    def set_states(self, state: LiteRTState, streams: Mapping[int, StreamState]) -> None:
+        for row, stream in streams.items():
+            for port, array in zip(self.signature.state, stream, strict=True):
+                self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
         state.changed = True
 
     def _forget_copies(self) -> None:

@@ -1,5 +1,6 @@
 """OpenVINO as an engine: partial sums live inside it, where it updates them in place; pools and counts go through."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,17 +108,16 @@ class OpenVINOEngine:
             for port in self.signature.state
         ]
 
-    def set_state(self, state: OpenVINOState, row: int, stream: StreamState) -> None:
+    def set_states(self, state: OpenVINOState, streams: Mapping[int, StreamState]) -> None:
         import openvino as ov
 
-        for port, array in zip(self.signature.state, stream, strict=True):
-            if not is_variable(port.name):
-                state.arrays[port.name][row] = array
-                continue
-            variable = state.variables[port.name]
-            whole = variable.state.data.copy()
-            whole[row] = array
-            variable.state = ov.Tensor(whole)
+        for n, port in enumerate(self.signature.state):
+            kept = is_variable(port.name)
+            whole = state.variables[port.name].state.data.copy() if kept else state.arrays[port.name]
+            for row, stream in streams.items():
+                whole[row] = stream[n]
+            if kept:
+                state.variables[port.name].state = ov.Tensor(whole)
 
 
 def compile_options(precision: Precision, threads: int | None, device: str = "CPU") -> dict[str, Any]:

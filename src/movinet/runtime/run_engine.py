@@ -1,5 +1,6 @@
 """Any file that a runtime turns from inputs into outputs, as an engine: the state is arrays, moved up by reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,7 @@ class RunEngine:
     def get_state(self, state: RunState, row: int) -> StreamState:
         return [state.arrays[port.name][row].copy() for port in self.signature.state]
 
-    def set_state(self, state: RunState, row: int, stream: StreamState) -> None:
-        for port, array in zip(self.signature.state, stream, strict=True):
-            state.arrays[port.name][row] = array
+    def set_states(self, state: RunState, streams: Mapping[int, StreamState]) -> None:
+        for row, stream in streams.items():
+            for port, array in zip(self.signature.state, stream, strict=True):
+                state.arrays[port.name][row] = array

@@ -128,17 +128,21 @@ class Scheduler(Generic[BatchState]):
             for slot, source, row in sorted(work.taken, key=lambda taken: taken[1] is group):
                 if source.state is not None:
                     slot.evicted_state = engine.get_state(source.state, row)
+            begin: dict[int, StreamState] = {}  # rows that begin to hold another state
             for slot, row in work.seated:
-                engine.set_state(state, row, slot.evicted_state or self._initial_state_of(slot))
+                begin[row] = slot.evicted_state or self._initial_state_of(slot)
                 slot.evicted_state = None
             for slot, row, frame in work.shown:
                 if frame.decays is not None:
                     slot.decays = frame.decays
                 if frame.fresh:
-                    engine.set_state(state, row, self._initial_state_of(slot))
+                    begin[row] = self._initial_state_of(slot)
                 elif frame.decays is not None:
-                    engine.set_state(state, row, with_decays(engine, engine.get_state(state, row), frame.decays))
+                    before = begin.get(row) or engine.get_state(state, row)
+                    begin[row] = with_decays(engine, before, frame.decays)
                 write_scaled(frame.image, self._scale, self._frames[row])
+            if begin:
+                engine.set_states(state, begin)
             predict = any(frame.answer is not None for _, _, frame in work.shown)
             work.logits = engine.step(self._frames, state, predict)
         except Exception as error:

@@ -64,10 +64,10 @@ class SoloSeat:
                 batch = self._taken()
                 if frame.fresh or self.seen == 0:
                     self.seen = 0
-                    solo.engine.set_state(batch, 0, with_decays(solo.engine, solo.initial_state, self._decays))
+                    solo.engine.set_states(batch, {0: with_decays(solo.engine, solo.initial_state, self._decays)})
                 elif frame.decays is not None:
                     stream = with_decays(solo.engine, solo.engine.get_state(batch, 0), frame.decays)
-                    solo.engine.set_state(batch, 0, stream)
+                    solo.engine.set_states(batch, {0: stream})
                 write_scaled(frame.image, solo.scale, solo.frames[0])
                 logits = solo.engine.step(solo.frames, batch, frame.answer is not None)
                 self.seen += 1
@@ -84,7 +84,7 @@ class SoloSeat:
 
     def restore(self, saved: SavedStream, decays: Mapping[str, float]) -> None:
         with self._solo.lock:
-            self.engine.set_state(self._taken(), 0, saved.state)
+            self.engine.set_states(self._taken(), {0: saved.state})
             self.seen, self._decays = saved.frames, decays
 
     def leave(self) -> None:
