@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from movinet.data.synthetic import set_folder
 from movinet.data.synthetic.gesture_clips import GESTURES, render_gesture, write_dataset
 from movinet.errors import MovinetError
 
@@ -133,13 +134,22 @@ def test_dataset_needs_a_folder(tmp_path: Path) -> None:
         write_dataset(tmp_path / "file", 1, **SMALL)
 
 
-def test_other_processes_write_the_same(tmp_path: Path) -> None:
+def test_other_processes_write_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_folder, "_START_SECONDS", 0.0)
     for workers in (1, 2):
         write_dataset(tmp_path / str(workers), 2, workers=workers, **SMALL)
     one, two = (sorted((tmp_path / str(workers)).glob("**/*.*")) for workers in (1, 2))
     for here, there in zip(one, two, strict=True):
         assert here.relative_to(tmp_path / "1") == there.relative_to(tmp_path / "2")
         assert here.read_bytes() == there.read_bytes()
+
+
+def test_what_is_soon_written_needs_no_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(set_folder, "ProcessPoolExecutor")
+    written = []
+    files = {f"{n}.txt": (n,) for n in range(4)}
+    set_folder.write_missing(tmp_path, files, lambda path, n: written.append((path.name, n)), workers=2)
+    assert written == [("0.txt", 0), ("1.txt", 1), ("2.txt", 2), ("3.txt", 3)]
 
 
 def test_rendering_is_bit_identical_in_another_process() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -14,6 +15,8 @@ from movinet.files import write_atomically
 from movinet.reading import parse_json
 
 Arguments = TypeVarTuple("Arguments")
+
+_START_SECONDS = 2.0  # that processes take until they begin: what takes no longer is sooner written by this one
 
 
 def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
@@ -56,7 +59,8 @@ def write_missing(
         folder: they lie in.
         files: by name: what `write` takes after the path.
         write: makes one, whole or not at all.
-        workers: processes; with more than one, `write` and its arguments are pickled.
+        workers: processes, where what is to be written takes longer than they take to begin; with more than one,
+            `write` and its arguments are pickled.
         progress: called with the number of files that are there and of all.
     """
     todo = [name for name in files if not (folder / name).exists()]
@@ -68,10 +72,15 @@ def write_missing(
         if progress:
             progress(done, len(files))
 
-    if workers <= 1 or len(todo) < 2:
-        for name in todo:
-            write(folder / name, *files[name])
-            count()
+    began = time.monotonic()
+    for n, name in enumerate(todo):
+        seconds_left = (len(todo) - n) * (time.monotonic() - began) / n if n else 0.0
+        if workers > 1 and seconds_left > _START_SECONDS:
+            todo = todo[n:]
+            break
+        write(folder / name, *files[name])
+        count()
+    else:
         return
     # Forking a process in which torch has started threads can deadlock.
     context = multiprocessing.get_context("spawn")
