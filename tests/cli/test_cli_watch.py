@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import socket
@@ -276,6 +277,33 @@ def test_seconds_end_it_whatever_the_camera_does(folder: Path, capfd: pytest.Cap
     assert code == 2, "a script learns that it saw nothing"
     assert told(out)[-1]["type"] == "over"
     assert "showed no picture in 0.3 s" in told(out)[-1]["error"]
+
+
+@posix
+@pytest.mark.parametrize("how", ["", "--json"])
+def test_a_terminal_that_is_closed_ends_it_in_order(folder: Path, how: str, tmp_path: Path) -> None:
+    """Nothing can be printed any more."""
+    leader, follower = os.openpty()
+    log = tmp_path / "log"
+    log.touch()
+    line = f"watch @/long.mp4 {EAGER} --log {log} {how}"
+    claim = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    words = [sys.executable, "-c", f"{claim}; from movinet.cli import main; main()"]
+    with subprocess.Popen(
+        [*words, *shlex.split(line.replace("@", str(folder)))],
+        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(follower)
+        until = time.monotonic() + 20
+        while '"begun"' not in log.read_text():
+            assert time.monotonic() < until
+            if select.select([leader], [], [], 0.05)[0]:
+                os.read(leader, 65536)
+        os.close(leader)
+        assert process.wait(10) == 129
+    kinds = [line["type"] for line in told(log.read_text())]
+    assert kinds.count("begun") == kinds.count("ended") > 0
+    assert kinds[-1] == "over"
 
 
 @posix

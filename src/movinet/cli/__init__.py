@@ -1,6 +1,5 @@
 """The command line: one plain function a command, in files by what people come for."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from cyclopts import CycloptsError
 
 from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
-from movinet.cli.console import complain, err, log_as_lines
+from movinet.cli.console import complain, err, log_as_lines, print_nowhere
 from movinet.errors import MovinetError, printable
 from movinet.video.net.sources import without_password
 
@@ -63,8 +62,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
         err.print("stopped")
         code = 130
     except BrokenPipeError:
-        # The reader (head, less) went away; Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_nowhere(sys.stdout)  # the reader (head, less) went away
         code = 141
     except OSError as error:  # stdout on a full disk, say
         complain(MovinetError(f"cannot go on: {error}"))

@@ -1,9 +1,11 @@
 """What the command line prints: answers on stdout, complaints and progress on stderr."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -46,6 +48,16 @@ def bar(probability: float, width: int = 20) -> str:
     return "█" * full + "░" * (width - full)
 
 
+def print_nowhere(*streams: TextIO) -> None:
+    """Nobody reads any more what is printed, on stdout and stderr by default: Python would fail over what is left in
+    its buffers at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams or (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def print_json(value: Any) -> None:
     print(dump_json(value), flush=True)
 
@@ -85,7 +97,8 @@ class _Lines(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        with suppress(OSError):  # nobody can read it
+            self._tell(record.getMessage())
 
 
 @contextmanager

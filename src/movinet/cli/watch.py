@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.check_cameras import show_cameras
-from movinet.cli.console import as_printed, complain, err, out, warn, warnings_told
+from movinet.cli.console import as_printed, complain, err, out, print_nowhere, warn, warnings_told
 from movinet.cli.line_writer import LineWriter
 from movinet.cli.recognizing import load_pool, mode_of, read_logins, tell_default
 from movinet.errors import MovinetError
@@ -44,6 +44,7 @@ from movinet.video.net.sources import Limits
 from movinet.weights.registry import DEFAULT_MODEL
 
 _REFRESHED, _REFRESHED_MANY, _MANY = 8, 4, 8  # times a second on a terminal; of more sources, a picture costs more
+_SIGNALED_WITHIN = 0.2  # seconds after which a terminal that is gone has said so
 
 
 def watch(
@@ -286,15 +287,19 @@ def _watch(
         output = _on_terminal(view) if on_terminal else _as_lines(view, topk if as_json_lines else None)
         show, complain_of = kept.enter_context(output)
         for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
-            show(report)
             for tell in told:
                 tell(report)
             if drawn is not None and isinstance(report.what, Seen) and report.what.frame is not None:
                 drawn.show(report.what.frame, report.what.prediction, report.what.running)
-            if isinstance(report.what, Over) and report.what.error is not None:
-                failed += 1
-                said = str(report.what.error)
-                complain_of(MovinetError(said if said.startswith(report.source) else f"{report.source}: {said}"))
+            try:
+                show(report)
+                if isinstance(report.what, Over) and report.what.error is not None:
+                    failed += 1
+                    said = str(report.what.error)
+                    complain_of(MovinetError(said if said.startswith(report.source) else f"{report.source}: {said}"))
+            except OSError:  # a terminal that is gone ends it in order, as its signal asks
+                if not stopping.event.wait(_SIGNALED_WITHIN):
+                    raise
     stopping.leave()
     return 2 if failed else 0
 
@@ -375,6 +380,11 @@ def until_stopped() -> Iterator[Stopping]:
             before[number] = signal.signal(number, stopping.ask)
     try:
         yield stopping
+    except OSError:  # of a terminal that is gone
+        if stopping.event.is_set():
+            print_nowhere()
+            stopping.leave()
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
