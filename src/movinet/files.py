@@ -80,14 +80,24 @@ def _lock_on_windows(file: int, busy: str) -> None:
         raise MovinetError(busy) from error
 
 
-def remove_leftovers(folder: Path, suffixes: tuple[str, ...]) -> None:
-    """Remove what writers that were killed left behind in a folder (see `replacing`), an hour after it changed last."""
+def leftovers(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
+    """What writers that were killed left behind in a folder (see `replacing`), and whose place it was to take; an hour
+    after it changed last, nobody writes it any more."""
+    found = []
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.suffix in suffixes and _LEFTOVER.fullmatch(path.stem):
+            if path.suffix in suffixes and (name := _LEFTOVER.fullmatch(path.stem)):
                 with suppress(OSError):
-                    if path.is_file() and path.stat().st_mtime < time() - 3600:
-                        path.unlink()
+                    if path.is_file() and not path.is_symlink() and path.stat().st_mtime < time() - 3600:
+                        found.append((path, path.with_name(f"{name[1]}{path.suffix}")))
+    return found
+
+
+def remove_leftovers(folder: Path, suffixes: tuple[str, ...]) -> None:
+    """Remove what writers that were killed left behind in a folder."""
+    for part, _ in leftovers(folder, suffixes):
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -115,7 +125,7 @@ def dump_json(value: Any, indent: int | None = None) -> str:
 # Which terminals obey, and JSON need not escape.
 _CONTROL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
-_LEFTOVER = re.compile(r"\..*\.\d+\.\d+\.part", re.DOTALL)
+_LEFTOVER = re.compile(r"\.(.+)\.\d+\.\d+\.part", re.DOTALL)
 
 
 def _finite(value: Any) -> Any:

@@ -302,14 +302,28 @@ def test_pictures_of_another_size_are_in_a_clip_of_their_own(kind: str, tmp_path
     assert kind == "mjpeg" or len(descriptions) == 2
 
 
-def test_what_a_killed_recording_left_behind_goes(tmp_path: Path) -> None:
-    old, new = (tmp_path / "door" / f".2026_wave.{n}.2.part.mp4" for n in (1, 2))
-    old.parent.mkdir()
-    for path, age in ((old, 4000), (new, 100)):
-        path.write_bytes(b"half")
+@pytest.mark.parametrize("kind", ["h264", "mjpeg"])
+def test_what_a_killed_recording_left_behind_is_finished_an_hour_later(kind: str, tmp_path: Path) -> None:
+    footage = film(kind, seconds=3, fps=FPS, size=(160, 120))
+    packets, folder = KeptPackets(60.0), tmp_path / "clips" / "door"
+    for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
+        packets.add(stream, packet, n / FPS)
+    folder.mkdir(parents=True)
+    left = [folder / f".2026-12-01T14-00-00.250Z_wave{n}.{n}.2.part.mp4" for n in range(3)]
+    with Remux(tmp_path / "clip.mp4", packets.after(0)[0].connection) as file:
+        for one in packets.after(0):
+            file.add(one.data, one.moment, one.ahead, one.is_key)
+        for path, data in zip(left, [b"half", file.path.read_bytes(), file.path.read_bytes()], strict=True):
+            path.write_bytes(data)
+    for path, age in zip(left, (4000, 4000, 100), strict=True):
         os.utime(path, (time.time() - age,) * 2)
-    Storage(tmp_path, days=1.0, gigabytes=1.0).make_room()
-    assert (old.exists(), new.exists()) == (False, True)
+    Storage(folder.parent, days=1.0, gigabytes=1.0).make_room()
+    assert [path.exists() for path in left] == [False, False, True]
+    (stored,) = stored_clips(folder.parent)
+    assert stored.clip.name == "2026-12-01T14-00-00.250Z_wave1.mp4"
+    assert len(pictures(stored.clip)) >= 2 * FPS - 1
+    about = described(stored.clip)
+    assert (about["source"], about["began"], about["events"]) == ("door", "2026-12-01T14:00:00.250Z", [])
 
 
 def clip_of(folder: Path, name: str, size: int, age: float) -> Iterator[Path]:

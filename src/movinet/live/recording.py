@@ -18,7 +18,7 @@ from movinet.errors import MovinetError
 from movinet.files import replacing, write_json
 from movinet.live.json_lines import iso
 from movinet.live.report import Begun, Changed, Ended, Over, Report
-from movinet.live.storage import Storage
+from movinet.live.storage import BEGAN, Storage
 from movinet.video.camera.kept_packets import Kept, KeptPackets
 from movinet.video.remux import Remux, suffix_for
 
@@ -254,7 +254,7 @@ class _Clip:
         self.events: dict[tuple[str, float], dict[str, Any]] = {}
         self.ended_at = inf  # when its last event was told as ended, by `time.monotonic`
         self._last = first
-        moment = datetime.fromtimestamp(first.wall, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")[:-3] + "Z"
+        moment = f"{datetime.fromtimestamp(first.wall, UTC).strftime(BEGAN)[:-4]}Z"  # to the millisecond
         name = f"{moment}_{_UNFIT.sub('_', label).strip('._')[:40] or 'event'}"
         suffix, number = suffix_for(first.connection), 1
         self.path = folder / f"{name}{suffix}"

@@ -6,11 +6,18 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from movinet.files import remove_leftovers
+from movinet.errors import MovinetError
+from movinet.files import leftovers, write_json
+from movinet.live.json_lines import iso
+from movinet.video.remux import has_pictures
 
 logger = logging.getLogger(__name__)
+
+BEGAN = "%Y-%m-%dT%H-%M-%S.%fZ"
+"""How the name of a clip begins: when its first picture came, in UTC."""
 
 _MOST_DESCRIPTION = 1 << 20  # bytes of a description
 _CLIPS = (".mp4", ".mkv")
@@ -41,10 +48,12 @@ class Storage:
         self._lock = threading.Lock()
 
     def make_room(self) -> None:
-        """Delete what is too old, the oldest of what is too much, and what recordings that were killed left behind."""
+        """Finish what recordings that were killed left behind; delete what is too old, and the oldest of what is too
+        much."""
         with self._lock:
             for folder in self.folder.glob("*/"):
-                remove_leftovers(folder, _CLIPS)
+                for part, whole in leftovers(folder, _CLIPS):
+                    _finish(part, whole)
             clips = sorted(stored_clips(self.folder), key=lambda clip: clip.written)
             total, too_old = sum(clip.size for clip in clips), time.time() - self.days * 86_400
             for clip in clips:
@@ -57,6 +66,23 @@ class Storage:
                             path.unlink()
                         except PermissionError as error:
                             logger.warning("%s: cannot be deleted: %s", path, error.strerror)
+
+
+def _finish(part: Path, clip: Path) -> None:
+    """Have a clip whose writer was killed be one, as far as it goes; which events are in it nobody knows any more."""
+    with suppress(OSError, MovinetError):
+        if clip.exists() or not has_pictures(part):
+            part.unlink()
+            return
+        ended = part.stat().st_mtime
+        try:
+            began = datetime.strptime(clip.name.partition("_")[0], BEGAN).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            began = ended
+        part.rename(clip)
+        about = {"movinet": "recording", "source": clip.parent.name, "clip": clip.name}
+        times = {"began": iso(began), "ended": iso(ended), "start": None, "end": None}
+        write_json(clip.with_suffix(".json"), {**about, **times, "events": []})
 
 
 def stored_clips(folder: Path) -> list[StoredClip]:

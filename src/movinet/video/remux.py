@@ -12,6 +12,11 @@ from movinet.errors import VideoError
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg"})  # what browsers' and players' favorite holds
 _TICK = Fraction(1, 90_000)  # seconds: of stamps
+# What is written is there for good second by second, whatever ends this process; a file that is closed is a plain MP4.
+_AS_IT_COMES = {
+    ".mp4": {"movflags": "hybrid_fragmented", "frag_duration": "1000000", "flush_packets": "1"},
+    ".mkv": {"cluster_time_limit": "1000", "flush_packets": "1"},
+}
 _LEAST_STEP = 90  # ticks between packets: no two may be one in the container's own
 
 
@@ -23,6 +28,15 @@ def suffix_for(connection: bytes) -> str:
     """
     with av.open(io.BytesIO(connection), format="nut") as described:
         return ".mp4" if described.streams.video[0].codec_context.name in _IN_MP4 else ".mkv"
+
+
+def has_pictures(path: Path) -> bool:
+    """Whether a file that was not closed can be played."""
+    try:
+        with av.open(path) as container:
+            return any(packet.size for packet in container.demux(container.streams.video[0]))
+    except Exception:  # FFmpeg's, of half a file
+        return False
 
 
 class Remux:
@@ -43,7 +57,7 @@ class Remux:
         self._last: int | None = None  # the newest decoding stamp written
         self._described = av.open(io.BytesIO(connection), format="nut")
         try:
-            self._out = av.open(path, "w", format=format)
+            self._out = av.open(path, "w", format=format, options=_AS_IT_COMES.get(path.suffix, {}))
             self._track: VideoStream = self._out.add_stream_from_template(self._described.streams.video[0])
         except (OSError, ValueError) as error:  # PyAV's errors are one or the other
             self._described.close()
