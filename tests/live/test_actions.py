@@ -76,8 +76,10 @@ def test_telling_never_waits_and_the_newest_are_kept(caplog: pytest.LogCaptureFi
         slow.go.set()
     assert slow.done == ["first", "997", "998", "999"]
     assert worker.done == Done(4, 0, 997)
-    assert "more events than it keeps up with" in caplog.text
-    assert len(caplog.records) == 1, "a fault that goes on is not told a thousand times"
+    assert [record.message for record in caplog.records] == [
+        "slow: more events than it keeps up with, the oldest are left out",
+        "slow: 997 events were lost",
+    ], "a fault that goes on is not told a thousand times"
 
 
 def test_no_more_than_so_many_are_under_way_at_once() -> None:
@@ -104,6 +106,28 @@ def test_what_fails_is_tried_again_where_that_may_help(caplog: pytest.LogCapture
     assert slow.done == ["a", "d"]
     assert worker.done == Done(2, 2, 0)
     assert "slow: not today; trying again" in caplog.text
+
+
+def test_faults_that_come_and_go_are_told_once_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
+    slow = Slow()
+    slow.go.set()
+    with Worker(slow, attempts=2, pause=(0.01, 0.02), well_after=0.3) as worker:
+        for number in range(5):  # each at its second attempt
+            slow.failures = 1
+            worker.tell(of(str(number)))
+            until(lambda number=number: worker.done.done == number + 1)
+        slow.failures = 4
+        worker.tell(of("lost"))
+        worker.tell(of("lost"))
+        until(lambda: worker.done.failed == 2)
+        time.sleep(0.35)
+        worker.tell(of("well"))
+        until(lambda: worker.done.done == 6)
+        worker.tell(of("well"))
+    assert [record.message for record in caplog.records] == [
+        "slow: not today; trying again",
+        "slow: works again; 2 events were lost",
+    ]
 
 
 def test_attempts_end(caplog: pytest.LogCaptureFixture) -> None:

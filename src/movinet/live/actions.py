@@ -10,12 +10,12 @@ from typing import Any, Protocol, Self
 
 from movinet.live.json_lines import as_json
 from movinet.live.report import Report, Seen
+from movinet.words import counted
 
 logger = logging.getLogger(__name__)
 
 _QUEUED = 100  # reports an action may have waiting
-_TELL_AGAIN = 60.0  # seconds after which a fault that goes on is told again
-_KINDS = 100  # of faults that are remembered as told
+_WELL_AFTER = 60.0  # seconds without a fault after which an action works again
 
 
 class Failed(Exception):
@@ -56,13 +56,15 @@ class Done:
 class Worker:
     """Does one action with what it is told, in threads of its own; a context manager.
 
-    What comes while too much waits pushes out the oldest, which is counted and told.
+    What comes while too much waits pushes out the oldest. The first fault is told, then that it works again and how
+    many reports were lost meanwhile: faults that come and go are one.
 
     Args:
         action: what to do.
         queued: reports that may wait.
         attempts: with each report, where trying again may help.
         pause: before the second attempt and the longest, seconds; doubling.
+        well_after: seconds without a fault after which it works again.
     """
 
     def __init__(
@@ -71,14 +73,16 @@ class Worker:
         queued: int = _QUEUED,
         attempts: int = 8,
         pause: tuple[float, float] = (0.5, 30.0),
+        well_after: float = _WELL_AFTER,
     ) -> None:
         self.action = action
         self._waiting: deque[dict[str, Any]] = deque()
-        self._queued, self._attempts, self._pause = queued, attempts, pause
+        self._queued, self._attempts, self._pause, self._well_after = queued, attempts, pause, well_after
         self._changed = threading.Condition()
         self._closing, self._given_up = threading.Event(), threading.Event()
         self._done = self._failed = self._dropped = self._busy = 0
-        self._told: dict[str, float] = {}  # when a kind of fault was told last
+        self._faulty: float | None = None  # when the last fault was, since one was told
+        self._lost = 0  # reports since then
         self._threads = [
             threading.Thread(target=self._work, name="movinet-action", daemon=True) for _ in range(action.at_once)
         ]
@@ -107,7 +111,7 @@ class Worker:
             if len(self._waiting) > self._queued:
                 self._waiting.popleft()
                 self._dropped += 1
-                self._warn("dropped", f"more events than it keeps up with; {self._dropped} left out so far")
+                self._fails("more events than it keeps up with, the oldest are left out", lost=True)
             self._changed.notify()
 
     def hurry(self) -> None:
@@ -129,8 +133,11 @@ class Worker:
             self._waiting.clear()
             self._dropped += left_over
             self._given_up.set()
+            lost, self._lost = self._lost, 0
         if left_over:
             logger.warning("%s: %d of the last events were not told in time", self.action.name, left_over)
+        if lost:
+            logger.warning("%s: %s lost", self.action.name, counted(lost, "event was", "events were"))
 
     def _work(self) -> None:
         while True:
@@ -157,18 +164,18 @@ class Worker:
                 last = not failed.again or attempt + 1 == self._attempts
                 with self._changed:
                     self._failed += last
-                    self._warn(f"{failed} {last}", f"{failed}{', given up' if last else '; trying again'}")
+                    self._fails(f"{failed}{', given up' if last else '; trying again'}", lost=last)
                 if last:
                     return
             except Exception as error:  # a fault of ours: the next report may fare better
                 with self._changed:
                     self._failed += 1
-                    self._warn(repr(type(error)), f"{type(error).__name__}: {error}")
+                    self._fails(f"{type(error).__name__}: {error}", lost=True)
                 return
             else:
                 with self._changed:
                     self._done += 1
-                    self._told.clear()
+                    self._works()
                 return
             if self._closing.wait(pause) and self._given_up.wait(
                 min(pause, 0.5)
@@ -176,14 +183,19 @@ class Worker:
                 return
             pause = min(2 * pause, self._pause[1])
 
-    def _warn(self, kind: str, words: str) -> None:
-        """Tell of a fault, but not every second. The lock is held."""
-        now = time.monotonic()
-        if now - self._told.get(kind, -_TELL_AGAIN) >= _TELL_AGAIN:
-            if len(self._told) >= _KINDS:  # every fault with a number of its own
-                self._told.clear()
-            self._told[kind] = now
+    def _fails(self, words: str, *, lost: bool) -> None:
+        """A fault, which is told where it is the first. The lock is held."""
+        if self._faulty is None:
             logger.warning("%s: %s", self.action.name, words)
+        self._faulty = time.monotonic()
+        self._lost += lost
+
+    def _works(self) -> None:
+        """It went well, which is told where it has not for a while. The lock is held."""
+        if self._faulty is not None and time.monotonic() - self._faulty >= self._well_after:
+            missing = counted(self._lost, "event was", "events were") if self._lost else "no event was"
+            logger.warning("%s: works again; %s lost", self.action.name, missing)
+            self._faulty, self._lost = None, 0
 
 
 class Actions:
