@@ -211,12 +211,13 @@ def differences(
     generator, everything = np.random.default_rng(0), np.arange(len(first))
     draws = [everything, *generator.integers(len(first), size=(RESAMPLES, len(first)))]
     pairs = np.array([np.subtract(totals(1, drawn), totals(0, drawn)) for drawn in draws])
-    low, high = np.nanquantile(pairs[1:], [0.025, 0.975], axis=0)
-    (missed, delay) = pairs[0]
-    return (
-        f"misses {100 * missed:+.1f} points (95 %: {100 * low[0]:+.1f} to {100 * high[0]:+.1f}), "
-        f"delay {delay:+.2f} s ({low[1]:+.2f} to {high[1]:+.2f}), {len(first)} streams"
-    )
+    missed, delay = pairs[0]
+    low, high = 100 * np.quantile(pairs[1:, 0], [0.025, 0.975])
+    said = f"misses {100 * missed:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
+    if not math.isnan(delay):  # where nothing is found there is none
+        low, high = np.nanquantile(pairs[1:, 1], [0.025, 0.975])
+        said += f", delay {delay:+.2f} s ({low:+.2f} to {high:+.2f})"
+    return f"{said}, {len(first)} streams"
 
 
 def plot(table: dict[str, list[dict[str, float]]], seconds: float, name: str, path: Path) -> None:
