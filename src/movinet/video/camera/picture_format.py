@@ -62,7 +62,7 @@ class PictureFormat:
     def _of_sequence(self, extradata: bytes) -> bytes:
         if extradata[:1] == b"\1":
             return extradata
-        units = [unit.rstrip(b"\0") for unit in extradata.split(b"\0\0\1")[1:]]
+        units = [unit for cut in extradata.split(b"\0\0\1")[1:] if (unit := cut.rstrip(b"\0"))]
         if self._codec == "h264":
             return b" ".join(unit for unit in units if unit[0] & 31 == 7)
         if self._codec == "hevc":
