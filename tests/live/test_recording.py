@@ -63,7 +63,7 @@ class Scene:
 
     def _look(self) -> None:
         for frame in self.source:
-            self.numbers[frame.time] = counter(frame.rgb)
+            self.numbers[round(frame.time, 3)] = counter(frame.rgb)  # as descriptions have it
 
     def until(self, moment: float) -> float:
         """Wait for a frame of this second; its time."""
@@ -277,7 +277,7 @@ def test_pictures_of_another_size_are_in_a_clip_of_their_own(kind: str, tmp_path
         raw.write_bytes(as_flv(small, tmp_path / "1") + as_flv(large, tmp_path / "2")[13:])
     else:
         raw.write_bytes(b"".join(unit.data for footage in (small, large) for unit in footage.units))
-    event = Event("wave", 1.0, None, 0.9)
+    event = Event("wave", 1.0000000000000009, None, 0.9)
     with (
         av.open(str(raw), format=kind) as container,
         Recorder("door", packets, Recording(clips, after=0.5), Storage(clips, 1, 1)) as recorder,
@@ -289,11 +289,14 @@ def test_pictures_of_another_size_are_in_a_clip_of_their_own(kind: str, tmp_path
                 wait(lambda: 1.0 if list(clips.rglob("*.part.mp4")) else None)
             packets.add(stream, packet, n / FPS)
         wait(lambda: recorder.clips or None)
-        recorder.tell(report(Ended(replace(event, end=3.0))))
+        recorder.tell(report(Ended(replace(event, end=3.0000000000000013))))
         wait(lambda: 1.0 if recorder.clips == 2 else None)
     first, second = sorted(clips.glob("door/*.mp4"), key=lambda clip: described(clip)["start"])
     assert pictures(first) == list(range(2 * FPS))
     assert pictures(second)[: FPS + 7] == list(range(100, 100 + FPS + 7))
+    assert described(second)["events"][0] | {"wall": None} == {
+        "label": "wave", "start": 1.0, "end": 3.0, "confidence": 0.9, "wall": None, "in_clip": -1.0,
+    }  # fmt: skip
     descriptions = set()
     for clip, width in ((first, 160), (second, 320)):
         with av.open(clip) as made:

@@ -69,6 +69,14 @@ def test_what_it_holds_for() -> None:
     ]
 
 
+def test_a_memory_computed_from_a_decay_is_read_as_the_seconds_it_is(tmp_path: Path) -> None:
+    data = described(tmp_path).to_dict()
+    data["operating_point"]["memory"] = 1.9999999999999987
+    point = WeightsInfo.from_dict(data).operating_point
+    assert point is not None
+    assert point.memory == 2.0
+
+
 def test_other_labels_and_other_classes_have_no_thresholds(tmp_path: Path) -> None:
     info = described(tmp_path)
     assert info.with_labels(LABELS) == info

@@ -116,8 +116,8 @@ def decays(spec: Spec, seconds: float) -> dict[str, float]:
 
 
 def memory_of(spec: Spec) -> float | None:
-    """The seconds of memory that a network itself has; None where it never forgets. Of an ensemble, its first
-    member's."""
+    """The seconds of memory that a network itself has, to the microsecond; None where it never forgets. Of an ensemble,
+    its first member's."""
     if isinstance(spec, EnsembleSpec):
         member = spec.members[0]
         decay, fps = member.network.decay, spec.fps * float(member.rate)
@@ -125,7 +125,7 @@ def memory_of(spec: Spec) -> float | None:
         decay, fps = spec.decay, spec.fps
     else:
         return None
-    return None if decay >= 1 else -1.0 / (fps * log(decay))
+    return None if decay >= 1 else round(-1.0 / (fps * log(decay)), 6)
 
 
 def decay_from_seconds(seconds: float, fps: float) -> float:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from movinet.arch.spec import EnsembleSpec
-from movinet.arch.step import memory_of
 from movinet.archive.items import Item
 from movinet.archive.lanes import Machinery
 from movinet.archive.listing import list_items
@@ -27,7 +26,7 @@ from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra, printable
 from movinet.events import what_is_promised
 from movinet.prediction import check_classifier
-from movinet.runtime.engine import Precision
+from movinet.runtime.engine import Precision, usual_memory
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.foreign_tflite import ForeignFile
@@ -201,11 +200,7 @@ def _memory(info: WeightsInfo, wanted: float | None, is_foreign: bool) -> float 
     """Seconds, or None for never: as of `movinet watch`."""
     if wanted is not None:
         return wanted or None
-    if is_foreign:
-        return None
-    if info.operating_point is not None:
-        return info.operating_point.memory
-    return memory_of(info.spec) or info.spec.frames / info.spec.fps
+    return None if is_foreign else usual_memory(info)
 
 
 def _by_label(info: WeightsInfo) -> dict[str, Any]:

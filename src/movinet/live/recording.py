@@ -303,9 +303,7 @@ class _Clip:
                 "ended": iso(self._last.wall),
                 "start": round(self.first.moment, 3),
                 "end": round(self._last.moment, 3),
-                "events": [
-                    event | {"in_clip": round(event["start"] - self.first.moment, 3)} for event in self.events.values()
-                ],
+                "events": [_told(event, self.first.moment) for event in self.events.values()],
             },
         )
         return self.path
@@ -314,3 +312,10 @@ class _Clip:
         error = MovinetError("abandoned")
         with suppress(MovinetError):
             self._open.__exit__(MovinetError, error, None)
+
+
+def _told(event: dict[str, Any], began: float) -> dict[str, Any]:
+    """An event with its times to the millisecond, and where it is in a clip that began at this second."""
+    start, end = event["start"], event["end"]
+    times = {"start": round(start, 3), "end": None if end is None else round(end, 3)}
+    return event | times | {"in_clip": round(start - began, 3)}

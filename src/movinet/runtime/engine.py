@@ -86,14 +86,24 @@ def can_forget(engine: Engine[BatchState], spec: Spec) -> bool:
     return decays(spec, 1.0).keys() <= {port.name for port in engine.signature.state if port.shape == (1,)}
 
 
+def usual_memory(info: WeightsInfo) -> float | None:
+    """The memory of a network's live streams where nobody says another, in seconds; None where they never forget.
+
+    It is what the network's thresholds were chosen with, or else what it was trained with, or else the length of the
+    clips it was made for.
+    """
+    if info.operating_point is not None:
+        return info.operating_point.memory
+    return memory_of(info.spec) or info.spec.frames / info.spec.fps
+
+
 def live_memory(engine: Engine[BatchState], info: WeightsInfo, wanted: float | None = None) -> float | None:
     """The memory of a live stream, as `Session` takes it: seconds, infinity where it never forgets.
 
     Args:
         engine: that runs the network.
         info: of its weights.
-        wanted: seconds that somebody asked for, 0 for never; None: what the network's thresholds were chosen with, or
-            else what it was trained with, or else the length of the clips it was made for.
+        wanted: seconds that somebody asked for, 0 for never; None: the usual one.
 
     Returns:
         None where the file cannot forget, and nobody asked for it.
@@ -102,9 +112,7 @@ def live_memory(engine: Engine[BatchState], info: WeightsInfo, wanted: float | N
         return wanted or (math.inf if can_forget(engine, info.spec) else None)
     if not can_forget(engine, info.spec):
         return None
-    if info.operating_point is not None:
-        return info.operating_point.memory or math.inf
-    return memory_of(info.spec) or info.spec.frames / info.spec.fps
+    return usual_memory(info) or math.inf
 
 
 def with_decays(engine: Engine[BatchState], stream: StreamState, decays: Mapping[str, float]) -> StreamState:

@@ -126,6 +126,8 @@ class OperatingPoint:
         by_label = {printable(label): own for label, own in point.by_label.items()}
         texts = {name: printable(getattr(point, name)) for name in ("precision", "data", "data_sha256")}
         given = {name: getattr(point, name) for name in point.__dataclass_fields__}
+        if point.memory is not None:  # that of a network's γ, in older files to the last digit
+            given["memory"] = round(point.memory, 6)
         return cls(**given | texts | {"by_label": by_label, "ignore": tuple(map(printable, point.ignore))})
 
 
