@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from loopback import Answer as Page
 from loopback import site
-from serve.serving import Serving, encoded, picture, serving, until
+from serve.serving import VIEWER, Serving, encoded, picture, serving, until
 
 from movinet.live.cameras import read_cameras
 from movinet.serve.pools import Pools
@@ -256,9 +256,29 @@ def test_the_page_and_its_sample_are_served(server: Serving) -> None:
     assert server.ask("GET", f"/{described['sample']}").body == sample_clip().read_bytes()
 
 
-def test_requests_are_described(server: Serving) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/login", {"POST"}),
+        ("HEAD", "/api/logout", {"POST"}),
+        ("OPTIONS", "/api/login", {"POST"}),
+        ("PATCH", "/api/sources", {"GET", "HEAD", "POST"}),
+    ],
+)
+def test_other_methods_are_told_which_there_are(server: Serving, method: str, path: str, allowed: set[str]) -> None:
+    answer = server.ask(method, path)
+    assert answer.status == 405
+    assert {*answer.headers["allow"].split(", ")} == allowed
+
+
+def test_requests_are_described(server: Serving, locked: Serving) -> None:
     described = server.ask("GET", "/api/openapi.json").json
     assert described["openapi"].startswith("3.1")
+    assert described["security"] == [], "this one asks for no token"
+    assert locked.ask("GET", "/api/openapi.json", headers=VIEWER).json["security"]
+    assert described["paths"]["/readyz"]["get"]["responses"]["503"]["content"].keys() == {"text/plain"}
+    crop = described["components"]["schemas"]["SourceEntry"]["properties"]["crop"]["properties"]
+    assert (crop["x"]["minimum"], crop["width"]["exclusiveMinimum"]) == (0, 0), "a crop without pixels is refused"
     reading = server.ask("GET", "/api/docs").body.decode()
     assert all(path in reading for path in described["paths"])
     assert "http" not in re.sub(r"http-equiv", "", reading).lower().replace("https", "http").split("<table")[1]

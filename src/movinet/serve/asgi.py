@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
@@ -17,6 +17,8 @@ from movinet.serve.services import Services
 from movinet.serve.static_page import StaticPage
 from movinet.serve.stream_socket import StreamSocket
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
 
 def application(services: Services) -> ASGIApp:
     """Everything that is answered."""
@@ -26,7 +28,7 @@ def application(services: Services) -> ASGIApp:
         await StreamSocket(websocket, services).run()
 
     async def openapi(request: Request) -> Response:
-        return Plain(describe(services.version))
+        return Plain(describe(services.version, services.tokens.needed))
 
     async def reading(request: Request) -> Response:
         return HTMLResponse(describe_in_html(services.version))
@@ -37,8 +39,8 @@ def application(services: Services) -> ASGIApp:
         Route("/readyz", rest.ready),
         Route("/metrics", rest.metrics),
         Route("/api/me", rest.me),
-        Route("/api/login", rest.login, methods=["POST"]),
-        Route("/api/logout", rest.logout, methods=["POST"]),
+        _one("/api/login", {"POST": rest.login}),
+        _one("/api/logout", {"POST": rest.logout}),
         Route("/api/models", rest.models),
         Route("/api/files", rest.files),
         _one("/api/sources", {"GET": rest.sources, "POST": rest.add}),
@@ -61,6 +63,10 @@ def _one(path: str, answers: Mapping[str, Callable[[Request], Awaitable[Response
     """One route for all methods of an address, so that others are told which there are."""
 
     async def answer(request: Request) -> Response:
-        return await answers["GET" if request.method == "HEAD" else request.method](request)
+        found = answers.get("GET" if request.method == "HEAD" else request.method)
+        if found is None:
+            allowed = ", ".join([*answers, *(["HEAD"] if "GET" in answers else [])])
+            return PlainTextResponse("Method Not Allowed", 405, {"Allow": allowed})
+        return await found(request)
 
-    return Route(path, answer, methods=list(answers))
+    return Route(path, answer, methods=_METHODS)

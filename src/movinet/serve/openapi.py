@@ -4,7 +4,6 @@ from html import escape
 from typing import Any
 
 _NUMBER, _TEXT, _FLAG, _WHOLE = {"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
-_THRESHOLDS = {"on": _NUMBER, "off": _NUMBER, "shortest": _NUMBER}
 _ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
 
 
@@ -13,12 +12,21 @@ def _seconds(most: float, above: bool = False) -> dict[str, Any]:
     return {"type": "number", **least, "maximum": most}
 
 
+_PROBABILITY = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_THRESHOLDS = {"on": _PROBABILITY, "off": _PROBABILITY, "shortest": _seconds(3600)}
+_SIDE = {"type": "number", "exclusiveMinimum": 0}
 _SOURCE_IN = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name", "address"],
     "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 64},
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": "^[^/]+$",
+            "description": "letters that can be printed, without /",
+        },
         "address": {
             "type": "string",
             "minLength": 1,
@@ -29,7 +37,7 @@ _SOURCE_IN = {
         "transport": {"enum": ["tcp", "http", "udp"]},
         "user": {"type": "string", "maxLength": 256},
         "password": {"type": "string", "maxLength": 256, "writeOnly": True},
-        "stream": {"type": "integer", "minimum": 0},
+        "stream": {"type": "integer", "minimum": 0, "maximum": 1000},
         "loop": _FLAG,
         "record": _FLAG,
         "motion_gate": _FLAG,
@@ -40,13 +48,15 @@ _SOURCE_IN = {
             "type": "object",
             "additionalProperties": False,
             "required": ["x", "y", "width", "height"],
-            "properties": {key: {"type": "number", "minimum": 0} for key in ("x", "y", "width", "height")},
+            "properties": {
+                **{key: {"type": "number", "minimum": 0} for key in ("x", "y")},
+                **dict.fromkeys(("width", "height"), _SIDE),
+            },
+            "description": "in pixels, or in fractions of the picture where none is above 1",
         },
-        "model": _TEXT,
+        "model": {"type": "string", "description": "a name of /api/models"},
         "memory": _seconds(1e6),
-        "on": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "off": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "shortest": _seconds(3600),
+        **_THRESHOLDS,
         "ignore": {"type": "array", "items": _TEXT, "maxItems": 1000},
         "by_label": {
             "type": "object",
@@ -80,6 +90,7 @@ _FAULTS = {
     401: "no token, or a wrong one",
     403: "not with this token, from this origin, or by this host",
     404: "there is none",
+    408: "too slow",
     409: "the name is taken",
     413: "too large",
     415: "not JSON",
@@ -102,7 +113,8 @@ def _operation(
     answers: dict[str, Any] = {str(status): {"description": "as asked"}}
     if answer is not None:
         answers[str(status)]["content"] = {kind: {"schema": answer}}
-    for fault in sorted({*faults, 400, 403, *(() if open_to_all else (401, 429)), *((413, 415) if body else ())}):
+    faults = (*faults, 400, 403, 413, *(() if open_to_all else (401, 429)), *((408, 415) if body else ()))
+    for fault in sorted(set(faults)):
         answers[str(fault)] = {"description": _FAULTS[fault], "content": {"application/json": {"schema": _ERROR}}}
     operation: dict[str, Any] = {"summary": summary, "responses": answers}
     if body is not None:
@@ -114,7 +126,14 @@ def _operation(
     return operation
 
 
-def describe(version: str) -> dict[str, Any]:
+def _state(summary: str) -> dict[str, Any]:
+    """A word for who keeps the server running: 200, or 503 where the answer is no."""
+    operation = _operation(summary, _TEXT, kind="text/plain", open_to_all=True)
+    operation["responses"]["503"] = {"description": "no", "content": {"text/plain": {"schema": _TEXT}}}
+    return operation
+
+
+def describe(version: str, needs_token: bool = True) -> dict[str, Any]:
     """The whole description, in plain types, of a server of this version."""
     source = {"$ref": "#/components/schemas/Source"}
     source_in = {"$ref": "#/components/schemas/SourceEntry"}
@@ -129,8 +148,8 @@ def describe(version: str) -> dict[str, Any]:
         {"name": "source", "in": "query", "schema": _TEXT},
     ]
     paths = {
-        "/healthz": {"get": _operation("Whether it works", _TEXT, kind=plain, open_to_all=True)},
-        "/readyz": {"get": _operation("Whether it takes more", _TEXT, kind=plain, open_to_all=True)},
+        "/healthz": {"get": _state("Whether it works")},
+        "/readyz": {"get": _state("Whether it takes more")},
         "/metrics": {"get": _operation("For Prometheus", _TEXT, kind=plain)},
         "/api/me": {
             "get": _operation(
@@ -213,7 +232,7 @@ def describe(version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "movinet serve", "version": version, "license": {"name": "Apache-2.0"}},
-        "security": [{"token": []}, {"cookie": []}],
+        "security": [{"token": []}, {"cookie": []}] if needs_token else [],
         "paths": paths,
         "components": {
             "schemas": {"Source": _SOURCE, "SourceEntry": _SOURCE_IN},

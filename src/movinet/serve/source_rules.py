@@ -29,7 +29,7 @@ SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of addresses whose every step can be checked."""
 
 _LONGEST = {"name": 64, "address": 2048, "substream": 2048, "user": 256, "password": 256}
-_AT_MOST = {"timeout": 120.0, "retries": 1_000_000, "max_lag": 60.0, "memory": 1e6, "shortest": 3600.0}
+_AT_MOST = {"timeout": 120.0, "retries": 1_000_000, "max_lag": 60.0, "stream": 1000, "memory": 1e6, "shortest": 3600.0}
 _MOST_LABELS = 1000
 _MOST_FILES = 1000
 
