@@ -40,7 +40,9 @@ class Profile:
     precision: str  # what it computed in
     step_ms: float | None  # median of one frame, batch 1; None for base networks
     clip_ms: float | None  # median of the whole clip; None where the engine takes one frame at a time
-    peak_memory_mb: float | None  # of the whole process, PyTorch included; None where the system does not tell
+    # Of the whole process, PyTorch included, once it has streamed, or run clips where it cannot; None where the system
+    # does not tell.
+    peak_memory_mb: float | None
 
 
 def profile(
@@ -77,12 +79,8 @@ def profile(
         runner = create_engine(weights, engine, size=size, precision=precision, threads=threads, cache=False)
         image, state, ran = random.random((1, *size, 3), np.float32), runner.init_state(), runner.kind
         computed = runner.precision
-    run_clip = None
-    if not spec.causal or ran in ("torch", "compile"):
-        run_clip = create_clip_engine(weights, "torch" if spec.causal else engine, precision=precision, threads=threads)
-    if threads is not None:
-        limit_torch(threads)
-    done, total = 0, (repeats if spec.causal else 0) + (_CLIPS if run_clip else 0)
+    has_clip = not spec.causal or ran in ("torch", "compile")
+    done, total = 0, (repeats if spec.causal else 0) + (_CLIPS if has_clip else 0)
 
     def timed(run: Callable[[], object]) -> float:
         nonlocal done
@@ -93,12 +91,18 @@ def profile(
             progress(done, total)
         return 1e3 * (time.perf_counter() - begin)
 
-    step_ms = clip_ms = None
+    step_ms = clip_ms = memory = None
     if spec.causal:
+        if threads is not None:
+            limit_torch(threads)
         for _ in range(3):
             runner.step(image, state)
         step_ms = statistics.median(timed(lambda: runner.step(image, state)) for _ in range(repeats))
-    if run_clip:
+        memory = peak_memory()  # before a whole clip takes much more
+    if has_clip:
+        run_clip = create_clip_engine(weights, "torch" if spec.causal else engine, precision=precision, threads=threads)
+        if threads is not None:
+            limit_torch(threads)
         clip = random.random((1, 3, frames, *size), np.float32)
         if engine in ("openvino", "onnx"):
             run_clip(clip)  # the first of its shape is converted
@@ -119,7 +123,7 @@ def profile(
         precision=computed,
         step_ms=step_ms,
         clip_ms=clip_ms,
-        peak_memory_mb=peak_memory(),
+        peak_memory_mb=peak_memory() if memory is None else memory,
     )
 
 

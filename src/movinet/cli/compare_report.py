@@ -54,7 +54,7 @@ def print_published(rows: Sequence[Published]) -> None:
 
 def print_costs(costs: Sequence[Cost]) -> None:
     """What networks cost: counted, and measured where they were run."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("cost", no_wrap=True)
     for heading in ("clip", "M params", "GMACs", "MB state", "ms", "ms/frame", "MB"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -73,7 +73,9 @@ def print_costs(costs: Sequence[Cost]) -> None:
     out.print(table)
     measured = sorted({(cost.date, cost.machine) for cost in costs if cost.clip_ms is not None})
     for date, where in measured:
-        out.print(f"(measured {date}: {where}; PyTorch, float32; peak memory beyond an idle process)", style="dim")
+        out.print(f"(measured {date}: {where}; PyTorch, float32)", style="dim")
+    if measured:
+        out.print("(MB: at most, beyond an idle process; networks with a state are run frame by frame)", style="dim")
     if not measured:
         out.print("(nothing was measured: --measure --out FOLDER runs them)", style="dim")
     out.print()
