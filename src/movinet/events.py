@@ -232,6 +232,39 @@ def detector_of(
         raise MovinetError(str(error)) from None
 
 
+@dataclass(frozen=True)
+class EventRules:
+    """When events of a stream begin and end; what is None is as the network has it. As of `detector_of`."""
+
+    on: float | None = None
+    off: float | None = None
+    shortest: float | None = None
+    ignore: tuple[str, ...] | None = None
+    by_label: dict[str, Thresholds] = field(default_factory=dict)
+
+    def detector(self, info: WeightsInfo, where: str) -> EventDetector:
+        """What follows them.
+
+        Args:
+            info: of the network.
+            where: they stand, for messages.
+
+        Raises:
+            MovinetError: they make no sense, or are of labels that the network does not have.
+        """
+        try:
+            return detector_of(
+                info,
+                on=self.on,
+                off=self.off,
+                shortest=self.shortest,
+                ignore=self.ignore or (),
+                by_label=self.by_label,
+            )
+        except MovinetError as error:
+            raise MovinetError(f"{where}: {error}") from None
+
+
 def what_is_promised(info: WeightsInfo, memory: float | None, precision: str) -> str | None:
     """What whoever uses a network's thresholds should know: a sentence to be said once; None where their figures hold.
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
-from movinet.events import EventDetector, detector_of
+from movinet.events import EventDetector, EventRules
 from movinet.video.camera.devices import camera_number
 from movinet.video.crop import Crop
 from movinet.video.locations import Track
@@ -144,17 +144,8 @@ class Camera:
         Raises:
             MovinetError: The thresholds make no sense, or are of labels that the network does not have.
         """
-        try:
-            return detector_of(
-                info,
-                on=self.on,
-                off=self.off,
-                shortest=self.shortest,
-                ignore=self.ignore or (),
-                by_label=self.by_label,
-            )
-        except MovinetError as error:
-            raise MovinetError(f"{self.shown}: {error}") from None
+        rules = EventRules(self.on, self.off, self.shortest, self.ignore, self.by_label)
+        return rules.detector(info, self.shown)
 
     @property
     def has_own_thresholds(self) -> bool:

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.errors import MovinetError, VideoError
-from movinet.events import EventDetector, what_is_promised
+from movinet.events import EventDetector, EventRules, what_is_promised
 from movinet.live.json_lines import as_json
 from movinet.live.report import Begun, Ended, Figures, Report, Seen, What
 from movinet.prediction import Prediction
 from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
-from movinet.serve.protocol import Change, EventRules, Format, Open, Sent
+from movinet.serve.protocol import Change, Format, Open, Sent
 from movinet.video.camera.changes import SourceFigures
 from movinet.video.frame import Frame, Picture
 from movinet.video.net.sources import Limits
@@ -61,7 +61,7 @@ class PictureStream:
         self.size, self.format, self.topk = opening.size, opening.format, opening.topk or 5
         self.rules = opening.thresholds
         self._check_size(self.size)
-        detector = (self.rules or EventRules()).detector(pool.info)
+        detector = (self.rules or EventRules()).detector(pool.info, "thresholds")
         memory = live_memory(pool.engine, pool.info) if opening.memory is None else opening.memory
         self.session = pool.join(memory=memory or None, detector=detector)
         self.frames = self.dropped = self.refused = 0
@@ -81,7 +81,7 @@ class PictureStream:
         Raises:
             MovinetError: what was asked for makes no sense; nothing has changed.
         """
-        detector = None if change.thresholds is None else change.thresholds.detector(self.pool.info)
+        detector = None if change.thresholds is None else change.thresholds.detector(self.pool.info, "thresholds")
         if change.size is not None:
             self._check_size(change.size)
         if change.memory is not None:

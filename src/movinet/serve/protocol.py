@@ -2,16 +2,14 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, Literal, get_args
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, brief
-from movinet.events import EventDetector, detector_of
+from movinet.events import EventRules
 from movinet.reading import parse_json
-from movinet.weights.info import WeightsInfo
-from movinet.weights.operating_point import Thresholds
 
 Format = Literal["jpeg", "webp", "rgb"]
 
@@ -21,39 +19,6 @@ LONGEST_TEXT = 1 << 14
 _TIME = struct.Struct("<d")
 _LATEST = 1e9  # seconds
 _LONGEST_NAME, _MOST_LABELS, _MOST_TOP = 64, 1000, 20
-
-
-@dataclass(frozen=True)
-class EventRules:
-    """When events begin and end; what is None is as the network has it."""
-
-    on: float | None = None
-    off: float | None = None
-    shortest: float | None = None
-    ignore: tuple[str, ...] | None = None
-    by_label: dict[str, Thresholds] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if len(self.ignore or ()) > _MOST_LABELS or len(self.by_label) > _MOST_LABELS:
-            raise MovinetError(f"thresholds of more than {_MOST_LABELS} labels")
-
-    def detector(self, info: WeightsInfo) -> EventDetector:
-        """What follows them.
-
-        Raises:
-            MovinetError: they make no sense, or are of labels that the network does not have.
-        """
-        try:
-            return detector_of(
-                info,
-                on=self.on,
-                off=self.off,
-                shortest=self.shortest,
-                ignore=self.ignore or (),
-                by_label=self.by_label,
-            )
-        except MovinetError as error:
-            raise MovinetError(f"thresholds: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +46,9 @@ class Change:
             raise MovinetError(f"memory is {self.memory}; want seconds, and 0 for never forgetting")
         if self.topk is not None and not 1 <= self.topk <= _MOST_TOP:
             raise MovinetError(f"topk is {self.topk}; want 1 to {_MOST_TOP}")
+        rules = self.thresholds
+        if rules is not None and max(len(rules.ignore or ()), len(rules.by_label)) > _MOST_LABELS:
+            raise MovinetError(f"thresholds of more than {_MOST_LABELS} labels")
 
 
 @dataclass(frozen=True, kw_only=True)
