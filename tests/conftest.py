@@ -7,7 +7,9 @@ import hypothesis
 import pytest
 import torch
 
-torch.set_num_threads(1)  # on a busy machine the threads of small networks wait for each other more than they work
+# On a busy machine the threads of small networks wait for each other more than they work; so in what tests start.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 # The first call into torch outlasts any deadline; a slow machine is no failure.
 # CI tries the same examples every time; at home they are new ones, and what they find is worth a test of its own.
 hypothesis.settings.register_profile("movinet", deadline=None, derandomize="CI" in os.environ)

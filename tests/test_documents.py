@@ -1,14 +1,12 @@
 """What the documents tell people to type works: their code blocks run, in order, in a folder with a clip in it."""
 
-import os
 import re
-import subprocess
-import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typed import run_typed
 
 from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.zoo import network_spec
@@ -69,15 +67,11 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("line", "needs"), COMMANDS)
-def test_commands_run(line: str, needs: list[str], folder: Path) -> None:
+def test_commands_run(line: str, needs: list[str], folder: Path, tmp_path: Path) -> None:
     skip_without(needs)
     assert line.startswith("movinet ")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path}
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    code = run_typed(line, folder, tmp_path / "said")
+    assert code == 0, (tmp_path / "said").read_text(encoding="utf-8")
 
 
 def test_no_folder_of_the_documents_lies_in_another() -> None:

@@ -26,7 +26,7 @@ def test_two_search_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("movinet.search.search_run.draw_decisions", lambda *_: None)
     monkeypatch.setattr("movinet.search.search_run.draw_network", lambda *_: None)
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, str(HERE / "search_by_two.py"), str(tmp_path)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

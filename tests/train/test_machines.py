@@ -30,7 +30,7 @@ def machine(line: list[str], port: int, folder: Path) -> "subprocess.Popen[bytes
     """What is typed on each of two machines; a group of processes of its own."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=0"]
     where = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
     log = (folder / f"{port}.log").open("ab")
     with log:
         return subprocess.Popen(
