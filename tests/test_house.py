@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,23 @@ def test_imports_point_down(path: Path) -> None:
     assert not above
     above = {other for other in later - {"torch"} if other != room and FLOOR[other] >= FLOOR[room]}
     assert {(room, other) for other in above} <= ACROSS
+
+
+@pytest.mark.parametrize("room", sorted({path.name for path in ROOT.iterdir() if path.is_dir()} - {"arch", "nn"}))
+def test_no_two_files_of_a_room_need_each_other(room: str) -> None:
+    """Not even for types; only specifications hold one another, and networks what is done with any of them."""
+    needs = {}
+    for path in (ROOT / room).rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        scopes = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        later = {node for scope in scopes for node in ast.walk(scope)}
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node not in later]
+        needs[path.stem] = {node.module.rpartition(".")[2] for node in found if is_of(node.module, room)}
+    tuple(TopologicalSorter(needs).static_order())  # CycleError names them
+
+
+def is_of(module: str | None, room: str) -> bool:
+    return module is not None and module.startswith(f"movinet.{room}.")
 
 
 def test_importing_movinet_brings_nothing_along() -> None:

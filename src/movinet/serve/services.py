@@ -3,18 +3,22 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from movinet.serve.listeners import Hub
 from movinet.serve.pools import Pools
 from movinet.serve.server_tally import Tally
 from movinet.serve.settings import Settings
+from movinet.serve.source_wall import Wall
 from movinet.serve.telling import Told
 from movinet.serve.tokens import Tokens
 
-if TYPE_CHECKING:
-    from movinet.serve.source_wall import Wall
-    from movinet.serve.stream_socket import StreamSocket
+
+class Stream(Protocol):
+    """A client's, such as `movinet.serve.stream_socket.StreamSocket`."""
+
+    def stop(self) -> None:
+        """Have what runs told as ended, and the connection closed. Does not wait."""
 
 
 @dataclass
@@ -38,14 +42,14 @@ class Services:
     settings: Settings
     tokens: Tokens
     pools: Pools
-    wall: "Wall"
+    wall: Wall
     hub: Hub
     workers: ThreadPoolExecutor
     checking: ThreadPoolExecutor
     told: Told
     tally: Tally = field(default_factory=Tally)
     version: str = ""
-    sockets: "set[StreamSocket]" = field(default_factory=set)
+    sockets: set[Stream] = field(default_factory=set)
     draining: bool = False
 
     async def drain(self) -> None:
