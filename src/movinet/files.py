@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from math import isfinite
 from pathlib import Path
 from threading import get_ident
@@ -25,6 +26,44 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # what stood in the way of writing may stand in the way of this
             part.unlink()
         raise
+
+
+@contextmanager
+def adding(path: Path) -> Iterator[tuple[Path, Path]]:
+    """A new file: one to write into and the name that it gets if all goes well, which is `path`, or one with a number
+    where another file has that, or is to get it. It is locked meanwhile: see `leftovers`."""
+    whole, number = path, 1
+    while (file := _claimed(part := whole.with_name(f".{whole.stem}.0.0.part{whole.suffix}"), whole)) is None:
+        number += 1
+        whole = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    with file:
+        try:
+            import fcntl
+
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            file.close()  # Windows moves no open file, which is lock enough while somebody writes it
+        try:
+            yield part, whole
+            os.replace(part, whole)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+
+def _claimed(part: Path, whole: Path) -> FileIO | None:
+    """The file to write into, where this is the first to make it, and nothing is in the place it is to take."""
+    try:
+        file = FileIO(part, "x")
+    except FileExistsError:
+        return None
+    if whole.exists():
+        file.close()
+        part.unlink()
+        return None
+    return file
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
@@ -81,16 +120,31 @@ def _lock_on_windows(file: int, busy: str) -> None:
 
 
 def leftovers(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
-    """What writers that were killed left behind in a folder (see `replacing`), and whose place it was to take; an hour
-    after it changed last, nobody writes it any more."""
+    """What writers that were killed left behind in a folder (see `replacing`, `adding`), and whose place it was to
+    take: it changed last an hour ago, and is not locked, as clocks are set and computers sleep."""
     found = []
     with suppress(OSError):
         for path in folder.iterdir():
             if path.suffix in suffixes and (name := _LEFTOVER.fullmatch(path.stem)):
                 with suppress(OSError):
-                    if path.is_file() and not path.is_symlink() and path.stat().st_mtime < time() - 3600:
+                    too_new = path.is_symlink() or not path.is_file() or path.stat().st_mtime >= time() - 3600
+                    if not too_new and not _is_written(path):
                         found.append((path, path.with_name(f"{name[1]}{path.suffix}")))
     return found
+
+
+def _is_written(path: Path) -> bool:
+    """Whether somebody who lives holds the lock of a file (see `adding`)."""
+    try:
+        import fcntl
+
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        pass
+    return False
 
 
 def remove_leftovers(folder: Path, suffixes: tuple[str, ...]) -> None:

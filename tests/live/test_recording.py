@@ -1,10 +1,7 @@
 """Clips around events: what the camera sent, neither more nor less, and nobody else's files deleted."""
 
-import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,27 +12,21 @@ from camera_rig.filming import counter, film
 from camera_rig.footage import Footage
 from camera_rig.http_cameras import MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
+from recorded import FPS, described, packets_of, pictures, play, report, wait
 
 from movinet.errors import MovinetError
 from movinet.events import Event
 from movinet.live.recording import Recorder, Recorders, Recording
-from movinet.live.report import Begun, Ended, Figures, Over, Report
-from movinet.live.storage import Storage, stored_clips
-from movinet.video.camera.changes import SourceFigures
+from movinet.live.report import Begun, Ended, Over
+from movinet.live.storage import Storage
 from movinet.video.camera.kept_packets import KeptPackets
 from movinet.video.camera.live_source import LiveSource
 from movinet.video.remux import Remux
-
-FPS = 15
 
 
 @pytest.fixture(scope="module", params=["h264", pytest.param("hevc", marks=pytest.mark.slow)])
 def footage(request: pytest.FixtureRequest) -> Footage:
     return film(request.param, seconds=6, fps=FPS, key_every=0.5, size=(160, 120))
-
-
-def report(what: Begun | Ended | Over) -> Report:
-    return Report("door", time.time(), what, Figures(SourceFigures(), 5.0, 1.0))
 
 
 class Scene:
@@ -74,25 +65,6 @@ class Scene:
         self.recorder.tell(report(Begun(Event("wave", start, None, 0.9))))
         end = self.until(end)
         self.recorder.tell(report(Ended(Event("wave", start, end, 0.9))))
-
-
-def wait(until: Callable[[], float | None], seconds: float = 30.0) -> float:
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        found = until()
-        if found is not None:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not come about")
-
-
-def pictures(clip: Path) -> list[int | None]:
-    with av.open(clip) as container:
-        return [counter(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
-
-
-def described(clip: Path) -> dict[str, object]:
-    return json.loads(clip.with_suffix(".json").read_bytes())
 
 
 def test_a_clip_is_what_the_camera_sent_around_the_event(footage: Footage, tmp_path: Path) -> None:
@@ -191,14 +163,6 @@ def test_what_is_older_goes_key_frame_by_key_frame(footage: Footage, tmp_path: P
     assert n / FPS > 5
 
 
-def packets_of(footage: Footage, path: Path) -> Iterator[tuple["av.VideoStream", "av.Packet[av.VideoStream]"]]:
-    """Of a connection that shows it once."""
-    path.write_bytes(b"".join(unit.data for unit in footage.units))
-    with av.open(str(path), format=footage.codec) as container:
-        stream = container.streams.video[0]
-        yield from ((stream, packet) for packet in container.demux(stream) if packet.size)
-
-
 def test_an_event_soon_after_a_loss_is_recorded(footage: Footage, tmp_path: Path) -> None:
     """What is wanted before it was sent by the connection before, which is in no file with it."""
     packets = KeptPackets(60.0)
@@ -243,8 +207,7 @@ def test_whoever_comes_between_key_frames_has_the_first_clip_whole(tmp_path: Pat
 
 def test_two_clips_that_begin_with_one_key_frame_are_two(footage: Footage, tmp_path: Path) -> None:
     packets = KeptPackets(60.0)
-    for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
-        packets.add(stream, packet, n / FPS)
+    play(packets, footage, tmp_path / "raw")
     recording = Recording(tmp_path, before=5.0, after=0.2)
     with Recorder("door", packets, recording, Storage(tmp_path, 1, 1)) as recorder:
         for start in (1.0, 3.0):
@@ -303,59 +266,6 @@ def test_pictures_of_another_size_are_in_a_clip_of_their_own(kind: str, tmp_path
             assert (made.streams.video[0].width, described(clip)["events"][0]["start"]) == (width, 1.0)
             descriptions.add(made.streams.video[0].codec_context.extradata)
     assert kind == "mjpeg" or len(descriptions) == 2
-
-
-@pytest.mark.parametrize("kind", ["h264", "mjpeg"])
-def test_what_a_killed_recording_left_behind_is_finished_an_hour_later(kind: str, tmp_path: Path) -> None:
-    footage = film(kind, seconds=3, fps=FPS, size=(160, 120))
-    packets, folder = KeptPackets(60.0), tmp_path / "clips" / "door"
-    for n, (stream, packet) in enumerate(packets_of(footage, tmp_path / "raw")):
-        packets.add(stream, packet, n / FPS)
-    folder.mkdir(parents=True)
-    left = [folder / f".2026-12-01T14-00-00.250Z_wave{n}.{n}.2.part.mp4" for n in range(3)]
-    with Remux(tmp_path / "clip.mp4", packets.after(0)[0].connection) as file:
-        for one in packets.after(0):
-            file.add(one.data, one.moment, one.ahead, one.is_key)
-        for path, data in zip(left, [b"half", file.path.read_bytes(), file.path.read_bytes()], strict=True):
-            path.write_bytes(data)
-    for path, age in zip(left, (4000, 4000, 100), strict=True):
-        os.utime(path, (time.time() - age,) * 2)
-    Storage(folder.parent, days=1.0, gigabytes=1.0).make_room()
-    assert [path.exists() for path in left] == [False, False, True]
-    (stored,) = stored_clips(folder.parent)
-    assert stored.clip.name == "2026-12-01T14-00-00.250Z_wave1.mp4"
-    assert len(pictures(stored.clip)) >= 2 * FPS - 1
-    about = described(stored.clip)
-    assert (about["source"], about["began"], about["events"]) == ("door", "2026-12-01T14:00:00.250Z", [])
-
-
-def clip_of(folder: Path, name: str, size: int, age: float) -> Iterator[Path]:
-    folder.mkdir(exist_ok=True)
-    clip, about = folder / f"{name}.mp4", folder / f"{name}.json"
-    clip.write_bytes(b"\0" * size)
-    about.write_text(json.dumps({"movinet": "recording", "clip": clip.name}))
-    for path in (clip, about):
-        os.utime(path, (time.time() - age, time.time() - age))
-    return iter((clip, about))
-
-
-def test_the_oldest_go_and_nothing_that_is_not_ours(tmp_path: Path) -> None:
-    old, new = list(clip_of(tmp_path / "door", "old", 600, 100.0)), list(clip_of(tmp_path / "hall", "new", 600, 10.0))
-    mine = tmp_path / "door" / "mine.mp4"
-    mine.write_bytes(b"\0" * 5000)
-    (tmp_path / "door" / "mine.json").write_text('{"movinet": "else", "clip": "mine.mp4"}')
-    (tmp_path / "door" / "lies.json").write_text('{"movinet": "recording", "clip": "../../mine.mp4"}')
-    (tmp_path / "door" / "broken.json").write_bytes(b"\xff{")
-    assert len(stored_clips(tmp_path)) == 2
-    Storage(tmp_path, days=1.0, gigabytes=1e-6).make_room()
-    assert not any(path.exists() for path in old)
-    assert all(path.exists() for path in new)
-    assert mine.exists()
-    Storage(tmp_path, days=5 / 86_400, gigabytes=1.0).make_room()
-    assert not any(path.exists() for path in new)
-    assert {path.name for path in (tmp_path / "door").iterdir()} == {
-        "mine.mp4", "mine.json", "lies.json", "broken.json"
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [{"before": -1.0}, {"after": 1e9}, {"days": 0.0}, {"longest": 1.0}])

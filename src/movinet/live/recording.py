@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from movinet.errors import MovinetError
-from movinet.files import replacing, write_json
+from movinet.files import adding, replacing, write_json
 from movinet.live.json_lines import iso
 from movinet.live.report import Begun, Changed, Ended, Over, Report
 from movinet.live.storage import BEGAN, Storage
@@ -124,6 +124,9 @@ class Recorder:
                     return
             except MovinetError as error:  # a full disk, most likely; the next event may fare better
                 self._warn(str(error))
+                self._abandon()
+            except OSError as error:
+                self._warn(f"{self.recording.folder}: cannot be written: {error.strerror or error}")
                 self._abandon()
             except Exception as error:  # a fault of ours
                 self._warn(f"{type(error).__name__}: {error}")
@@ -256,13 +259,9 @@ class _Clip:
         self._last = first
         moment = f"{datetime.fromtimestamp(first.wall, UTC).strftime(BEGAN)[:-4]}Z"  # to the millisecond
         name = f"{moment}_{_UNFIT.sub('_', label).strip('._')[:40] or 'event'}"
-        suffix, number = suffix_for(first.connection), 1
-        self.path = folder / f"{name}{suffix}"
-        while self.path.exists():  # the clip before may have begun with the same key frame
-            number += 1
-            self.path = folder / f"{name}_{number}{suffix}"
         self._open = ExitStack()
-        part = self._open.enter_context(replacing(self.path))
+        # The clip before, or one of another process, may begin with the same key frame.
+        part, self.path = self._open.enter_context(adding(folder / f"{name}{suffix_for(first.connection)}"))
         try:
             self._file = self._open.enter_context(Remux(part, first.connection))
         except BaseException as error:
@@ -292,20 +291,24 @@ class _Clip:
         if self.next == self.first.number:
             self.abandon()
             return None
-        self._open.close()
-        write_json(
-            self.path.with_suffix(".json"),
-            {
-                "movinet": "recording",
-                "source": self.source,
-                "clip": self.path.name,
-                "began": iso(self.first.wall),
-                "ended": iso(self._last.wall),
-                "start": round(self.first.moment, 3),
-                "end": round(self._last.moment, 3),
-                "events": [_told(event, self.first.moment) for event in self.events.values()],
-            },
-        )
+        about = {
+            "movinet": "recording",
+            "source": self.source,
+            "clip": self.path.name,
+            "began": iso(self.first.wall),
+            "ended": iso(self._last.wall),
+            "start": round(self.first.moment, 3),
+            "end": round(self._last.moment, 3),
+            "events": [_told(event, self.first.moment) for event in self.events.values()],
+        }
+        try:
+            # Written before the clip is there: one without it would never be deleted.
+            with replacing(self.path.with_suffix(".json")) as described:
+                write_json(described, about)
+                self._open.close()
+        except BaseException:
+            self.abandon()
+            raise
         return self.path
 
     def abandon(self) -> None:

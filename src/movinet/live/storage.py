@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from movinet.errors import MovinetError
-from movinet.files import leftovers, write_json
+from movinet.files import leftovers, replacing, write_json
 from movinet.live.json_lines import iso
 from movinet.video.remux import has_pictures
 
@@ -79,10 +79,11 @@ def _finish(part: Path, clip: Path) -> None:
             began = datetime.strptime(clip.name.partition("_")[0], BEGAN).replace(tzinfo=UTC).timestamp()
         except ValueError:
             began = ended
-        part.rename(clip)
         about = {"movinet": "recording", "source": clip.parent.name, "clip": clip.name}
         times = {"began": iso(began), "ended": iso(ended), "start": None, "end": None}
-        write_json(clip.with_suffix(".json"), {**about, **times, "events": []})
+        with replacing(clip.with_suffix(".json")) as described:
+            write_json(described, {**about, **times, "events": []})
+            part.rename(clip)
 
 
 def stored_clips(folder: Path) -> list[StoredClip]:

@@ -31,10 +31,16 @@ def suffix_for(connection: bytes) -> str:
 
 
 def has_pictures(path: Path) -> bool:
-    """Whether a file that was not closed can be played."""
+    """Whether a file that was not closed can be played.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     try:
         with av.open(path) as container:
             return any(packet.size for packet in container.demux(container.streams.video[0]))
+    except OSError:
+        raise
     except Exception:  # FFmpeg's, of half a file
         return False
 
