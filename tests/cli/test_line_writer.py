@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import TextIO
 
 import pytest
@@ -80,6 +81,13 @@ def test_a_reader_who_goes_away_is_a_fault() -> None:
         assert isinstance(lines.failed, BrokenPipeError)
         lines.put(LINE)
     assert told.words == []
+
+
+def test_a_file_of_text_alone_takes_them() -> None:
+    file = StringIO()
+    with LineWriter(file, "the file", pytest.fail) as lines:
+        lines.put("süß")
+    assert file.getvalue().splitlines() == ["süß"]
 
 
 def test_lines_are_whole_where_the_file_never_blocks(tmp_path: object) -> None:

@@ -5,13 +5,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from movinet.words import counted
 
 _WAITING = 10_000  # lines: some megabytes
 _RETRY = 0.05  # seconds, where a file that never blocks is full
 _LEAVE_WITHIN = 2.0  # seconds that what waits is given at the end
+
+
+class _Bytes(Protocol):
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+class _OfText:
+    """Bytes for a file of text alone, such as an `io.StringIO`."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes, /) -> int:
+        self._file.write(data.decode())
+        return len(data)
+
+
+def _bytes_of(file: TextIO) -> _Bytes:
+    buffer = getattr(file, "buffer", None)
+    return _OfText(file) if buffer is None else getattr(buffer, "raw", buffer)
 
 
 class LineWriter:
@@ -21,8 +41,8 @@ class LineWriter:
     has caught up.
 
     Args:
-        file: Of text, over a file of bytes; None, as a closed stdout is, takes nothing. Its own buffer is not used: a
-            thread that hangs would keep its lock.
+        file: Of text; None, as a closed stdout is, takes nothing. Where it stands over a file of bytes, its own buffer
+            is not used: a thread that hangs would keep its lock.
         name: Of the file, in what is told.
         tell: Takes what is to be told; must not wait, nor call this.
         most: Lines that may wait.
@@ -32,10 +52,8 @@ class LineWriter:
         self.name, self._tell, self._most = name, tell, most
         self.failed: OSError | None = None
         """Why nothing more is written, such as a reader that went away."""
-        self._encoding, self._errors = (
-            ("utf-8", "replace") if file is None else (file.encoding, file.errors or "strict")
-        )
-        self._file = None if file is None else getattr(file.buffer, "raw", file.buffer)
+        self._file = None if file is None else _bytes_of(file)
+        self._encoding, self._errors = (getattr(file, key, None) for key in ("encoding", "errors"))
         if file is not None:
             file.flush()
         self._waiting: deque[bytes] = deque()
@@ -54,7 +72,7 @@ class LineWriter:
 
     def put(self, line: str) -> None:
         """A line, without its end; never waits."""
-        data = f"{line}{os.linesep}".encode(self._encoding, self._errors)
+        data = f"{line}{os.linesep}".encode(self._encoding or "utf-8", self._errors or "strict")
         with self._changed:
             if self._file is None or self.failed is not None or self._closing.is_set():
                 return
