@@ -130,10 +130,10 @@ def with_ray(args: argparse.Namespace, folder: Path) -> list[Promise]:
 def store(args: argparse.Namespace, folder: Path) -> list[Promise]:
     """An S3 store on loopback: many pages, every fifth request refused, every seventh connection reset, every third
     read broken off."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "archive"))
     import boto3
 
-    flaky_store = import_module("archive.flaky_store").flaky_store  # the tests'
+    flaky_store = import_module("flaky_store").flaky_store  # the tests'
     clip = sample_clip().read_bytes()
     with flaky_store() as (day, environment):
         os.environ.update(environment)

@@ -70,7 +70,8 @@ def run_and_kill(command: Sequence[str], journal: Path, files: int, times: int, 
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
             if killed < times:
                 before = lines_of(journal)
-                many = chance.uniform(0, 1.8 * max(files - before, 0) / (times - killed))
+                left = max(files - before, 0)
+                many = chance.uniform(0, min(0.9 * left, 1.8 * left / (times - killed)))
                 until = time.monotonic() + (chance.uniform(0.0, 4.0) if chance.random() < 0.25 else float("inf"))
                 while process.poll() is None and time.monotonic() < until and lines_of(journal) - before <= many:
                     time.sleep(chance.uniform(0.0, 0.1))
