@@ -6,20 +6,19 @@ chosen on the folds that it was trained on.
 
 `joined` is the folder of `joined_streams.py`, whose clips of a scene are all in one fold. Every run is an ordinary
 run's folder; runs that are there already are not repeated, and one that was stopped goes on. `--ends` wants labels from
-0.6 s after a gesture's end, as the bundled network was trained; by default as `movinet finetune STREAMS.csv` does.
+0.6 s after a gesture's end, as the bundled network was trained and `movinet finetune STREAMS.csv --answers ended` does.
 Intervals are over the videos.
 """
 
 import argparse
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from joined_streams import AFTER, answers, shares
 
-from movinet.data.streams import TargetRule
 from movinet.evaluate.event_curve import StreamScores, event_curve
 from movinet.evaluate.labeled_streams import read_streams
 from movinet.recognizer import Recognizer
@@ -30,7 +29,6 @@ from movinet.weights.load import load_weights
 
 FALSE = (1 / 50, 1 / 20)  # events a gesture
 RESAMPLES = 1000
-ENDS = TargetRule(known=1.0, possible=0.5, wait=0.6, held=1.8, fading=1.0)
 
 
 def trained(args: argparse.Namespace, lists: list[Path], test: Path, seed: int) -> Path:
@@ -38,8 +36,8 @@ def trained(args: argparse.Namespace, lists: list[Path], test: Path, seed: int) 
     folder = Path(args.out, f"{test.stem}_seed{seed}")
     if not (folder / "metrics.json").exists():
         data = Streams(tuple(str(one) for one in lists if one != test), held_out=0.0)
-        data = replace(data, targets=ENDS) if args.ends else data
-        options = Finetuning(epochs=args.epochs, lr=args.lr, freeze=tuple(args.freeze), seed=seed)
+        wanted: Literal["early", "ended"] = "ended" if args.ends else "early"
+        options = Finetuning(epochs=args.epochs, lr=args.lr, freeze=tuple(args.freeze), answers=wanted, seed=seed)
         recipe = folder.with_suffix(".yaml")
         recipe.parent.mkdir(parents=True, exist_ok=True)
         made = finetune_streams_recipe(args.model, data, load_weights(args.model).info, options)

@@ -86,12 +86,13 @@ def test_a_dry_run_decodes_nothing(streams: Path, capfd: Capture, work: Path) ->
 
 
 def test_programs_read_what_it_will_be(streams: Path, capfd: Capture) -> None:
-    code, out, _ = finetune(streams, "--dry-run --json --background idle", capfd)
+    code, out, _ = finetune(streams, "--dry-run --json --background idle --answers ended", capfd)
     plan = json.loads(out)
     assert code == 0
     assert plan["classes"] == ["calm", "dance", "idle"]
     assert plan["batch"] == [2, 3, 5, *SIZE]
     assert plan["recipe"]["data"]["background"] == "idle"
+    assert plan["recipe"]["data"]["targets"]["known"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ def test_programs_read_what_it_will_be(streams: Path, capfd: Capture) -> None:
         ("--mined nowhere.csv", "nowhere.csv: cannot be read"),
         ("--validation night", "there is no split 'night'"),
         ("--as clips --background idle", "--background is of long videos; these are clips"),
+        ("--as clips --answers ended", "--answers is of long videos; these are clips"),
     ],
 )
 def test_mistakes(options: str, message: str, streams: Path, capfd: Capture, work: Path) -> None:

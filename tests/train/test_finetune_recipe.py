@@ -7,6 +7,7 @@ import yaml
 from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.zoo import network_spec
+from movinet.data.streams import TargetRule
 from movinet.errors import MovinetError
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe, finetune_streams_recipe
 from movinet.train.init_model import init_model
@@ -69,7 +70,22 @@ def test_the_stem_learns_at_one_share_however_deep_the_network(name: str, layers
     assert finetune_recipe(name, DATA, info(name)).layer_decay ** (layers + 1) == pytest.approx(0.05, rel=0.05)
 
 
+def test_answers_may_be_wanted_when_it_is_over() -> None:
+    start = info("movinet_a0_stream")
+    early, ended = (
+        finetune_streams_recipe("tiny", Streams(("list.csv",)), start, options)
+        for options in (None, Finetuning(answers="ended"))
+    )
+    assert isinstance(early.data, Streams)
+    assert isinstance(ended.data, Streams)
+    assert early.data.targets == TargetRule()
+    assert ended.data.targets == TargetRule(known=1.0, possible=0.5, wait=0.6, held=1.8, fading=1.0)
+    assert recipe_from_dict(yaml.safe_load(dump_recipe(ended))) == ended
+
+
 def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(MovinetError, match="--answers is of long videos"):
+        finetune_recipe("movinet_a0_base", DATA, info("movinet_a0_base"), Finetuning(answers="ended"))
     with pytest.raises(MovinetError, match="train its members"):
         finetune_recipe("movinet_a6_base", DATA, info("movinet_a6_base"))
     with pytest.raises(MovinetError, match="epochs is 0"):

@@ -105,6 +105,10 @@ class TargetRule:
             raise ValueError(f"held, fading and wait are {self.held}, {self.fading}, {self.wait}; want seconds from 0")
 
 
+# Labels are wanted when what they name is over: no beginning is taken for what begins alike.
+ENDED = TargetRule(known=1.0, possible=0.5, wait=0.6, held=1.8, fading=1.0)
+
+
 def frame_targets(
     times: NDArray[np.float64],
     segments: Sequence[tuple[int, float, float]],

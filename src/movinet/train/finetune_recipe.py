@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from movinet.arch.spec import NetworkSpec, SingleSpec
 from movinet.data.augment import Augmentation, ColorJitter, RandomCrop
+from movinet.data.streams import ENDED
 from movinet.errors import MovinetError
 from movinet.train.init_model import single_network
 from movinet.train.recipe import AdamW, Loss, Recipe, Steadiness
@@ -38,6 +39,8 @@ class Finetuning:
         swap: two labels that are each other's mirror image.
         memory: seconds after which a frame hardly counts any more, in training as at use; on streams by default those
             of the clips that the network is meant for.
+        answers: on streams: early, once half of what a label names was seen; or ended, 0.6 s after its end, so that no
+            beginning is taken for what begins alike.
         seed: of everything random.
     """
 
@@ -55,6 +58,7 @@ class Finetuning:
     flip: float = 0.0
     swap: Sequence[tuple[str, str]] = ()
     memory: float | None = None
+    answers: Literal["early", "ended"] = "early"
     seed: int = 0
 
 
@@ -73,9 +77,11 @@ def finetune_recipe(start: str, data: Videos, info: WeightsInfo, options: Finetu
         options: Other than by default.
 
     Raises:
-        MovinetError: An entry is out of its range, or the weights are an ensemble's.
+        MovinetError: An entry is out of its range or of streams, or the weights are an ensemble's.
     """
     options = options or Finetuning()
+    if _given(options, "answers"):
+        raise MovinetError("--answers is of long videos; these are clips")
     spec = single_network(info.spec, start)
     network = _network(options) | {"frames": min(_FRAMES, spec.frames) if options.frames is None else options.frames}
     return Recipe(
@@ -124,6 +130,8 @@ def finetune_streams_recipe(start: str, data: Streams, info: WeightsInfo, option
     if data.background is None:
         known = info.background or ("other" if "other" in (info.labels or ()) else None)
         data = replace(data, background=known)
+    if options.answers == "ended":
+        data = replace(data, targets=ENDED)
     return Recipe(
         AdamW(options.lr),
         epochs=options.epochs,
