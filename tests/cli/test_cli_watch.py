@@ -242,14 +242,20 @@ def test_no_event_is_lost_when_somebody_stops_it(folder: Path, name: str, code: 
     assert Counter(handed) == Counter(line["type"] for line in lines if line["type"] in ("begun", "ended"))
 
 
-@posix
-def test_a_reader_who_stalls_holds_back_neither_log_nor_clips(folder: Path, tmp_path: Path) -> None:
+def full_pipe() -> tuple[int, int]:
+    """As of a pager that shows its first page: its reader's end, and the writer's."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with suppress(BlockingIOError):
         while True:
-            os.write(writer, b"\n" * 4096)  # as of a pager that shows its first page
+            os.write(writer, b"\n" * 4096)
     os.set_blocking(writer, True)
+    return reader, writer
+
+
+@posix
+def test_a_reader_who_stalls_holds_back_neither_log_nor_clips(folder: Path, tmp_path: Path) -> None:
+    reader, writer = full_pipe()
     log, clips = tmp_path / "log", tmp_path / "clips"
     log.touch()
     line = f"watch @/short.mp4 {EAGER} --json --log {log} --record {clips} --after 0"
@@ -264,6 +270,28 @@ def test_a_reader_who_stalls_holds_back_neither_log_nor_clips(folder: Path, tmp_
     assert [line["type"] for line in lines].count("prediction") == 5
     assert lines[-1] == told(log.read_text())[-1]
     assert process.returncode == 0
+
+
+@posix
+@pytest.mark.slow
+def test_it_ends_also_where_nobody_reads_that_it_does(folder: Path, tmp_path: Path) -> None:
+    """Neither that it was stopped, nor what became of the actions."""
+    reader, writer = full_pipe()
+    log = tmp_path / "log"
+    log.touch()
+    line = f"watch @/long.mp4 {EAGER} --json --log {log} --on-event false"
+    with started(folder, line, stdout=writer, stderr=writer) as process:
+        until = time.monotonic() + 20
+        while '"begun"' not in log.read_text():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(15) == 130
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
 
 
 @posix

@@ -52,6 +52,8 @@ class LineWriter:
         self.name, self._tell, self._most = name, tell, most
         self.failed: OSError | None = None
         """Why nothing more is written, such as a reader that went away."""
+        self.unread = 0
+        """Lines that were left out, as is known at the end."""
         self._file = None if file is None else _bytes_of(file)
         self._encoding, self._errors = (getattr(file, key, None) for key in ("encoding", "errors"))
         if file is not None:
@@ -92,8 +94,9 @@ class LineWriter:
                 return
             while (self._waiting or self._writing) and (left := until - time.monotonic()) > 0:
                 self._changed.wait(min(left, 0.5))  # in slices, so that Ctrl-C gets through on every system
-            if unread := len(self._waiting) + self._writing + self._left_out:
-                self._tell(f"{self.name} was not read: {counted(unread, 'line')} left out")
+            self.unread = len(self._waiting) + self._writing + self._left_out
+            if self.unread:
+                self._tell(f"{self.name} was not read: {counted(self.unread, 'line')} left out")
             self._waiting.clear()
             self._closing.set()
             self._changed.notify_all()

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -188,6 +188,8 @@ def watch(
             pools[wanted] = kept.enter_context(pool)
             if model is None and wanted[0] == DEFAULT_MODEL:
                 tell_default(pool.info)
+        on_terminal = out.is_terminal and err.is_terminal and not json
+        faults = None if on_terminal else kept.enter_context(_faults())
         recorders = Recorders([c.shown for c in cameras if c.record is not False], recording)
         feeds = [
             feed_of(camera, origin, pools[_model(camera)], limits, recorders.packets(camera.shown))
@@ -206,7 +208,8 @@ def watch(
             feeds = [replace(feed, hands_on=True) for feed in feeds]
             drawn = kept.enter_context(AnnotatedVideo(save, feeds[0].pool.info.transform.fps))
         view = View([feed.name for feed in feeds], names, topk)
-        return _watch(feeds, duration, told, drawn, view, topk, as_json_lines=json)
+        output = _on_terminal(view) if faults is None else _as_lines(view, topk if json else None, faults)
+        return _watch(feeds, duration, told, drawn, output)
 
 
 def _cameras(sources: Sequence[str], defaults: Mapping[str, Any]) -> tuple[Camera, ...]:
@@ -274,17 +277,12 @@ def _watch(
     duration: float | None,
     told: Sequence[Callable[[Report], None]],
     drawn: AnnotatedVideo | None,
-    view: View,
-    topk: int,
-    *,
-    as_json_lines: bool,
+    output: "_Output",
 ) -> int:
     """Recognize, and tell whoever wants to know, to the end."""
     failed = 0
     with ExitStack() as kept:
         stopping = kept.enter_context(until_stopped())
-        on_terminal = out.is_terminal and err.is_terminal and not as_json_lines
-        output = _on_terminal(view) if on_terminal else _as_lines(view, topk if as_json_lines else None)
         show, complain_of = kept.enter_context(output)
         for report in kept.enter_context(closing(recognize(feeds, duration, stopping.event))):
             for tell in told:
@@ -304,11 +302,12 @@ def _watch(
     return 2 if failed else 0
 
 
-_Output = Iterator[tuple[Callable[[Report], None], Callable[[MovinetError], None]]]  # shows a report; complains
+_Shown = tuple[Callable[[Report], None], Callable[[MovinetError], None]]  # shows a report; complains
+_Output = AbstractContextManager[_Shown]
 
 
 @contextmanager
-def _on_terminal(view: View) -> _Output:
+def _on_terminal(view: View) -> Iterator[_Shown]:
     """A picture that is renewed, on stderr, where warnings are: they appear above it."""
     from rich.live import Live
 
@@ -318,11 +317,20 @@ def _on_terminal(view: View) -> _Output:
 
 
 @contextmanager
-def _as_lines(view: View, topk: int | None) -> _Output:
-    """Lines on stdout, JSON where `topk` is given, and faults on stderr. Nothing waits for whoever reads them."""
+def _faults() -> Iterator[LineWriter]:
+    """Faults, and what is warned of, on stderr. Nothing waits for whoever reads it, to the very end."""
+    faults = LineWriter(sys.stderr, "standard error", lambda message: None)
+    try:
+        with faults, warnings_told(lambda message: faults.put(as_printed(lambda: warn(message)))):
+            yield faults
+    finally:
+        if faults.unread or faults.failed:
+            print_nowhere(sys.stderr)  # for what is still to be said
 
-    def warn_of(message: str) -> None:
-        faults.put(as_printed(lambda: warn(message)))
+
+@contextmanager
+def _as_lines(view: View, topk: int | None, faults: LineWriter) -> Iterator[_Shown]:
+    """Lines on stdout, JSON where `topk` is given. Nothing waits for whoever reads them."""
 
     def show(report: Report) -> None:
         line = as_line(report) if topk is None else dump_json(as_json(report, topk))
@@ -331,11 +339,9 @@ def _as_lines(view: View, topk: int | None) -> _Output:
         if lines.failed is not None:
             raise lines.failed
 
-    with (
-        LineWriter(sys.stderr, "standard error", lambda message: None) as faults,
-        warnings_told(warn_of),
-        LineWriter(sys.stdout, "standard output", warn_of) as lines,
-    ):
+    with LineWriter(
+        sys.stdout, "standard output", lambda message: faults.put(as_printed(lambda: warn(message)))
+    ) as lines:
         if topk is None:
             lines.put(first_line(view.sources, view.model, time.time()))
         yield show, lambda error: faults.put(as_printed(lambda: complain(error)))
