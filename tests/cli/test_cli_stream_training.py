@@ -82,6 +82,7 @@ def test_a_dry_run_decodes_nothing(streams: Path, capfd: Capture, work: Path) ->
     assert code == 0, err
     assert "2 side by side for training" in out
     assert "3 classes" in out
+    assert "1 known to the weights; new: calm, dance" in " ".join(out.split())
     assert list(work.iterdir()) == []
 
 
@@ -90,6 +91,7 @@ def test_programs_read_what_it_will_be(streams: Path, capfd: Capture) -> None:
     plan = json.loads(out)
     assert code == 0
     assert plan["classes"] == ["calm", "dance", "idle"]
+    assert plan["known_classes"] == []
     assert plan["batch"] == [2, 3, 5, *SIZE]
     assert plan["recipe"]["data"]["background"] == "idle"
     assert plan["recipe"]["data"]["targets"]["known"] == 1.0

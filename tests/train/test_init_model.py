@@ -84,9 +84,18 @@ def test_weights_answer_as_before_for_labels_they_know(tmp_path: Path) -> None:
     assert some.info.labels == ("other", "left")
 
 
-@pytest.mark.parametrize("labels", [NEW, ("left", "yes", "no")])
-def test_another_label_means_another_classifier_and_nothing_else(tmp_path: Path, labels: tuple[str, ...]) -> None:
+def test_weights_answer_as_before_for_the_labels_they_know_beside_new_ones(tmp_path: Path) -> None:
     path = tiny_weights(tmp_path)
+    before = answer(load_weights(path).to_model())
+    more = init_model(recipe(start=path), ("wave", "other", "left"))
+    assert torch.equal(answer(more.model)[:, 1:], before[:, [2, 0]])
+    assert answer(more.model)[0, 0].abs() < 0.1
+    assert more.known == ("other", "left")
+    assert init_model(recipe(start=path), NEW).known == ()
+
+
+def test_other_labels_mean_another_classifier_and_nothing_else(tmp_path: Path) -> None:
+    path, labels = tiny_weights(tmp_path), NEW
     before, start = load_weights(path), init_model(recipe(start=path), labels)
     assert answer(start.model).shape == (1, len(labels))
     for name, value in before.to_model().state_dict().items():

@@ -49,6 +49,7 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
                 "recipe": recipe_to_dict(recipe),
                 "clips": counts,
                 "classes": list(sets.train.classes),
+                "known_classes": list(prepared.start.known),
                 **asdict(plan),
                 "outlook": said,
             }
@@ -60,6 +61,7 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
     rows = {
         "network": f"{spec.name}{start}; {plan.parameters / 1e6:.2f} M parameters",
         **({"streams": _lanes(sets)} if recipe.on_streams else {"clips": f"{clips_of}; {classes}"}),
+        **_known(prepared),
         "batch": f"{'×'.join(map(str, plan.batch))} (clips, colors, frames, height, width)"
         + (f", {counted(plan.sub_clip, 'frame')} at a time" if recipe.strategy == "recurrent" else ""),
         "updates": f"{plan.steps} = {counted(recipe.epochs, 'epoch')} of {plan.steps_per_epoch}, "
@@ -72,6 +74,18 @@ def print_plan(prepared: PreparedRun, processes: int, device: str, half: bool, a
         out.print(Text.assemble((f"{name:10}", "bold"), text))
     for line in said:
         warn(line)
+
+
+def _known(prepared: PreparedRun) -> dict[str, str]:
+    """Which labels begin with what the weights know of them."""
+    labels, known = prepared.start.info.labels or (), prepared.start.known
+    new = [label for label in labels if label not in known]
+    if prepared.recipe.init_from is None or not known:
+        return {}
+    text = (
+        "known to the weights, all of them" if not new else f"{len(known)} known to the weights; new: {', '.join(new)}"
+    )
+    return {"labels": text}
 
 
 def _lanes(sets: Sets) -> str:

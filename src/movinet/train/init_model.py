@@ -32,10 +32,12 @@ class InitialModel:
     Args:
         model: With a classifier for the labels, in training mode, on the CPU.
         info: Its specification, transform and labels; license and source of what it starts from.
+        known: Labels that the weights it starts from know too: their part of the classifier is kept.
     """
 
     model: MoViNet | BaselineNetwork
     info: WeightsInfo
+    known: tuple[str, ...] = ()
 
 
 def init_model(
@@ -49,8 +51,8 @@ def init_model(
     """The network of a recipe, new or from weights. New parameters come from torch's generator: seed it before.
 
     Weights go into another network than their own where every parameter but the classifier fits, such as those of a
-    base network into a causal one with the same convolutions. The classifier is kept where the weights know every
-    label; otherwise it is new.
+    base network into a causal one with the same convolutions. The classifier's row of a label that the weights know is
+    kept; that of any other is new.
 
     Args:
         recipe: Says which network, weights and options.
@@ -72,7 +74,8 @@ def init_model(
         _refuse_misfits(known, spec, recipe.init_from, recipe.options)
     model = Weights(replace(weights.info, spec=spec), weights.arrays).to_model()
     assert isinstance(model, MoViNet | BaselineNetwork)
-    _relabel(model, weights.info.labels, labels)
+    there = weights.info.labels or ()
+    _relabel(model, there, labels)
     info = WeightsInfo(
         model.spec.name,
         model.spec,
@@ -82,7 +85,7 @@ def init_model(
         source=f"trained further from {weights.info.name} ({weights.info.source})",
         background=weights.info.background if weights.info.background in labels else None,
     )
-    return InitialModel(model.train(), info)
+    return InitialModel(model.train(), info, tuple(label for label in labels if label in there))
 
 
 def new_spec(recipe: Recipe, num_classes: int) -> SingleSpec:
@@ -183,17 +186,19 @@ def _reason(known: NetworkSpec, wanted: NetworkSpec, misfits: list[str]) -> str:
     return f"{are} missing or of another shape, {misfits[0]} among them"
 
 
-def _relabel(model: MoViNet | BaselineNetwork, known: tuple[str, ...] | None, labels: tuple[str, ...]) -> None:
+def _relabel(model: MoViNet | BaselineNetwork, known: tuple[str, ...], labels: tuple[str, ...]) -> None:
     old = model.get_classifier()
     if known == labels:
         return
     model.reset_classifier(len(labels))
     new = model.get_classifier()
-    if known and set(labels) <= set(known) and isinstance(old, nn.Linear) and isinstance(new, nn.Linear):
-        rows = [known.index(label) for label in labels]
-        with torch.no_grad():
-            new.weight.copy_(old.weight[rows])
-            new.bias.copy_(old.bias[rows])
+    if not isinstance(old, nn.Linear) or not isinstance(new, nn.Linear):  # weights without a classifier
+        return
+    with torch.no_grad():
+        for row, label in enumerate(labels):
+            if label in known:
+                new.weight[row] = old.weight[known.index(label)]
+                new.bias[row] = old.bias[known.index(label)]
 
 
 def training_transform(spec: SingleSpec, recipe: Recipe, known: Transform | None = None) -> Transform:
