@@ -190,6 +190,15 @@ def test_a_clip_has_the_times_of_the_stream_whatever_the_stamps_say(footage: Foo
     assert times == pytest.approx([n / FPS for n in range(6 * FPS)], abs=2e-3)
 
 
+def test_an_event_may_begin_with_the_first_picture(tmp_path: Path) -> None:
+    slow = film(seconds=6, fps=2, size=(160, 120))  # the next comes half a second later
+    with RtspCamera(slow) as camera, Scene(tmp_path, camera.url(), after=0.2) as scene:
+        first = scene.until(0.0)
+        assert scene.packets.since(first) == 0
+        scene.event(first, first + 0.5)
+        wait(lambda: scene.recorder.clips or None)
+
+
 def test_whoever_comes_between_key_frames_has_the_first_clip_whole(tmp_path: Path) -> None:
     """Time begins with the first picture that can be shown, seconds after the first packet."""
     footage = film("h264", seconds=6, fps=FPS, key_every=1, size=(160, 120))

@@ -127,14 +127,17 @@ class Running:
         if not self.line.keeps:
             return
         if self._fresh and self.past.timeline.last is not None:
-            for waiting, time in self._waiting:
-                self.line.sent(self.video.stream, waiting, time + self.clock.shifted)
-            self._waiting.clear()
+            self._keep_waiting()
             self.line.sent(self.video.stream, packet, moment)
             return
         if packet.is_keyframe:
             self._waiting.clear()
         self._waiting.append((packet, moment - self.clock.shifted))
+
+    def _keep_waiting(self) -> None:
+        for waiting, moment in self._waiting:
+            self.line.sent(self.video.stream, waiting, moment + self.clock.shifted)
+        self._waiting.clear()
 
     def _least(self, wanted: bool) -> Literal["DEFAULT", "NONREF", "NONKEY", "ALL"]:
         """What the decoder leaves out of a packet."""
@@ -222,6 +225,8 @@ class Running:
             return
         is_first = self.past.timeline.last is None
         moment, passed = self.clock.shown(stamp)
+        if self._waiting and self._fresh:
+            self._keep_waiting()  # before the picture is recognized: an event that begins with it is recorded
         if is_first and moment is not None:  # time begins here, with a key frame
             self.ladder.key(moment)
         for other in passed:
