@@ -1,6 +1,7 @@
 """Pictures over a WebSocket: each has one answer, which is what the network alone says of it."""
 
 import json
+import math
 import struct
 import threading
 from pathlib import Path
@@ -12,7 +13,8 @@ from serve.serving import SOON, Serving, encoded, picture, serving, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from movinet.serve.pools import Pools
+from movinet.serve.pools import Pools, open_pools
+from movinet.serve.settings import Settings
 
 ANSWERS = {"prediction", "skipped", "dropped", "refused"}
 
@@ -93,6 +95,30 @@ def test_encoded_pictures_are_decoded_as_anywhere(form: str, server: Serving, po
             assert {one["label"]: one["probability"] for one in line["top"]} == pytest.approx(
                 dict(expected.top(5)), abs=0.1
             )
+
+
+def test_a_memory_of_zero_never_forgets_whatever_the_network_was_trained_with(tmp_path: Path) -> None:
+    """The bundled network forgets in two seconds by itself."""
+    settings = Settings(models=("movinet_t0_stream.gestures",), max_streams=4)
+    pictures = [picture(n // 20, (80, 64)) for n in range(40)]
+    with open_pools(settings) as pools, serving(pools, tmp_path) as server, server.stream() as socket:
+        say(socket, type="open", size=[80, 64], format="rgb", memory=0, topk=11)
+        assert hear(socket)["memory"] == 0
+        for n, rgb in enumerate(pictures):
+            show(socket, n / 5, rgb.tobytes())
+            line = answer(socket)[0]
+        with pools.of(None).join(memory=math.inf) as never, pools.of(None).join(memory=2.0) as forgets:
+            for n, rgb in enumerate(pictures):
+                expected, other = never.push(rgb, n / 5), forgets.push(rgb, n / 5)
+        assert expected is not None
+        assert other is not None
+        said = {one["label"]: one["probability"] for one in line["top"]}
+        assert said == pytest.approx(dict(expected.top(11)), abs=2e-5)
+        assert said != pytest.approx(dict(other.top(11)), abs=2e-5)
+        say(socket, type="change", memory=2.0)
+        assert hear(socket)["memory"] == 2.0
+        say(socket, type="change", memory=0)
+        assert hear(socket)["memory"] == 0
 
 
 def test_too_soon_is_skipped_and_a_gap_begins_anew(server: Serving) -> None:

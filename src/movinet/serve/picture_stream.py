@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,7 @@ class PictureStream:
         self.rules = opening.thresholds
         self._check_size(self.size)
         detector = (self.rules or EventRules()).detector(pool.info, "thresholds")
-        memory = live_memory(pool.engine, pool.info) if opening.memory is None else opening.memory
-        self.session = pool.join(memory=memory or None, detector=detector)
+        self.session = pool.join(memory=live_memory(pool.engine, pool.info, opening.memory), detector=detector)
         self.frames = self.dropped = self.refused = 0
         self._times: deque[float] = deque(maxlen=256)
         self._arrived = 0.0
@@ -85,7 +85,7 @@ class PictureStream:
         if change.size is not None:
             self._check_size(change.size)
         if change.memory is not None:
-            self.session.memory = change.memory or None
+            self.session.memory = live_memory(self.pool.engine, self.pool.info, change.memory)
         if detector is not None:
             self.rules = change.thresholds
             self.session.detect(detector)
@@ -101,15 +101,16 @@ class PictureStream:
         """How the stream goes on, for the client."""
         info, detector = self.pool.info, self.session.detector
         height, width = info.transform.size
+        memory = self.session.memory
         assert detector is not None
         return {
             "model": info.name,
             "labels": list(info.labels) if info.labels is not None else None,
             "fps": info.transform.fps,
             "size": [width, height],
-            "memory": self.session.memory or 0,
+            "memory": 0 if memory is None or isinf(memory) else memory,
             "thresholds": thresholds_of(detector),
-            "promise": what_is_promised(info, self.session.memory, precision_of(self.pool.network, self.pool.engine))
+            "promise": what_is_promised(info, memory, precision_of(self.pool.network, self.pool.engine))
             if self.rules is None
             else None,
             "topk": self.topk,
