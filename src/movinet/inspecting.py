@@ -19,7 +19,7 @@ from movinet.video.decode import duration, probe, read_at, read_frames
 from movinet.video.drawing import ALARM, BACKGROUND, BRIGHT, DIM, LETTER, Picture, png, write_text
 from movinet.video.frame import Frame
 from movinet.video.locations import Source, is_address
-from movinet.video.looks import Finding, motion, of_luma, of_pixels, of_times
+from movinet.video.looks import Finding, motion, of_luma, of_pixels, of_stamps, of_times
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.orientation import Matrices, rotation
 from movinet.video.transform import Transform
@@ -128,7 +128,8 @@ def inspect(
     if not is_address(source) and Path(str(source)).is_dir():
         video = _folder(source, transform.fps, limits)
     else:
-        video, luma, times, tiny = _stored(source, start, end, limits)
+        video, luma, times, tiny, stamped = _stored(source, start, end, limits)
+        found += stamped
         found += of_luma(luma, limited=video.range != "full" and not (video.pixels or "").startswith("yuvj"))
         found += of_times(times, video.fps, video.captured, motion(tiny), transform.fps)
     until = end if end is not None else start + _UNKNOWN
@@ -168,10 +169,12 @@ def _folder(source: Source, fps: float, limits: Limits) -> Stored:
 
 def _stored(
     source: Source, start: float, end: float | None, limits: Limits
-) -> tuple[Stored, NDArray[np.int64], list[float], NDArray[np.uint8]]:
-    """The video, how often each level of brightness is in it, and its first frames with their times, very small."""
+) -> tuple[Stored, NDArray[np.int64], list[float], NDArray[np.uint8], list[Finding]]:
+    """The video, how often each level of brightness is in it, its first frames' times, these frames, very small, and
+    what is wrong with their time stamps."""
     until = end if end is not None else start + _UNKNOWN if is_address(source) else math.inf
     counts, times, tiny = np.zeros(256, np.int64), list[float](), list[NDArray[np.uint8]]()
+    stamps = list[int | None]()
     with open_at(source, start, 10.0 if is_address(source) else None, limits=limits) as video:
         to_rgb, first = video.to_rgb(), None
         for time, _, frame in video:
@@ -183,6 +186,7 @@ def _stored(
             if len(times) % 10 == 0:
                 _count_luma(frame, counts)
             times.append(time)
+            stamps.append(frame.dts if frame.pts is None else frame.pts)
             tiny.append(to_rgb.levels(frame, _TINY))
         if first is None:
             raise video.empty() if start == 0 else VideoError(f"{video.name}: has no frame from {start} s on")
@@ -202,7 +206,10 @@ def _stored(
             damaged=video.damaged,
             seconds=video.duration if video.finite or not is_address(source) else None,
         )
-    return stored, counts, times, np.stack(tiny)
+        # Of what is live, the moment of arrival counts.
+        live = is_address(source) and not video.finite
+        stamped = [] if live else of_stamps(stamps, times, video.keeps_times)
+    return stored, counts, times, np.stack(tiny), stamped
 
 
 def _count_luma(frame: av.VideoFrame, counts: NDArray[np.int64]) -> None:

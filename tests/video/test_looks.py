@@ -12,7 +12,7 @@ from movinet.errors import VideoError
 from movinet.inspecting import Inspected, inspect, lines_of, sheet
 from movinet.runtime.open_network import open_network
 from movinet.video.decode import read_frames
-from movinet.video.looks import of_luma, of_pixels, of_times
+from movinet.video.looks import of_luma, of_pixels, of_stamps, of_times
 from movinet.video.sample import sample_clip
 from movinet.weights.info import WeightsInfo
 
@@ -134,6 +134,29 @@ def test_files_with_faults(tmp_path: Path, hand: np.ndarray, info: WeightsInfo) 
     assert "small" in kinds(inspect(save(tmp_path / "tiny.mp4", tiny), info))
     ticks = [5 * n for n in range(len(hand))]
     assert kinds(inspect(write(tmp_path / "tag.mp4", list(hand), ticks), info)) == {"rate"}  # 25 a second, it says
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [("bare.h264", "libx264", 10), ("bare.hevc", "libx265", 10), ("bare.mjpeg", "mjpeg", 25)],  # which has no rate
+)
+def test_files_without_time_stamps(
+    name: str, codec: str, rate: int, tmp_path: Path, hand: np.ndarray, info: WeightsInfo
+) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    found = inspect(save(tmp_path / name, hand, codec=codec, pixels=pixels), info)
+    assert kinds(found) == {"time-stamps"}
+    assert f"its frames have no time stamps, so they are taken to come {rate} a second" in found.findings[0].text
+
+
+def test_time_stamps_that_stand_still_are_none() -> None:
+    times = [n / 10 for n in range(20)]
+    assert of_stamps(list(range(20)), times, kept=True) == []
+    (finding,) = of_stamps([0] * 20, times, kept=True)
+    assert finding.text.startswith("its frames have no time stamps")
+    (finding,) = of_stamps([*range(15), *[14] * 4, None], times, kept=True)
+    assert finding.text.startswith("5 of its first 20 frames have no time stamps")
+    assert of_stamps([0, 0], [0.0, 0.1], kept=True) == []
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from movinet.video.wanted import LookAhead, Packet, Stamps, goes_without, least_
 
 _ASSUMED_RATE = 25.0  # frames a second, where neither frames nor container tell
 _DECODE_RATHER_THAN_SEEK = 2.0  # seconds
+_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 _MOST_AGAIN = 3  # times that a part of a file is decoded again; from the last on everything is decoded
 
 TimedFrame = tuple[float, float, av.VideoFrame]
@@ -149,6 +150,11 @@ class Video:
     def is_hard_to_seek(self) -> bool:
         """Whether a place in its middle is found only by reading all that is before it, or may be found wrongly."""
         return self.stuck or self._may_be_joined or not self._local
+
+    @property
+    def keeps_times(self) -> bool:
+        """Whether a container of its kind has time stamps: a bare stream of a codec has none."""
+        return not self._container.format.flags & _NO_TIMES
 
     @property
     def finite(self) -> bool:

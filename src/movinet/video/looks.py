@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Kind = Literal[
     "channels", "washed-out", "crushed", "rate", "copies", "slow-motion", "time-lapse", "still", "blank", "dark",
-    "bars", "portrait", "crop", "small", "short", "hdr", "damaged",
+    "bars", "portrait", "crop", "small", "short", "hdr", "damaged", "time-stamps",
 ]  # fmt: skip
 Levels = NDArray[np.uint8]
 """(T, h, w, 3): what a network sees."""
@@ -96,6 +96,27 @@ def of_times(
         found.append(Finding("time-lapse", f"was taken at {captured:.3g} frames a second and is played at {rate:.3g}, "
                              f"{rate / captured:.2g} times faster than it was"))  # fmt: skip
     return found
+
+
+def of_stamps(stamps: list[int | None], times: list[float], kept: bool) -> list[Finding]:
+    """Whether frames say when they were taken.
+
+    Args:
+        stamps: What the frames carry, in order of display; None where nothing.
+        times: Seconds they were shown at all the same.
+        kept: Whether a file of this kind has time stamps at all.
+    """
+    count = len(stamps)
+    without = sum(stamp is None or stamp == before for before, stamp in zip([None, *stamps], stamps, strict=False))
+    if not kept or without >= count - 1:  # the first of those that all have the same is no better
+        without = count
+    if count < 3 or not without or times[-1] <= times[0]:
+        return []
+    which = "its frames have" if without == count else f"{without} of its first {count} frames have"
+    rate = (count - 1) / (times[-1] - times[0])
+    return [Finding("time-stamps", f"{which} no time stamps, so they are taken to come {rate:.3g} a second; if they do "
+                    "not, everything is seen faster or slower than it was: store them with their times, as MP4 or "
+                    "Matroska")]  # fmt: skip
 
 
 def _blank(levels: Levels) -> Finding | None:
