@@ -68,8 +68,9 @@ class Recognizer:
             precision: what it computes in; not every engine has every one. "fast" takes the quickest the processor has.
             threads: of the processor, where the engine is not torch's; all by default.
             device: where the engines of torch run.
-            memory: seconds after which a frame's weight in the answer has fallen to 1/e; None never forgets, which is
-                right for clips and wrong for a camera that runs all day.
+            memory: seconds after which a frame's weight in the answer has fallen to 1/e, infinity for never; None: as
+                the network was trained, which as a rule never forgets: right for clips and wrong for a camera that runs
+                all day.
             on_gap: what a stream does when frames were missing for more than `max_gap` seconds, or time ran backwards.
             max_gap: seconds; three of the network's frames at least.
             cache: keep what an engine makes of the weights for the next start.
@@ -160,8 +161,8 @@ class Recognizer:
 
     @property
     def memory(self) -> float | None:
-        """Seconds after which a frame hardly counts any more: at once for the stream of `push`, and for streams that
-        begin later.
+        """Seconds after which a frame hardly counts any more, infinity for never, None as the network was trained: at
+        once for the stream of `push`, and for streams that begin later.
 
         Raises:
             ValueError: when set: the seconds are not positive.

@@ -12,6 +12,7 @@ from tiny import tiny_spec
 
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import decay_from_seconds
+from movinet.cli.recognizing import load_recognizer
 from movinet.nn.movinet import MoViNet
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import live_memory
@@ -77,3 +78,11 @@ def test_streams_that_join_with_it_answer_as_networks_of_that_decay(info: Weight
         assert one is not None
         assert other is not None
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+def test_zero_on_the_command_line_never_forgets() -> None:
+    """Whatever the network was trained with: the bundled one forgets by itself."""
+    options = (None, True, "auto", "float32", "cpu", 1)
+    never = load_recognizer("movinet_t0_stream.gestures", *options, memory=0.0)
+    own = load_recognizer("movinet_t0_stream.gestures", *options, memory=None)
+    assert (never.memory, own.memory) == (math.inf, None)

@@ -92,7 +92,8 @@ def evaluate(
             on where it was when it is repeated.
         report: write figures and plots into this HTML file, which needs no network.
         json: one JSON object, for programs.
-        memory: seconds after which a frame hardly counts any more, as in `movinet watch`.
+        memory: seconds after which a frame hardly counts any more, 0 for never; by default as the network was trained,
+            and for events as in `movinet watch`.
         engine: what runs the network: auto takes the quickest that is installed.
         precision: what the engine computes in.
         fast: take the quickest precision this processor has.

@@ -11,7 +11,7 @@ from movinet.cores import limit_torch
 from movinet.errors import MovinetError
 from movinet.events import what_is_promised
 from movinet.recognizer import Recognizer
-from movinet.runtime.engine import Engine, Mode, Precision
+from movinet.runtime.engine import Engine, Mode, Precision, live_memory
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.pool import StreamPool
@@ -61,10 +61,11 @@ def load_recognizer(
             # On a small frame a second thread gains a tenth at best, and on a busy machine threads wait for each other.
             threads=threads or 1,
             device=device,
-            memory=memory or None,
             cache=cache,
             progress=progress,
         )
+    if memory is not None:
+        recognizer.memory = live_memory(recognizer.engine, recognizer.info, memory)
     if precision == "fast" and recognizer.info.spec.causal:
         _tell_mode(recognizer.network, recognizer.engine)
     _tell_labels(recognizer.network)
