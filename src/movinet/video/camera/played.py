@@ -88,7 +88,7 @@ class _Packets:
         self._source, self._line = source, line
         self._video: LiveVideo | None = None
         self._next: tuple[float, Packet[VideoStream]] | None = None
-        self._first: float | None = None  # of the stream's stamps, in seconds
+        self._moments = _Moments()
         self._arrivals: Iterator[Packet[VideoStream]] = iter(())
 
     def __enter__(self) -> Self:
@@ -106,7 +106,7 @@ class _Packets:
         if self._line.keeps and not is_address(self._source):
             with suppress(VideoError):  # as of an image folder
                 self._video = LiveVideo(self._source)
-                self._arrivals, self._first = self._video.arrivals(), None
+                self._arrivals, self._moments, self._next = self._video.arrivals(), _Moments(), None
 
     def send(self, until: float, rounds: float) -> None:
         """Those of this round up to so many seconds."""
@@ -118,10 +118,7 @@ class _Packets:
                     packet = next(self._arrivals, None)
                     if packet is None:
                         return
-                    stamp = packet.pts if packet.pts is not None else packet.dts
-                    moment = 0.0 if stamp is None or not packet.time_base else float(stamp * packet.time_base)
-                    self._first = moment if self._first is None else self._first
-                    self._next = moment - self._first, packet
+                    self._next = self._moments.of(packet), packet
                 moment, packet = self._next
                 if moment > until:
                     return
@@ -129,6 +126,29 @@ class _Packets:
                 self._next = None
         except VideoError:
             self.__exit__()  # whoever decodes it says what is wrong with it
+
+
+class _Moments:
+    """Seconds since the first packet of a file, as `movinet.video.timing.Clock` has them: one without a stamp of its
+    own follows the one before, for some files stamp every picture with 0."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None  # of the stream's stamps, in seconds
+        self._stamp: float | None = None  # the last
+        self._moment = self._following = 0.0
+
+    def of(self, packet: "Packet[VideoStream]") -> float:
+        """Of the next packet as they are stored."""
+        ticks, base = packet.pts if packet.pts is not None else packet.dts, packet.time_base or 0
+        stamp = None if ticks is None else float(ticks * base)
+        if stamp is None or stamp == self._stamp:
+            self._moment = self._following
+        else:
+            self._first = stamp if self._first is None else self._first
+            self._moment = stamp - self._first
+        self._stamp = stamp if stamp is not None else self._stamp
+        self._following = self._moment + float((packet.duration or 0) * base)
+        return self._moment
 
 
 def _wait(line: Line, until: float) -> bool:
