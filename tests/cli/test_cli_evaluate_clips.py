@@ -159,7 +159,15 @@ def test_base_networks_and_short_videos(folder: Path, capsys: pytest.CaptureFixt
     assert code == 0
     assert "one clip of 20 frames" in out
     assert "torch in float32" in out
-    assert "6 of 6 videos are shorter than the protocol's clip" in err
+    assert "6 of 6 videos are shorter than the protocol's clip: their last frame is held" in err
+
+
+def test_more_frames_than_there_are_are_not_made_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(f"@/set {TINY} --frames 3000", folder, capsys)
+    assert code == 0
+    assert "one clip of up to 3000 frames" in out
+    assert "(20 frames)" in out  # the network's own, and more than there are
+    assert "shown whole, not 3000 frames, and the last is held up to the network's own 20 frames alone" in err
 
 
 def test_exported_quantized_and_joined_networks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from tiny_sets import ArrayFootage, tiny_set
 from torch.nn.functional import interpolate
 
 from movinet.errors import MovinetError
-from movinet.evaluate.clip_protocols import SHARES, Protocol, _Thinned, check, show
+from movinet.evaluate.clip_protocols import SHARES, Protocol, _Thinned, check, describe, show
 from movinet.evaluate.footage import FileFootage
 from movinet.evaluate.judged import Judged, judge, judge_clips
 from movinet.labeled.entries import VideoEntry
@@ -82,6 +82,15 @@ def test_of_what_is_too_short_the_last_frame_is_held() -> None:
     assert np.rint(seen[0][0, 0, :, 0, 0] * 255).tolist() == [0, 1, 1, 1]
     assert answer.short
     assert not show(columns(seen), numbered(4), Protocol("clip")).short
+
+
+@pytest.mark.parametrize(("there", "shown"), [(2, [0, 1, 1, 1]), (6, [0, 1, 2, 3, 4, 5]), (12, list(range(1, 11)))])
+def test_a_clip_longer_than_the_networks_own_ends_with_its_video(there: int, shown: list[int]) -> None:
+    seen: list[Clips] = []
+    answer = show(columns(seen), numbered(there), Protocol("clip", frames=10))
+    assert np.rint(seen[0][0, 0, :, 0, 0] * 255).tolist() == shown
+    assert (answer.frames, answer.short) == (len(shown), there < 10)
+    assert describe(Protocol("clip", frames=10), columns([])) == "one clip of up to 10 frames at 5 a second"
 
 
 @given(st.integers(1, 400), st.integers(1, 20))

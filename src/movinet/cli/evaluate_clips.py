@@ -146,10 +146,14 @@ def _notes(outcome: Outcome, figures: Figures, match: LabelMatch) -> list[str]:
         notes.append(f"{counted(len(outcome.unreadable), 'video')} could not be read and are left out of all figures")
     if figures.short:
         several = ", so that clips of one resemble each other" if outcome.protocol.kind == "multi-clip" else ""
-        notes.append(
-            f"{figures.short} of {counted(figures.videos, 'video')} are shorter than the protocol's clip: their last "
-            f"frame is held{several}"
-        )
+        own = counted(outcome.judged.clip_frames, "frame")
+        held = "their last frame is held"
+        if (frames := outcome.protocol.frames or 0) > outcome.judged.clip_frames:
+            held = (
+                f"they are shown whole, not {frames} frames, and the last is held up to the network's own {own} alone"
+            )
+        notes.append(f"{figures.short} of {counted(figures.videos, 'video')} are shorter than the protocol's clip: "
+                     f"{held}{several}")  # fmt: skip
     if outcome.resumed:
         notes.append(f"{counted(outcome.resumed, 'answer')} of an earlier run, not computed again")
     if outcome.multi_label and not outcome.judged.multi_label:

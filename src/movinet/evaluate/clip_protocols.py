@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from movinet.errors import MovinetError
 from movinet.evaluate.footage import Footage
 from movinet.evaluate.judged import Judged, Probabilities
-from movinet.labeled.sampling import FrameTimes, Sampling, uniform, windows
+from movinet.labeled.sampling import FrameTimes, Sampling, dense, uniform, windows
 from movinet.video.frame import Frame, Kept
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
@@ -40,7 +40,7 @@ class Protocol:
 
     Args:
         kind: see above.
-        frames: of a clip; those the network was made for by default.
+        frames: of a clip; those the network was made for by default. A clip longer than that ends with its video.
         clips: of a video, for `multi-clip`.
         crops: of a clip, for `multi-clip`: evenly from one end of the longer side to the other.
         spread: a clip's frames are spread over the whole video instead of following each other at the network's rate.
@@ -85,7 +85,7 @@ class Answer:
         probabilities: (num_classes,) float32: in the end, or the mean over views.
         frames: that it was shown, in all views together.
         lasts: seconds of video.
-        short: whether the video is shorter than the protocol's clip, whose last frame is held.
+        short: whether the video is shorter than the protocol's clip.
         decode_seconds, network_seconds: of processor time.
         by_share: of a stream, (20, num_classes) float32: the answers when `SHARES` of the video had been seen.
         every: of a stream, (num_classes,): the share of its frames after which each class was the likeliest.
@@ -129,13 +129,13 @@ def check(judged: Judged, protocol: Protocol) -> None:
 def _clips(judged: Judged, footage: Footage, protocol: Protocol) -> Answer:
     fps, length = judged.transform.fps, protocol.frames or judged.clip_frames
     clips, crops = (protocol.clips, protocol.crops) if protocol.kind == "multi-clip" else (1, 1)
-    sample: Sampling = partial(windows, fps=fps, frames=length, clips=clips)
+    sample: Sampling = partial(_windows, fps=fps, longest=length, own=judged.clip_frames, clips=clips)
     if protocol.spread:
         sample = partial(uniform, frames=length, clips=clips)
     transforms = (
         [judged.transform] if crops == 1 else [_placed(judged.transform, n / (crops - 1)) for n in range(crops)]
     )
-    total, lasts, decoding, thinking = np.zeros(judged.num_classes), 0.0, 0.0, 0.0
+    total, lasts, shown, decoding, thinking = np.zeros(judged.num_classes), 0.0, 0, 0.0, 0.0
     for clip in range(clips):
         begun = process_time()
         lasts, frames = footage.at(partial(_one_of, sample, clip), fps)
@@ -143,10 +143,20 @@ def _clips(judged: Judged, footage: Footage, protocol: Protocol) -> Answer:
         decoded = process_time()
         for crop in range(crops):
             total += judged.answer(row[crop] for row in seen)
+            shown += len(seen)
         decoding, thinking = decoding + decoded - begun, thinking + process_time() - decoded
     probabilities = (total / (clips * crops)).astype(np.float32)
     short = not protocol.spread and lasts + 2 * LATE < length / fps
-    return Answer(probabilities, clips * crops * length, lasts, short, decoding, thinking)
+    return Answer(probabilities, shown, lasts, short, decoding, thinking)
+
+
+def _windows(
+    duration: float, rng: np.random.Generator, *, fps: float, longest: int, own: int, clips: int
+) -> FrameTimes:
+    """As `windows`, of clips as long as asked for, but where a network sees more than its own length nothing is held:
+    a frame repeated a thousand times takes as long as a thousand frames, and is all that is left of the others."""
+    frames = min(longest, max(own, len(dense(duration, fps=fps))))
+    return windows(duration, rng, fps=fps, frames=frames, clips=clips)
 
 
 def _one_of(sample: Sampling, clip: int, duration: float, rng: np.random.Generator) -> FrameTimes:
@@ -234,6 +244,8 @@ def describe(protocol: Protocol, judged: Judged) -> str:
     if protocol.kind == "stream":
         return f"stream at {judged.transform.fps:g} frames a second"
     length = counted(protocol.frames or judged.clip_frames, "frame")
+    if not protocol.spread and (protocol.frames or 0) > judged.clip_frames:
+        length = f"up to {length}"
     how = "spread over the video" if protocol.spread else f"at {judged.transform.fps:g} a second"
     if protocol.kind == "clip":
         return f"one clip of {length} {how}"

@@ -80,7 +80,7 @@ class Figures:
         stream: of streams.
         frames: a video, in all views together, on average.
         macs: multiply-adds a video; None where nobody knows.
-        short: videos shorter than the protocol's clip, whose last frame was held.
+        short: videos shorter than the protocol's clip.
         decode_ms, network_ms: of processor time a video.
     """
 
