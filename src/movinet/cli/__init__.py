@@ -13,6 +13,7 @@ from cyclopts import CycloptsError
 from movinet.cli import commands  # noqa: F401  (they join the app)
 from movinet.cli.app import app
 from movinet.cli.console import complain, err, log_as_lines, print_nowhere
+from movinet.cli.other_words import in_our_words
 from movinet.errors import MovinetError, printable
 from movinet.video.net.sources import without_password
 
@@ -53,7 +54,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         file = next((token for token in typed if token.startswith("-") and Path(token).exists()), None)
         hint = "" if file is None else f" The file of that name is given as ./{file}"
-        complain(MovinetError(_without_passwords(f"{error}{hint}", typed)))
+        complain(MovinetError(_without_passwords(f"{in_our_words(error)}{hint}", typed)))
         code = 2
     except MovinetError as error:
         complain(MovinetError(_without_passwords(str(error), typed)))
