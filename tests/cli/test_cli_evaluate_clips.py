@@ -121,6 +121,8 @@ def test_what_cannot_be_is_told(folder: Path, capsys: pytest.CaptureFixture[str]
         (f"@/nowhere {TINY}", "no such file"),
         (f"@/a.csv {TINY}", "1 of 2 labels of the set are no classes of tiny_stream.test: 'jump'"),
         ("@/set --protocol stream --model @/tiny_base.safetensors", "cannot stream"),
+        ("@/set --protocol stream --model movinet_a0_base --offline", "movinet_a0_base sees whole clips and cannot"),
+        ("@/long.csv --protocol events --model movinet_a6_base.k600 --offline", "sees whole clips and cannot stream"),
         (f"@/set {TINY} --clips 0", "--clips"),
         (f"@/set {TINY} --protocol stream --frames 3", "mean nothing"),
         (f"@/set {TINY} --protocol clip --crops 3", "--crops belongs to --protocol multi-clip"),

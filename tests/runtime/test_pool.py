@@ -348,6 +348,8 @@ def test_a_pool_of_weights_by_name_or_file(tmp_path: Path) -> None:
         assert_same(answer_of(pool.join().submit(frame)), expected)
     with pytest.raises(MovinetError, match="base network"):
         StreamPool.load(tiny_weights(tmp_path, causal=False), max_streams=2)
+    with pytest.raises(MovinetError, match="movinet_a0_base is a base network"):  # and needs no download to know
+        StreamPool.load("movinet_a0_base", max_streams=2, offline=True)
 
 
 def test_ctrl_c_ends_a_program_that_waits_for_an_answer() -> None:

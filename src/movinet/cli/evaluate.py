@@ -12,10 +12,11 @@ from movinet.cli.evaluate_clips import evaluate_clips
 from movinet.cli.evaluate_events import evaluate_events
 from movinet.cli.recognizing import load_recognizer, mode_of, tell_default
 from movinet.errors import MovinetError
-from movinet.evaluate.clip_protocols import Protocol
+from movinet.evaluate.clip_protocols import Protocol, cannot_stream
 from movinet.evaluate.labeled_streams import read_streams
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
+from movinet.runtime.open_network import named_spec
 from movinet.weights.registry import DEFAULT_MODEL
 
 _DATA = Parameter(group=Group("Data", sort_key=1))
@@ -129,6 +130,9 @@ def evaluate(
         of_events |= {"--background": background, "--off-share": off_share}
         _refuse(of_events, "belongs to --protocol events")
         Protocol(protocol or "clip", frames, spread=spread, **views)  # what is wrong with it is told at once
+    spec = named_spec(model or DEFAULT_MODEL)
+    if protocol in ("stream", "events") and spec is not None and not spec.causal:  # before a download for nothing
+        raise cannot_stream(model or DEFAULT_MODEL)
     recognizer = load_recognizer(
         model or DEFAULT_MODEL, labels, offline, engine, mode_of(precision, fast), device, threads, memory=memory
     )

@@ -117,13 +117,18 @@ def check(judged: Judged, protocol: Protocol) -> None:
         MovinetError: it has no streams, or takes clips of one length alone.
     """
     if protocol.kind == "stream" and judged.answers is None:
-        raise MovinetError(
-            f"{judged.name} sees whole clips and cannot stream: take --protocol clip or multi-clip, or a stream network"
-        )
+        raise cannot_stream(judged.name)
     if not judged.any_length and protocol.frames not in (None, judged.clip_frames):
         raise MovinetError(
             f"{judged.name} was exported for clips of {counted(judged.clip_frames, 'frame')}: leave --frames out"
         )
+
+
+def cannot_stream(name: str) -> MovinetError:
+    """What to say of a network that sees whole clips."""
+    return MovinetError(
+        f"{name} sees whole clips and cannot stream: take --protocol clip or multi-clip, or a stream network"
+    )
 
 
 def _clips(judged: Judged, footage: Footage, protocol: Protocol) -> Answer:

@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from movinet.arch.spec import Spec
 from movinet.deploy.read_manifest import is_exported, read_manifest
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.reading import encodable
 from movinet.runtime.exported import ExportedNetwork, exported_network, foreign_network
-from movinet.weights.load import load_weights, read_labels
+from movinet.weights.load import describe, load_weights, read_labels
 from movinet.weights.registry import is_on_hub, lookup
 from movinet.weights.weights import Weights
 
@@ -69,6 +70,12 @@ def open_network(
             raise
         return foreign_network(file, read_labels(labels) if labels is not None else None)
     return weights.with_position_limits()
+
+
+def named_spec(source: str | Path) -> Spec | None:
+    """The network that a name stands for, as it is known before anything is downloaded; None for what is no name."""
+    entry = lookup(source) if isinstance(source, str) else None
+    return None if entry is None else describe(entry).spec
 
 
 def _exported_folder(path: Path) -> Path | None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from movinet.arch.spec import Spec
 from movinet.errors import MovinetError
 from movinet.events import EventDetector
 from movinet.runtime.engine import Engine, Mode, StreamState, live_memory
 from movinet.runtime.factory import EngineKind, best_batch, create_engine
 from movinet.runtime.motion_gate import MotionRule
-from movinet.runtime.open_network import open_network
+from movinet.runtime.open_network import named_spec, open_network
 from movinet.runtime.queued_frame import QueuedFrame
 from movinet.runtime.scheduler import Round, Scheduler
 from movinet.runtime.seat import Network
@@ -126,9 +127,10 @@ class StreamPool:
             MovinetError: they are a base network's, or the engine is not installed.
         """
         _check(max_streams, queue, max_wait)
+        if (spec := named_spec(source)) is not None:  # before a download that would be for nothing
+            _refuse_whole_clips(str(source), spec)
         network = open_network(source, labels=labels, offline=offline, progress=progress)
-        if not network.spec.causal:
-            raise MovinetError(f"{network.info.name} is a base network, which sees whole clips; take a stream network")
+        _refuse_whole_clips(network.info.name, network.spec)
         runner = create_engine(
             network,
             engine,
@@ -362,6 +364,11 @@ class PoolSeat:
 def _check(max_streams: int, queue: int, max_wait: float) -> None:
     if max_streams < 1 or queue < 1 or not 0 <= max_wait < math.inf:
         raise ValueError(f"no pool has {max_streams} streams, queues of {queue} frames and waits for {max_wait} s")
+
+
+def _refuse_whole_clips(name: str, spec: Spec) -> None:
+    if not spec.causal:
+        raise MovinetError(f"{name} is a base network, which sees whole clips; take a stream network")
 
 
 def _cancel(frame: QueuedFrame) -> None:
