@@ -68,7 +68,7 @@ def test_a_file_is_told_as_json_from_its_first_frame_to_its_end(
 def test_without_a_terminal_and_json_there_is_a_line_an_event(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _, out, err = run(folder, f"watch @/short.mp4 {EAGER}", capfd)
     first, *events, last = out.splitlines()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}  watching short\.mp4 with tiny_stream\.test", first)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}  watching \S*/short\.mp4 with tiny_stream\.test", first)
     assert [line.endswith("%") for line in events] == [True] * len(events)
     begun = [line for line in events if " begins " in line]
     assert len(begun) == len(events) / 2 > 0

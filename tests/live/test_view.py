@@ -154,7 +154,9 @@ def test_lines_without_a_terminal() -> None:
 
 def test_the_first_line_says_what_is_watched() -> None:
     when = clock(WALL, date=True)
-    assert first_line(["a.mp4", "rtsp://cam/b"], "net", WALL) == f"{when}  watching a.mp4, cam/b with net"
+    # By the names that its lines will have.
+    named = "a/x.mp4, rtsp://cam/b"
+    assert first_line(["a/x.mp4", "rtsp://cam/b"], "net", WALL) == f"{when}  watching {named} with net"
     assert first_line(list("abcdef"), "net", WALL).endswith("watching a, b, c, d and 2 more with net")
 
 

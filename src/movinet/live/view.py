@@ -51,7 +51,7 @@ def as_line(report: Report) -> str | None:
 
 def first_line(sources: Sequence[str], model: str, wall: float) -> str:
     """What is said at once where there is no terminal."""
-    names = ", ".join(map(_short, sources[:4])) + (f" and {len(sources) - 4} more" if len(sources) > 4 else "")
+    names = ", ".join(sources[:4]) + (f" and {len(sources) - 4} more" if len(sources) > 4 else "")
     return printable(f"{clock(wall, date=True)}  watching {names} with {model}")
 
 
