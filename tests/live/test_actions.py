@@ -256,6 +256,15 @@ def test_what_is_no_command_is_refused(text: str, words: str) -> None:
         Command.of(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["sort >> events", "sort >events", "sort 2>&1", "sort | tee x", "sort && tail", "sort $MOVINET_LABEL"]
+)
+def test_what_only_a_shell_would_obey_is_refused(text: str) -> None:
+    with pytest.raises(MovinetError, match=r"without a shell.* a mere word to 'sort'; for a shell: .*sh -c"):
+        Command.of(text)
+    assert Command.of(f"sh -c '{text}'").words == ("sh", "-c", text)
+
+
 def test_a_command_is_run_without_a_shell() -> None:
     command = Command.of(f"'{sys.executable}' -c pass '$(touch x); y'")
     assert command.words[1:] == ("-c", "pass", "$(touch x); y")

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import selectors
 import shlex
 import shutil
@@ -22,6 +23,8 @@ from movinet.video.net.credentials import without_secrets
 
 _SAID = 300  # characters of a complaint that are told
 _AT_THE_END = 1.0  # seconds commands have, from being asked to stop until they are stopped
+# What a shell alone would obey: redirections, pipes and lists as words of their own, and our variables.
+_FOR_A_SHELL = re.compile(r"^(?:\d?(?:>>?|<)(?:&\d)?|\|\|?|&&?|;)$|^\d?>>?[\w./]|\$\{?MOVINET_")
 _IN_ENVIRONMENT = ("type", "source", "wall", "time", "id", "label", "start", "end", "began", "confidence")
 
 
@@ -51,7 +54,7 @@ class Command:
         """A command as it is typed: split into words as a shell would, and run without one.
 
         Raises:
-            MovinetError: It is none, or there is no such program.
+            MovinetError: It is none, there is no such program, or it is written for a shell.
         """
         try:
             words = tuple(shlex.split(text))
@@ -61,6 +64,11 @@ class Command:
             raise MovinetError("--on-event: want a command")
         if shutil.which(words[0]) is None:
             raise MovinetError(f"--on-event: there is no program {words[0]!r} that can be run")
+        if "-c" not in words and (for_a_shell := next(filter(_FOR_A_SHELL.search, words), None)):
+            raise MovinetError(
+                f"--on-event: is run without a shell, so {for_a_shell!r} would be a mere word to {words[0]!r}; for a "
+                "shell: --on-event \"sh -c '…'\""
+            )
         return Command(words, secrets=secrets)
 
     @property
