@@ -79,6 +79,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
     ("line", "message"),
     [
         (f"classify @/missing.mp4 {MODEL}", "no such file"),
+        (f"classify 7 {MODEL}", "7: no video file; a camera is watched: `movinet watch 7`"),
         (f"classify @/empty.mp4 {MODEL}", "empty.mp4"),
         (f"classify @/text.mp4 {MODEL}", "text.mp4"),
         (f"classify @/cut.mp4 {MODEL}", "cut.mp4"),

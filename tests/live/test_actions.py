@@ -342,7 +342,8 @@ def test_a_server_that_is_mute_holds_up_the_end_no_longer_than_told(caplog: pyte
     [
         ("ftp://host/", "", "want an address that begins with http"),
         ("http://", "", "is no address"),
-        ("host/path", "", "is no address"),
+        ("host/path", "", "want an address that begins with http"),
+        ("localhost:80", "", "want an address that begins with http"),
         ("http://user:s3c/ret@host", "no colon", "is no header"),
         ("http://host", "X: a\r\nY: b", "is no header"),
     ],

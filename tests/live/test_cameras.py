@@ -123,7 +123,7 @@ def test_a_track_and_what_is_no_address() -> None:
         ("camera: []", "want cameras in a list"),
         ("cameras: []", "0 cameras; want 1"),
         ("{cameras: [{address: 0}], camera: 1}", r"no entry 'camera' \(did you mean cameras\?\)"),
-        ("cameras: [rtsp://u:secret9@cam]", r"cameras\[0\]: want a mapping"),
+        ("cameras: [rtsp://u:secret9@cam]", r"cameras\[0\]: want a mapping of entries, .* `- address: rtsp:"),
         (
             "cameras: [{adress: rtsp://u:secret9@cam}]",
             r"cameras\[0\]: .*'adress' \(did you mean address",

@@ -245,6 +245,15 @@ def test_attempts_at_the_start_are_counted() -> None:
     assert [(change.kind, change.time) for change in changes] == [("lost", None)]
 
 
+def test_one_attempt_is_one() -> None:
+    only = {**QUICK, "retries": 1}
+    with (
+        pytest.raises(VideoError, match=r"not found in 1 attempt: "),
+        LiveSource("http://127.0.0.1:9/", 5, **only) as source,
+    ):
+        next(source)
+
+
 @pytest.mark.parametrize("scheme", ["http", "rtsp"])
 def test_server_that_never_answers_is_given_up(scheme: str) -> None:
     release = threading.Event()

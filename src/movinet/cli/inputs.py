@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 
 from movinet.errors import MovinetError
+from movinet.video.camera.devices import camera_number
 from movinet.video.decode import IMAGES, VIDEOS, in_natural_order, probe
 from movinet.video.locations import Source, is_address
 from movinet.video.net.sources import Limits, without_password
@@ -29,8 +30,10 @@ def videos_below(name: str) -> list[str]:
     A folder with images is one video, of images.
 
     Raises:
-        MovinetError: the folder has neither.
+        MovinetError: the folder has neither, or this is a camera.
     """
+    if camera_number(name) is not None and not Path(name).is_file() and not Path(name).is_dir():
+        raise MovinetError(f"{name}: no video file; a camera is watched: `movinet watch {name}`")
     if name == STDIN or is_address(name) or not Path(name).is_dir():
         return [name]
     found: list[Path] = []

@@ -245,7 +245,7 @@ def camera_of(entry: Any, where: str) -> Camera:
         MovinetError: It is something else. No message has a password.
     """
     if not isinstance(entry, dict):
-        raise MovinetError(f"{where}: want a mapping of entries, at least its address")
+        raise MovinetError(f"{where}: want a mapping of entries, at least its address: `- address: rtsp://…`")
     if isinstance(name := entry.get("name"), str):
         where += f" ({name[:60]})"
     entry = _with_words(entry)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from movinet.errors import MovinetError, VideoError
 from movinet.files import dump_json
@@ -63,9 +63,9 @@ class Webhook:
             MovinetError: It is none that can be posted to, or the header is none.
         """
         address = Address.of(text)
-        split(address.url, f"--webhook {address}")
-        if urlsplit(address.url).scheme not in ("http", "https"):
+        if not address.url.lower().startswith(("http://", "https://")):
             raise MovinetError(f"--webhook {address}: want an address that begins with http:// or https://")
+        split(address.url, f"--webhook {address}")
         said, header = environment.get(HEADER), None
         if said is not None:
             name, colon, value = said.partition(":")

@@ -19,6 +19,7 @@ from movinet.video.frame import Frame
 from movinet.video.locations import Source
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.pacer import LivePacer
+from movinet.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ class LiveSource:
         self._closed = True
         if not first and not isinstance(error, BadSource):
             again = "lost, and not found again" if self._picture is not None else "not found"
-            error = type(error)(f"{self.name}: {again} in {self._attempts.retries} attempts: {why}")
+            error = type(error)(f"{self.name}: {again} in {counted(self._attempts.retries or 0, 'attempt')}: {why}")
         self._error = error
         raise error
 
