@@ -99,7 +99,7 @@ def create_model(
 def load_model(
     source: str | Path,
     *,
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
     offline: bool = False,
     progress: "Progress | None" = None,

@@ -114,7 +114,7 @@ class Recognizer:
         cls,
         source: str | Path = DEFAULT_MODEL,
         *,
-        labels: str | Path | None = None,
+        labels: str | Path | Sequence[str] | None = None,
         options: dict[str, Any] | None = None,
         offline: bool = False,
         engine: EngineKind = "auto",

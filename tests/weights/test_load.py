@@ -20,6 +20,7 @@ from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError, WeightsError
 from movinet.nn.convert import arrays_of, model_of
 from movinet.nn.ensemble import build
+from movinet.recognizer import Recognizer
 from movinet.weights import download, load, registry
 from movinet.weights.download import cache_path
 from movinet.weights.info import WeightsInfo, default_transform
@@ -183,6 +184,7 @@ def test_options_and_labels(small: Path, tmp_path: Path) -> None:
     labels.write_text("one\ntwo\n\nthree \n", encoding="utf-8")
     loaded = load_weights(small, labels=labels, options={"decay": 0.9})
     assert loaded.info.labels == ("one", "two", "three")
+    assert Recognizer.load(small, labels=["a, b", "two", "three"], cache=False).labels == ("a, b", "two", "three")
     assert loaded.to_model().spec == loaded.info.spec
     assert isinstance(loaded.info.spec, NetworkSpec)
     assert loaded.info.spec.decay == 0.9
@@ -199,6 +201,8 @@ def test_labels_that_do_not_fit(small: Path, tmp_path: Path) -> None:
     labels.write_text("one\ntwo\n")
     with pytest.raises(WeightsError, match="2 labels for 3 classes"):
         load_weights(small, labels=labels)
+    with pytest.raises(WeightsError, match="2 labels for 3 classes"):
+        load_weights(small, labels=["one", "two"])
     labels.write_text("\n")
     with pytest.raises(WeightsError, match="no labels"):
         read_labels(labels)

@@ -1,5 +1,6 @@
 """From a name, a file or a folder to a network that an engine can run."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def open_network(
     source: str | Path,
     *,
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
     offline: bool = False,
     progress: "Progress | None" = None,
@@ -32,7 +33,7 @@ def open_network(
         source: what `load_weights` takes, `hf-hub:owner/name` among it; a folder that `movinet export` wrote, or the
             model in it; or any TFLite file of a stream network with a signature: one whose parts we do not know runs as
             it is.
-        labels: a file with one label a line, where the network brings none.
+        labels: one a class in the order of the logits, or a file with one a line, where the network brings none.
         options: as of `load_weights`; exported networks have none.
         offline: use only what is on this machine.
         progress: called with the bytes so far and in all while downloading.

@@ -5,7 +5,7 @@ import os
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -107,7 +107,7 @@ class StreamPool:
         queue: int = 2,
         max_wait: float = 0.04,
         cache: bool = True,
-        labels: str | Path | None = None,
+        labels: str | Path | Sequence[str] | None = None,
         offline: bool = False,
         progress: "Progress | None" = None,
     ) -> Self:

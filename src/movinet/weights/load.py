@@ -4,7 +4,7 @@ Downloads and the formats of others are imported by what needs them: most starts
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
 def load_weights(
     source: str | Path,
     *,
-    labels: str | Path | None = None,
+    labels: str | Path | Sequence[str] | None = None,
     spec: Spec | None = None,
     options: dict[str, Any] | None = None,
     offline: bool = False,
@@ -56,7 +56,7 @@ def load_weights(
             folder of the run they come from), a TensorFlow checkpoint or SavedModel (`.tar.gz`, folder, prefix or
             `.index`), a `.tflite` of a stream network, or a state dict of MoViNet-pytorch, or PyTorchVideo's of a
             network to compare with (which want PyTorch).
-        labels: a file with one label a line, where the weights bring none.
+        labels: one a class in the order of the logits, or a file with one a line, where the weights bring none.
         spec: which network the file holds, where it cannot tell itself; what is loaded is of this specification.
         options: fields of the specification that the file cannot tell, such as {"gate": "hard_sigmoid_garden"}.
         offline: use only what is on this machine.
@@ -134,12 +134,15 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
     return arrays, WeightsInfo(name, spec, transform, source=f"{source} {path.name}")
 
 
-def read_labels(path: str | Path) -> tuple[str, ...]:
-    """Labels of a file, one a line; or, where the path is none and has commas, what is between them.
+def read_labels(path: str | Path | Sequence[str]) -> tuple[str, ...]:
+    """Labels of a file, one a line; or, where the path is none and has commas, what is between them. Those that are
+    there already are taken as they are.
 
     Raises:
         WeightsError: the file cannot be read, or is empty.
     """
+    if not isinstance(path, str | Path):
+        return tuple(printable(label) for label in path)
     if "," in str(path) and not Path(path).exists():
         return tuple(printable(label.strip()) for label in str(path).split(",") if label.strip())
     try:
