@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 from camera_rig.filming import counter, film
-from camera_rig.footage import Footage
+from camera_rig.footage import Footage, nal_units
 from camera_rig.http_cameras import MjpegCamera, served
 from camera_rig.rtsp_server import RtspCamera
 from recorded import FPS, described, packets_of, pictures, play, report, wait
@@ -197,6 +197,23 @@ def test_an_event_may_begin_with_the_first_picture(tmp_path: Path) -> None:
         assert scene.packets.since(first) == 0
         scene.event(first, first + 0.5)
         wait(lambda: scene.recorder.clips or None)
+
+
+def test_a_description_that_speaks_of_months_does_no_harm(tmp_path: Path) -> None:
+    """Of how long a picture lasts: FFmpeg refused to write that, and broke down when it was to close the file."""
+    months = bytes.fromhex("000000016742c014da11e864000003004000000523c50aa80000000168ce3c80")
+    filmed = film(seconds=1, fps=FPS, size=(64, 48))
+    units = [
+        replace(unit, data=months + b"".join(b"\0\0\0\1" + nal for nal in nal_units(unit.data) if nal[0] & 31 < 6))
+        for unit in filmed.units
+    ]
+    shown = replace(filmed, units=tuple(units))
+    packets = KeptPackets(60.0)
+    play(packets, shown, tmp_path / "raw")
+    with Remux(tmp_path / "clip.mp4", packets.after(0)[0].connection) as file:
+        for one in packets.after(0):
+            file.add(one.data, one.moment, one.ahead, one.is_key)
+    assert len(pictures(tmp_path / "clip.mp4")) == FPS
 
 
 def test_whoever_comes_between_key_frames_has_the_first_clip_whole(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _AS_IT_COMES = {
     ".mkv": {"cluster_time_limit": "1000", "flush_packets": "1"},
 }
 _LEAST_STEP = 90  # ticks between packets: no two may be one in the container's own
+_USUAL_STEP, _LONGEST_STEP = 3600, 90_000  # ticks that the newest packet lasts, as far as is known
 
 
 def suffix_for(connection: bytes) -> str:
@@ -45,6 +46,16 @@ def has_pictures(path: Path) -> bool:
         return False
 
 
+class _Whole(io.FileIO):
+    """Writes all of it, or fails: FFmpeg takes what is cut short for written, and closes a file that lacks its end."""
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        rest = memoryview(data)
+        while rest:
+            rest = rest[super().write(rest) :]
+        return memoryview(data).nbytes
+
+
 class Remux:
     """A file that packets of one connection are written to; a context manager.
 
@@ -63,11 +74,17 @@ class Remux:
         self._last: int | None = None  # the newest decoding stamp written
         self._described = av.open(io.BytesIO(connection), format="nut")
         try:
-            self._out = av.open(path, "w", format=format, options=_AS_IT_COMES.get(path.suffix, {}))
+            self._file = _Whole(path, "w")
+        except OSError as error:
+            self._described.close()
+            raise self._fault(error) from None
+        try:
+            self._out = av.open(self._file, "w", format=format, options=_AS_IT_COMES.get(path.suffix, {}))
             self._track: VideoStream = self._out.add_stream_from_template(self._described.streams.video[0])
         except (OSError, ValueError) as error:  # PyAV's errors are one or the other
+            self._file.close()
             self._described.close()
-            raise VideoError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+            raise self._fault(error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -92,16 +109,19 @@ class Remux:
             self._began = moment - ahead
         shown = round((moment - self._began) / _TICK)
         decoded = shown - round(ahead / _TICK)
+        packet = av.Packet(data)
+        packet.duration = _USUAL_STEP  # else FFmpeg asks the codec's description, which may speak of months, and fails
         if self._last is not None:
             decoded = max(decoded, self._last + _LEAST_STEP)
+            packet.duration = min(decoded - self._last, _LONGEST_STEP)
         self._last = decoded
-        packet = av.Packet(data)
         packet.dts, packet.pts = decoded, max(shown, decoded)
         packet.time_base, packet.stream, packet.is_keyframe = _TICK, self._track, is_key
         try:
             self._out.mux_one(packet)
         except (OSError, ValueError) as error:
-            raise VideoError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+            self._file.close()  # where its beginning is missing, FFmpeg breaks down at its end: it writes none then
+            raise self._fault(error) from None
 
     def close(self) -> None:
         """Finish the file.
@@ -112,6 +132,10 @@ class Remux:
         try:
             self._out.close()
         except (OSError, ValueError) as error:
-            raise VideoError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+            raise self._fault(error) from None
         finally:
+            self._file.close()
             self._described.close()
+
+    def _fault(self, error: Exception) -> VideoError:
+        return VideoError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}")
