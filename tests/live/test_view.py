@@ -140,7 +140,7 @@ def test_lines_without_a_terminal() -> None:
         "prediction": None,
         "begun": f"{when}  front door  1.2 s  star begins  75%",
         "ended": f"{when}  front door  1.2–2.6 s  star  90%",
-        "lost": f"{when}  front door  lost: no picture for 10 s",
+        "lost": f"{when}  front door  lost, and tried again: no picture for 10 s",
         "found": f"{when}  front door  found again after 17.5 s",
         "lagging": f"{when}  front door  lagging: pictures come 1.2 s late",
         "caught_up": f"{when}  front door  caught up after 3.0 s",

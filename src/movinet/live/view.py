@@ -263,7 +263,7 @@ def _state(row: _Row) -> str:
 def _words(change: Change) -> str:
     match change.kind:
         case "lost":
-            return f"lost: {change.why}"
+            return f"lost, and tried again: {change.why}"
         case "found":
             return f"found again after {change.seconds:.1f} s"
         case "lagging":
