@@ -181,10 +181,11 @@ def classify_one(
                 else:
                     print_prediction(prediction, topk)
             return prediction
+    info = recognizer.info
     if as_json:
-        print_json({"video": told, **prediction.to_dict(topk)})
+        print_json({"video": told, "model": info.name, **prediction.to_dict(topk)})
         return prediction
-    read = f"  {counted(prediction.frames, 'frame')} at {recognizer.info.transform.fps:g} a second"
+    read = f"  {counted(prediction.frames, 'frame')} at {info.transform.fps:g} a second, {info.name}"
     out.print(Text.assemble((name, "bold"), read))
     for label, probability in prediction.top(topk):
         out.print(f"  {probability:6.1%}  {bar(probability)}  {label}")
