@@ -22,7 +22,7 @@ from typing import Any
 
 from gesture_study import Outcome, Study, compared, mean_of
 
-from movinet.arch.count import macs_per_clip, parameters
+from movinet.costs import macs_per_clip, parameters
 from movinet.data.synthetic.paths import GESTURES
 from movinet.dataclass_io import from_plain
 from movinet.files import write_json

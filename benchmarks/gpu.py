@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 
 from movinet import create_model
-from movinet.arch.count import parameters, state_bytes
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
+from movinet.costs import parameters, state_bytes
 from movinet.nn.torch_engine import TorchEngine
 from movinet.train.estimate import estimate
 from movinet.train.recipe import AdamW, Recipe

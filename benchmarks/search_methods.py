@@ -19,8 +19,8 @@ from typing import Literal
 
 from gesture_study import Outcome, Study, compared, mean_of
 
-from movinet.arch.count import macs_per_frame
 from movinet.arch.serialize import read_spec
+from movinet.costs import macs_per_frame
 from movinet.search.search_recipe import SearchRecipe, dump_search, read_search
 from movinet.search.search_run import FOUND, RESULT
 from movinet.train.recipe import Recipe

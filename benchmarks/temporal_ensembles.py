@@ -20,9 +20,9 @@ import torch
 from ablations import Ablations, merged
 from gesture_study import Hits, Outcome, Study, compared, digest, mean_of
 
-from movinet.arch.count import macs_per_frame
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import temporal_ensemble
+from movinet.costs import macs_per_frame
 from movinet.data.synthetic.paths import GESTURES
 from movinet.dataclass_io import from_plain
 from movinet.nn.ensemble import Ensemble

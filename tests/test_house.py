@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Container
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ FLOORS = [
     {"yaml_loader"},
     {"reading", "dataclass_io"},
     {"files", "rows", "cores", "arch", "recipes"},
+    {"costs"},
     {"video"},
     {"labeled"},
     {"weights"},
@@ -41,7 +43,7 @@ FLOORS = [
 # Rooms below the line that reach above it, inside functions alone: for what only PyTorch can do.
 ACROSS = {("__init__", "nn"), ("create", "nn"), ("weights", "nn"), ("runtime", "nn")}
 # The networks to compare with are modules alone: they are counted, built and run by PyTorch.
-ACROSS |= {(room, "baselines") for room in ("arch", "create", "weights", "runtime")}
+ACROSS |= {(room, "baselines") for room in ("costs", "create", "weights", "runtime")}
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -90,21 +92,23 @@ def test_imports_point_down(path: Path) -> None:
     assert {(room, other) for other in above} <= ACROSS
 
 
-@pytest.mark.parametrize("room", sorted({path.name for path in ROOT.iterdir() if path.is_dir()} - {"arch", "nn"}))
-def test_no_two_files_of_a_room_need_each_other(room: str) -> None:
-    """Not even for types; only specifications hold one another, and networks what is done with any of them."""
-    needs = {}
-    for path in (ROOT / room).rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        scopes = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-        later = {node for scope in scopes for node in ast.walk(scope)}
-        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node not in later]
-        needs[path.stem] = {node.module.rpartition(".")[2] for node in found if is_of(node.module, room)}
+def test_no_files_import_each_other_in_circles() -> None:
+    """Neither as they are loaded, nor inside functions, nor for types alone."""
+    names = {path: ".".join(["movinet", *path.relative_to(ROOT).with_suffix("").parts]) for path in ROOT.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for path, name in names.items()}
+    needs = {name: files_imported(path, files) - {name} for name, path in files.items()}
     tuple(TopologicalSorter(needs).static_order())  # CycleError names them
 
 
-def is_of(module: str | None, room: str) -> bool:
-    return module is not None and module.startswith(f"movinet.{room}.")
+def files_imported(path: Path, files: Container[str]) -> set[str]:
+    """What a file imports anywhere of those files, by their names as modules."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {part for name in names for part in (name, name.rpartition(".")[0]) if part in files}
+    return found
 
 
 def test_importing_movinet_brings_nothing_along() -> None:

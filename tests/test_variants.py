@@ -14,7 +14,8 @@ from nn.networks import assert_same, random_frames, random_network
 from tiny import tiny_spec
 
 from movinet.arch import spec as specification
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.deploy.network import folded_network
 from movinet.deploy.reference import reference_clip, reference_step
 from movinet.errors import MovinetError

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.nn.movinet import MoViNet
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.count import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.arch.spec import Spec
 from movinet.cores import limit_torch, usable_cores
+from movinet.costs import delay, macs_per_clip, macs_per_frame, parameters, receptive_field, state_bytes
 from movinet.errors import MovinetError
 from movinet.runtime.clips import create_clip_engine
 from movinet.runtime.engine import Mode

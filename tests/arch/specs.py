@@ -5,17 +5,8 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from movinet.arch.spec import (
-    Activation,
-    BlockSpec,
-    Convolution,
-    EnsembleSpec,
-    Gate,
-    LayerSpec,
-    MemberSpec,
-    NetworkSpec,
-    Norm,
-)
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import Activation, Convolution, EnsembleSpec, Gate, MemberSpec, NetworkSpec, Norm
 
 # Those of the published networks and of the paper's search space.
 KERNELS = [(1, 3, 3), (1, 5, 5), (1, 7, 7), (3, 3, 3), (5, 3, 3), (5, 1, 1), (7, 1, 1)]

@@ -10,16 +10,9 @@ from arch.specs import ensemble_specs, network_specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movinet.arch.spec import (
-    BlockSpec,
-    EnsembleSpec,
-    LayerSpec,
-    MemberSpec,
-    NetworkSpec,
-    Spec,
-    make_divisible,
-    spec_from_dict,
-)
+from movinet.arch.count import make_divisible
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec, Spec, spec_from_dict
 from movinet.arch.zoo import network_spec
 from movinet.errors import SpecError
 

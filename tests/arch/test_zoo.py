@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from movinet.arch import count
+from movinet import costs
 from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.zoo import network_names, network_spec, temporal_ensemble
 from movinet.errors import SpecError
@@ -29,7 +29,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters(name: str) -> None:
-    assert count.parameters(network_spec(f"movinet_{name}")) == PARAMETERS[name]
+    assert costs.parameters(network_spec(f"movinet_{name}")) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_parameters(name: str) -> None:
 )
 def test_stream_costs(name: str, millions: float, megabytes: float, receptive_field: int) -> None:
     spec = network_spec(f"movinet_{name}_stream")
-    assert count.macs_per_frame(spec) / 1e6 == pytest.approx(millions, abs=0.06)
-    assert count.state_bytes(spec) / 1e6 == pytest.approx(megabytes, abs=0.05)
-    assert count.receptive_field(spec) == receptive_field
-    assert count.delay(spec) == 0
+    assert costs.macs_per_frame(spec) / 1e6 == pytest.approx(millions, abs=0.06)
+    assert costs.state_bytes(spec) / 1e6 == pytest.approx(megabytes, abs=0.05)
+    assert costs.receptive_field(spec) == receptive_field
+    assert costs.delay(spec) == 0
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_stream_costs(name: str, millions: float, megabytes: float, receptive_fi
 )
 def test_base_costs(name: str, billions: float) -> None:
     spec = network_spec(f"movinet_{name}_base")
-    assert count.macs_per_clip(spec) / 1e9 == pytest.approx(billions, rel=2e-3)
-    assert count.macs_per_frame(spec) == count.macs_per_clip(spec) / spec.frames
-    assert count.state_bytes(spec) == 0
-    assert count.delay(spec) == (count.receptive_field(spec) - 1) // 2
+    assert costs.macs_per_clip(spec) / 1e9 == pytest.approx(billions, rel=2e-3)
+    assert costs.macs_per_frame(spec) == costs.macs_per_clip(spec) / spec.frames
+    assert costs.state_bytes(spec) == 0
+    assert costs.delay(spec) == (costs.receptive_field(spec) - 1) // 2
 
 
 def test_names() -> None:
@@ -95,6 +95,6 @@ def test_temporal_ensemble_costs_what_one_network_at_full_rate_does() -> None:
         [True, False, True, False],
         [False, True, False, True],
     ]
-    assert count.macs_per_frame(both) == count.macs_per_frame(half)
+    assert costs.macs_per_frame(both) == costs.macs_per_frame(half)
     with pytest.raises(SpecError, match="run at one rate"):
         temporal_ensemble("pair", half, half.with_options(fps=8))

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from movinet import create_model
 from movinet.arch.baseline_spec import BASELINES, BaselineSpec
-from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.baselines.baseline_cost import multiply_adds
 from movinet.baselines.build import build_baseline
 from movinet.baselines.mobilenet import Shift, shifted_in_time
 from movinet.baselines.published_figures import COUNTED, Published
+from movinet.costs import macs_per_clip, parameters, state_bytes
 from movinet.errors import MovinetError, SpecError
 
 

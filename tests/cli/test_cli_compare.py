@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from movinet.arch.count import macs_per_clip, parameters
 from movinet.arch.serialize import find_spec
 from movinet.baselines.comparison import comparable, measure_costs, read_costs, read_trained
 from movinet.baselines.published_figures import PUBLISHED
 from movinet.cli.app import app
+from movinet.costs import macs_per_clip, parameters
 from movinet.errors import MovinetError
 from movinet.weights.registry import find
 

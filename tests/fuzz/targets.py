@@ -23,9 +23,10 @@ from fuzz.networks_as_files import bundle, tflite_file
 from tiny import LABELS, tiny_spec
 
 from movinet.arch.count import macs_per_frame, parameters, state_shapes
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
 from movinet.arch.parameters import parameter_shapes
 from movinet.arch.serialize import dump_spec, parse_spec, read_spec
-from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.data.write_shards import write_shards
 from movinet.dataclass_io import from_plain

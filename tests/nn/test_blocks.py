@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from nn.networks import SEEDS, assert_same, random_frames, random_network
 from torch import Tensor, nn
 
-from movinet.arch.spec import BlockSpec, LayerPlace, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerPlace, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
 from movinet.nn.blocks import Bottleneck, ConvNormAct, Shortcut, SqueezeExcitation
 from movinet.nn.movinet import MoViNet

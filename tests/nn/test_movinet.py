@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from nn.networks import CUTS, SEEDS, assert_identical, assert_same, assert_same_state, random_frames, random_network
 from torch.utils.flop_counter import FlopCounterMode
 
+from movinet import costs
 from movinet.arch import count
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import FRAME_COUNT, POOL_WEIGHT
 from movinet.arch.zoo import network_names, network_spec
 from movinet.nn.ensemble import build
@@ -73,7 +75,7 @@ def test_receptive_field_and_delay(spec: NetworkSpec, data: st.DataObject, seed:
     """Exactly the counted frames reach a feature: a causal network's past, a base network's past and future."""
     spec = spec.with_options(activation="swish")  # nowhere flat, so that nothing is lost on the way
     network = random_network(spec, seed).double()
-    reach, delay = count.receptive_field(spec) - 1, count.delay(spec)
+    reach, delay = count.receptive_field(spec) - 1, costs.delay(spec)
     frames = reach + 3
     changed = data.draw(st.integers(0, frames - 1))
     clip = random_frames(1, frames, (5, 7), seed).double()

@@ -18,7 +18,8 @@ from tiny import tiny_spec
 import movinet.recognizer
 import movinet.runtime.pool
 from movinet import Recognizer, StreamPool
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.nn.torch_engine import TorchEngine

@@ -12,7 +12,8 @@ sys.modules["torch"] = None
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from movinet.arch.parameters import parameter_shapes
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.deploy.network import folded_network
 from movinet.deploy.reference import reference_clip, reference_step
 from movinet.runtime.compiled_clips import onnx_clips, openvino_clips

@@ -7,9 +7,9 @@ import torch
 from tiny import tiny_spec
 from torch import Tensor
 
-from movinet.arch.count import macs_per_clip, parameters
 from movinet.arch.spec import NetworkSpec
 from movinet.arch.zoo import network_spec
+from movinet.costs import macs_per_clip, parameters
 from movinet.errors import MovinetError
 from movinet.nn.movinet import MoViNet
 from movinet.train.estimate import estimate

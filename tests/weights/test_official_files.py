@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from reference.seeded import seeded_clip
 
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.errors import WeightsError
 from movinet.nn.movinet import MoViNet
 from movinet.weights.load import load_weights

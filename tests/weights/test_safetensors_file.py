@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
 from movinet.arch.parameters import parameter_shapes
-from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec, Spec
 from movinet.errors import WeightsError
 from movinet.video.transform import Transform
 from movinet.weights.info import WeightsInfo

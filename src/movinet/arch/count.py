@@ -6,21 +6,12 @@ pools and gates are left out.
 
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING
 
-from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.spec import (
-    EnsembleSpec,
-    LayerPlace,
-    MemberSpec,
-    NetworkSpec,
-    Size,
-    Spec,
-    make_divisible,
-)
+from movinet.arch.layer_spec import LayerPlace, Size
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec
 
-if TYPE_CHECKING:
-    from movinet.baselines.baseline_cost import BaselineCost
+Counted = NetworkSpec | EnsembleSpec
+"""What is counted here: MoViNets, and ensembles of them. `movinet.costs` counts every network."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +22,12 @@ class PartCost:
     parameters: int  # trainable
     frame_macs: int  # multiply-adds for every frame
     clip_macs: int  # multiply-adds once a clip (a base network's head and global squeeze-excitation)
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Round to a multiple of `divisor`, never down by more than 10 % (official nn_layers.make_divisible)."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def se_hidden(expansion: int, spec: NetworkSpec) -> int:
@@ -56,23 +53,21 @@ def parts(spec: NetworkSpec, size: Size | None = None) -> list[PartCost]:
     return costs
 
 
-def parameters(spec: Spec) -> int:
+def parameters(spec: Counted) -> int:
     """Trainable parameters."""
     if isinstance(spec, EnsembleSpec):
         return sum(parameters(m.network) for m in spec.members)
-    if isinstance(spec, BaselineSpec):
-        return _baseline(spec).parameters
     return sum(part.parameters for part in parts(spec))
 
 
-def macs_per_frame(spec: Spec, size: Size | None = None) -> float:
+def macs_per_frame(spec: Counted, size: Size | None = None) -> float:
     """Multiply-adds a frame: of one step of a stream network, or of a base network's clip spread over its frames."""
     if isinstance(spec, EnsembleSpec):
         return sum(float(m.rate) * macs_per_frame(m.network, _member_size(spec, m, size)) for m in spec.members)
     return macs_per_clip(spec, size) / spec.frames
 
 
-def macs_per_clip(spec: Spec, size: Size | None = None, frames: int | None = None) -> int:
+def macs_per_clip(spec: Counted, size: Size | None = None, frames: int | None = None) -> int:
     """Multiply-adds of a clip of `frames` frames (the specification's own number by default)."""
     frames = spec.frames if frames is None else frames
     if isinstance(spec, EnsembleSpec):
@@ -80,16 +75,12 @@ def macs_per_clip(spec: Spec, size: Size | None = None, frames: int | None = Non
             macs_per_clip(m.network, _member_size(spec, m, size), sum(map(m.takes, range(frames))))
             for m in spec.members
         )
-    if isinstance(spec, BaselineSpec):
-        return _baseline(spec).macs(frames, size or spec.size) if frames else 0
     costs = parts(spec, size)
     return frames * sum(p.frame_macs for p in costs) + (sum(p.clip_macs for p in costs) if frames else 0)
 
 
-def state_bytes(spec: Spec, size: Size | None = None, bytes_per_number: int = 4) -> int:
+def state_bytes(spec: Counted, size: Size | None = None, bytes_per_number: int = 4) -> int:
     """Bytes of one stream's buffers and pools; `bytes_per_number` is 4 for float32."""
-    if isinstance(spec, BaselineSpec):
-        return bytes_per_number * _baseline(spec).state_numbers(size or spec.size)
     if isinstance(spec, EnsembleSpec):
         return sum(state_bytes(m.network, _member_size(spec, m, size), bytes_per_number) for m in spec.members)
     return bytes_per_number * sum(map(prod, state_shapes(spec, size).values()))
@@ -115,25 +106,11 @@ def state_shapes(spec: NetworkSpec, size: Size | None = None) -> dict[str, tuple
     return shapes
 
 
-def receptive_field(spec: Spec) -> int:
+def receptive_field(spec: Counted) -> int:
     """Frames the convolutions see; the pools of a network see all of them."""
     if isinstance(spec, EnsembleSpec):
         return max(ceil(receptive_field(m.network) / m.rate) for m in spec.members)
-    if isinstance(spec, BaselineSpec):
-        return _baseline(spec).receptive_field
     return 1 + sum(place.layer.kernel[0] - 1 for place in spec.layers())
-
-
-def delay(spec: Spec) -> int:
-    """Frames a feature waits for its future: none in a stream network, half the receptive field in a base network."""
-    return 0 if spec.causal else (receptive_field(spec) - 1) // 2
-
-
-def _baseline(spec: BaselineSpec) -> "BaselineCost":
-    """Those are modules and no walk over layers, so that they are built, without contents, and counted: by PyTorch."""
-    from movinet.baselines.baseline_cost import baseline_cost
-
-    return baseline_cost(spec)
 
 
 def _member_size(spec: EnsembleSpec, member: MemberSpec, size: Size | None) -> Size:

@@ -2,7 +2,8 @@
 
 from typing import TypedDict
 
-from movinet.arch.spec import Activation, BlockSpec, Convolution, Gate, Norm, Size, SqueezeExcitation
+from movinet.arch.layer_spec import BlockSpec, Size
+from movinet.arch.spec import Activation, Convolution, Gate, Norm, SqueezeExcitation
 
 
 class SpecOptions(TypedDict, total=False):

@@ -1,13 +1,12 @@
 """The names and shapes of a network's parameters and statistics, from its specification alone."""
 
-from movinet.arch.baseline_spec import BaselineSpec
 from movinet.arch.count import se_hidden
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec
 
 Shape = tuple[int, ...]
 
 
-def parameter_shapes(spec: Spec) -> dict[str, Shape]:
+def parameter_shapes(spec: NetworkSpec | EnsembleSpec) -> dict[str, Shape]:
     """Every array of a network, named as in the state dict of `MoViNet`, without batch norm's count of batches.
 
     An ensemble's are those of its members under `members.0.`, `members.1.` and so on.
@@ -18,10 +17,6 @@ def parameter_shapes(spec: Spec) -> dict[str, Shape]:
             for i, member in enumerate(spec.members)
             for name, shape in parameter_shapes(member.network).items()
         }
-    if isinstance(spec, BaselineSpec):
-        from movinet.baselines.baseline_cost import baseline_cost  # built without contents, by PyTorch
-
-        return baseline_cost(spec).shapes
     shapes = _convolution("stem", (spec.stem, 3, 3, 3), spec)
     for place in spec.layers():
         name, layer = place.name, place.layer

@@ -1,12 +1,27 @@
 """What a network is, as frozen data: every MoViNet, and every network the search can find, is one `NetworkSpec`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor, inf
 from typing import Any, Literal, Self, cast, get_args
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.limits import MOST_FRAMES, check_ensemble, check_name, check_network
+from movinet.arch.layer_spec import BlockSpec, LayerPlace, LayerSpec, Size, downsample
+from movinet.arch.limits import (
+    FASTEST,
+    LARGEST_KERNEL,
+    LARGEST_SIDE,
+    MOST_ACTIVATIONS,
+    MOST_CLASSES,
+    MOST_FRAMES,
+    MOST_LAYERS,
+    MOST_MEMBERS,
+    MOST_PARAMETERS,
+    SLOWEST,
+    WIDEST,
+    check_name,
+)
 from movinet.arch.spec_fields import changed, from_fields
 from movinet.dataclass_io import to_plain
 from movinet.errors import SpecError, brief
@@ -20,48 +35,6 @@ Activation = Literal["relu", "relu6", "swish", "hard_swish"]
 #   torch   relu6(x + 3) / 6           torch.nn.Hardsigmoid
 Gate = Literal["sigmoid", "hard_sigmoid_keras", "hard_sigmoid_garden", "hard_sigmoid_torch"]
 Norm = Literal["batch", "folded"]
-Size = tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """One bottleneck: 1×1×1 expansion, depthwise convolution, squeeze-excitation, 1×1×1 projection."""
-
-    expansion: int  # channels of the depthwise convolution
-    kernel: tuple[int, int, int]  # frames, height, width
-    squeeze_excitation: bool = True  # False leaves it out of this layer, whatever the network has
-
-
-@dataclass(frozen=True)
-class BlockSpec:
-    """Layers of equal width; the first one carries the spatial stride."""
-
-    channels: int
-    layers: tuple[LayerSpec, ...]
-    stride: int = 2
-
-
-@dataclass(frozen=True)
-class LayerPlace:
-    """One layer where it stands in its network."""
-
-    name: str  # of its parameters and states, e.g. "blocks.1.0"
-    block: int
-    layer: LayerSpec
-    stride: int
-    inputs: int  # channels
-    outputs: int
-    size: Size  # of the images that come in
-    depth: int  # layers before it
-
-    @property
-    def size_after(self) -> Size:
-        return downsample(self.size, self.stride)
-
-    @property
-    def projects_skip(self) -> bool:
-        """Whether the way around the layer changes size or width."""
-        return self.stride > 1 or self.inputs != self.outputs
 
 
 @dataclass(frozen=True)
@@ -147,7 +120,7 @@ class NetworkSpec:
                 raise SpecError(f"{self.name}: {field} is {getattr(self, field)}; it must lie in [0, 1)")
         if self.position_limit is not None and self.position_limit < 0:
             raise SpecError(f"{self.name}: position_limit is {self.position_limit}; it cannot be negative")
-        check_network(self)
+        _check_network(self)
 
     def layers(self, size: Size | None = None) -> tuple[LayerPlace, ...]:
         """Every layer in network order.
@@ -252,7 +225,7 @@ class EnsembleSpec:
             raise SpecError(f"{self.name}: the members must all be base or all be stream networks")
         if len(self.size) != 2 or min(self.size) < 1 or self.frames < 1 or not self.fps > 0:
             raise SpecError(f"{self.name}: size {self.size}, frames {self.frames} and fps {self.fps} must be positive")
-        check_ensemble(self)
+        _check_ensemble(self)
 
     def member_size(self, member: MemberSpec, size: tuple[int, int]) -> tuple[int, int]:
         """The size a member takes frames of `size` at: scaled as its own size is to the ensemble's."""
@@ -304,17 +277,6 @@ def spec_from_dict(data: Any) -> Spec:
     return EnsembleSpec.from_dict(data) if "members" in data else NetworkSpec.from_dict(data)
 
 
-def downsample(size: Size, stride: int) -> Size:
-    """The size after a 'same' convolution: rounded up."""
-    return -(-size[0] // stride), -(-size[1] // stride)
-
-
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round to a multiple of `divisor`, never down by more than 10 % (official nn_layers.make_divisible)."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
-
-
 def _check_types(spec: NetworkSpec) -> None:
     """A specification may come from anywhere: `num_classes: "600"` is caught here and not in the depths of torch."""
 
@@ -348,6 +310,74 @@ def _check_types(spec: NetworkSpec) -> None:
             want("true or false", f"blocks[{b}].layers[{n}].squeeze_excitation", layer.squeeze_excitation)
             for k in layer.kernel:
                 want("a whole number", f"a size of blocks[{b}].layers[{n}].kernel", k)
+
+
+def _check_network(spec: NetworkSpec) -> None:
+    """Raises `SpecError` where a network whose fields have the right types is too large."""
+    numbers: list[tuple[str, float, float]] = [
+        ("stem", spec.stem, WIDEST),
+        ("project", spec.project, WIDEST),
+        ("hidden", spec.hidden, WIDEST),
+        ("num_classes", spec.num_classes, MOST_CLASSES),
+        ("frames", spec.frames, MOST_FRAMES),
+        ("fps", spec.fps, FASTEST),
+        ("position_limit", spec.position_limit or 0, MOST_FRAMES),
+        *(("a side of size", side, LARGEST_SIDE) for side in spec.size),
+    ]
+    for b, block in enumerate(spec.blocks):
+        numbers.append((f"blocks[{b}].channels", block.channels, WIDEST))
+        for n, layer in enumerate(block.layers):
+            numbers.append((f"blocks[{b}].layers[{n}].expansion", layer.expansion, WIDEST))
+            numbers += [(f"a size of blocks[{b}].layers[{n}].kernel", k, LARGEST_KERNEL) for k in layer.kernel]
+    for what, number, most in numbers:
+        if number > most:
+            raise SpecError(f"{spec.name}: {what} is {number}; it can be at most {most:g}")
+    if spec.fps < SLOWEST:
+        raise SpecError(f"{spec.name}: fps is {spec.fps}; it must be at least {SLOWEST:g}")
+    if (layers := sum(len(block.layers) for block in spec.blocks)) > MOST_LAYERS:
+        raise SpecError(f"{spec.name}: {layers} layers; there can be at most {MOST_LAYERS}")
+    _check_parameters(spec.name, [spec])
+    states = 0
+    for place in spec.layers():
+        pixels = place.size[0] * place.size[1]
+        states += place.layer.expansion * (place.layer.kernel[0] - 1) * pixels
+        if max(place.inputs, place.layer.expansion) * pixels > MOST_ACTIVATIONS or states > MOST_ACTIVATIONS:
+            raise SpecError(
+                f"{spec.name}: with size {spec.size}, {place.name} and what is before it need more than "
+                f"{MOST_ACTIVATIONS >> 18} MiB for a frame; want fewer channels, shorter kernels or a smaller size"
+            )
+
+
+def _check_ensemble(spec: EnsembleSpec) -> None:
+    """Raises `SpecError` where members, each of which may be, are too many or too large together."""
+    networks = [member.network for member in spec.members]
+    layers = sum(len(block.layers) for network in networks for block in network.blocks)
+    if len(networks) > MOST_MEMBERS or layers > 2 * MOST_LAYERS:
+        raise SpecError(
+            f"{spec.name}: {len(networks)} members of {layers} layers; there can be at most {MOST_MEMBERS} members and "
+            f"{2 * MOST_LAYERS} layers"
+        )
+    if max(spec.size) > LARGEST_SIDE or spec.frames > MOST_FRAMES or not SLOWEST <= spec.fps <= FASTEST:
+        raise SpecError(f"{spec.name}: size {spec.size}, frames {spec.frames} or fps {spec.fps} is beyond all use")
+    _check_parameters(spec.name, networks)
+
+
+def _check_parameters(name: str, networks: Iterable[NetworkSpec]) -> None:
+    """By the kernels alone, which are nearly all of it."""
+    total = 0
+    for spec in networks:
+        places = spec.layers()
+        for place in places:
+            channels, (frames, rows, columns) = place.layer.expansion, place.layer.kernel
+            total += channels * (place.inputs + place.outputs + frames * rows * columns)
+            if spec.has_se(place.layer):
+                total += channels**2 * 3 // 2  # to a half, of two pools, and back
+        total += spec.project * (places[-1].outputs + spec.hidden) + spec.hidden * spec.num_classes
+    if total > MOST_PARAMETERS:
+        raise SpecError(
+            f"{name}: {total:,} parameters and more; a network can have {MOST_PARAMETERS:,}. Choose fewer channels, "
+            "layers or classes, or smaller kernels"
+        )
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

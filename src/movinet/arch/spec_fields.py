@@ -1,20 +1,26 @@
 """What specifications of every kind do with their fields: change some, and come from plain data."""
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError, SpecError, brief
 from movinet.words import did_you_mean
 
-if TYPE_CHECKING:
-    from movinet.arch.spec import SingleSpec, Spec
 
-Single = TypeVar("Single", bound="SingleSpec")
-AnySpec = TypeVar("AnySpec", bound="Spec")
+class Described(Protocol):
+    """A dataclass with a name, as specifications of every kind are."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str: ...
 
 
-def changed(spec: Single, options: dict[str, Any]) -> Single:
+AnySpec = TypeVar("AnySpec", bound=Described)
+
+
+def changed(spec: AnySpec, options: dict[str, Any]) -> AnySpec:
     """A copy with some fields changed, checked like any other specification.
 
     Raises:

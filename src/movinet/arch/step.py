@@ -10,7 +10,8 @@ from math import exp, log
 from typing import Literal
 
 from movinet.arch.count import state_shapes
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size, Spec
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.errors import SpecError
 
 # How the past of a causal convolution of kt frames is held:

@@ -7,7 +7,8 @@ activations from the yaml configurations beside it.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from movinet.arch.spec import BlockSpec, EnsembleSpec, LayerSpec, MemberSpec, NetworkSpec, Spec
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import EnsembleSpec, MemberSpec, NetworkSpec, Spec
 from movinet.errors import SpecError
 from movinet.words import did_you_mean
 

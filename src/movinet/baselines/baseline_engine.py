@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.arch.step import FRAMES, LOGITS, StepSignature, TensorSpec
 from movinet.errors import MovinetError
 from movinet.nn.torch_engine import dtype_of, usable_device

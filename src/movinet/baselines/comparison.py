@@ -15,12 +15,12 @@ import numpy as np
 
 from movinet import __version__
 from movinet.arch.baseline_spec import BASELINES
-from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.arch.serialize import find_spec
 from movinet.arch.spec import EnsembleSpec
 from movinet.arch.zoo import network_names
 from movinet.baselines.published_figures import PUBLISHED, Published
 from movinet.cores import usable_cores
+from movinet.costs import macs_per_clip, parameters, state_bytes
 from movinet.errors import MovinetError
 from movinet.files import write_json
 from movinet.reading import parse_json

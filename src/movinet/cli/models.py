@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.spec import Spec
 from movinet.arch.zoo import network_names, network_spec
 from movinet.cli.console import out, print_json
+from movinet.costs import macs_per_frame, parameters
 from movinet.errors import MovinetError, WeightsError
 from movinet.weights.info import WeightsInfo
 from movinet.weights.load import describe

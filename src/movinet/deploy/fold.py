@@ -42,9 +42,10 @@ def folded_spec(spec: Spec) -> Spec:
 
 
 def _folded(arrays: Arrays, spec: Spec) -> dict[str, NDArray[np.float32]]:
-    assert isinstance(spec, NetworkSpec)
+    wanted = folded_spec(spec)
+    assert isinstance(wanted, NetworkSpec)
     folded: dict[str, NDArray[np.float32]] = {}
-    for name, shape in parameter_shapes(folded_spec(spec)).items():
+    for name, shape in parameter_shapes(wanted).items():
         if len(shape) < 4:  # no kernel: a dense layer, or a bias, which may have come with its kernel
             if name in arrays:
                 folded.setdefault(name, arrays[name])

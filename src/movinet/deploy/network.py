@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Activation, Gate, LayerPlace, NetworkSpec, Size
+from movinet.arch.layer_spec import LayerPlace, Size
+from movinet.arch.spec import Activation, Gate, NetworkSpec
 from movinet.deploy.fold import fold
 from movinet.errors import MovinetError
 from movinet.weights.weights import Weights

@@ -6,7 +6,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Activation, Gate, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import Activation, Gate
 from movinet.deploy.network import Array, FoldedConvolution, FoldedDense, FoldedExcitation
 from movinet.errors import SpecError
 

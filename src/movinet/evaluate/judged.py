@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.count import macs_per_clip
+from movinet.costs import macs_per_clip
 from movinet.deploy.read_manifest import Manifest
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.arch.step import StateLayout
 from movinet.deploy.graph_clip import Clip, Lowered
 from movinet.deploy.graph_step import Step

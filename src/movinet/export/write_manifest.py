@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.arch.step import CLIP, DECAY, FRAMES, TensorSpec
 from movinet.deploy.graph_clip import Lowered
 from movinet.deploy.graph_step import Step

@@ -64,7 +64,7 @@ class BaselineNetwork(nn.Module):
 
     def predict(self, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
         """What clips show, in labels and probabilities; see `MoViNet.predict`."""
-        return predict(self, clip)
+        return predict(self, self.info, clip)
 
     def get_classifier(self) -> nn.Linear:
         """The last layer."""

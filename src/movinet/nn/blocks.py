@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from movinet.arch.count import se_hidden
-from movinet.arch.spec import Activation, LayerPlace, NetworkSpec
+from movinet.arch.layer_spec import LayerPlace
+from movinet.arch.spec import Activation, NetworkSpec
 from movinet.nn import fused_cpu
 from movinet.nn.activations import ACTIVATIONS, GATES
 from movinet.nn.padding import same_padding

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.arch.step import StateLayout, StepSignature, step_signature
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import (

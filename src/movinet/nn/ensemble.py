@@ -131,7 +131,7 @@ class Ensemble(nn.Module):
 
     def predict(self, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
         """What clips show, in labels and probabilities; see `MoViNet.predict`."""
-        return predict(self, clip)
+        return predict(self, self.info, clip)
 
     def get_classifier(self) -> nn.ModuleList:
         """The last layer of every member."""

@@ -165,7 +165,7 @@ class MoViNet(nn.Module):
             MovinetError: the network has no classifier, or the video cannot be read.
             ValueError: the clip has another shape or type.
         """
-        return predict(self, clip)
+        return predict(self, self.info, clip)
 
     def get_classifier(self) -> nn.Linear | nn.Identity:
         """The last layer, from `hidden` numbers to logits; `nn.Identity` where there is none."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from movinet.prediction import Prediction
-
-if TYPE_CHECKING:
-    from movinet.nn.baseline_network import BaselineNetwork
-    from movinet.nn.ensemble import Ensemble
-    from movinet.nn.movinet import MoViNet
+from movinet.weights.info import WeightsInfo
 
 
-def predict(
-    model: "MoViNet | Ensemble | BaselineNetwork", clip: Tensor | NDArray[Any] | str | Path
-) -> list[Prediction]:
-    """What clips show; see `MoViNet.predict`."""
-    info, like = model.info, next(model.parameters())
+def predict(model: nn.Module, info: WeightsInfo, clip: Tensor | NDArray[Any] | str | Path) -> list[Prediction]:
+    """What clips show to a network that `info` describes; see `MoViNet.predict`."""
+    like = next(model.parameters())
     if isinstance(clip, np.ndarray):
         clip = torch.from_numpy(clip)
     elif not isinstance(clip, Tensor):

@@ -9,6 +9,7 @@ from movinet.words import counted
 def summary(info: WeightsInfo) -> str:
     """A network or ensemble in a few lines."""
     spec, transform = info.spec, info.transform
+    assert isinstance(spec, NetworkSpec | EnsembleSpec)
     kind = "stream" if spec.causal else "base"
     (height, width), (low, high) = transform.size, transform.scale
     lines = [
@@ -18,7 +19,7 @@ def summary(info: WeightsInfo) -> str:
     ]
     if isinstance(spec, EnsembleSpec):
         lines += [f"  members.{i}: {m.network.name}, {m.rate} of the frames" for i, m in enumerate(spec.members)]
-    elif isinstance(spec, NetworkSpec):
+    else:
         lines += _parts(spec)
     return "\n".join(lines) + "\n)"
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.deploy.fold import fold
 from movinet.deploy.network import folded_network
 from movinet.errors import MovinetError

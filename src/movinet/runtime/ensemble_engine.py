@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import EnsembleSpec, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import EnsembleSpec
 from movinet.arch.step import FRAME_COUNT, FRAMES, LOGITS, StepSignature, TensorSpec
 from movinet.runtime.engine import Engine, Frames, Logits, StreamState, step_rows
 from movinet.runtime.resample import resampled

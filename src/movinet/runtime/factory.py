@@ -4,7 +4,8 @@ from contextlib import suppress
 from typing import Any, Literal, get_args
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.spec import EnsembleSpec, NetworkSpec, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import EnsembleSpec, NetworkSpec
 from movinet.errors import MissingExtra, MovinetError, WeightsError
 from movinet.runtime.engine import Engine, Mode, Precision
 from movinet.runtime.ensemble_engine import EnsembleEngine

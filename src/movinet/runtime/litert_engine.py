@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import NetworkSpec, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import NetworkSpec
 from movinet.arch.step import DECAY, FEATURES, FRAMES, LOGITS, StepSignature, TensorSpec, step_signature
 from movinet.cores import usable_cores
 from movinet.deploy.cache import cached_file

@@ -1,6 +1,7 @@
 """ONNX Runtime as an engine: the network is lowered as it is loaded."""
 
-from movinet.arch.spec import NetworkSpec, Size
+from movinet.arch.layer_spec import Size
+from movinet.arch.spec import NetworkSpec
 from movinet.deploy.graph_step import Step
 from movinet.deploy.network import folded_network
 from movinet.deploy.onnx_graph import onnx_model

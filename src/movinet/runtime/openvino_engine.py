@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.arch.step import DECAY, FEATURES, FRAMES
 from movinet.cores import usable_cores
 from movinet.deploy.graph_step import Step

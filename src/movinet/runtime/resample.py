@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Size
+from movinet.arch.layer_spec import Size
 from movinet.runtime.engine import Frames
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.count import parts, state_shapes
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec, Size, downsample
+from movinet.arch.layer_spec import BlockSpec, LayerSpec, Size, downsample
+from movinet.arch.spec import NetworkSpec
 from movinet.search.space import Points, Space
 
 FloatArray = NDArray[np.float64]

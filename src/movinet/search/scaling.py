@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from movinet.arch.count import macs_per_frame
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec, Size
+from movinet.arch.layer_spec import BlockSpec, LayerSpec, Size
+from movinet.arch.spec import NetworkSpec
 from movinet.errors import MovinetError
 from movinet.search.space import Space, round_to_8
 

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
 from movinet.arch.limits import LARGEST_KERNEL, MOST_LAYERS, WIDEST
-from movinet.arch.spec import BlockSpec, LayerSpec, NetworkSpec
+from movinet.arch.spec import NetworkSpec
 from movinet.errors import SpecError
 
 Kernel = tuple[int, int, int]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.count import macs_per_clip, parameters, state_bytes
 from movinet.arch.spec import SingleSpec
 from movinet.baselines.build import build_baseline
+from movinet.costs import macs_per_clip, parameters, state_bytes
 from movinet.data.batches import batches_of
 from movinet.nn.baseline_network import BaselineNetwork
 from movinet.nn.movinet import MoViNet

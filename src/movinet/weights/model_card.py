@@ -1,6 +1,6 @@
 """The page that says what a repository of weights holds, written from what the weights know of themselves."""
 
-from movinet.arch.count import macs_per_frame, parameters
+from movinet.costs import macs_per_frame, parameters
 from movinet.weights.info import WeightsInfo
 from movinet.words import counted
 

@@ -9,8 +9,9 @@ from math import prod
 
 import numpy as np
 
+from movinet.arch.layer_spec import LayerSpec
 from movinet.arch.parameters import parameter_shapes
-from movinet.arch.spec import Activation, Gate, LayerSpec, NetworkSpec, SqueezeExcitation
+from movinet.arch.spec import Activation, Gate, NetworkSpec, SqueezeExcitation
 from movinet.errors import WeightsError, brief
 from movinet.weights.tflite import TFLiteGraph, TFLiteOperator
 from movinet.weights.tflite_curves import Curves, Value, activation, gate, slope

@@ -8,7 +8,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from movinet.arch.spec import Activation, BlockSpec, Gate, LayerSpec, NetworkSpec, SqueezeExcitation
+from movinet.arch.layer_spec import BlockSpec, LayerSpec
+from movinet.arch.spec import Activation, Gate, NetworkSpec, SqueezeExcitation
 from movinet.arch.zoo import network_names, network_spec
 from movinet.errors import WeightsError, brief
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.arch.baseline_spec import BaselineSpec
-from movinet.arch.count import parameters
-from movinet.arch.parameters import parameter_shapes
 from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
+from movinet.costs import parameter_shapes, parameters
 from movinet.errors import WeightsError
 from movinet.weights.info import WeightsInfo, default_transform
 from movinet.words import counted
@@ -45,7 +44,7 @@ class Weights:
     Args:
         info: what the network is, how its frames are prepared, its labels.
         arrays: float32 parameters and statistics, named as in the state dict of `MoViNet` (see
-            `movinet.arch.parameters`). They are never written to.
+            `movinet.costs`). They are never written to.
 
     Raises:
         WeightsError: arrays are missing, left over or of another shape.
