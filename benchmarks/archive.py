@@ -35,10 +35,11 @@ from archive_videos import SIZES, footage, gestures
 from file_to_labels import make_weights
 
 from movinet.archive.items import file_item
-from movinet.archive.looking import Looker, Outcome, Task, Wishes
+from movinet.archive.looking import Looker
 from movinet.archive.pieces import Piece, cut
 from movinet.archive.spool import Spooled, read_spooled
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.recognizer import Recognizer
 from movinet.video.container import Video
 from movinet.video.sample import sample_clip

@@ -16,8 +16,9 @@ from archive_videos import SIZES, footage
 from file_to_labels import make_weights
 
 from movinet.archive.items import file_item
-from movinet.archive.looking import Looker, Task, Wishes
+from movinet.archive.looking import Looker
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Task, Wishes
 from movinet.recognizer import Recognizer
 from movinet.video.container import open_at
 from movinet.video.decode import frames_of

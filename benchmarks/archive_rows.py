@@ -17,9 +17,10 @@ from file_to_labels import make_weights
 
 from movinet.archive.journal import read_lines_of
 from movinet.archive.listing import list_items
-from movinet.archive.looking import Outcome, Task, failed_row, provenance
+from movinet.archive.looking import failed_row, provenance
 from movinet.archive.results import open_results
 from movinet.archive.scan_run import Scan
+from movinet.archive.tasks import Outcome, Task
 from movinet.archive.workers import Lost
 
 ROWS, RESUMED = 100_000, 5.0

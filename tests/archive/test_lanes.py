@@ -10,8 +10,8 @@ from tiny import tiny_weights
 
 from movinet.archive.items import file_item
 from movinet.archive.lanes import Lanes, Machinery
-from movinet.archive.looking import Outcome, Task, Wishes
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.errors import MovinetError
 from movinet.runtime.open_network import open_network
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tiny import tiny_spec
 
 from movinet.archive.items import file_item
-from movinet.archive.looking import Looker, Outcome, Task, Wishes
+from movinet.archive.looking import Looker
 from movinet.archive.pieces import FORGOTTEN, cut, replayed_frames
 from movinet.archive.spool import Spooled, read_spooled
 from movinet.archive.tally import Answers, Seconds
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.recognizer import Recognizer
 from movinet.video.container import Video
 from movinet.video.decode import read_frames

@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Self
 
 from movinet.archive.items import Item
-from movinet.archive.looking import Looker, Outcome, Task, Wishes
+from movinet.archive.looking import Looker
 from movinet.archive.stores import fetch, is_fetched
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
 from movinet.recognizer import Recognizer

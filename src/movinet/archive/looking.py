@@ -4,19 +4,19 @@ import logging
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import get_ident
-from typing import Any, Literal
+from typing import Any
 
 from movinet.arch.step import DECAY, POOL_WEIGHT, TensorSpec
 from movinet.archive.items import Item, check_file
 from movinet.archive.pieces import Piece, cut
 from movinet.archive.spool import NoRoom, Spooled, Writer, read_spooled, spool_name
-from movinet.archive.tally import Answers, Seconds, Tally, second_of
+from movinet.archive.tally import Seconds, Tally, second_of
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.errors import MovinetError, VideoError
 from movinet.runtime.seat import Network
 from movinet.runtime.session import Session
@@ -32,58 +32,6 @@ _TIMEOUT = 30.0  # seconds that an address may stay silent
 POOL = "head.pool"
 
 Alive = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is wanted of every video, beside its row.
-
-    Args:
-        answers: what the row is made of.
-        frames: every frame's probabilities.
-        vectors: one vector a second, to search by.
-        piece: seconds of the pieces of a long file; 0: none is cut; None: as `movinet.archive.pieces` says.
-    """
-
-    answers: Answers
-    frames: bool = False
-    vectors: bool = False
-    piece: float | None = None
-
-
-@dataclass(frozen=True)
-class Task:
-    """A video to look at; a piece of one; or the pieces of one to put together.
-
-    Args:
-        number: of the task, in its run.
-        item: the video.
-        piece: which part.
-        done: of all pieces in order, what came of them.
-    """
-
-    number: int
-    item: Item
-    piece: Piece | None = None
-    done: tuple[dict[str, Any], ...] | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a task.
-
-    row: the video's row; `files`: what was spooled for it, by table.
-    cut: it is to be looked at in pieces.
-    piece: of one of them, what the pieces are put together of.
-    stop: the scan cannot go on.
-    """
-
-    number: int
-    kind: Literal["row", "cut", "piece", "stop"]
-    row: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    pieces: tuple[Piece, ...] = ()
-    error: str = ""
 
 
 class Looker:

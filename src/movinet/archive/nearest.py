@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movinet.archive.items import file_item
-from movinet.archive.looking import Looker, Task, Wishes
+from movinet.archive.looking import Looker
 from movinet.archive.results import SETTINGS
 from movinet.archive.spool import Spooled, read_spooled
 from movinet.archive.tables import EMBEDDINGS, parts
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Task, Wishes
 from movinet.errors import MovinetError, needs_extra
 from movinet.reading import parse_json
 from movinet.recognizer import Recognizer

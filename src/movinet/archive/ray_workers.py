@@ -37,8 +37,9 @@ from typing import Any
 
 from movinet.archive.items import Item, file_item
 from movinet.archive.lanes import Lanes, Machinery
-from movinet.archive.looking import Outcome, Task, Wishes, identity
+from movinet.archive.looking import identity
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.archive.workers import Lost
 from movinet.errors import MovinetError, needs_extra
 from movinet.runtime.factory import EngineKind

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from movinet.archive.items import Item
-from movinet.archive.looking import Outcome, Task, failed_row, provenance
+from movinet.archive.looking import failed_row, provenance
 from movinet.archive.pieces import Piece
 from movinet.archive.results import Done, Results
 from movinet.archive.spool import NoRoom
+from movinet.archive.tasks import Outcome, Task
 from movinet.archive.workers import Lost, Workers
 from movinet.words import counted, lasting
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from movinet.archive.lanes import STOPPED, Lanes, Machinery
-from movinet.archive.looking import Outcome, Task
+from movinet.archive.tasks import Outcome, Task
 from movinet.errors import MovinetError
 
 _BEATS = 1.0  # seconds between signs of life

@@ -13,10 +13,10 @@ from movinet.arch.spec import EnsembleSpec
 from movinet.archive.items import Item
 from movinet.archive.lanes import Machinery
 from movinet.archive.listing import list_items
-from movinet.archive.looking import Wishes
 from movinet.archive.results import SCRATCH, SPOOL, open_results, read_status
 from movinet.archive.scan_run import Progress, Scan, summary
 from movinet.archive.tally import Answers
+from movinet.archive.tasks import Wishes
 from movinet.archive.workers import Processes, Workers
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.console import complain, err, out, print_json, progress_bar, warn
