@@ -7,22 +7,21 @@ asked for is refused here, and every wait has an end.
 import http.client
 import io
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
-from urllib.parse import SplitResult, quote
+from urllib.parse import SplitResult
 
 from movinet.errors import BadSource, LoginRefused, VideoError
 from movinet.video.net.aes import Decrypting
-from movinet.video.net.connect import Deadline, Patient, connect
-from movinet.video.net.hosts import Hosts, join, printable, split
-from movinet.video.net.login import Address, refused_login
+from movinet.video.net.connect import Deadline
+from movinet.video.net.hosts import Hosts, split
+from movinet.video.net.http_request import Client, Failed, LoginFailed, without_user
+from movinet.video.net.login import Address
 from movinet.video.net.playlist import PLAYLIST_BYTES, absolute, is_named_playlist, is_playlist
 from movinet.video.net.sources import Limits, without_password
 
 _SKIPPED = 1 << 16  # bytes ahead that are read and thrown away rather than asked for anew
-_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Readable(Protocol):
@@ -49,7 +48,6 @@ class Opener:
     """
 
     def __init__(self, source: str | Address, limits: Limits, timeout: float | None) -> None:
-        self.limits = limits
         self.timeout = timeout
         address = source if isinstance(source, Address) else Address.of(source)
         self.hosts = Hosts(address.url, limits)
@@ -60,18 +58,17 @@ class Opener:
         self.fault: str | None = None
         """What went wrong with the address read last: it ended early, or was not there."""
         parts = split(address.url, self.name)
-        self._login = address.login
-        self._origin = _origin(parts)
+        self.client = Client(parts, address.login, self.hosts, limits, self.deadline)
         self._files: list[HttpFile] = []
         self._first: Readable | None = None
         try:
             with self.watch():
-                file = self._open(_without_user(parts), 0, None)
+                file = self._open(without_user(parts), 0, None)
         except BaseException as error:
             self.close()
-            if isinstance(error, _LoginFailed):
+            if isinstance(error, LoginFailed):
                 raise LoginRefused(f"{self.name}: cannot be opened: {error}") from None
-            if isinstance(error, _Failed):
+            if isinstance(error, Failed):
                 raise VideoError(f"{self.name}: cannot be opened: {error}") from None
             raise
         self.head = file.head
@@ -115,7 +112,7 @@ class Opener:
             start, end = int(options.get("offset", 0)), options.get("end_offset")
             try:
                 file = self._open(split(target, self.name), start, int(end) if end else None)
-            except _Failed as error:  # FFmpeg goes on to the next piece of a stream
+            except Failed as error:  # FFmpeg goes on to the next piece of a stream
                 self.fault = f"{without_password(target)}: {error}"
                 return io.BytesIO()
             self.fault = None
@@ -157,89 +154,6 @@ class Opener:
         self._files.append(file)
         file.begin()
         return file
-
-    def request(self, parts: SplitResult, start: int, end: int | None) -> tuple[http.client.HTTPResponse, SplitResult]:
-        """Ask for bytes `start` to `end` of an address, following redirects and logging in.
-
-        Returns:
-            (response, the address that gave it). The response has a status of 200 or 206.
-
-        Raises:
-            _Failed: There is nothing to read.
-            VideoError: It leads where it may not.
-        """
-        for _ in range(self.limits.max_redirects + 1):
-            answer = self._ask(parts, start, end)
-            if answer.status not in _REDIRECTS:
-                break
-            target = answer.headers.get("Location", "")
-            answer.close()
-            to = join(parts, target, self.name)
-            self._check(to, parts)
-            parts = _without_user(to)
-        else:
-            raise VideoError(f"{self.name}: redirects more than {self.limits.max_redirects} times: refused")
-        if answer.status not in (200, 206):
-            answer.close()
-            said = printable(answer.reason)
-            said = f"the server answers {answer.status} {self._login.hide(said) if self._login else said}".rstrip()
-            if answer.status == 401:
-                raise _LoginFailed(said + refused_login(self._login is not None))
-            raise _Failed(said)
-        return answer, parts
-
-    def _check(self, to: SplitResult, since: SplitResult) -> None:
-        if to.scheme not in ("http", "https"):
-            shown = without_password(to.geturl())
-            raise BadSource(f"{self.name}: leads to {shown}, which is neither http nor https: refused")
-        if since.scheme == "https" and to.scheme != "https":
-            raise BadSource(f"{self.name}: leads from https to {without_password(to.geturl())}: refused")
-
-    def _ask(self, parts: SplitResult, start: int, end: int | None) -> http.client.HTTPResponse:
-        self._check(parts, parts)
-        path = quote(parts.path or "/", safe="/%:=&?~+!$,;'@()*[]") + (
-            "?" + quote(parts.query, safe="/%:=&?~+!$,;'@()*[]") if parts.query else ""
-        )
-        challenges: list[str] = []
-        while True:
-            headers = {"User-Agent": "movinet", "Accept": "*/*", "Connection": "close"}
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-            if self._login and challenges and (login := self._login.answer(challenges, "GET", path)):
-                headers["Authorization"] = login
-            try:
-                answer = self._send(parts, path, headers)
-            except ssl.SSLCertVerificationError as error:
-                raise _Failed(
-                    f"its certificate is not trusted ({error.verify_message}); name it in SSL_CERT_FILE, or take any "
-                    f"with --insecure or Limits(verify=False)"
-                ) from None
-            except TimeoutError:
-                raise
-            except (OSError, http.client.HTTPException) as error:
-                raise _Failed(
-                    printable(getattr(error, "strerror", None) or str(error)) or type(error).__name__
-                ) from None
-            if answer.status != 401 or challenges or not self._login or _origin(parts) != self._origin:
-                return answer
-            challenges = answer.headers.get_all("WWW-Authenticate") or ["Basic"]
-            answer.close()
-
-    def _send(self, parts: SplitResult, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        addresses = self.hosts.resolve(parts)
-        secure = parts.scheme == "https"
-        assert parts.hostname is not None
-        usual = 443 if secure else 80
-        tls = parts.hostname if secure else None
-        socket = connect(addresses, parts.port or usual, self.deadline, tls, self.limits.verify)
-        try:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port or usual)
-            connection.default_port = usual  # which the Host header leaves out
-            connection.sock = Patient(socket, self.deadline)
-            connection.request("GET", path, headers=headers)
-            return connection.getresponse()
-        except BaseException:
-            socket.close()
-            raise
 
 
 class HttpFile:
@@ -297,7 +211,7 @@ class HttpFile:
         with self._opener.stopping():
             try:
                 return self._read(size)
-            except _Failed as error:
+            except Failed as error:
                 self._opener.fault = str(error)
                 return b""
         raise AssertionError  # `stopping` has raised
@@ -355,17 +269,17 @@ class HttpFile:
             self._response.close()
         self._ahead, self._there, self._response = b"", position, None
         begin = self._start + position
-        answer, self._parts = self._opener.request(self._parts, begin, self._end)
+        answer, self._parts = self._opener.client.request(self._parts, begin, self._end)
         self._response = answer
         said = re.match(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if answer.status == 206 and said:
             if int(said[1]) != begin:
-                raise _Failed(f"the server gives byte {said[1]} where {begin} was asked for")
+                raise Failed(f"the server gives byte {said[1]} where {begin} was asked for")
             self._ranges = True
             if said[2] != "*" and self._whole_begun:
                 self.length = int(said[2])
         elif begin:
-            raise _Failed("the server cannot begin in the middle")
+            raise Failed("the server cannot begin in the middle")
         elif answer.length is not None:
             self.length = answer.length
             self._ranges = answer.headers.get("Accept-Ranges", "").lower() == "bytes"
@@ -379,27 +293,11 @@ class HttpFile:
         except TimeoutError:
             raise
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise _Failed(f"the connection was cut ({getattr(error, 'strerror', None) or 'in mid-answer'})") from None
+            raise Failed(f"the connection was cut ({getattr(error, 'strerror', None) or 'in mid-answer'})") from None
         self._there += len(data)
         if not data and self._response.length:  # as many bytes as were promised and have not come
-            raise _Failed(f"the connection was cut, {self._response.length} bytes before the end")
+            raise Failed(f"the connection was cut, {self._response.length} bytes before the end")
         return data
-
-
-class _Failed(Exception):
-    """There is nothing, or nothing more, to read; its text says why."""
-
-
-class _LoginFailed(_Failed):
-    """Nor will there be with this user and password."""
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _without_user(parts: SplitResult) -> SplitResult:
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
 
 
 def _format(file: HttpFile) -> str | None:
