@@ -80,6 +80,13 @@ def test_pictures_that_say_two_sizes_or_move_are_refused() -> None:
         stated_size(b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0" + b"\0" * 6)
 
 
+def test_a_bmp_from_right_to_left_is_refused() -> None:
+    data = bytearray(PICTURES["bmp"])
+    data[18:22] = struct.pack("<i", -40)
+    with pytest.raises(ValueError, match="a BMP that is -40 wide"):
+        stated_size(bytes(data))
+
+
 @given(st.data())
 def test_bytes_of_any_kind_are_a_picture_or_an_error(data: st.DataObject) -> None:
     """Cut, changed and made up."""

@@ -42,7 +42,9 @@ def stated_size(data: bytes) -> tuple[int, int]:
             case "webp":
                 return _webp_size(data)
             case "bmp":
-                width, height = struct.unpack_from("<ii", data, 18)
+                width, height = struct.unpack_from("<ii", data, 18)  # a height below 0: from the top down
+                if width < 0:
+                    raise ValueError(f"a BMP that is {width} wide")
             case _:
                 raise ValueError("no picture (JPEG, PNG, WebP or BMP)")
     except struct.error:
