@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from camera_rig.filming import counter
@@ -80,3 +82,16 @@ def viewing(source: Any, **options: Any) -> Iterator[Viewer]:
         yield viewer
     finally:
         viewer.close()
+
+
+def go_on(viewer: Viewer) -> None:
+    """Times go up, and never by less than the frames' own."""
+    times = [moment for _, moment, _ in viewer.seen]
+    assert all(before < after for before, after in pairwise(times))
+
+
+def at_once(check: Callable[..., None], *cases: Any) -> None:
+    """The same for several cases, which mostly wait."""
+    with ThreadPoolExecutor(len(cases)) as pool:
+        for done in [pool.submit(check, case) for case in cases]:
+            done.result()

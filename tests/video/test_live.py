@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback import Answer, site
-from video_clips import number_of, numbered, write, write_with_sound
+from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
 from movinet.video.camera import following, played
@@ -27,7 +26,6 @@ from movinet.video.camera.latest import Latest
 from movinet.video.camera.live_source import LiveSource
 from movinet.video.camera.live_video import LiveVideo
 from movinet.video.camera.reconnect import back_off
-from movinet.video.decode import probe
 from movinet.video.frame import Frame
 
 BUSY = 0.6  # seconds a busy machine may take over what takes none
@@ -159,38 +157,6 @@ def test_back_off_grows_to_a_limit_and_varies() -> None:
 )
 def test_camera_numbers(source: str | Path, number: int | None) -> None:
     assert camera_number(source) == number
-
-
-def test_file_is_played_at_its_pace(clip: Path) -> None:
-    began = time.monotonic()
-    with LiveSource(clip, 10) as source:
-        seen = [(time.monotonic() - began, newest.time, number_of(newest.rgb)) for newest in source]
-    assert all(number == round(20 * due) for _, due, number in seen)
-    assert all(due - 0.02 < now < due + BUSY for now, due, _ in seen)
-    assert len(seen) + source.dropped == 10
-    assert source.reconnects == 0
-    assert time.monotonic() - began > 0.95  # the last frame has its turn
-
-
-def test_slow_consumer_misses_frames_but_does_not_lag(clip: Path) -> None:
-    began = time.monotonic()
-    seen = []
-    with LiveSource(clip, 20) as source:
-        for newest in source:
-            seen.append(newest.time)
-            assert time.monotonic() - began - newest.time < BUSY
-            time.sleep(0.22)
-    assert len(seen) + source.dropped == 20
-    assert 3 <= len(seen) <= 6
-
-
-def test_loop_goes_on_in_time(clip: Path) -> None:
-    with LiveSource(clip, 10, loop=True) as source:
-        seen = list(itertools.islice(source, 13))
-    times = [newest.time for newest in seen]
-    assert times == sorted(times)
-    assert times[-1] >= 1.2 - 1e-9  # 13 frames, more if some were missed
-    assert number_of(seen[-1].rgb) == round(times[-1] * 20) % 20
 
 
 def test_close_is_quick_and_ends_iteration(clip: Path) -> None:
@@ -347,36 +313,6 @@ def test_file_on_a_server_is_paced_and_resumed_where_it_was_cut(
     assert got[-1] == 18
     assert source.reconnects >= 1
     assert time.monotonic() - began > 0.8
-
-
-def no_length(data: bytes) -> Answer:
-    return Answer(send=lambda handler: handler.wfile.write(data), headers={"Connection": "close"})
-
-
-@pytest.mark.parametrize("with_length", [True, False])
-def test_sound_that_outlasts_the_pictures_is_no_loss(tmp_path: Path, with_length: bool) -> None:
-    clip = write_with_sound(tmp_path / "clip.mkv", [numbered(i) for i in range(10)], fps=20, seconds=4).read_bytes()
-    with site({"/clip.mkv": Answer(clip) if with_length else no_length(clip)}) as server:
-        with LiveSource(server.url("/clip.mkv"), 20, **QUICK) as source:
-            got = [number_of(frame.rgb) for frame in source]
-        assert len(got) + source.dropped == 10
-        assert got[-1] == 9
-        assert source.reconnects == 0
-        assert len(server.asked) <= 6
-
-
-def test_a_file_without_a_duration_ends_and_keeps_its_pace(tmp_path: Path) -> None:
-    frames = [numbered(i) for i in range(20)]
-    path = write(tmp_path / "clip.mkv", frames, time_base=Fraction(1, 40), muxer={"live": "1"})
-    assert probe(path).duration is None
-    with site({"/clip.mkv": path.read_bytes()}) as server:
-        began = time.monotonic()
-        with LiveSource(server.url("/clip.mkv"), 40, **QUICK) as source:
-            got = [number_of(frame.rgb) for frame in source]
-        assert len(got) + source.dropped == 20
-        assert got[-1] == 19
-        assert time.monotonic() - began > 0.4
-        assert source.reconnects == 0
 
 
 def test_camera_frames_at_the_rate_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
