@@ -14,8 +14,12 @@ from movinet.errors import VideoError
 from movinet.video.camera.changes import Change
 from movinet.video.camera.live_source import LiveSource
 
+FPS = 25  # of what cameras show
 TIMEOUT = 1.5
+TOLD = TIMEOUT + 0.5  # seconds from the last picture
 PAUSE = (0.05, 0.2)
+BUSY = 0.6  # seconds a busy machine may take over what takes none
+QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
 
 
 class Viewer:

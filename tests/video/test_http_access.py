@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from http_clips import large_clip, numbers
+from http_clips import numbers
 from loopback import Answer, Request, site
-from video_clips import numbered, write
 
 from movinet.errors import VideoError
 from movinet.video.camera.live_source import LiveSource
@@ -21,17 +20,7 @@ from movinet.video.decode import probe
 from movinet.video.net.sources import Limits
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return large_clip(tmp_path_factory.mktemp("http") / "clip.mp4")
-
-
-@pytest.fixture(scope="module")
-def segment(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write(tmp_path_factory.mktemp("http") / "0.ts", [numbered(i) for i in range(25)]).read_bytes()
-
-
-def guarded(clip: bytes, challenges: Sequence[str]) -> Callable[[Request], Answer]:
+def guarded(http_clip: bytes, challenges: Sequence[str]) -> Callable[[Request], Answer]:
     """Wants the user `us er` and the password `p@ss/word`."""
 
     def page(request: Request) -> Answer:
@@ -42,7 +31,7 @@ def guarded(clip: bytes, challenges: Sequence[str]) -> Callable[[Request], Answe
             fields = dict(re.findall(r'(\w+)="?([^",]*)"?', given))
             right = bool(fields) and fields["response"] == digest(fields, request.path)
         if right:
-            return Answer(clip)
+            return Answer(http_clip)
         return Answer(status=401, headers={"WWW-Authenticate": ", ".join(challenges)})
 
     return page
@@ -69,8 +58,8 @@ def digest(fields: dict[str, str], path: str) -> str:
         ['Digest realm="cam", nonce="abc", algorithm=UNHEARD-OF', 'Basic realm="cam"'],
     ],
 )
-def test_user_and_password_are_given_where_they_are_asked_for(clip: bytes, challenges: list[str]) -> None:
-    with site(guarded(clip, challenges)) as one:
+def test_user_and_password_are_given_where_they_are_asked_for(http_clip: bytes, challenges: list[str]) -> None:
+    with site(guarded(http_clip, challenges)) as one:
         assert probe(one.url("/clip.mp4?a=1", user="us%20er:p%40ss%2Fword@")).frames == 100
         assert "Authorization" not in one.asked[0].headers
         for user in ("", "us%20er:wrong@"):
@@ -79,7 +68,7 @@ def test_user_and_password_are_given_where_they_are_asked_for(clip: bytes, chall
             assert "wrong" not in str(caught.value)
 
 
-def test_passwords_go_to_no_other_host_and_into_no_message(clip: bytes) -> None:
+def test_passwords_go_to_no_other_host_and_into_no_message(http_clip: bytes) -> None:
     def asks(request: Request) -> Answer:
         return Answer(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
 
@@ -98,7 +87,7 @@ def test_passwords_go_to_no_other_host_and_into_no_message(clip: bytes) -> None:
         assert all("Authorization" not in request.headers for request in other.asked)
 
 
-def test_the_name_of_a_lost_source_has_no_password(clip: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_name_of_a_lost_source_has_no_password(http_clip: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with site({}) as one, pytest.raises(VideoError) as caught:  # noqa: SIM117
         with LiveSource(one.url("/gone", user="user:s3cret@"), 5, retries=0, timeout=1):
             pass
@@ -125,13 +114,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return both
 
 
-def test_https_servers_show_who_they_are(clip: bytes, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_servers_show_who_they_are(http_clip: bytes, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     names: list[str | None] = []
     tls.sni_callback = lambda connection, name, context: names.append(name)
-    with site({"/clip.mp4": clip}) as plain:
-        pages = {"/clip.mp4": Answer(clip), "/down": Answer(status=302, headers={"Location": plain.url("/clip.mp4")})}
+    with site({"/clip.mp4": http_clip}) as plain:
+        pages = {
+            "/clip.mp4": Answer(http_clip),
+            "/down": Answer(status=302, headers={"Location": plain.url("/clip.mp4")}),
+        }
         with site(pages, tls=tls) as one:
             right, wrong = one.url("/clip.mp4", "localhost"), one.url("/clip.mp4", "127.0.0.1")
             for address in (right, wrong):
@@ -166,7 +158,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) ->
 
 
 def test_a_name_that_changes_its_number_is_not_followed(
-    clip: bytes, segment: bytes, monkeypatch: pytest.MonkeyPatch
+    http_clip: bytes, segment: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site({"/0.ts": segment}, host="127.0.0.2") as inner:
         text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://evil.test:{inner.port}/0.ts\n#EXT-X-ENDLIST\n"
@@ -179,9 +171,9 @@ def test_a_name_that_changes_its_number_is_not_followed(
         assert inner.asked == []
 
 
-def test_private_networks_may_be_closed(clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_networks_may_be_closed(http_clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = Limits(private_networks=False)
-    with site({"/clip.mp4": clip}) as one:
+    with site({"/clip.mp4": http_clip}) as one:
         resolving(monkeypatch, {"inner.test": ["127.0.0.1"]})
         for host in ("127.0.0.1", "inner.test"):
             with pytest.raises(VideoError, match=r"is in a private network \(127\.0\.0\.1\): refused"):

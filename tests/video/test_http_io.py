@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from http_clips import large_clip, numbers
+from http_clips import numbers
 from loopback import Answer, site
-from video_clips import number_of, numbered, write
+from video_clips import number_of
 
 from movinet.errors import VideoError
 from movinet.video.container import open_at
@@ -24,29 +24,18 @@ from movinet.video.net.http_io import Opener
 from movinet.video.net.login import Address
 from movinet.video.net.sources import DEFAULT_LIMITS
 
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return large_clip(tmp_path_factory.mktemp("http") / "clip.mp4")
-
-
-@pytest.fixture(scope="module")
-def segment(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write(tmp_path_factory.mktemp("http") / "0.ts", [numbered(i) for i in range(25)]).read_bytes()
-
-
 # --- reading
 
 
-def test_seeking_asks_for_a_part_of_the_file(clip: bytes) -> None:
-    with site({"/clip.mp4": clip}) as one:
+def test_seeking_asks_for_a_part_of_the_file(http_clip: bytes) -> None:
+    with site({"/clip.mp4": http_clip}) as one:
         assert numbers(one.url("/clip.mp4"), start=3.0) == list(range(75, 100))
         assert probe(one.url("/clip.mp4")).frames == 100
         asked = [request.headers["Range"] for request in one.asked]
     assert any(int(re.findall(r"\d+", part)[0]) > 0 for part in asked)
 
 
-def test_servers_without_ranges_or_lengths_are_read_through(clip: bytes, segment: bytes) -> None:
+def test_servers_without_ranges_or_lengths_are_read_through(http_clip: bytes, segment: bytes) -> None:
     pages = {
         "/whole.ts": Answer(segment, ranges=False),
         "/endless.ts": Answer(send=lambda handler: handler.wfile.write(segment)),
@@ -125,10 +114,10 @@ def drip(first: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
 
 
 @pytest.mark.parametrize("what", ["/clip.mp4", "/list.m3u8", "/segment.m3u8", "/later.ts"])
-def test_a_server_that_drips_is_given_up(clip: bytes, segment: bytes, what: str) -> None:
+def test_a_server_that_drips_is_given_up(http_clip: bytes, segment: bytes, what: str) -> None:
     playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n0.ts\n#EXT-X-ENDLIST\n"
     pages = {
-        "/clip.mp4": Answer(send=drip(clip[:500])),
+        "/clip.mp4": Answer(send=drip(http_clip[:500])),
         "/list.m3u8": Answer(send=drip(b"#EXTM3U\n")),
         "/segment.m3u8": Answer(playlist),
         "/0.ts": Answer(send=drip(segment[:300])),
@@ -197,8 +186,8 @@ def head_of_a_clip() -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41"
 
 
-def test_a_file_on_a_server_is_hung_up_when_it_is_closed(clip: bytes) -> None:
-    with site({"/clip.mp4": clip}) as one:
+def test_a_file_on_a_server_is_hung_up_when_it_is_closed(http_clip: bytes) -> None:
+    with site({"/clip.mp4": http_clip}) as one:
         before = open_sockets()
         with open_at(one.url("/clip.mp4"), 3.0, 2) as video:
             next(video)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_viewer import BUSY, QUICK
 from video_clips import number_of, numbered, write
 
 from movinet.errors import VideoError
@@ -27,16 +28,6 @@ from movinet.video.camera.live_source import LiveSource
 from movinet.video.camera.live_video import LiveVideo
 from movinet.video.camera.reconnect import back_off
 from movinet.video.frame import Frame
-
-BUSY = 0.6  # seconds a busy machine may take over what takes none
-QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 frames in one second."""
-    path = tmp_path_factory.mktemp("live") / "clip.mkv"
-    return write(path, [numbered(i) for i in range(20)], range(0, 1000, 50), Fraction(1, 1000), options={"g": "5"})
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +150,8 @@ def test_camera_numbers(source: str | Path, number: int | None) -> None:
     assert camera_number(source) == number
 
 
-def test_close_is_quick_and_ends_iteration(clip: Path) -> None:
-    with LiveSource(clip, 1, loop=True) as source:
+def test_close_is_quick_and_ends_iteration(second_clip: Path) -> None:
+    with LiveSource(second_clip, 1, loop=True) as source:
         next(source)
         began = time.monotonic()
     assert time.monotonic() - began < BUSY

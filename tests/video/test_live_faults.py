@@ -7,18 +7,10 @@ import pytest
 from camera_rig.filming import film
 from camera_rig.footage import Footage
 from camera_rig.rtsp_server import RtspCamera
-from live_viewer import TIMEOUT, at_once, go_on, viewing
+from live_viewer import FPS, TIMEOUT, TOLD, at_once, go_on, viewing
 
 from movinet.errors import LoginRefused, VideoError
 from movinet.video.camera.live_source import LiveSource
-
-FPS = 25
-TOLD = TIMEOUT + 0.5  # seconds from the last picture
-
-
-@pytest.fixture(scope="module")
-def footage() -> Footage:
-    return film(seconds=4, fps=FPS, key_every=0.4, size=(160, 120))
 
 
 def test_cameras_that_stop_are_told_in_time_and_found_soon(footage: Footage) -> None:

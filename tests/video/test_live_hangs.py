@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from camera_rig.filming import counter, film
+from camera_rig.filming import counter
 from camera_rig.footage import Footage
 from camera_rig.rtsp_server import RtspCamera
 from live_viewer import viewing
@@ -21,11 +21,6 @@ from movinet.video.camera.live_source import LiveSource
 from movinet.video.net import hosts
 
 HANGING = 0.4  # seconds of time-out
-
-
-@pytest.fixture(scope="module")
-def footage() -> Footage:
-    return film(seconds=4, fps=25, key_every=0.4, size=(160, 120))
 
 
 @pytest.fixture

@@ -14,18 +14,10 @@ import pytest
 from camera_rig.filming import film
 from camera_rig.footage import Footage
 from camera_rig.http_cameras import HlsCamera, MjpegCamera, served
-from live_viewer import TIMEOUT, at_once, go_on, viewing
+from live_viewer import FPS, TOLD, at_once, go_on, viewing
 from loopback import Answer, Request, site
 
 from movinet.video.camera.live_video import LiveVideo
-
-FPS = 25
-TOLD = TIMEOUT + 0.5  # seconds from the last picture
-
-
-@pytest.fixture(scope="module")
-def footage() -> Footage:
-    return film(seconds=4, fps=FPS, key_every=0.4, size=(160, 120))
 
 
 def test_cameras_over_http(footage: Footage) -> None:

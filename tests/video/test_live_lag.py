@@ -4,7 +4,6 @@ import time
 from itertools import pairwise
 
 import pytest
-from camera_rig.filming import film
 from camera_rig.footage import Footage
 from camera_rig.rtsp_server import RtspCamera
 from live_viewer import viewing
@@ -14,11 +13,6 @@ from movinet.video.camera.live_video import LiveVideo
 from movinet.video.pacer import LivePacer
 
 MAX_LAG = 0.5
-
-
-@pytest.fixture(scope="module")
-def footage() -> Footage:
-    return film(seconds=4, fps=25, key_every=0.4, size=(160, 120))
 
 
 def slowly(monkeypatch: pytest.MonkeyPatch, what: str, seconds: float) -> None:

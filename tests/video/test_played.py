@@ -6,26 +6,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from live_viewer import BUSY, QUICK
 from loopback import Answer, site
 from video_clips import number_of, numbered, write, write_with_sound
 
 from movinet.video.camera.live_source import LiveSource
 from movinet.video.decode import probe
 
-BUSY = 0.6  # seconds a busy machine may take over what takes none
-QUICK = {"timeout": 0.5, "retries": 3, "pause": (0.01, 0.05)}
 
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 frames in one second."""
-    path = tmp_path_factory.mktemp("live") / "clip.mkv"
-    return write(path, [numbered(i) for i in range(20)], range(0, 1000, 50), Fraction(1, 1000), options={"g": "5"})
-
-
-def test_file_is_played_at_its_pace(clip: Path) -> None:
+def test_file_is_played_at_its_pace(second_clip: Path) -> None:
     began = time.monotonic()
-    with LiveSource(clip, 10) as source:
+    with LiveSource(second_clip, 10) as source:
         seen = [(time.monotonic() - began, newest.time, number_of(newest.rgb)) for newest in source]
     assert all(number == round(20 * due) for _, due, number in seen)
     assert all(due - 0.02 < now < due + BUSY for now, due, _ in seen)
@@ -34,10 +25,10 @@ def test_file_is_played_at_its_pace(clip: Path) -> None:
     assert time.monotonic() - began > 0.95  # the last frame has its turn
 
 
-def test_slow_consumer_misses_frames_but_does_not_lag(clip: Path) -> None:
+def test_slow_consumer_misses_frames_but_does_not_lag(second_clip: Path) -> None:
     began = time.monotonic()
     seen = []
-    with LiveSource(clip, 20) as source:
+    with LiveSource(second_clip, 20) as source:
         for newest in source:
             seen.append(newest.time)
             assert time.monotonic() - began - newest.time < BUSY
@@ -46,8 +37,8 @@ def test_slow_consumer_misses_frames_but_does_not_lag(clip: Path) -> None:
     assert 3 <= len(seen) <= 6
 
 
-def test_loop_goes_on_in_time(clip: Path) -> None:
-    with LiveSource(clip, 10, loop=True) as source:
+def test_loop_goes_on_in_time(second_clip: Path) -> None:
+    with LiveSource(second_clip, 10, loop=True) as source:
         seen = list(itertools.islice(source, 13))
     times = [newest.time for newest in seen]
     assert times == sorted(times)

@@ -18,12 +18,6 @@ from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 PLAYLIST = {"Content-Type": "application/vnd.apple.mpegurl"}
 
 
-@pytest.fixture(scope="module")
-def segment(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """One second."""
-    return write(tmp_path_factory.mktemp("playlists") / "0.ts", [numbered(i) for i in range(25)]).read_bytes()
-
-
 @pytest.fixture
 def other(segment: bytes) -> Iterator[Site]:
     """A server at another address, which nobody may ask."""
