@@ -1,16 +1,17 @@
-"""One file given to one reader: what may come of it, and in what time and memory."""
+"""One file given to one reader: what may come of it, and in what time and memory; and readers of several files."""
 
 import os
 import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
 from types import FrameType
+from typing import Any
 
 from movinet.errors import MovinetError
 
@@ -120,3 +121,46 @@ def limit_memory(gigabytes: float) -> None:
 def scratch_root() -> str | None:
     """Where files cost least."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def several(
+    folder: Path, files: Mapping[str, bytes], read: Callable[[str], None], tokens: tuple[bytes, ...] = ()
+) -> Target:
+    """A reader of a folder in which one file at a time is another."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+    def read_one(data: bytes) -> None:
+        name, content = way_in(data)
+        if name not in files:
+            raise MovinetError(f"no file is called {name!r}")
+        (folder / name).write_bytes(content)
+        try:
+            read(name)
+        finally:
+            (folder / name).write_bytes(files[name])
+
+    return Target(tuple(f"@{name}\n".encode() + content for name, content in files.items()), read_one, tokens)
+
+
+def way_in(data: bytes) -> tuple[str, bytes]:
+    """What the first line says it is of, and the rest."""
+    if not data.startswith(b"@"):
+        return "", data
+    way, _, rest = data[1:].partition(b"\n")
+    return way.decode(errors="replace"), rest
+
+
+def words(value: Any) -> tuple[bytes, ...]:
+    """All keys and short texts in a value."""
+    found, waiting = set[str](), [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            found.update(map(str, item))
+            waiting += item.values()
+        elif isinstance(item, list | tuple):
+            waiting += item
+        elif isinstance(item, str) and len(item) < 40:
+            found.add(item)
+    return tuple(sorted(word.encode() for word in found))
