@@ -1,20 +1,15 @@
-"""`movinet train` and `movinet finetune` as a user meets them: what comes out, and what is said of every mistake."""
+"""`movinet train` and `movinet finetune` as a user meets them: what comes out, and what is said of it."""
 
-import csv
 import json
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
-from tiny import tiny_weights
-from training_sets import as_file, clips_folder, csv_list, write_clip
+from training_commands import finetune, recipe, run, table
+from training_sets import clips_folder, csv_list, write_clip
 
-from movinet.cli import main
 from movinet.recognizer import Recognizer
 from movinet.train.checkpoint import load_checkpoint
 from movinet.train.recipe import read_recipe
@@ -22,68 +17,8 @@ from movinet.train.recipe_data import Videos
 from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import read_info
 
-RECIPES = Path(__file__).parents[2] / "src" / "movinet" / "recipes"
 Capture = pytest.CaptureFixture[str]
-
-
-def run(line: str, capfd: Capture) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as stop:
-        main(shlex.split(line))
-    return int(stop.value.code or 0), *capfd.readouterr()
-
-
-@pytest.fixture(autouse=True)
-def work(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in. Without `pictures`, which take most of the time, unless a test wants them."""
-    monkeypatch.chdir(tmp_path)
-    if "pictures" not in request.fixturenames:
-        monkeypatch.setattr("movinet.train.train_run.draw_learning_curves", lambda *_: None)
-        monkeypatch.setattr("movinet.train.train_run.draw_confusion_matrix", lambda *_: None)
-    return tmp_path
-
-
-@pytest.fixture
-def pictures() -> None:
-    """They are drawn."""
-
-
-@pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of three classes and of two, and networks to start from."""
-    folder = tmp_path_factory.mktemp("training")
-    clips_folder(folder / "three", {"calm": 4, "dance": 4, "jump": 4})
-    clips_folder(folder / "two", {"no": 4, "yes": 4})
-    tiny_weights(folder)
-    tiny_weights(folder, causal=False)
-    return folder
-
-
-def finetune(files: Path, data: str, options: str, capfd: Capture, network: str = "stream") -> tuple[int, str, str]:
-    """Two short epochs, if nothing else is said."""
-    basic = {"--epochs": 2, "--batch-size": 4, "--frames": 4, "--device": "cpu", "--workers": 0, "--threads": 1}
-    usual = " ".join(f"{name} {value}" for name, value in basic.items() if name not in options)
-    return run(f"finetune {data} --model {files}/tiny_{network}.safetensors {usual} {options}", capfd)
-
-
-def recipe(folder: Path, files: Path, **changes: object) -> Path:
-    """A recipe as a user would write it."""
-    what: dict[str, object] = {
-        "network": str(as_file(folder)),
-        "data": {"kind": "videos", "paths": [str(files / "three")]},
-        "clips": {"frames": 4},
-        "optimizer": {"kind": "adamw", "lr": 0.01},
-        "epochs": 2,
-        "batch_size": 4,
-    }
-    path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump({k: v for k, v in (what | changes).items() if v is not None}))
-    return path
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+pytestmark = pytest.mark.usefixtures("work")
 
 
 def test_one_file_comes_out_that_everything_takes(files: Path, capfd: Capture, pictures: None, work: Path) -> None:
@@ -201,92 +136,6 @@ def test_clips_that_cannot_be_read_are_replaced(files: Path, workers: int, capfd
     assert "clips/a/0.mp4: not a video" in warnings[0]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_nothing_can_be_read(files: Path, workers: int, capfd: Capture, work: Path) -> None:
-    for label in ("a", "b"):
-        (work / "clips" / label).mkdir(parents=True)
-        for n in range(3):
-            (work / "clips" / label / f"{n}.mp4").write_bytes(b"junk")
-    code, _, err = finetune(files, "clips", f"--workers {workers} --out run", capfd)
-    assert code == 2
-    last = err.strip().splitlines()[-1]
-    assert last.startswith("movinet: none of 6 videos")
-    assert "Traceback" not in err
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("finetune @", "give the weights to start from: --model movinet_a0_stream.k600"),
-        ("finetune empty --model @/tiny_stream.safetensors", "no videos"),
-        ("finetune one --model @/tiny_stream.safetensors", "all videos are of one class, calm"),
-        ("finetune gone.csv --model @/tiny_stream.safetensors", "2 of 3 listed videos missing"),
-        ("finetune absent --model @/tiny_stream.safetensors", "absent: no such file or folder"),
-        ("finetune --model @/tiny_stream.safetensors", "give a folder of clips"),
-        ("finetune @/two --model absent.safetensors", "absent.safetensors"),
-        ("finetune @/two --model @/tiny_base.safetensors --strategy recurrent", "a base network sees clips whole"),
-        ("finetune @/two --model @/tiny_stream.safetensors --flip 2", "flip"),
-        ("finetune @/two --model @/tiny_stream.safetensors --flip 0.5 --swap no maybe", "maybe"),
-        ("finetune @/two --model @/tiny_stream.safetensors --swap calm jump", "give --flip"),
-        ("finetune @/two --model @/tiny_stream.safetensors --bptt-clips 2", "need the strategy recurrent"),
-        ("finetune @/two --model @/tiny_stream.safetensors --fps 0", "fps"),
-        ("finetune @/two --model @/tiny_stream.safetensors --frames 0", "frames"),
-        ("finetune @/two --model @/tiny_stream.safetensors --sub-clip 0", "sub_clip"),
-        ("finetune @/two --model @/tiny_stream.safetensors --size 0 32", "size"),
-        ("finetune @/two --model @/tiny_stream.safetensors --lr 0", "lr"),
-        ("finetune @/two --model @/tiny_stream.safetensors --lr nan", "lr"),
-        ("finetune @/two --model @/tiny_stream.safetensors --epochs 0", "epochs"),
-        ("finetune @/two --model @/tiny_stream.safetensors --freeze trunk", "trunk"),
-        ("finetune @/two --model @/tiny_stream.safetensors --freeze stem --freeze blocks --freeze head", "freeze less"),
-        ("finetune @/two --model @/tiny_stream.safetensors --test 7", "there is no split '7'"),
-        ("finetune @/two --model @/tiny_stream.safetensors --held-out 1.5", "held_out"),
-        ("finetune @/two --model @/tiny_stream.safetensors --processes 0", "--processes must be at least 1"),
-        ("finetune @/two --model @/tiny_stream.safetensors --workers -1", "--workers"),
-        ("finetune @/two --model @/tiny_stream.safetensors --device tpu", "there is no such device"),
-        ("finetune @/two --model @/tiny_stream.safetensors --processes 9 --batch-size 8", "9 processes cannot share"),
-        ("finetune @/two --model @/tiny_stream.safetensors --checkpoint-minutes 0", "--checkpoint-minutes"),
-        ("train", "give a recipe, or a run to go on with"),
-        ("train absent.yaml", "absent.yaml: there is no such file"),
-        ("train @/two", "cannot read the recipe"),
-        ("train nodata.yaml", "give --data"),
-        ("train %/movinet_a0_stream.k600.yaml", "give --data"),
-        ("train nodata.yaml --data absent", "absent: no such file or folder"),
-        ("train odd.yaml", "odd.yaml: recipe: "),
-        ("train gestures.yaml --data @/two", "trains on synthetic gestures"),
-        ("train --resume empty", "no run's folder"),
-        ("train nodata.yaml --data @/two --arch absent", "absent"),
-    ],
-)
-def test_mistakes(line: str, message: str, files: Path, capfd: Capture, work: Path) -> None:
-    (work / "empty").mkdir()
-    clips_folder(work / "one", {"calm": 2}, frames=1)
-    csv_list(work / "gone.csv", [("one/calm/0.mp4", "a", ""), ("x.mp4", "b", ""), ("y.mp4", "b", "")], "file,label,x")
-    recipe(work, files, data=None).rename(work / "nodata.yaml")
-    recipe(work, files, epoch=3).rename(work / "odd.yaml")
-    recipe(work, files, data={"kind": "gestures", "clips": 4, "frames": [4]}, clips=None).rename(work / "gestures.yaml")
-    before = sorted(work.rglob("*"))
-    code, out, err = run(line.replace("@", str(files)).replace("%", str(RECIPES)), capfd)
-    assert (code, out) == (2, "")
-    assert err.startswith("movinet: ")
-    assert message in err
-    assert sorted(work.rglob("*")) == before  # not half a run that stands in the way of the next
-
-
-def test_a_loss_that_explodes(files: Path, capfd: Capture, work: Path) -> None:
-    code, _, err = finetune(files, str(files / "two"), "--lr 1e30 --out run", capfd)
-    assert code == 2
-    assert "a lower learning rate may help" in err
-    assert not (work / "run/model.safetensors").exists()
-
-
-def test_without_the_training_packages(files: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    code, _, err = finetune(files, str(files / "two"), "--out run", capfd)
-    assert code == 2
-    assert "pip install 'movinet[train]'" in err
-    assert not Path("run").exists()
-
-
 def test_a_recipe_and_how_it_goes_on(files: Path, capfd: Capture, work: Path) -> None:
     path = recipe(work, files, data=None)
     given = f"--data {files / 'two'} --epochs 1 --batch-size 3 --seed 7 --device cpu --workers 0 --threads 1"
@@ -356,29 +205,6 @@ def test_help(command: str, capfd: Capture) -> None:
         assert option in out
 
 
-def test_a_run_does_not_go_on_with_other_clips(files: Path, capfd: Capture, work: Path) -> None:
-    clips_folder(work / "clips", {"a": 3, "b": 3})
-    assert finetune(files, "clips", "--held-out 0 --out run", capfd)[0] == 0
-    write_clip(work / "clips/a/new.mp4", 5)
-    (work / "run/metrics.json").unlink()  # written at the end
-    code, _, err = run("train --resume run", capfd)
-    assert code == 2
-    assert "the clips have changed since this run began" in err
-    (work / "clips/a/new.mp4").unlink()
-    kept = (work / "clips/b/1.mp4").read_bytes()
-    write_clip(work / "clips/b/1.mp4", 5)
-    code, _, err = run("train --resume run", capfd)
-    assert code == 2
-    assert "have changed since this run began (" in err
-    assert "clips/b/1.mp4)" in err
-    (work / "clips/b/1.mp4").write_bytes(kept)
-    what = work / "run/recipe.yaml"
-    what.write_text(what.read_text().replace("epochs: 2", "epochs: 3"))
-    code, _, err = run("train --resume run", capfd)
-    assert code == 2
-    assert "another recipe or version: epochs was 2 and is 3" in err
-
-
 def test_what_so_few_clips_show_is_said(files: Path, capfd: Capture, work: Path) -> None:
     clips_folder(work / "clips", {"a": 4, "b": 4})
     code, out, err = finetune(files, "clips", "--dry-run", capfd)
@@ -414,14 +240,6 @@ def test_a_run_keeps_its_network(files: Path, capfd: Capture, work: Path) -> Non
         other.unlink()
     code, _, err = run("train --resume run --device cpu --workers 0 --threads 1", capfd)
     assert code == 0, err
-
-
-def test_a_run_among_its_clips_is_refused(files: Path, capfd: Capture, work: Path) -> None:
-    clips_folder(work / "clips", {"a": 3, "b": 3})
-    code, _, err = finetune(files, "clips", "--out clips/run", capfd)
-    assert code == 2
-    assert "taken for a class" in err
-    assert not (work / "clips/run").exists()
 
 
 def test_weights_are_loaded_once(
