@@ -170,7 +170,7 @@ class Study:
             return load_model(path).model
         model = self.fitted(recipe, self.sets(recipe, shuffled))
         path.parent.mkdir(exist_ok=True)
-        save_model(path, model, labels=GESTURES)
+        save_model(model, path, labels=GESTURES)
         return model
 
     def network_path(self, recipe: Recipe, shuffled: bool = False) -> Path:

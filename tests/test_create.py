@@ -233,14 +233,14 @@ def test_a_file_of_ones_own_is_the_network(mine: MoViNet, tmp_path: Path) -> Non
     mine.reset_classifier(2)
     nn.init.normal_(mine.get_classifier().weight)
     path, transform = tmp_path / "wave.safetensors", Transform((32, 32), 40, 10.0)
-    movinet.save_model(path, mine, labels=["no", "yes"], transform=transform)
+    movinet.save_model(mine, path, labels=["no", "yes"], transform=transform)
     model, info = movinet.load_model(path)
     assert (info.name, info.labels, info.transform) == ("tiny_stream.wave", ("no", "yes"), transform)
     clip = random_frames(1, 4, (32, 32), 1)
     assert_identical(model(clip), mine.eval()(clip))
-    movinet.save_model(path, model)  # what it carries is written again
+    movinet.save_model(model, path)  # what it carries is written again
     assert load_weights(path).info == info
-    movinet.save_model(path, model, info=info, half=True, multi_label=True)
+    movinet.save_model(model, path, info=info, half=True, multi_label=True)
     assert load_weights(path).info.multi_label
     assert_same(movinet.load_model(path).model(clip), model(clip), 1e-2)
 
@@ -248,12 +248,14 @@ def test_a_file_of_ones_own_is_the_network(mine: MoViNet, tmp_path: Path) -> Non
 @torch.inference_mode()
 def test_wrapped_and_converted_networks_are_saved(mine: MoViNet, tmp_path: Path) -> None:
     for wrapped in (torch.compile(mine, backend="eager"), nn.DataParallel(mine), copy.deepcopy(mine).half()):
-        movinet.save_model(tmp_path / "one.safetensors", wrapped, labels=LABELS)
+        movinet.save_model(wrapped, tmp_path / "one.safetensors", labels=LABELS)
         model, info = movinet.load_model(tmp_path / "one.safetensors")
         assert info.labels == LABELS
         assert_same(model(random_frames(1, 3, (24, 32), 1)), mine(random_frames(1, 3, (24, 32), 1)), 1e-2)
     with pytest.raises(MovinetError, match="want a MoViNet or an Ensemble, not Linear"):
-        movinet.save_model(tmp_path / "one.safetensors", nn.Linear(1, 1))
+        movinet.save_model(nn.Linear(1, 1), tmp_path / "one.safetensors")
+    with pytest.raises(MovinetError, match="want a MoViNet or an Ensemble, not str"):
+        movinet.save_model("one.safetensors", mine)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_a_file_that_could_not_be_used_is_not_written(
     name: str, options: dict[str, object], reason: str, mine: MoViNet, tmp_path: Path
 ) -> None:
     with pytest.raises(WeightsError, match=reason):
-        movinet.save_model(tmp_path / name, mine, **options)
+        movinet.save_model(mine, tmp_path / name, **options)
     assert not list(tmp_path.iterdir())
 
 
@@ -279,7 +281,7 @@ def test_every_command_takes_a_file_of_ones_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     mine.reset_classifier(2)
-    movinet.save_model("mine.safetensors", mine, labels=("no", "yes"))
+    movinet.save_model(mine, "mine.safetensors", labels=("no", "yes"))
     clip = str(sample_clip())
     for line in (
         ["classify", clip, "--model", "mine.safetensors"],
@@ -311,7 +313,7 @@ def test_engines_run_what_has_no_classifier(mine: MoViNet, tmp_path: Path) -> No
     assert folded_network(weights).classifier is None
     (exported,) = export(weights, "litert", tmp_path / "out")
     assert exported.checked.error < 1e-4
-    movinet.save_model(tmp_path / "body.safetensors", mine)
+    movinet.save_model(mine, tmp_path / "body.safetensors")
     loaded = load_weights(tmp_path / "body.safetensors")
     assert loaded.hash == weights.hash
     assert np.array_equal(loaded.arrays["head.hidden.bias"], weights.arrays["head.hidden.bias"])

@@ -45,8 +45,8 @@ optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 
 clips, targets = torch.rand(4, 3, 4, 64, 80), torch.tensor([0, 1, 2, 0])
 torch.nn.functional.cross_entropy(model(clips), targets).backward()
 optimizer.step()
-movinet.save_model("mine.safetensors", model, labels=["a", "b"])  # WeightsError: ...2 labels for 3 classes...
-movinet.save_model("mine.safetensors", model, labels=["a", "b", "c"])
+movinet.save_model(model, "mine.safetensors", labels=["a", "b"])  # WeightsError: ...2 labels for 3 classes...
+movinet.save_model(model, "mine.safetensors", labels=["a", "b", "c"])
 model, info = movinet.load_model("mine.safetensors")
 info.labels  # ('a', 'b', 'c')
 model.predict(clips)[0].label in info.labels  # True

@@ -119,8 +119,8 @@ def load_model(
 
 
 def save_model(
-    path: str | Path,
     model: "nn.Module",
+    path: str | Path,
     *,
     labels: Sequence[str] | None = None,
     transform: Transform | None = None,
@@ -132,8 +132,8 @@ def save_model(
     carries (`model.info`), so that `Recognizer.load`, `classify`, `watch`, `finetune` and `export` take it.
 
     Args:
-        path: of the file, `.safetensors`; replaced if it exists.
         model: a `MoViNet` or `Ensemble`, also wrapped by `torch.compile` or `DistributedDataParallel`; left as it is.
+        path: of the file, `.safetensors`; replaced if it exists.
         labels: one a class, in the order of the logits; the model's own by default.
         transform: how frames were prepared in training; the model's own by default.
         multi_label: whether a clip may show any number of the labels; as the model says by default.
@@ -143,16 +143,20 @@ def save_model(
 
     Raises:
         WeightsError: labels do not fit the classes, or the file cannot be written.
+        MovinetError: `model` is no network.
     """
+    from movinet.nn.convert import unwrapped
+
+    network = unwrapped(model)
     if Path(path).suffix != ".safetensors":
         raise WeightsError(f"{path}: the file to write must end in .safetensors")
-    weights = _weights_of(model, Path(path).stem, labels, transform, multi_label, info)
+    weights = _weights_of(network, Path(path).stem, labels, transform, multi_label, info)
     save_weights(path, weights.arrays, weights.info, half=half)
 
 
 def push_model(
-    repo: str,
     model: "nn.Module",
+    repo: str,
     *,
     labels: Sequence[str] | None = None,
     transform: Transform | None = None,
@@ -166,8 +170,8 @@ def push_model(
     Everything that takes a name takes `hf-hub:owner/name` then. Log in first (`hf auth login`, or `HF_TOKEN`).
 
     Args:
-        repo: `owner/name`; a repository that is there gets a new commit.
         model, labels, transform, multi_label, info: as of `save_model`; `repo`'s name is the tag.
+        repo: `owner/name`; a repository that is there gets a new commit.
         private: a new repository is for its owner only.
         message: of the commit.
 
@@ -177,15 +181,17 @@ def push_model(
     Raises:
         WeightsError: labels do not fit the classes, nobody is logged in, or the server refuses.
         MissingExtra: huggingface_hub is not installed (`movinet[hub]`).
+        MovinetError: `model` is no network.
     """
+    from movinet.nn.convert import unwrapped
     from movinet.weights.hub import push
 
-    weights = _weights_of(model, repo.rpartition("/")[2], labels, transform, multi_label, info)
+    weights = _weights_of(unwrapped(model), repo.rpartition("/")[2], labels, transform, multi_label, info)
     return push(weights, repo, private=private, message=message)
 
 
 def _weights_of(
-    model: "nn.Module",
+    network: "MoViNet | Ensemble | BaselineNetwork",
     tag: str,
     labels: Sequence[str] | None,
     transform: Transform | None,
@@ -193,9 +199,6 @@ def _weights_of(
     info: WeightsInfo | None,
 ) -> Weights:
     """A network with what is said of it, as it will be read again."""
-    from movinet.nn.convert import unwrapped
-
-    network = unwrapped(model)
     if info is None:
         name = f"{network.spec.name}.{tag}"
         info = replace(network.info, name=name, accuracy={}, agreement={}, training={}, notes="", operating_point=None)

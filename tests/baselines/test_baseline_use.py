@@ -83,7 +83,7 @@ def test_a_run_trains_one_and_its_file_is_used(name: str, tmp_path: Path) -> Non
         expected = model(clip)
     answers = create_clip_engine(load_weights(tmp_path / "run"))(clip.numpy())
     np.testing.assert_allclose(answers, expected.numpy(), rtol=1e-5, atol=1e-6)
-    save_model(tmp_path / "again.safetensors", model)
+    save_model(model, tmp_path / "again.safetensors")
     np.testing.assert_array_equal(
         load_weights(tmp_path / "again.safetensors").arrays["classifier.weight"],
         load_weights(tmp_path / "run").arrays["classifier.weight"],
@@ -113,7 +113,7 @@ def test_what_they_cannot_is_said(tmp_path: Path) -> None:
         create_engine(x3d)
     with pytest.raises(MovinetError, match="PyTorch alone"):
         create_engine(Weights.untrained(tiny("tsn_mobilenet_v3")), "litert")
-    save_model(tmp_path / "x3d.safetensors", x3d.to_model())
+    save_model(x3d.to_model(), tmp_path / "x3d.safetensors")
     for to in ("onnx", "litert"):
         with pytest.raises(MovinetError, match="PyTorch alone"):
             app(["export", str(tmp_path / "x3d.safetensors"), "--to", to, "--out", str(tmp_path / to)])

@@ -96,7 +96,7 @@ def test_a_new_commit_is_seen_and_an_old_one_stays(server: Hub, tmp_path: Path) 
     old = server.commit("me/tiny")
     hub_file(f"hf-hub:me/tiny@{old}")
     other = movinet.create_model("movinet_t0_stream.gestures", pretrained=True)
-    movinet.save_model(tmp_path / "other.safetensors", other)
+    movinet.save_model(other, tmp_path / "other.safetensors")
     server.repos["me/tiny"]["model.safetensors"] = (tmp_path / "other.safetensors").read_bytes()
     assert load_weights("hf-hub:me/tiny").spec == other.spec
     assert load_weights(f"hf-hub:me/tiny@{old}", offline=True).spec == tiny_spec()
@@ -130,7 +130,7 @@ def test_a_server_that_is_not_there_is_said(server: Hub, monkeypatch: pytest.Mon
 def test_one_call_publishes_and_the_name_loads(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     model = movinet.create_model("movinet_t0_stream.gestures", pretrained=True, num_classes=2)
-    address = movinet.push_model("me/waves", model, labels=["no", "yes"], private=True)
+    address = movinet.push_model(model, "me/waves", labels=["no", "yes"], private=True)
     assert address == f"{server.url}/me/waves"
     assert server.private == {"me/waves"}
     loaded = load_weights("hf-hub:me/waves")
