@@ -39,3 +39,31 @@ def test_they_have_the_times_of_their_frames(stamped: bool, film: Path) -> None:
     moments = [kept.moment for kept in packets.after(0)]
     assert moments == pytest.approx([n / FPS for n in range(FRAMES)], abs=0.002)
     assert packets.after(0)[-1].wall - packets.after(0)[0].wall > moments[-1] / 2  # not all at once
+
+
+def test_rounds_of_a_file_are_of_one_connection(film: Path) -> None:
+    """A clip around an event holds what was before and after the file's end."""
+    packets = KeptPackets(10.0)
+    with LiveSource(film, FPS, loop=True, packets=packets) as source:
+        for frame in source:
+            if frame.time > 2.5 * FRAMES / FPS:
+                break
+    kept = packets.after(0)
+    assert len({one.connection for one in kept}) == len({id(one.connection) for one in kept}) == 1
+    assert [one.moment for one in kept] == pytest.approx([n / FPS for n in range(len(kept))], abs=0.002)
+    assert packets.since(2.0) > FRAMES
+
+
+def test_another_file_of_that_name_is_another_connection(film: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other.mp4", [numbered(n)[:-16] for n in range(FRAMES)], options={"bf": "0"})
+    packets = KeptPackets(10.0)
+    with LiveSource(film, FPS, loop=True, packets=packets) as source:
+        for frame in source:
+            if frame.time > 0.2 and other.exists():
+                other.replace(film)
+            if frame.time > 2.5 * FRAMES / FPS:
+                break
+    kept = packets.after(0)
+    assert {one.number // FRAMES: id(one.connection) for one in kept}.keys() == {0, 1, 2}
+    first, second, third = (kept[n * FRAMES].connection for n in range(3))
+    assert first is not second is third

@@ -87,6 +87,7 @@ class _Packets:
     def __init__(self, source: Source, line: Line) -> None:
         self._source, self._line = source, line
         self._video: LiveVideo | None = None
+        self._first: LiveVideo | None = None  # whose track later rounds go on with, so that a clip may hold several
         self._next: tuple[float, Packet[VideoStream]] | None = None
         self._moments = _Moments()
         self._arrivals: Iterator[Packet[VideoStream]] = iter(())
@@ -96,21 +97,29 @@ class _Packets:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._video is not None:
-            self._video.close()
-            self._video = None
+        for video in (self._video, self._first):
+            if video is not None:
+                video.close()
+        self._video = self._first = None
 
     def begin(self) -> None:
         """From the beginning, where anybody keeps them."""
-        self.__exit__()
-        if self._line.keeps and not is_address(self._source):
-            with suppress(VideoError):  # as of an image folder
-                self._video = LiveVideo(self._source)
-                self._arrivals, self._moments, self._next = self._video.arrivals(), _Moments(), None
+        if self._video is not None and self._video is not self._first:
+            self._video.close()
+        self._video = None
+        if not self._line.keeps or is_address(self._source):
+            return
+        with suppress(VideoError):  # as of an image folder
+            self._video = LiveVideo(self._source)
+            self._arrivals, self._moments, self._next = self._video.arrivals(), _Moments(), None
+            if self._first is None or not _are_alike(self._first.stream, self._video.stream):
+                if self._first is not None:  # another file of this name
+                    self._first.close()
+                self._first = self._video
 
     def send(self, until: float, rounds: float) -> None:
         """Those of this round up to so many seconds."""
-        if self._video is None:
+        if self._video is None or self._first is None:
             return
         try:
             while True:
@@ -122,10 +131,16 @@ class _Packets:
                 moment, packet = self._next
                 if moment > until:
                     return
-                self._line.sent(self._video.stream, packet, rounds + moment)
+                self._line.sent(self._first.stream, packet, rounds + moment)
                 self._next = None
         except VideoError:
             self.__exit__()  # whoever decodes it says what is wrong with it
+
+
+def _are_alike(one: "VideoStream", other: "VideoStream") -> bool:
+    """Whether one file can hold the packets of both tracks."""
+    a, b = one.codec_context, other.codec_context
+    return (a.name, a.extradata, a.width, a.height) == (b.name, b.extradata, b.width, b.height)
 
 
 class _Moments:
