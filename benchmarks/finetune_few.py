@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from movinet.freed_memory import keep_freed_memory
 from movinet.labeled.entries import VideoEntry
 from movinet.labeled.readers import read_set
 from movinet.metrics import wilson_interval
-from movinet.train.distributed import connect, keep_freed_memory
+from movinet.train.distributed import connect
 from movinet.train.finetune_recipe import Finetuning, finetune_recipe
 from movinet.train.recipe_data import Videos
 from movinet.train.train_run import METRICS, prepare_training, run_training

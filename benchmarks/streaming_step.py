@@ -21,7 +21,7 @@ from interleave import interleaved
 from torch import Tensor, nn
 
 from movinet import MoViNet, create_model
-from movinet.train.distributed import keep_freed_memory
+from movinet.freed_memory import keep_freed_memory
 
 Call = Callable[[], object]
 CLASSES = 600

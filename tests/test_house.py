@@ -17,7 +17,7 @@ FLOORS = [
     {"errors", "words"},
     {"yaml_loader"},
     {"reading", "dataclass_io"},
-    {"files", "rows", "cores", "arch", "recipes"},
+    {"files", "rows", "cores", "freed_memory", "arch", "recipes"},
     {"costs"},
     {"video"},
     {"labeled"},

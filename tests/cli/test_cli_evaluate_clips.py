@@ -10,7 +10,7 @@ from tiny import LABELS, tiny_spec, tiny_weights
 from tiny_sets import tiny_set
 
 from movinet.arch.spec import EnsembleSpec, MemberSpec
-from movinet.cli import main
+from movinet.cli import main, recognizing
 from movinet.metrics import top_k_accuracy
 from movinet.recognizer import Recognizer
 from movinet.weights.safetensors_file import save_weights
@@ -155,13 +155,18 @@ def test_a_broken_video_does_not_end_it(folder: Path, capsys: pytest.CaptureFixt
     assert "5 answers of an earlier run" in err
 
 
-def test_base_networks_and_short_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_base_networks_and_short_videos(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(recognizing, "keep_freed_memory", lambda: kept.append("memory"))
     tiny_weights(folder, causal=False)
     code, out, err = run("@/set --model @/tiny_base.safetensors", folder, capsys)
     assert code == 0
     assert "one clip of 20 frames" in out
     assert "torch in float32" in out
     assert "6 of 6 videos are shorter than the protocol's clip: their last frame is held" in err
+    assert kept == ["memory"], "which takes up to half of a whole clip's time, taken anew for each"
 
 
 def test_more_frames_than_there_are_are_not_made_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -202,7 +202,7 @@ def test_freed_memory_is_kept() -> None:
     """What was freed some times, until it fits, is had again without a page fault."""
     code = """
 import resource, torch
-from movinet.train.distributed import keep_freed_memory
+from movinet.freed_memory import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(2):

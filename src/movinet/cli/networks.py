@@ -12,6 +12,7 @@ from movinet.arch.spec import Spec
 from movinet.cli.app import at_least_one
 from movinet.cli.console import out, print_json, progress_bar
 from movinet.errors import MovinetError
+from movinet.freed_memory import keep_freed_memory
 from movinet.profiling import profile as measure
 from movinet.reading import parse_yaml
 from movinet.runtime.engine import Precision
@@ -53,6 +54,7 @@ def profile(
         at_least_one(name, value)
     if fast and precision != "float32":
         raise MovinetError(f"--fast chooses the precision by itself: leave --precision {precision} out")
+    keep_freed_memory()
     with progress_bar("measuring") as progress:
         result = measure(
             _spec_of(model),

@@ -10,6 +10,7 @@ from movinet.cli.console import err, progress_bar, warn
 from movinet.cores import limit_torch
 from movinet.errors import MovinetError
 from movinet.events import what_is_promised
+from movinet.freed_memory import keep_freed_memory
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Engine, Mode, Precision, live_memory
 from movinet.runtime.exported import ExportedNetwork
@@ -69,6 +70,8 @@ def load_recognizer(
     if precision == "fast" and recognizer.info.spec.causal:
         _tell_mode(recognizer.network, recognizer.engine)
     _tell_labels(recognizer.network)
+    if not recognizer.info.spec.causal:
+        keep_freed_memory()
     if threads is not None or recognizer.info.spec.causal:
         limit_torch(threads or 1)
     return recognizer

@@ -1,4 +1,4 @@
-"""Base networks on whole clips: PyTorch, or OpenVINO, several times as fast once it has compiled a clip's shape."""
+"""Base networks on whole clips: PyTorch, or OpenVINO, quicker once it has compiled a clip's shape."""
 
 from collections.abc import Callable
 

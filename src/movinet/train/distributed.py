@@ -1,10 +1,8 @@
 """Devices and processes, by lightning-fabric."""
 
 import atexit
-import ctypes
 import logging
 import os
-import platform
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,14 +11,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from movinet.errors import MovinetError
+from movinet.freed_memory import keep_freed_memory
 from movinet.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 TrainPrecision = Literal["32-true", "bf16-mixed"]
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def connect(
@@ -123,16 +120,6 @@ def shared_batch(batch_size: int, examples: int, processes: int) -> int:
             f"{processes} processes cannot share {counted(examples, 'clip')} in batches of {batch_size} evenly"
         )
     return batch
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep large blocks that are freed, instead of handing them back to the system: every update asks for the
-    same ones again, and fresh pages cost up to a third of its time. Elsewhere than on Linux with glibc, nothing."""
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-    libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 class _Sum(torch.autograd.Function):
