@@ -14,8 +14,10 @@ from movinet.evaluate.answer_file import Record
 from movinet.evaluate.clip_protocols import Protocol
 from movinet.evaluate.evaluation_run import Outcome
 from movinet.evaluate.judged import judge_clips
-from movinet.evaluate.score_figures import figures_of
+from movinet.evaluate.score_figures import _quantiles, figures_of
+from movinet.metrics import top_k_hits
 from movinet.video.transform import Transform
+from movinet.weights.operating_point import Interval
 
 NAMES = tuple("abcdefgh")
 NONE = np.zeros((1, 1, 1, 3), np.uint8)
@@ -124,3 +126,31 @@ def test_equal_answers_give_equal_figures() -> None:
     assert (one.top1, one.top5, one.by_class) == (other.top1, other.top5, other.by_class)
     fewer = outcome_of(scores[:1], labels[:1], sources[:1], False)
     assert figures_of(replace(fewer)).videos == 1
+
+
+def test_answers_on_the_way_have_the_intervals_of_those_in_the_end() -> None:
+    scores, targets = drawn(60)
+    right = top_k_hits(scores, targets, 1).astype(np.float32)
+    outcome = outcome_of(scores, [(NAMES[n],) for n in targets], [str(n // 2) for n in range(60)], False)
+    records = [
+        replace(record, hits=np.stack([np.full(20, hit), np.ones(20)]).astype(np.float32), every=0.5 * float(hit))
+        for record, hit in zip(outcome.records, right, strict=True)
+    ]
+    figures = figures_of(replace(outcome, protocol=Protocol("stream"), records=tuple(records)))
+    assert figures.stream is not None
+    assert figures.top1 is not None
+    assert figures.stream.top5 is not None
+    assert figures.stream.every is not None
+    assert set(figures.stream.score) == {figures.top1} == {figures.stream.best}
+    assert {interval.value for interval in figures.stream.top5} == {1.0}
+    halved = Interval(figures.top1.value / 2, figures.top1.low / 2, figures.top1.high / 2)
+    assert figures.stream.every == halved
+
+
+def test_quantiles_are_numpys_without_what_is_no_number() -> None:
+    found = np.random.default_rng(0).normal(size=(41, 4))
+    found[found > 1.5] = np.nan
+    found[:, 2], found[1:, 3] = np.nan, np.nan
+    with pytest.warns(RuntimeWarning, match="All-NaN"):
+        expected = np.nanquantile(found, [0.025, 0.5, 0.975], axis=0)
+    np.testing.assert_allclose(_quantiles(lambda weights: found, 5, 41, 0), expected, rtol=1e-12)

@@ -1,6 +1,6 @@
 """How good answers for labeled videos are: figures with 95 % intervals over videos, and what they cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,17 +104,18 @@ class Figures:
 def figures_of(outcome: Outcome, seed: int = 0) -> Figures:
     """All figures of an evaluation; equal answers and seeds give equal figures."""
     probabilities, targets, records = outcome.probabilities, outcome.targets, outcome.records
-    groups = np.unique([footage.source for footage in outcome.footage], return_inverse=True)[1].reshape(-1)
+    sources = {source: n for n, source in enumerate(sorted({footage.source for footage in outcome.footage}))}
+    groups = np.array([sources[footage.source] for footage in outcome.footage])
     judged, views = outcome.judged, outcome.protocol.views
-    top1 = top5 = mean_class = mean_ap = confusion = None
+    top1 = top5 = mean_class = mean_ap = confusion = stream = None
     if outcome.multi_label:
+        if outcome.protocol.kind == "stream":
+            stream = _stream_of_many(outcome, groups, targets, seed)
         mean_ap = _mean_ap(probabilities, targets, groups, seed)
         believed = calibration(probabilities.ravel(), targets.ravel())
         by_class = _by_class_of_many(probabilities, targets, outcome.names)
     else:
-        top1 = _mean(top_k_hits(probabilities, targets, 1)[:, None], groups, seed)[0]
-        if judged.num_classes > 5:
-            top5 = _mean(top_k_hits(probabilities, targets, 5)[:, None], groups, seed)[0]
+        top1, top5, stream = _shares_of_one(outcome, probabilities, groups, targets, seed)
         said = probabilities.argmax(1)
         confusion = confusion_matrix(said, targets, judged.num_classes)
         recall = per_class_recall(confusion)
@@ -134,7 +135,7 @@ def figures_of(outcome: Outcome, seed: int = 0) -> Figures:
         calibration=believed,
         by_class=by_class,
         confusion=confusion,
-        stream=_of_stream(outcome, groups, targets, seed),
+        stream=stream,
         frames=float(np.mean([record.frames for record in records])),
         macs=macs,
         short=sum(record.short for record in records),
@@ -143,24 +144,40 @@ def figures_of(outcome: Outcome, seed: int = 0) -> Figures:
     )
 
 
-def _of_stream(
-    outcome: Outcome, groups: NDArray[np.int64], targets: NDArray[np.int64], seed: int
-) -> StreamFigures | None:
-    records = outcome.records
-    if outcome.protocol.kind != "stream":
-        return None
-    top5 = every = None
-    if outcome.multi_label:
-        by_share = np.stack([record.by_share for record in records if record.by_share is not None])
-        fewest = _FEWEST if by_share[:, 0].size * _FEWEST <= _MOST_WORK else 0  # twenty long waits for bands
-        score = tuple(_mean_ap(by_share[:, n], targets, groups, seed, fewest) for n in range(len(SHARES)))
-    else:
+def _shares_of_one(
+    outcome: Outcome,
+    probabilities: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    seed: int,
+) -> tuple[Interval, Interval | None, StreamFigures | None]:
+    """Top-1, top-5 and the figures of a stream, of one label a video: files are drawn once for them all, which takes
+    longer than everything else."""
+    records, count = outcome.records, len(SHARES)
+    columns = [top_k_hits(probabilities, targets, k)[:, None] for k in (1, 5)]
+    if outcome.protocol.kind == "stream":
         hits = np.stack([record.hits for record in records if record.hits is not None])
-        score = _mean(hits[:, 0], groups, seed)
-        top5 = _mean(hits[:, 1], groups, seed) if outcome.judged.num_classes > 5 else None
-        every = _mean(np.array([[record.every or 0.0] for record in records]), groups, seed)[0]
+        columns += [hits[:, 0], hits[:, 1], np.array([[record.every or 0.0] for record in records])]
+    top1, top5, *others = _mean(np.concatenate(columns, axis=1), groups, seed)
+    has_five = outcome.judged.num_classes > 5
+    stream = None
+    if others:
+        stream = _stream(others[:count], others[count:-1] if has_five else None, others[-1])
+    return top1, top5 if has_five else None, stream
+
+
+def _stream_of_many(
+    outcome: Outcome, groups: NDArray[np.int64], targets: NDArray[np.int64], seed: int
+) -> StreamFigures:
+    by_share = np.stack([record.by_share for record in outcome.records if record.by_share is not None])
+    fewest = _FEWEST if by_share[:, 0].size * _FEWEST <= _MOST_WORK else 0  # twenty long waits for bands
+    score = [_mean_ap(by_share[:, n], targets, groups, seed, fewest) for n in range(len(SHARES))]
+    return _stream(score, None, None)
+
+
+def _stream(score: Sequence[Interval], top5: Sequence[Interval] | None, every: Interval | None) -> StreamFigures:
     best = max(range(len(score)), key=lambda n: score[n].value)
-    return StreamFigures(score, top5, every, SHARES[best], score[best])
+    return StreamFigures(tuple(score), None if top5 is None else tuple(top5), every, SHARES[best], score[best])
 
 
 def _by_class_of_one(confusion: NDArray[np.int64], recall: Floats, names: tuple[str, ...]) -> tuple[ClassFigures, ...]:
@@ -256,5 +273,13 @@ def _quantiles(
         weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
         found.append(statistic(weights))
         done += rows
-    low, middle, high = np.nanquantile(np.concatenate(found), [0.025, 0.5, 0.975], axis=0)
-    return low, middle, high
+    # By hand: NumPy's `nanquantile` takes column after column, and loads `numpy.ma`.
+    ordered = np.sort(np.concatenate(found), axis=0)  # NaN last
+    last = np.maximum(np.count_nonzero(~np.isnan(ordered), axis=0) - 1, 0)
+
+    def quantile(share: float) -> Floats:
+        place = share * last
+        low, high = (np.take_along_axis(ordered, end(place).astype(int)[None], 0)[0] for end in (np.floor, np.ceil))
+        return np.asarray(low + (high - low) * (place % 1))
+
+    return quantile(0.025), quantile(0.5), quantile(0.975)
