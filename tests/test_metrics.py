@@ -16,6 +16,7 @@ from movinet.metrics import (
     per_class_recall,
     roc_area,
     top_k_accuracy,
+    top_k_hits,
     wilson_interval,
 )
 
@@ -32,6 +33,7 @@ def test_top_k_is_the_mean_over_the_orders_of_ties(scores: list[list[float]], k:
         sorted_orders = [p for p in permutations(range(4)) if all(row[a] >= row[b] for a, b in pairwise(p))]
         shares.append(np.mean([target in order[:k] for order in sorted_orders]))
     assert top_k_accuracy(scores, targets, k) == pytest.approx(np.mean(shares))
+    np.testing.assert_array_equal(top_k_hits(scores, targets, (k, 1))[0], top_k_hits(scores, targets, k))
 
 
 def test_a_network_that_says_nan_is_not_right() -> None:

@@ -3,6 +3,7 @@
 Scores may be logits or probabilities. A score that is NaN counts as the lowest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -27,14 +28,15 @@ def top_k_accuracy(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> float:
     return float(hits.mean()) if len(hits) else float("nan")
 
 
-def top_k_hits(scores: ArrayLike, targets: ArrayLike, k: int = 1) -> Floats:
-    """(N,): of every example, 1 where `top_k_accuracy` counts it as right, 0 where not, a share where ties decide."""
-    scores, targets = _scores(scores), np.asarray(targets)
+def top_k_hits(scores: ArrayLike, targets: ArrayLike, k: int | Sequence[int] = 1) -> Floats:
+    """(N,): of every example, 1 where `top_k_accuracy` counts it as right, 0 where not, a share where ties decide;
+    (K, N) of several k."""
+    scores, targets, ks = _scores(scores), np.asarray(targets), np.asarray(k)
     if not len(scores):
-        return np.zeros(0)
+        return np.zeros((*ks.shape, 0))
     own = np.take_along_axis(scores, targets[:, None], axis=1)
     higher, tied = (scores > own).sum(1), (scores == own).sum(1)
-    return np.asarray(np.clip((k - higher) / tied, 0.0, 1.0))
+    return np.asarray(np.clip((ks[..., None] - higher) / tied, 0.0, 1.0))
 
 
 def confusion_matrix(predicted: ArrayLike, targets: ArrayLike, num_classes: int) -> NDArray[np.int64]:

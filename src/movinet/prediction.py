@@ -23,6 +23,21 @@ def check_classifier(info: WeightsInfo) -> None:
         )
 
 
+def probabilities_of(logits: NDArray[np.float32], info: WeightsInfo) -> NDArray[np.float32]:
+    """What a network puts out, (..., num_classes), as probabilities.
+
+    Raises:
+        MovinetError: it has no classifier.
+    """
+    check_classifier(info)
+    if info.multi_label:
+        probabilities = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    else:
+        exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+        probabilities = exponentials / exponentials.sum(-1, keepdims=True)
+    return probabilities.astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What the network thinks after a frame."""
@@ -39,13 +54,7 @@ class Prediction:
         Raises:
             MovinetError: it has no classifier.
         """
-        check_classifier(info)
-        if info.multi_label:
-            probabilities = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
-        else:
-            exponentials = np.exp(logits - logits.max())
-            probabilities = exponentials / exponentials.sum()
-        return cls(time, frames, probabilities.astype(np.float32), info)
+        return cls(time, frames, probabilities_of(logits, info), info)
 
     def __repr__(self) -> str:
         return f"Prediction({self.time:.2f} s, frame {self.frames}: {self.label} {self.confidence:.0%})"

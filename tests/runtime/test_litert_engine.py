@@ -170,3 +170,17 @@ def test_who_runs_weights_by_an_engine_of_its_own_gives_up_their_arrays(monkeypa
         gc.collect()
         assert [ref() for ref in kept] == [None, None]
         assert recognizer.network.hash == pool.network.hash == Weights.untrained(tiny_spec()).hash
+
+
+def test_a_batch_that_is_overwritten_is_not_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ai_edge_litert.tensor_buffer import TensorBuffer
+
+    engine = engine_of(network_of(tiny_spec(), 0), 2)
+    state, frames = engine.init_state(), images(2, 2, engine.signature.inputs[0].shape[1:], 0)
+    engine.step(frames[0], state)
+    kept = [engine.get_state(state, row) for row in range(2)]
+    expected = engine.step(frames[1], state)
+    with monkeypatch.context() as patch:
+        patch.delattr(TensorBuffer, "read")
+        engine.set_states(state, dict(enumerate(kept)))
+    np.testing.assert_array_equal(engine.step(frames[1], state), expected)

@@ -213,7 +213,7 @@ class _Thinned:
         self.count += 1
         self.last = probabilities
         if self.count % self.step == 0:
-            self.kept.append(probabilities)
+            self.kept.append(probabilities.copy())  # it may be a row of many, which it would hold on to
         if len(self.kept) > _MOST_KEPT:
             self.kept, self.step = self.kept[1::2], 2 * self.step
 

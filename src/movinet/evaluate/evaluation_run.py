@@ -157,7 +157,7 @@ def _record(answer: Answer, footage: Footage, classes: Mapping[str, int], multi_
     hits, every, by_share = None, None, answer.by_share
     if by_share is not None and answer.every is not None and not multi_label:
         targets = np.full(len(by_share), classes[footage.labels[0]])
-        hits = np.stack([top_k_hits(by_share, targets, k) for k in (1, 5)]).astype(np.float32)
+        hits = top_k_hits(by_share, targets, (1, 5)).astype(np.float32)
         every, by_share = float(answer.every[targets[0]]), None
     return Record(
         answer.probabilities, answer.frames, answer.lasts, answer.short, answer.decode_seconds, answer.network_seconds,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from movinet.costs import macs_per_clip
 from movinet.deploy.read_manifest import Manifest
 from movinet.errors import MovinetError
-from movinet.prediction import Prediction
+from movinet.prediction import probabilities_of
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Clips, Logits, forgetting, with_decays
 from movinet.runtime.exported import ExportedNetwork
@@ -102,14 +102,13 @@ def _streams(recognizer: Recognizer) -> Callable[[Iterable[Frame]], Iterator[Pro
 
     def answers(shown: Iterable[Frame]) -> Iterator[Probabilities]:
         engine.set_states(batch, {0: beginning})
-        seen, levels = 0, (frame.levels(info.transform) for frame in shown)
+        levels = (frame.levels(info.transform) for frame in shown)
         while together := list(islice(levels, _TOGETHER)):
-            for image in together:
+            logits = np.empty((len(together), info.spec.num_outputs), np.float32)
+            for image, row in zip(together, logits, strict=True):
                 write_scaled(image, info.transform.scale, images[0])
-                logits = engine.step(images, batch)
-                assert logits is not None
-                seen += 1
-                yield _sound(Prediction.of_logits(logits[0], 0.0, seen, info).probabilities, info.name)
+                row[:] = engine.step(images, batch)
+            yield from _sound(probabilities_of(logits, info), info.name)
 
     return answers
 

@@ -154,7 +154,7 @@ def _shares_of_one(
     """Top-1, top-5 and the figures of a stream, of one label a video: files are drawn once for them all, which takes
     longer than everything else."""
     records, count = outcome.records, len(SHARES)
-    columns = [top_k_hits(probabilities, targets, k)[:, None] for k in (1, 5)]
+    columns: list[NDArray[np.floating]] = [top_k_hits(probabilities, targets, (1, 5)).T]
     if outcome.protocol.kind == "stream":
         hits = np.stack([record.hits for record in records if record.hits is not None])
         columns += [hits[:, 0], hits[:, 1], np.array([[record.every or 0.0] for record in records])]

@@ -53,6 +53,6 @@ def prepared(frame: Image | Frame, transform: Transform) -> Image:
 def write_scaled(image: Image, scale: tuple[float, float], out: NDArray[np.float32]) -> None:
     """Write a prepared frame where the engine reads it, levels 0 and 255 becoming the ends of `scale`."""
     if image.dtype == np.uint8:
-        scale_levels(cast(NDArray[np.uint8], image), scale, out)
+        scale_levels(cast("NDArray[np.uint8]", image), scale, out)
     else:
         out[...] = image

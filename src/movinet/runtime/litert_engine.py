@@ -198,9 +198,13 @@ class LiteRTEngine:
         return [self._as_port(self._copy(state, port)[row], port) for port in self.signature.state]
 
     def set_states(self, state: LiteRTState, streams: Mapping[int, StreamState]) -> None:
+        if len(streams) == self.streams:  # nothing of what is there stays, so that it need not be read
+            state.copies = {port.name: np.empty(*self._file.shapes[port.name]) for port in self.signature.state}
         for row, stream in streams.items():
             for port, array in zip(self.signature.state, stream, strict=True):
-                self._copy(state, port)[row] = np.moveaxis(array, 0, -1) if self._file.channels_last else array
+                # `np.moveaxis` takes as long as all the rest.
+                last = array.transpose(*range(1, array.ndim), 0) if self._file.channels_last else array
+                self._copy(state, port)[row] = last
         state.changed = True
 
     def _forget_copies(self) -> None:
