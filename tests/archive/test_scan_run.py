@@ -19,6 +19,7 @@ from tiny import LABELS, tiny_spec, tiny_weights
 from movinet.arch.zoo import temporal_ensemble
 from movinet.nn.ensemble import Ensemble
 from movinet.recognizer import Recognizer
+from movinet.weights.load import load_weights
 from movinet.weights.safetensors_file import save_weights
 from movinet.weights.weights import Weights
 
@@ -144,6 +145,23 @@ def test_other_settings_and_other_things_are_refused(videos: Path, model: Path, 
     pair = ("--out", tmp_path / "pair", "--model", tmp_path / "pair.safetensors", "--embeddings")
     assert "no ensembles, give embeddings" in run_scan(videos, *pair, code=2)
     assert not (tmp_path / "pair").exists()
+
+
+def test_a_network_of_the_same_arrays_that_says_other_things_is_refused(videos: Path, tmp_path: Path) -> None:
+    """The file of the model is another one under its old name: of other labels, and of another activation."""
+    model, out, labels = tiny_weights(tmp_path), tmp_path / "results", tmp_path / "labels.txt"
+    line = ("--out", out, "--model", model, "--embeddings", "--processes", "1")
+    run_scan(videos / "0.mp4", *line)
+    weights = load_weights(model)
+    labels.write_text("left\nright\nnothing\n")
+    said = run_scan(videos, *line, "--labels", labels, code=2)
+    assert "holds results with labels ['left', 'right', 'other'], not ['left', 'right', 'nothing']" in said
+    other = weights.with_options(activation="relu")
+    save_weights(model, other.arrays, other.info)
+    assert "holds results with network_hash" in run_scan(videos, *line, code=2)
+    assert "not the network that" in run("similar", out, videos / "0.mp4", code=2)
+    save_weights(tmp_path / "moved.safetensors", weights.arrays, weights.info)
+    assert run("similar", out, videos / "0.mp4", "--model", tmp_path / "moved.safetensors")
 
 
 def test_killed_anywhere_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:

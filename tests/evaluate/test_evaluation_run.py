@@ -27,6 +27,8 @@ from movinet.evaluate.score_figures import figures_of
 from movinet.files import dump_json
 from movinet.labeled.readers import read_set
 from movinet.recognizer import Recognizer
+from movinet.weights.load import load_weights
+from movinet.weights.weights import Weights
 
 KILLED = """
 import os, signal, sys
@@ -78,6 +80,31 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(folder: Path) -> None:
     assert told(outcome) == told(evaluated(folder))
     with pytest.raises(MovinetError, match="another run"):
         evaluated(folder, "clip", answers=answers)
+
+
+def test_answers_are_those_of_a_network_and_a_rate_not_of_arrays_and_files_alone(folder: Path) -> None:
+    """With the same arrays a network of another activation, or of several labels, says other things; and so does one
+    that sees folders of images at another rate."""
+    weights = load_weights(folder / "tiny_stream.safetensors")
+    listing = read_set(folder / "set", fewest_classes=1)
+
+    def asked(weights: Weights, folder_fps: float | None = None) -> int:
+        judged = judge(Recognizer(weights, cache=False))
+        footage, _ = footage_of(listing, folder_fps=folder_fps)
+        match = match_labels(LABELS, judged)
+        return run_evaluation(judged, footage, Protocol("stream"), match, answers=folder / "a.jsonl").resumed
+
+    assert [asked(weights), asked(weights), asked(replace(weights, info=replace(weights.info, name="b.b")))] == [
+        0,
+        6,
+        6,
+    ]
+    others = weights.with_options(activation="relu"), replace(weights, info=replace(weights.info, multi_label=True))
+    for other in others:
+        with pytest.raises(MovinetError, match="another run"):
+            asked(other)
+    with pytest.raises(MovinetError, match="another run"):
+        asked(weights, folder_fps=2.0)
 
 
 def test_without_a_file_what_was_found_waits_in_a_folder(folder: Path) -> None:

@@ -272,7 +272,8 @@ def _is_busy(folder: Path) -> bool:
 
 def _refuse_others(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
-        if found.get(name) != value and name not in ("labels", "source"):  # which the hash stands for
+        # The source may have moved, and earlier versions left `network_hash` out.
+        if found.get(name, value) != value and name != "source":
             raise MovinetError(
                 f"{folder}: holds results with {name} {brief(found.get(name))}, not {brief(value)}; go on with that, "
                 "or choose another folder (--out)"

@@ -27,7 +27,7 @@ from movinet.errors import MovinetError, needs_extra, printable
 from movinet.events import what_is_promised
 from movinet.prediction import check_classifier
 from movinet.runtime.engine import Precision, usual_memory
-from movinet.runtime.exported import ExportedNetwork
+from movinet.runtime.exported import ExportedNetwork, answers_hash
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.open_network import open_network
@@ -117,7 +117,7 @@ def scan(
     source = model or DEFAULT_MODEL
     with progress_bar("downloading") as progress:
         network = open_network(source, labels=labels, offline=offline, progress=progress)
-    info, known_hash = network.info, network.hash
+    info, known_hash, network_hash = network.info, network.hash, answers_hash(network)
     is_foreign = isinstance(network, ExportedNetwork) and isinstance(network.source, ForeignFile)
     del network
     check_classifier(info)
@@ -136,6 +136,7 @@ def scan(
         "movinet scan": 1,
         "model": info.name,
         "hash": known_hash,
+        "network_hash": network_hash,
         "precision": mode,
         "memory": answers.memory,
         "topk": topk,

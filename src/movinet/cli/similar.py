@@ -8,6 +8,7 @@ from movinet.cli.console import out, print_json, warn
 from movinet.cli.recognizing import load_recognizer
 from movinet.errors import MovinetError
 from movinet.runtime.engine import live_memory
+from movinet.runtime.exported import answers_hash
 from movinet.runtime.factory import EngineKind
 
 
@@ -43,7 +44,8 @@ def similar(
     memory = settings["memory"]
     source = model or settings["source"]
     recognizer = load_recognizer(source, None, offline, engine, settings["precision"], "cpu", None, None)
-    if recognizer.network.hash != settings["hash"]:
+    network = recognizer.network
+    if network.hash != settings["hash"] or settings.get("network_hash") not in (None, answers_hash(network)):
         raise MovinetError(f"{source}: not the network that {results} was made with, which was {settings['model']}")
     recognizer.memory = live_memory(recognizer.engine, recognizer.info, memory or 0.0)
     vectors = clip_vectors(recognizer, clip, memory)

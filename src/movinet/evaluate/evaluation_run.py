@@ -104,7 +104,7 @@ def run_evaluation(
     if not known:
         raise MovinetError("there are no videos to evaluate")
     about = {"model": judged.name, "protocol": describe(protocol, judged), "videos": len(known)}
-    what = [judged.hash, judged.runs_on, judged.transform.to_dict(), protocol.settings(), dict(also or {})]
+    what = [judged.answers_hash, judged.runs_on, judged.transform.to_dict(), protocol.settings(), dict(also or {})]
     key = _digest([what, data_hash, multi_label, {label: match.classes[label] for label in sorted(match.classes)}])
     wanted = None if protocol.kind != "stream" else "by_share" if multi_label else "hits"
     file = None

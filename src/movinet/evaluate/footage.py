@@ -84,7 +84,8 @@ class FileFootage:
             size = path.size if isinstance(path, Member) else os.stat(path).st_size if path.is_file() else 0
         except OSError:  # told when it is read
             size = -1
-        return [self.name, list(self.labels), self.entry.start, self.entry.end, size]
+        own_fps = [] if self.folder_fps is None else [self.folder_fps]
+        return [self.name, list(self.labels), self.entry.start, self.entry.end, size, *own_fps]
 
     def stream(self, fps: float) -> Iterator[Frame]:
         start, end = self.entry.start, self.entry.end

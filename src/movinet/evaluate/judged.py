@@ -14,7 +14,7 @@ from movinet.errors import MovinetError
 from movinet.prediction import probabilities_of
 from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Clips, Logits, forgetting, with_decays
-from movinet.runtime.exported import ExportedNetwork
+from movinet.runtime.exported import ExportedNetwork, answers_hash
 from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.images import write_scaled
 from movinet.video.frame import Frame
@@ -34,7 +34,9 @@ class Judged:
 
     Args:
         name: for people.
-        hash: of the weights: with another, a run that was interrupted does not go on.
+        hash: of the weights.
+        answers_hash: of all that decides the answers but the engine: with another, a run that was interrupted does not
+            go on.
         runs_on: engine and precision, in words.
         labels: in the order of the answers; None where none are known.
         num_classes: that an answer has.
@@ -50,6 +52,7 @@ class Judged:
 
     name: str
     hash: str
+    answers_hash: str
     runs_on: str
     labels: tuple[str, ...] | None
     num_classes: int
@@ -76,6 +79,7 @@ def judge(recognizer: Recognizer) -> Judged:
     return Judged(
         name=info.name,
         hash=network.hash,
+        answers_hash=answers_hash(network),
         runs_on=computed,
         labels=info.labels,
         num_classes=spec.num_outputs,
@@ -149,8 +153,8 @@ def judge_clips(
         return _sound((exponentials / exponentials.sum()).astype(np.float32), name)
 
     return Judged(
-        name, hash, "a function of clips", labels, len(labels), multi_label, transform, clip_frames, True, answer, None,
-        macs,
+        name, hash, hash, "a function of clips", labels, len(labels), multi_label, transform, clip_frames, True, answer,
+        None, macs,
     )  # fmt: skip
 
 

@@ -13,11 +13,13 @@ from movinet.deploy.litert_tensors import file_shape
 from movinet.deploy.read_manifest import Manifest
 from movinet.deploy.run_file import Run, Tensors, run_onnx, run_openvino
 from movinet.errors import MovinetError
+from movinet.files import dump_json
 from movinet.runtime.engine import Clips, Engine, Logits
 from movinet.runtime.ensemble_engine import EnsembleEngine
 from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.litert_engine import LiteRTEngine, LiteRTFile
 from movinet.runtime.run_engine import RunEngine
+from movinet.runtime.seat import Network
 from movinet.weights.info import WeightsInfo
 from movinet.words import counted
 
@@ -64,6 +66,16 @@ class ExportedNetwork:
 def exported_network(manifest: Manifest) -> ExportedNetwork:
     """What `movinet export` wrote."""
     return ExportedNetwork(manifest.info, manifest.hash, manifest)
+
+
+def answers_hash(network: Network) -> str:
+    """SHA-256 over all that decides what a network says, but for its engine and labels: its arrays, what it computes
+    with them, what it wants of a frame, and how an exported file holds it."""
+    info = network.info
+    what: list[Any] = [network.hash, info.spec.to_dict(), info.transform.to_dict(), info.multi_label]
+    if isinstance(network, ExportedNetwork) and isinstance(network.source, Manifest):
+        what += [network.kind, network.precision, network.source.frames]
+    return hashlib.sha256(dump_json(what).encode()).hexdigest()
 
 
 def precision_of(network: object, engine: Engine[Any]) -> str:
