@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from typed import run_typed
 from movinet.arch.count import macs_per_frame, parameters
 from movinet.arch.zoo import network_spec
 from movinet.data.synthetic.gesture_clips import render_gesture
+from movinet.search.search_recipe import read_search
+from movinet.train.recipe import read_recipe
 from movinet.video.encode import encode_video
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +75,21 @@ def test_commands_run(line: str, needs: list[str], folder: Path, tmp_path: Path)
     assert line.startswith("movinet ")
     code = run_typed(line, folder, tmp_path / "said")
     assert code == 0, (tmp_path / "said").read_text(encoding="utf-8")
+
+
+RECIPES = [
+    (path.name, text, read)
+    for path in DOCUMENTS
+    for text in re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    for read in [read_search if "budget:" in text else read_recipe]
+    if "optimizer:" in text
+]
+
+
+@pytest.mark.parametrize(("text", "read"), [pytest.param(*recipe[1:], id=recipe[0]) for recipe in RECIPES])
+def test_recipes_are_recipes(text: str, read: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    read(tmp_path / "recipe.yaml")
 
 
 def test_no_folder_of_the_documents_lies_in_another() -> None:

@@ -99,9 +99,8 @@ def _read_one_of(classes: list[Any], value: Any, where: str) -> Any:
     kind = value.get("kind") if isinstance(value, dict) else None
     kind = kind.replace("_", "") if isinstance(kind, str) else None
     if kind not in kinds:
-        raise MovinetError(
-            f"{where}: want entries and among them `kind`, one of {', '.join(kinds)}; got {brief(value)}"
-        )
+        names = ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", cls.__name__).lower() for cls in classes)
+        raise MovinetError(f"{where}: want entries and among them `kind`, one of {names}; got {brief(value)}")
     return from_plain(kinds[kind], {key: item for key, item in value.items() if key != "kind"}, where)
 
 

@@ -160,6 +160,23 @@ def test_the_command_trains_on_a_miniature(make: Callable[[Path], Layout], tmp_p
     assert any(name.endswith("map" if several else "top1") for name in scores)
 
 
+def test_a_set_of_which_videos_are_gone_trains_where_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As everybody's Kinetics, whose videos are fetched one by one."""
+    where, _, _ = kinetics600(tmp_path)
+    next((tmp_path / "kinetics600" / "videos" / "zumba").iterdir()).unlink()
+    (tmp_path / "recipe.yaml").write_text(f"network: movinet_t0_stream{RECIPE}")
+    train = ["train", str(tmp_path / "recipe.yaml"), *where, "--out", str(tmp_path / "run"), "--dry-run"]
+    finetune = ["finetune", where[1], *where[2:], "--model", "movinet_t0_stream.gestures", "--dry-run"]
+    for line in (train, finetune):
+        with pytest.raises(MovinetError, match="1 of . listed videos missing .*--skip-missing"):
+            app(line)
+        capsys.readouterr()
+        assert app([*line, "--skip-missing"]) == 0
+        assert "1 listed video missing and left out" in capsys.readouterr().err
+
+
 def test_epics_lists_that_are_wrong(tmp_path: Path) -> None:
     (_, lists, _, where), _, _ = epic(tmp_path)
     train = Path(lists, "EPIC_100_train.csv")

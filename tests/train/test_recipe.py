@@ -136,6 +136,7 @@ def test_numbers_may_be_written_as_people_do(tmp_path: Path) -> None:
         ({"layer_decay": 0}, "layer_decay is 0.0"),
         ({"patience": 0}, "patience is 0"),
         ({"batch_norm": "kept"}, "a new network has no statistics to keep"),
+        ({"data": {"paths": ["a"]}}, "one of videos, gestures, gesture_streams, streams; got"),
         ({"data": {"kind": "videos", "paths": ["a"], "held_out": 1}}, "data.held_out is 1.0"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": []}}, "want clips and frames, at least 1 each"),
         ({"data": {"kind": "gestures", "clips": 5, "frames": [4]}, "clips": {"frames": 4}}, "take neither `clips` nor"),

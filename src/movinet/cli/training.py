@@ -44,6 +44,7 @@ def train(
     arch: str | None = None,
     data: Sequence[str] = (),
     videos: str | None = None,
+    skip_missing: bool = False,
     out_folder: Annotated[Path | None, Parameter(name="--out")] = None,
     resume: Path | None = None,
     dry_run: bool = False,
@@ -61,6 +62,7 @@ def train(
         arch: another network than the recipe's: a name of `movinet models`, or a YAML specification.
         data: what to train on, where the recipe does not say: a folder or lists, as `movinet data check` reads them.
         videos: where listed videos are; by default where the list is.
+        skip_missing: leave out listed videos that are not there.
         out_folder: the run's folder; runs/NAME of the recipe by default.
         resume: the folder of a run to go on with.
         dry_run: say what would be done, with shapes, rates and an estimate of memory; train nothing.
@@ -76,7 +78,12 @@ def train(
     carry_out = partial(_run, machine=machine, dry_run=dry_run, offline=offline, as_json=json)
     if resume is not None:
         changed: dict[str, object] = {"--arch": arch, "--data": data or None, "--videos": videos, "--out": out_folder}
-        changed |= {"--epochs": epochs, "--batch-size": batch_size, "--seed": seed}
+        changed |= {
+            "--skip-missing": skip_missing or None,
+            "--epochs": epochs,
+            "--batch-size": batch_size,
+            "--seed": seed,
+        }
         if given := [name for name, value in changed.items() if value is not None]:
             raise MovinetError(f"{given[0]}: a run goes on as and where it began; begin a new one for another recipe")
         if (resume / METRICS).exists() and not dry_run:
@@ -93,6 +100,10 @@ def train(
             raise MovinetError(f"--data: {recipe} trains on synthetic gestures; take a recipe without data")
         known = what.data or (Streams(()) if _are_streams(data, "auto") else Videos(()))
         what = replace(what, data=replace(known, paths=tuple(data) or known.paths, videos=videos))
+    if skip_missing:
+        if not isinstance(what.data, Videos):
+            raise MovinetError(f"--skip-missing is of lists of clips; {recipe} trains on something else")
+        what = replace(what, data=replace(what.data, skip_missing=True))
     numbers: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     what = replace(what, **{name: value for name, value in numbers.items() if value is not None})
     folder = out_folder or Path("runs", recipe.stem)
@@ -103,6 +114,7 @@ def finetune(
     *data: str,
     model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None,
     videos: str | None = None,
+    skip_missing: bool = False,
     train: Sequence[str] = (),
     validation: Sequence[str] = (),
     test: Sequence[str] = (),
@@ -125,6 +137,7 @@ def finetune(
             write it), from which the network learns on streams.
         model: what to start from: a name of `movinet models`, or a weights file.
         videos: where listed videos are; by default where the list is.
+        skip_missing: leave out listed videos that are not there.
         train: splits to train on; by default those called train, else all others.
         validation: splits to look at after every epoch; by default those called val.
         test: splits to stream once, at the end; by default those called test.
@@ -150,12 +163,16 @@ def finetune(
         weights = load_weights(model, offline=offline, progress=progress)
     splits: Any = {"train": tuple(train), "validation": tuple(validation), "test": tuple(test), "held_out": held_out}
     if _are_streams(data, kind):
+        if skip_missing:
+            raise MovinetError("--skip-missing is of clips; of long videos all that are listed must be there")
         streams = Streams(data, videos, background, mined=mined, **splits)
         recipe = finetune_streams_recipe(model, streams, weights.info, options)
     elif background is not None or mined is not None:
         raise MovinetError(f"--{'background' if mined is None else 'mined'} is of long videos; these are clips")
     else:
-        recipe = finetune_recipe(model, Videos(data, videos, **splits), weights.info, options)
+        recipe = finetune_recipe(
+            model, Videos(data, videos, skip_missing=skip_missing, **splits), weights.info, options
+        )
     folder = out_folder or Path("runs", Path(data[0]).resolve().stem)
     return _run(recipe, folder, machine=machine, dry_run=dry_run, offline=offline, as_json=json, weights=weights)
 

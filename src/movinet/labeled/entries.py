@@ -131,7 +131,8 @@ def gather(
     if missing and (not skip_missing or not there):
         raise MovinetError(
             f"{source}: {len(missing)} of {len(rows)} listed videos missing ({_some(map(str, missing))}); "
-            "correct the list, say where the videos are (--videos), or leave out what is missing (--skip-missing)"
+            "correct the list, say where the videos are (--videos), or leave out what is missing "
+            "(--skip-missing; in a recipe data.skip_missing: true)"
         )
     _refuse_duplicates(source, there)
     classes = tuple(sorted({*map(_spelt, labels), *chain.from_iterable(row.video.labels for row in rows)}))

@@ -51,7 +51,7 @@ def read_splits(recipe: Recipe) -> Splits | StreamSplits | None:
         return None
     if isinstance(recipe.data, Streams):
         return read_stream_splits(recipe.data, seed=recipe.seed)
-    listing = read_set(*recipe.data.paths, videos=recipe.data.videos)
+    listing = read_set(*recipe.data.paths, videos=recipe.data.videos, skip_missing=recipe.data.skip_missing)
     return choose_splits(listing, recipe.data, seed=recipe.seed)
 
 

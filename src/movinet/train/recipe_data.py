@@ -32,6 +32,7 @@ class Videos:
         validation: Splits to look at after every epoch. By default those called val… or dev….
         test: Splits to stream once, at the end. By default those called test….
         held_out: Where no split is for validation, this share of the training videos is, of every class alike; 0: none.
+        skip_missing: Leave out listed videos that are not there, as of sets whose videos are fetched one by one.
     """
 
     paths: tuple[str, ...]
@@ -40,6 +41,7 @@ class Videos:
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     held_out: float = 0.15
+    skip_missing: bool = False
 
     def __post_init__(self) -> None:
         require(0 <= self.held_out < 1, f"data.held_out is {self.held_out}; it must lie in [0, 1)")

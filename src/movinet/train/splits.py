@@ -56,6 +56,8 @@ def choose_splits(listing: DatasetIndex, data: Videos, seed: int = 0) -> Splits:
     used = {name for chosen in names.values() for name in chosen}
     unused = [name for name in listing.splits if name not in used]
     warnings = [f"splits that are not used: {', '.join(unused)}"] if unused else []
+    if listing.missing:
+        warnings.append(f"{counted(len(listing.missing), 'listed video')} missing and left out")
     if validation is None and data.held_out > 0:
         held_out = _hold_out(train.videos, data.held_out, seed)
         validation = replace(train, videos=tuple(v for v, out in zip(train.videos, held_out, strict=True) if out))
