@@ -170,7 +170,7 @@ def test_a_set_of_which_videos_are_gone_trains_where_that_is_said(
     train = ["train", str(tmp_path / "recipe.yaml"), *where, "--out", str(tmp_path / "run"), "--dry-run"]
     finetune = ["finetune", where[1], *where[2:], "--model", "movinet_t0_stream.gestures", "--dry-run"]
     for line in (train, finetune):
-        with pytest.raises(MovinetError, match="1 of . listed videos missing .*--skip-missing"):
+        with pytest.raises(MovinetError, match=r"1 of . listed videos missing .*--skip-missing"):
             app(line)
         capsys.readouterr()
         assert app([*line, "--skip-missing"]) == 0
