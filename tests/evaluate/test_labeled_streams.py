@@ -47,6 +47,11 @@ def test_a_row_without_end_is_a_moment(folder: Path) -> None:
     assert stream.segments == (Segment("a.mp4", "goal", 12.5, 12.5),)
 
 
+def test_labels_are_spelt_as_in_other_sets(folder: Path) -> None:
+    (stream,) = read_streams(written(folder, "file,label,start,end\na.mp4,cafe\u0301\u200e,1,2\n"))
+    assert stream.segments[0].label == "caf\u00e9\\u200e"
+
+
 def test_a_matchs_moments_are_those_of_its_halves(tmp_path: Path) -> None:
     for name in ("1_720p.mkv", "1_224p.mkv", "2_224p.mkv", "notes.txt"):
         (tmp_path / name).touch()

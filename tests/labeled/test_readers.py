@@ -2,14 +2,17 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movinet.arch.zoo import network_spec
 from movinet.errors import MovinetError
 from movinet.labeled.readers import DatasetIndex, VideoEntry, read_set
+from movinet.weights.info import WeightsInfo, fresh_info
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -68,10 +71,14 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
 
 
 def test_labels_are_spelt_in_one_way(tmp_path: Path) -> None:
-    """macOS stores é as two characters."""
-    touch(tmp_path, "1.mp4", "2.mp4", "3.mp4")
-    (tmp_path / "list.csv").write_text("file,label\n1.mp4,caf\u00e9\n2.mp4,cafe\u0301\n3.mp4,b\n", encoding="utf-8")
-    assert read_set(tmp_path / "list.csv").splits["all"].labels == ("b", "caf\u00e9")
+    """macOS stores é as two characters; marks of direction are escapes in all weights."""
+    touch(tmp_path, "1.mp4", "2.mp4", "3.mp4", "4.mp4")
+    rows = "file,label\n1.mp4,caf\u00e9\n2.mp4,cafe\u0301\n3.mp4,b\n4.mp4,\u05d0\u200f\n"
+    (tmp_path / "list.csv").write_text(rows, encoding="utf-8")
+    labels = read_set(tmp_path / "list.csv").splits["all"].labels
+    assert labels == ("b", "caf\u00e9", "\u05d0\\u200f")
+    info = replace(fresh_info(network_spec("movinet_a0_stream").with_options(num_classes=3)), labels=labels)
+    assert WeightsInfo.from_dict(info.to_dict()).labels == labels
 
 
 def test_a_class_whose_name_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from movinet.errors import MovinetError, brief
 from movinet.evaluate.matching import Segment
+from movinet.labeled.entries import spelt
 from movinet.reading import parse_json
 from movinet.rows import malformed, read_table, read_text
 from movinet.video.decode import VIDEOS
@@ -208,7 +209,7 @@ def _segment(path: Path, where: str, stream: str, label: Any, start: Any, end: A
         raise MovinetError(
             f"{path}: {where}: want a label and seconds from 0, the end not before the start; got {given}"
         )
-    return Segment(stream, label, begins, ends)
+    return Segment(stream, spelt(label), begins, ends)
 
 
 def _overlap(one: Segment, other: Segment) -> bool:

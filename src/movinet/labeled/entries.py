@@ -10,7 +10,7 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import TypeVar
 
-from movinet.errors import MovinetError, VideoError
+from movinet.errors import MovinetError, VideoError, printable
 from movinet.video.decode import IMAGES, VIDEOS
 from movinet.video.locations import Member
 
@@ -122,7 +122,7 @@ def gather(
     Raises:
         MovinetError: no rows, videos that are not there, or the same stretch of a video twice in a split.
     """
-    rows = [replace(row, video=replace(row.video, labels=tuple(map(_spelt, row.video.labels)))) for row in rows]
+    rows = [replace(row, video=replace(row.video, labels=tuple(map(spelt, row.video.labels)))) for row in rows]
     if not rows:
         raise MovinetError(f"{source}: lists no videos")
     exists = [_exists(row.video.path) for row in rows]  # asked once: a disk on the network takes its time
@@ -135,7 +135,7 @@ def gather(
             "(--skip-missing; in a recipe data.skip_missing: true)"
         )
     _refuse_duplicates(source, there)
-    classes = tuple(sorted({*map(_spelt, labels), *chain.from_iterable(row.video.labels for row in rows)}))
+    classes = tuple(sorted({*map(spelt, labels), *chain.from_iterable(row.video.labels for row in rows)}))
     multi_label = multi_label or any(len(row.video.labels) != 1 for row in rows)
     splits: dict[str, list[VideoEntry]] = {}
     for row in there:
@@ -160,8 +160,9 @@ def _exists(path: Path | Member) -> bool:
         raise MovinetError(f"{path}: cannot be looked for: {error.strerror or error}") from error
 
 
-def _spelt(label: str) -> str:
-    """A label as everybody writes it: systems store é in two ways.
+def spelt(label: str) -> str:
+    """A label as everybody writes it: systems store é in two ways, and what turns the order of letters around, as comes
+    with words copied from Arabic or Hebrew pages, is an escape in all weights.
 
     Raises:
         MovinetError: it cannot be written.
@@ -170,7 +171,7 @@ def _spelt(label: str) -> str:
         label.encode()
     except UnicodeEncodeError:
         raise MovinetError(f"the class {label!r} has a name that is not UTF-8; rename it") from None
-    return unicodedata.normalize("NFC", label)
+    return printable(unicodedata.normalize("NFC", label))
 
 
 def join(listings: Mapping[str, DatasetIndex]) -> DatasetIndex:
