@@ -113,6 +113,8 @@ def test_overrides_reach_the_specification(tmp_path: Path) -> None:
         ("movinet_a2_steam", {}, "no network is called 'movinet_a2_steam'; did you mean movinet_a2_stream"),
         ("movinet_a2_stream.k60", {"pretrained": True}, "did you mean movinet_a2_stream.k600"),
         ("resnet50", {}, "there are movinet_t0_base"),
+        ("a0", {}, r"no network is called 'a0'; did you mean movinet_a0_base or movinet_a0_stream\?$"),
+        ("MoViNetA2", {"pretrained": True}, "did you mean movinet_a2_base or movinet_a2_stream"),
         ("movinet_a0_stream", {"decya": 0.9}, "no option 'decya'; did you mean decay"),
         ("movinet_a0_stream", {"classes": 5}, "did you mean num_classes"),
         ("movinet_a0_stream", {"pretrain": True}, "did you mean pretrained"),

@@ -1,6 +1,7 @@
 """The object behind everything a user does."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -297,3 +298,11 @@ def test_events_of_a_video_are_those_of_its_predictions(weights: Path, video: Pa
     assert found == expected + detector.finish() != []
     with pytest.raises(MovinetError, match="base network"):
         list(Recognizer.load(tiny_weights(weights.parent, causal=False)).events(video))
+
+
+def test_what_other_libraries_call_it_is_answered_with_what_it_is_called_here(weights: Path) -> None:
+    recognizer = Recognizer.load(weights)
+    for of, name, ours in ((Recognizer, "from_pretrained", "Recognizer.load"), (recognizer, "predict", "recognizer(")):
+        with pytest.raises(AttributeError, match=rf"Recognizer has no '{name}'; here it is {re.escape(ours)}"):
+            getattr(of, name)
+        assert not hasattr(of, name)

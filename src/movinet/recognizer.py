@@ -29,6 +29,7 @@ from movinet.video.net.sources import DEFAULT_LIMITS, Limits
 from movinet.video.transform import HasArray, as_frames, levels_of_floats
 from movinet.weights.registry import DEFAULT_MODEL
 from movinet.weights.weights import Weights
+from movinet.words import CalledElsewhere
 
 if TYPE_CHECKING:
     from movinet.weights.download import Progress
@@ -45,6 +46,10 @@ class Recognizer:
     one engine, and calls from several threads wait for each other. Streams of a base network do not exist; it only
     answers for whole clips.
     """
+
+    if not TYPE_CHECKING:
+        from_pretrained = CalledElsewhere("Recognizer.load(name or file)")
+        predict = CalledElsewhere("recognizer(video), or recognizer.stream(video) frame by frame")
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import NoReturn
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -32,8 +33,38 @@ def did_you_mean(word: object, known: Iterable[str], most: int = 1) -> str:
         most: how many of them may be named as near.
     """
     known = list(known)
-    near = get_close_matches(str(word), known, n=most)
+    near = near_words(str(word), known, most)
     return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"
+
+
+def near_words(word: str, known: Iterable[str], most: int) -> list[str]:
+    """Those spelled nearly like a word, at most so many; where none is, those that it is a part of, such as `a0` or
+    `MoViNetA0` of movinet_a0_base: capitals and what is no letter or digit do not count then."""
+    known = list(known)
+    bare = _bare(word)
+    part_of = [other for other in known if len(bare) > 1 and bare in _bare(other)]
+    return get_close_matches(word, known, n=most) or part_of[:most]
+
+
+def _bare(word: str) -> str:
+    return "".join(letter for letter in word.lower() if letter.isalnum())
+
+
+class CalledElsewhere:
+    """An attribute that other libraries have by another name: there is none here, and whoever asks is told ours.
+
+    Args:
+        ours: how it is called here.
+    """
+
+    def __init__(self, ours: str) -> None:
+        self.ours = ours
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(f"{owner.__name__} has no {self.name!r}; here it is {self.ours}")
 
 
 def fits(name: str, pattern: str) -> bool:

@@ -227,6 +227,8 @@ def test_what_is_neither_file_nor_name(tmp_path: Path) -> None:
         load_weights("clips/foo.safetensors")
     with pytest.raises(WeightsError, match=r"movinet_a2_steam: no such file.*did you mean movinet_a2_stream"):
         load_weights("movinet_a2_steam")
+    with pytest.raises(WeightsError, match=r"a0: no such file; did you mean movinet_a0_base or movinet_a0_stream"):
+        load_weights("a0")
     with pytest.raises(WeightsError, match="`movinet models`"):
         load_weights("resnet")
 

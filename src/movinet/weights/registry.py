@@ -1,13 +1,13 @@
 """The weights known by name, `architecture.tag`: where they are and what is known of them."""
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeGuard
 
 from movinet.arch.zoo import network_names
 from movinet.errors import WeightsError
+from movinet.words import near_words
 
 DEFAULT_MODEL = "movinet_t0_stream.gestures"
 """What is taken where no network is named: the bundled one."""
@@ -155,7 +155,7 @@ def suggestion(name: str) -> str:
         return f"; {name} is a network without published weights of its own{others}"
     if tagged := [entry.name for entry in entries() if name == entry.tag]:  # `gestures`
         return f"; did you mean {' or '.join(tagged[:3])}{', …' if len(tagged) > 3 else ''}?"
-    near = get_close_matches(name, {*known, *(entry.architecture for entry in entries())}, n=3)
+    near = near_words(name, dict.fromkeys([*(entry.architecture for entry in entries()), *known]), 3)
     return f"; did you mean {' or '.join(near)}?" if near else "; `movinet models` lists the weights known by name"
 
 
