@@ -14,8 +14,10 @@ import pytest
 from tiny import tiny_weights
 
 from movinet.cli import main
+from movinet.serve.settings import Clips
 
 pytest.importorskip("starlette", reason="needs movinet[serve]")
+
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
@@ -50,6 +52,28 @@ def test_a_server_shows_its_tokens_once_serves_and_stops_when_told(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("line", "clips"),
+    [
+        ("", None),
+        ("--record @", Clips("@", 5.0, 5.0, 300.0, 30.0, 10.0)),
+        ("--record @ --before 1 --after 2 --keep-days 3 --keep-gb 4", Clips("@", 1.0, 2.0, 300.0, 3.0, 4.0)),
+        ("--config set.yaml --keep-gb 4", Clips("elsewhere", longest=60.0, gigabytes=4.0)),
+        ("--config set.yaml --record @", Clips("@", longest=60.0)),
+    ],
+)
+def test_clips_are_recorded_by_the_options_of_watch(
+    line: str, clips: Clips | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("set.yaml").write_text("clips: {folder: elsewhere, longest: 60}")
+    given = []
+    monkeypatch.setattr("movinet.serve.run_server.run", lambda settings, **how: given.append(settings.clips))
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", *line.split()])
+    assert (stop.value.code, given) == (0, [clips])
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("--port 99999", "ports are 1 to 65535"),
@@ -61,6 +85,8 @@ def test_a_server_shows_its_tokens_once_serves_and_stops_when_told(tmp_path: Pat
         ("--files @/none", "the folder cannot be read"),
         ("--camera -1", "their numbers begin at 0"),
         ("--max-streams 0", "max_streams"),
+        ("--before 3", "--record names the folder"),
+        ("--record @/clips --after -1", "recording after: want 0 to 600 seconds"),
         ("--host 203.0.113.1 --state @", "cannot listen at 203.0.113.1"),
     ],
 )

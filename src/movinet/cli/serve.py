@@ -30,6 +30,11 @@ def serve(
     origin: Sequence[str] = (),
     tls_certificate: Path | None = None,
     tls_key: Path | None = None,
+    record: Path | None = None,
+    before: float | None = None,
+    after: float | None = None,
+    keep_days: float | None = None,
+    keep_gb: float | None = None,
     state: Path | None = None,
     new_tokens: bool = False,
     offline: bool = False,
@@ -54,6 +59,12 @@ def serve(
         origin: pages elsewhere that may use it, such as `https://example.org`.
         tls_certificate: a file in PEM format, with the chain; https together with --tls-key.
         tls_key: its key.
+        record: a folder for clips around events of this server's sources, as the cameras sent them, with a .json beside
+            each.
+        before: seconds of a clip before its event; 5 by default.
+        after: seconds of a clip after its event; 5 by default.
+        keep_days: after which clips are deleted; 30 by default.
+        keep_gb: gigabytes that clips may take, 10 by default; the oldest are deleted.
         state: the folder for tokens and sources; by default one of the user's.
         new_tokens: make new tokens for viewers and administrators; the old ones are void.
         offline: never download.
@@ -65,7 +76,7 @@ def serve(
 
         del starlette, uvicorn, websockets
     from movinet.serve.run_server import Started, run
-    from movinet.serve.settings import Settings, read_settings, with_options
+    from movinet.serve.settings import Settings, read_settings, with_clips, with_options
 
     check_threads(threads)
     given = {
@@ -88,7 +99,9 @@ def serve(
         "state": _text(state),
         "offline": offline or None,
     }
+    clips = {"folder": _text(record), "before": before, "after": after, "days": keep_days, "gigabytes": keep_gb}
     settings = with_options(Settings() if config is None else read_settings(config), given)
+    settings = with_clips(settings, clips)
 
     def told(started: Started) -> None:
         for role, token in started.tokens.items():

@@ -259,6 +259,22 @@ def with_options(settings: Settings, given: dict[str, Any]) -> Settings:
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
+def with_clips(settings: Settings, given: dict[str, Any]) -> Settings:
+    """With what was said on the command line of the fields of `Clips`, where it was.
+
+    Raises:
+        MovinetError: it makes no sense, or no folder is said.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    if not said:
+        return settings
+    if settings.clips is not None:
+        return replace(settings, clips=replace(settings.clips, **said))
+    if "folder" not in said:
+        raise MovinetError("no clips are kept; --record names the folder for them")
+    return replace(settings, clips=Clips(**said))
+
+
 def _is_network(host: str) -> bool:
     try:
         ip_network(host)
