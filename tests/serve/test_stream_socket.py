@@ -4,17 +4,22 @@ import json
 import math
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
 from serve.serving import SOON, Serving, encoded, picture, serving, until
+from tiny import tiny_weights
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from movinet.serve.pools import Pools, open_pools
 from movinet.serve.settings import Settings
+from movinet.video.sample import sample_clip
+from movinet.weights.operating_point import OperatingPoint
+from movinet.weights.safetensors_file import read_weights, save_weights
 
 ANSWERS = {"prediction", "skipped", "dropped", "refused"}
 
@@ -119,6 +124,24 @@ def test_a_memory_of_zero_never_forgets_whatever_the_network_was_trained_with(tm
         assert hear(socket)["memory"] == 2.0
         say(socket, type="change", memory=0)
         assert hear(socket)["memory"] == 0
+
+
+def test_a_memory_that_never_forgets_is_0_for_models_sources_and_streams(tmp_path: Path) -> None:
+    arrays, info = read_weights(tiny_weights(tmp_path))
+    point = OperatingPoint(0.5, 0.3, memory=None, fps=5.0, size=(24, 32))
+    save_weights(tmp_path / "never.safetensors", arrays, replace(info, operating_point=point))
+    (tmp_path / "film.mp4").write_bytes(sample_clip().read_bytes())
+    with (
+        open_pools(Settings(models=(str(tmp_path / "never.safetensors"),), max_streams=4)) as pools,
+        serving(pools, tmp_path / "state", files=str(tmp_path)) as server,
+        server.stream() as socket,
+    ):
+        (model,) = server.ask("GET", "/api/models").json["models"]
+        told = [model["memory"], open_stream(socket)["memory"]]
+        for name, more in (("usual", {}), ("said", {"memory": 0})):
+            entry = {"name": name, "address": "film.mp4", **more}
+            told.append(server.ask("POST", "/api/sources", entry).json["memory"])
+    assert told == [0, 0, 0, 0]
 
 
 def test_too_soon_is_skipped_and_a_gap_begins_anew(server: Serving) -> None:

@@ -72,7 +72,7 @@ _SOURCE = {
         "name": _TEXT,
         "address": {"type": "string", "description": "without login"},
         "model": _TEXT,
-        "memory": {"type": ["number", "null"]},
+        "memory": {"type": "number", "description": "seconds; 0 never forgets"},
         "state": {"enum": ["opening", "running", "lost", "lagging", "ended", "given up"]},
         "why": {"type": ["string", "null"]},
         "since": {"type": "string", "format": "date-time"},

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from math import isinf
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from movinet.prediction import Prediction
 from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
-from movinet.serve.protocol import Change, Format, Open, Sent
+from movinet.serve.protocol import Change, Format, Open, Sent, told_memory
 from movinet.video.camera.changes import SourceFigures
 from movinet.video.frame import Frame, Picture
 from movinet.video.net.sources import Limits
@@ -108,7 +107,7 @@ class PictureStream:
             "labels": list(info.labels) if info.labels is not None else None,
             "fps": info.transform.fps,
             "size": [width, height],
-            "memory": 0 if memory is None or isinf(memory) else memory,
+            "memory": told_memory(memory),
             "thresholds": thresholds_of(detector),
             "promise": what_is_promised(info, memory, precision_of(self.pool.network, self.pool.engine))
             if self.rules is None

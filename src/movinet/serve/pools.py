@@ -12,6 +12,7 @@ from movinet.runtime.engine import live_memory
 from movinet.runtime.exported import precision_of
 from movinet.runtime.pool import StreamPool
 from movinet.serve.picture_stream import thresholds_of
+from movinet.serve.protocol import told_memory
 from movinet.serve.settings import Settings
 
 
@@ -62,7 +63,7 @@ class Pools:
             "background": info.background,
             "size": [width, height],
             "fps": info.transform.fps,
-            "memory": memory,
+            "memory": told_memory(memory),
             "thresholds": thresholds_of(detector_of(info)),
             "promise": what_is_promised(info, memory, precision),
             "engine": pool.engine.kind,

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
+from math import isfinite, isinf
 from typing import Any, Literal, get_args
 
 from movinet.dataclass_io import from_plain
@@ -19,6 +19,11 @@ LONGEST_TEXT = 1 << 14
 _TIME = struct.Struct("<d")
 _LATEST = 1e9  # seconds
 _LONGEST_NAME, _MOST_LABELS, _MOST_TOP = 64, 1000, 20
+
+
+def told_memory(memory: float | None) -> float:
+    """A stream's memory as clients say it and are told it: seconds, 0 where nothing is forgotten."""
+    return 0 if memory is None or isinf(memory) else memory
 
 
 @dataclass(frozen=True, kw_only=True)

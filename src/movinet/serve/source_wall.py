@@ -20,6 +20,7 @@ from movinet.runtime.engine import live_memory
 from movinet.serve.clip_store import open_storage
 from movinet.serve.pools import Pools
 from movinet.serve.private_file import write_private
+from movinet.serve.protocol import told_memory
 from movinet.serve.settings import Settings
 from movinet.serve.source_rules import limits_of, origin_of, shown_address, source_from
 from movinet.serve.tile import Tile
@@ -97,7 +98,7 @@ class _Watched:
             "name": camera.name,
             "address": shown_address(camera),
             "model": camera.model,
-            "memory": self.memory,
+            "memory": told_memory(self.memory),
             "state": self.state,
             "why": self.why,
             "since": iso(self.since),

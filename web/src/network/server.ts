@@ -16,7 +16,7 @@ export interface Model {
   background: string | null;
   size: [number, number]; // width, height
   fps: number;
-  memory: number | null;
+  memory: number; // seconds; 0 never forgets
   thresholds: Partial<OperatingPoint>;
   promise: string | null; // null where what was measured of them holds
   precision: string;

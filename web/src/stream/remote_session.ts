@@ -15,7 +15,8 @@ const QUIET = 30_000; // milliseconds without a picture, after which the server 
 const AGAIN = [1, 2, 5, 10]; // seconds until the next try
 
 export function aboutModel(model: Model): About {
-  const { name, fps, memory, license, precision } = model;
+  const { name, fps, license, precision } = model;
+  const memory = model.memory || null;
   const labels = model.labels ?? []; // where it has none, rows come as answers do
   const background = backgroundOf(model.background, labels);
   const thresholds = thresholdsOf(model.thresholds, background);
