@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -92,6 +93,14 @@ def test_a_pretrained_network_gets_a_classifier_that_fits(num_classes: int) -> N
             assert model.info.transform == before.info.transform
             assert model.info.license == "Apache-2.0"
             assert GESTURES in model.info.source
+
+
+def test_frames_are_prepared_for_the_size_and_rate_that_trained_weights_are_asked_for() -> None:
+    known = load_weights(GESTURES).info.transform
+    model = movinet.create_model(GESTURES, pretrained=True, size=(96, 128), fps=10)
+    assert model.info.transform == Transform((96, 128), resize_short=108, fps=10, scale=known.scale)
+    assert movinet.create_model(GESTURES, pretrained=True, decay=0.9).info.transform == known
+    assert load_weights(GESTURES).with_options(fps=10).info.transform == replace(known, fps=10)
 
 
 def test_overrides_reach_the_specification(tmp_path: Path) -> None:

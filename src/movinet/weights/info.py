@@ -72,6 +72,16 @@ class WeightsInfo:
         background = self.background if self.background in labels else None
         return replace(self, labels=labels, background=background, operating_point=None)
 
+    def with_spec(self, spec: Spec) -> "WeightsInfo":
+        """A copy for a network that differs in what its parameters do not tell. Frames are prepared for its size and
+        rate where these are others than before."""
+        known, usual = self.transform, default_transform(spec)
+        if spec.size != self.spec.size:
+            known = replace(known, size=usual.size, resize_short=usual.resize_short)
+        if spec.fps != self.spec.fps:
+            known = replace(known, fps=usual.fps)
+        return replace(self, spec=spec, transform=known)
+
     def for_new_classifier(self, num_classes: int) -> "WeightsInfo":
         """What is still known once the network has a new, untrained classifier: not labels, figures and history."""
         known = self.name != self.spec.name

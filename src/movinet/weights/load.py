@@ -99,7 +99,7 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:] == b"{":
         arrays, info = read_weights(path)
-        return arrays, replace(info, spec=_with_options(spec or info.spec, options))
+        return arrays, info.with_spec(_with_options(spec or info.spec, options))
     if isinstance(spec, EnsembleSpec):
         raise WeightsError(f"{path}: only our own safetensors files hold ensembles; load the members one by one")
     if head[:2] in (b"PK", b"\x80\x02"):
@@ -196,7 +196,7 @@ def _read_entry(
         spec = found.spec
     if entry.labels_address:
         labels = read_labels(fetch(entry.labels_address, sha256=None, offline=offline))
-    return arrays, replace(info, spec=spec, labels=labels)
+    return arrays, replace(info.with_spec(spec), labels=labels)
 
 
 def _head(path: Path) -> bytes:

@@ -101,7 +101,7 @@ class Weights:
             SpecError: there is no such option.
             WeightsError: the arrays do not fit the network any more.
         """
-        return replace(self, info=replace(self.info, spec=self.spec.with_options(**options)))
+        return replace(self, info=self.info.with_spec(self.spec.with_options(**options)))
 
     def with_position_limits(self) -> "Weights":
         """The same network with positional encodings that stop at the training length: later positions, which training
