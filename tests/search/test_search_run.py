@@ -150,7 +150,7 @@ def test_other_methods(method: str, tmp_path: Path) -> None:
     found = run(tmp_path / "run", method=method, tries=5)
     assert found.finished
     assert found.figures is not None
-    assert found.figures["entropy"] == pytest.approx(1.0)
+    assert "entropy" not in found.figures, "of a controller that chose nothing, and `search` would call the find chance"
     assert abs(found.figures["cost"] / 200_000 - 1) <= 0.1
 
 

@@ -215,9 +215,9 @@ def _figures(run: Search, point: Point, prepared: PreparedSearch) -> tuple[Netwo
         "parameters": parameters(spec),
         "state_bytes": state_bytes(spec),
         "seconds": run.state.seconds,
-        **run.outlook(),
     }
-    return spec, figures
+    # What the controller makes of it says nothing where it did not choose.
+    return spec, figures | (run.outlook() if run.search.method == "controller" else {})
 
 
 def _write(folder: Path, prepared: PreparedSearch, spec: NetworkSpec, figures: Mapping[str, float]) -> None:
