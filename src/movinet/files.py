@@ -28,6 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+class Unfinished(Exception):
+    """What is written (see `adding`) stays as it is, for whoever finishes `leftovers`."""
+
+
 @contextmanager
 def adding(path: Path) -> Iterator[tuple[Path, Path]]:
     """A new file: one to write into and the name that it gets if all goes well, which is `path`, or one with a number
@@ -47,6 +51,8 @@ def adding(path: Path) -> Iterator[tuple[Path, Path]]:
         try:
             yield part, whole
             os.replace(part, whole)
+        except Unfinished:
+            raise
         except BaseException:
             with suppress(OSError):
                 part.unlink()

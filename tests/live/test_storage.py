@@ -6,18 +6,20 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 
 import pytest
-from camera_rig.filming import film
+from camera_rig.filming import counter, film
 from camera_rig.footage import Footage
 from recorded import FPS, described, pictures, play, report, wait
 
 from movinet.events import Event
 from movinet.live.recording import Recorder, Recording
-from movinet.live.report import Begun
+from movinet.live.report import Begun, Over
 from movinet.live.storage import Storage, stored_clips
 from movinet.video.camera.kept_packets import KeptPackets
+from movinet.video.decode import read_frames
 from movinet.video.remux import Remux, has_pictures
 
 
@@ -75,6 +77,56 @@ def test_two_that_record_one_camera_into_one_folder_have_a_clip_each(footage: Fo
     first, second = sorted(stored.clip for stored in stored_clips(folder))
     assert second.stem == f"{first.stem}_2"
     assert pictures(first) == pictures(second) == list(range(6 * FPS))
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_disk_that_is_full_ends_a_clip_and_loses_none_of_it(
+    within: bool, footage: Footage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, packets = tmp_path / "clips", KeptPackets(60.0)
+    play(packets, footage, tmp_path / "raw")
+    left = sum(len(one.data) for one in packets.after(0)) // 2 if within else 1 << 30  # bytes on the disk for pictures
+
+    def write(self: FileIO, data: bytes) -> int:
+        fits = bytes(data)[: max(0, left - self.tell())]
+        FileIO.write(self, fits)
+        if len(fits) < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(fits)
+
+    def fsync(descriptor: int) -> None:
+        """Of a description, for which there is no room either, before the clip is cut."""
+        if within and not cut:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def truncate(path: Path, size: int) -> None:
+        cut.append(size)
+        with path.open("r+b") as file:
+            file.truncate(size)
+
+    cut: list[int] = []
+    monkeypatch.setattr("movinet.video.remux._Whole.write", write)
+    monkeypatch.setattr("os.fsync", fsync)
+    monkeypatch.setattr("os.truncate", truncate)
+    with Recorder("door", packets, Recording(folder), Storage(folder, 1, 1)) as recorder:
+        for n in range(2):
+            recorder.tell(report(Begun(Event(f"wave{n}", 1.0, None, 0.9))))
+            if not within:
+                wait(lambda: 1.0 if recorder._clip is not None and recorder._clip.next == 6 * FPS else None)
+                left = 0
+                recorder.tell(report(Over(None)))
+            wait(lambda n=n: recorder.clips if recorder.clips == n + 1 else None)
+            left = left or 1 << 30
+    clips = sorted(stored.clip for stored in stored_clips(folder))
+    for n, clip in enumerate(clips):
+        assert [event["label"] for event in described(clip)["events"]] == [f"wave{n}"]
+        # The last picture may be half a one.
+        shown = list(read_frames(clip, FPS))
+        assert [counter(frame.rgb) for frame in shown] == list(range(len(shown)))
+        assert len(cut) == within
+        assert FPS <= len(shown) < (4 if within else 6) * FPS
+    assert [path.name for path in folder.rglob("*") if ".part" in path.name] == []
+    assert caplog.text.count("No space left on device; the clip ends there") == len(clips) - 1 == 1
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -1,6 +1,7 @@
 """Clips around events, as the camera sent them, with a description beside each."""
 
 import logging
+import os
 import re
 import shutil
 import threading
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from movinet.errors import MovinetError
-from movinet.files import adding, replacing, write_json
+from movinet.files import Unfinished, adding, replacing, write_json
 from movinet.live.json_lines import iso
 from movinet.live.report import Begun, Changed, Ended, Over, Report
-from movinet.live.storage import BEGAN, Storage
+from movinet.live.storage import BEGAN, Storage, finish_clip
 from movinet.video.camera.kept_packets import Kept, KeptPackets
 from movinet.video.remux import Remux, suffix_for
 
@@ -29,6 +30,7 @@ _PATIENCE = 3.0  # seconds beyond the last packet wanted, after which a clip end
 _WAITING = 100  # events of a source that may wait to be recorded
 _LEAVE_WITHIN = 3.0  # seconds that finishing a clip may take at the end
 _LEAST_FREE = 256 << 20  # bytes of the disk that are left to others
+_DESCRIPTION = 16 << 10  # bytes of the disk that a description takes at most, as a rule
 _UNFIT = re.compile(r"[^\w.-]+")  # in the name of a file
 
 
@@ -69,9 +71,9 @@ class Recording:
 class Recorder:
     """Writes the clips of one source, in a thread of its own; a context manager. Nothing here holds up watching.
 
-    A clip appears whole or not at all: `FOLDER/SOURCE/TIME_LABEL.mp4` (`.mkv` for codecs that do not fit), and beside
-    it a `.json` of the same name with source, times and events. Where the camera is lost, a clip ends with what there
-    is.
+    A clip appears when nothing more is written to it: `FOLDER/SOURCE/TIME_LABEL.mp4` (`.mkv` for codecs that do not
+    fit), and beside it a `.json` of the same name with source, times and events. Where the camera is lost, or nothing
+    can be written any more, it ends with what there is.
 
     Args:
         source: its name.
@@ -123,14 +125,11 @@ class Recorder:
                     self._finish()
                     return
             except MovinetError as error:  # a full disk, most likely; the next event may fare better
-                self._warn(str(error))
-                self._abandon()
+                self._break_off(str(error))
             except OSError as error:
-                self._warn(f"{self.recording.folder}: cannot be written: {error.strerror or error}")
-                self._abandon()
+                self._break_off(f"{self.recording.folder}: cannot be written: {error.strerror or error}")
             except Exception as error:  # a fault of ours
-                self._warn(f"{type(error).__name__}: {error}")
-                self._abandon()
+                self._break_off(f"{type(error).__name__}: {error}")
             self.packets.wait(lambda: bool(self._reports) or self._closing.is_set(), _LOOK)
 
     def _take(self, report: Report) -> None:
@@ -158,7 +157,8 @@ class Recorder:
         folder = self.recording.folder / (_UNFIT.sub("_", self.source).strip("._")[:60] or "source")
         folder.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(folder).free) < _LEAST_FREE:
-            self._warn(f"not recorded: {folder} has {free >> 20} MB left, less than {_LEAST_FREE >> 20}")
+            words = f"not recorded: {folder} has {free >> 20} MB left, less than {_LEAST_FREE >> 20}"
+            self._warn(words, "no room")
             return
         self._clip = _Clip(folder, self.source, label, found[0])
 
@@ -186,19 +186,26 @@ class Recorder:
                 self._clip.events[event["label"], event["start"]] = dict(event)
 
     def _finish(self) -> None:
-        clip, self._clip = self._clip, None
-        if clip is not None and clip.finish() is not None:
+        finished = self._clip is not None and self._clip.finish()
+        self._clip = None
+        if finished:
             self.clips += 1
+            self._told.clear()  # what comes after a clip that went well is news
             self.storage.make_room()
 
-    def _abandon(self) -> None:
+    def _break_off(self, why: str) -> None:
         clip, self._clip = self._clip, None
-        if clip is not None:
-            clip.abandon()
+        if clip is None:
+            self._warn(why)
+            return
+        self._warn(f"{why}; the clip ends there", "broken off")
+        self.clips += clip.break_off()
 
-    def _warn(self, words: str) -> None:
-        if words not in self._told and len(self._told) < _WAITING:
-            self._told.add(words)
+    def _warn(self, words: str, fault: str | None = None) -> None:
+        """Tell of a fault once; by its words, where it has no name."""
+        fault = fault or words
+        if fault not in self._told and len(self._told) < _WAITING:
+            self._told.add(fault)
             logger.warning("%s: %s", self.source, words)
 
 
@@ -261,9 +268,9 @@ class _Clip:
         name = f"{moment}_{_UNFIT.sub('_', label).strip('._')[:40] or 'event'}"
         self._open = ExitStack()
         # The clip before, or one of another process, may begin with the same key frame.
-        part, self.path = self._open.enter_context(adding(folder / f"{name}{suffix_for(first.connection)}"))
+        self._part, self.path = self._open.enter_context(adding(folder / f"{name}{suffix_for(first.connection)}"))
         try:
-            self._file = self._open.enter_context(Remux(part, first.connection))
+            self._file = Remux(self._part, first.connection)
         except BaseException as error:
             self._open.__exit__(type(error), error, None)
             raise
@@ -286,12 +293,35 @@ class _Clip:
         self._file.add(kept.data, kept.moment, kept.ahead, kept.is_key)
         self._last, self.next = kept, kept.number + 1
 
-    def finish(self) -> Path | None:
-        """The file and its description are there; None where there was nothing to write."""
+    def finish(self) -> bool:
+        """The file and its description are there; False where there was nothing to write.
+
+        Raises:
+            MovinetError, OSError: they are not; `break_off` has it end here.
+        """
         if self.next == self.first.number:
-            self.abandon()
-            return None
-        about = {
+            return self.break_off()
+        # Written before the clip is there: one without it would never be deleted.
+        with replacing(self.path.with_suffix(".json")) as described:
+            write_json(described, self._about())
+            self._file.close()
+            self._open.close()
+        return True
+
+    def break_off(self) -> bool:
+        """The file ends where it could be written to, and is a clip as far as it goes, or an hour later where not even
+        its description can be written now; whether it is one."""
+        with suppress(MovinetError):
+            self._file.close()
+        self._open.__exit__(Unfinished, Unfinished(), None)
+        if finish_clip(self._part, self.path, self._about()):
+            return True
+        with suppress(OSError):  # the last picture, which may be half a one, makes room on a full disk
+            os.truncate(self._part, max(0, self._part.stat().st_size - _DESCRIPTION))
+        return finish_clip(self._part, self.path, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        return {
             "movinet": "recording",
             "source": self.source,
             "clip": self.path.name,
@@ -301,20 +331,6 @@ class _Clip:
             "end": round(self._last.moment, 3),
             "events": [_told(event, self.first.moment) for event in self.events.values()],
         }
-        try:
-            # Written before the clip is there: one without it would never be deleted.
-            with replacing(self.path.with_suffix(".json")) as described:
-                write_json(described, about)
-                self._open.close()
-        except BaseException:
-            self.abandon()
-            raise
-        return self.path
-
-    def abandon(self) -> None:
-        error = MovinetError("abandoned")
-        with suppress(MovinetError):
-            self._open.__exit__(MovinetError, error, None)
 
 
 def _told(event: dict[str, Any], began: float) -> dict[str, Any]:

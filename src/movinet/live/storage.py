@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from movinet.errors import MovinetError
 from movinet.files import leftovers, replacing, write_json
@@ -53,7 +54,7 @@ class Storage:
         with self._lock:
             for folder in self.folder.glob("*/"):
                 for part, whole in leftovers(folder, _CLIPS):
-                    _finish(part, whole)
+                    finish_clip(part, whole)
             clips = sorted(stored_clips(self.folder), key=lambda clip: clip.written)
             total, too_old = sum(clip.size for clip in clips), time.time() - self.days * 86_400
             for clip in clips:
@@ -68,22 +69,39 @@ class Storage:
                             logger.warning("%s: cannot be deleted: %s", path, error.strerror)
 
 
-def _finish(part: Path, clip: Path) -> None:
-    """Have a clip whose writer was killed be one, as far as it goes; which events are in it nobody knows any more."""
+def finish_clip(part: Path, clip: Path, about: dict[str, Any] | None = None) -> bool:
+    """Have a clip that was not written to its end be one, as far as it goes.
+
+    Args:
+        part: what there is of it; stays where it cannot be finished now, as on a full disk.
+        clip: what it becomes.
+        about: its description; None: which events are in it nobody knows any more.
+
+    Returns:
+        Whether the clip is there.
+    """
     with suppress(OSError, MovinetError):
         if clip.exists() or not has_pictures(part):
             part.unlink()
-            return
-        ended = part.stat().st_mtime
-        try:
-            began = datetime.strptime(clip.name.partition("_")[0], BEGAN).replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            began = ended
-        about = {"movinet": "recording", "source": clip.parent.name, "clip": clip.name}
-        times = {"began": iso(began), "ended": iso(ended), "start": None, "end": None}
+            return False
+        if about is None:
+            about = _as_it_lies(part, clip)
         with replacing(clip.with_suffix(".json")) as described:
-            write_json(described, {**about, **times, "events": []})
+            write_json(described, about)
             part.rename(clip)
+        return True
+    return False
+
+
+def _as_it_lies(part: Path, clip: Path) -> dict[str, Any]:
+    """The description of a clip whose writer was killed."""
+    ended = part.stat().st_mtime
+    try:
+        began = datetime.strptime(clip.name.partition("_")[0], BEGAN).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        began = ended
+    about = {"movinet": "recording", "source": clip.parent.name, "clip": clip.name}
+    return {**about, "began": iso(began), "ended": iso(ended), "start": None, "end": None, "events": []}
 
 
 def stored_clips(folder: Path) -> list[StoredClip]:
