@@ -20,9 +20,9 @@ from movinet.video.joined import Extent, Seams, extent, may_be_joined
 from movinet.video.locations import Source, Track, head_of, is_address, is_animated_webp, open_source, reason
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits, without_password
 from movinet.video.pacer import FilePacer
+from movinet.video.picture_head import size_in_head
 from movinet.video.pixels import ToRGB
 from movinet.video.selection import FileSelection, Selection
-from movinet.video.stated import stated_size
 from movinet.video.timing import LATE, Clock
 from movinet.video.tracks import decoder_of, first_that_moves, gray_is_limited, moving_tracks, numbered_track
 from movinet.video.wanted import LookAhead, Packet, Stamps, goes_without, least_of
@@ -251,7 +251,7 @@ class Video:
 
     def _check_size(self, limits: Limits) -> None:
         size = self.stream.width, self.stream.height
-        if not size[0] and self._local and (stated := stated_size(head_of(self._source))):
+        if not size[0] and self._local and (stated := size_in_head(head_of(self._source))):
             size = stated
         if size[0] * size[1] > limits.max_pixels:
             raise VideoError(

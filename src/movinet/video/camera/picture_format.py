@@ -4,7 +4,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
 
-from movinet.video.stated import stated_size
+from movinet.video.picture_head import size_in_head
 
 _JPEG_HEAD = 4096  # bytes within which a camera's JPEG states its size
 
@@ -35,7 +35,7 @@ class PictureFormat:
         """Whether pictures are another from this key frame's packet on."""
         said: bytes | tuple[int, int] | None
         if self._codec == "mjpeg":
-            brought, said = None, stated_size(bytes(packet)[:_JPEG_HEAD])
+            brought, said = None, size_in_head(bytes(packet)[:_JPEG_HEAD])
         else:
             brought = self._brought(packet)
             said = None if brought is None else self._of_sequence(brought)

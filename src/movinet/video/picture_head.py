@@ -5,7 +5,7 @@ import struct
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG's SOF0 … SOF15
 
 
-def stated_size(head: bytes) -> tuple[int, int] | None:
+def size_in_head(head: bytes) -> tuple[int, int] | None:
     """(width, height) in pixels by the first bytes of a PNG or JPEG file; None where they do not say."""
     if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
         width, height = struct.unpack_from(">II", head, 16)
