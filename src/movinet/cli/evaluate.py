@@ -9,11 +9,9 @@ from cyclopts import Group, Parameter
 
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.evaluate_clips import evaluate_clips
-from movinet.cli.evaluate_events import evaluate_events
 from movinet.cli.recognizing import load_recognizer, mode_of, tell_default
 from movinet.errors import MovinetError
 from movinet.evaluate.clip_protocols import Protocol, cannot_stream
-from movinet.evaluate.labeled_streams import read_streams
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.runtime.open_network import named_spec
@@ -124,6 +122,8 @@ def evaluate(
         _refuse(of_clips | {"--results": results, "--report": report}, "does not go with --protocol events")
         if len(data) != 1:
             raise MovinetError("--protocol events wants one list of long videos and what happens in them")
+        from movinet.evaluate.labeled_streams import read_streams
+
         listed = read_streams(data[0], videos)
     else:
         of_events: dict[str, object] = {"--save": save, "--exported": exported, "--alarms": alarms}
@@ -139,6 +139,8 @@ def evaluate(
     if model is None:
         tell_default(recognizer.info)
     if listed is not None:
+        from movinet.cli.evaluate_events import evaluate_events
+
         return evaluate_events(
             recognizer,
             listed,

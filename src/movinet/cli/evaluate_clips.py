@@ -14,10 +14,8 @@ from movinet.evaluate.clip_protocols import SHARES, Protocol, describe
 from movinet.evaluate.evaluation_report import Circumstances, as_plain, confusions
 from movinet.evaluate.evaluation_run import Outcome, run_evaluation
 from movinet.evaluate.footage import Footage, footage_of
-from movinet.evaluate.html_report import check_report, write_report
 from movinet.evaluate.judged import judge
 from movinet.evaluate.label_match import LabelMatch, match_labels
-from movinet.evaluate.labeled_streams import read_streams
 from movinet.evaluate.score_figures import Figures, figures_of
 from movinet.labeled.entries import ALL, DatasetIndex
 from movinet.labeled.readers import read_set
@@ -50,6 +48,8 @@ def evaluate_clips(
     """Evaluate and print; the options are those of `movinet evaluate`."""
     begun = perf_counter()
     if report is not None:
+        from movinet.evaluate.html_report import check_report, write_report
+
         check_report(report)
     judged = judge(recognizer)
     footage: Sequence[Footage]
@@ -115,6 +115,8 @@ def _read(paths: Sequence[Path], videos: Path | None, skip_missing: bool) -> Dat
     try:
         return read_set(*paths, videos=videos, skip_missing=skip_missing, fewest_classes=1)
     except MovinetError as error:
+        from movinet.evaluate.labeled_streams import read_streams
+
         try:
             read_streams(paths[0], videos)
         except MovinetError:

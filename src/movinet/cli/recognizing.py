@@ -3,7 +3,7 @@
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from movinet.cli.app import check_threads
 from movinet.cli.console import err, progress_bar, warn
@@ -15,13 +15,15 @@ from movinet.recognizer import Recognizer
 from movinet.runtime.engine import Engine, Mode, Precision, live_memory
 from movinet.runtime.exported import ExportedNetwork
 from movinet.runtime.factory import EngineKind
-from movinet.runtime.pool import StreamPool
 from movinet.runtime.seat import Network
 from movinet.video.locations import Source, Track, is_address
 from movinet.video.net.credentials import Credentials, open_to_others, read_credentials, with_login
 from movinet.video.net.login import Address
 from movinet.weights.cache_folder import default_cache_dir
 from movinet.weights.info import WeightsInfo
+
+if TYPE_CHECKING:
+    from movinet.runtime.pool import StreamPool
 
 
 def read_logins(path: Path | None) -> Credentials:
@@ -87,8 +89,10 @@ def load_pool(
     threads: int | None,
     cache: bool,
     streams: int,
-) -> StreamPool:
+) -> "StreamPool":
     """A pool for so many live streams of one network, all of which are there from the beginning."""
+    from movinet.runtime.pool import StreamPool
+
     check_threads(threads)
     with progress_bar("downloading") as progress:
         pool = StreamPool.load(
