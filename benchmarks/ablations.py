@@ -7,6 +7,8 @@
     python benchmarks/ablations.py --recipe benchmarks/tuned_ablations.yaml --out runs/ablations
 
 `comparators.yaml` has the networks that MoViNets are compared with; `movinet compare --trained` shows its table.
+Your own study is such a file: a recipe of `movinet train`, and variants that change entries of it. The first variant is
+what the others are compared with, unless `reference` names another.
 `tuned_ablations.yaml` has those variants whose weights fit one another, trained further from one common start, which
 tells smaller differences sooner. Studies that share a folder share trainings that are the same.
 Differences are in points of top-1 on the same test clips, with 95 % intervals over clips and seeds (a bootstrap, which
@@ -25,6 +27,7 @@ from gesture_study import Outcome, Study, compared, mean_of
 from movinet.costs import macs_per_clip, parameters
 from movinet.data.synthetic.paths import GESTURES
 from movinet.dataclass_io import from_plain
+from movinet.errors import MovinetError
 from movinet.files import write_json
 from movinet.reading import read_yaml
 from movinet.recipes import find_recipe
@@ -44,7 +47,8 @@ class Ablations:
     seeds: tuple[int, ...]
     orders: tuple[str, ...]
     variants: dict[str, dict[str, Any]]
-    reference: str = "stream"
+    reference: str = ""
+    """The variant that others are compared with; by default the first."""
     start: dict[str, Any] | None = None
     """Entries of the recipe that are different for the network that every variant starts from; None: each is new."""
 
@@ -138,8 +142,17 @@ def main() -> None:
     ablations = from_plain(Ablations, read_yaml(options.recipe, "ablations"), "ablations")
     study = Study(options.out, lambda line: print(line, flush=True))
     seeds, orders = tuple(options.seeds or ablations.seeds), tuple(options.orders or ablations.orders)
+    reference = ablations.reference or next(iter(ablations.variants))
+    for name in (reference, *(options.variants or ())):
+        if name not in ablations.variants:
+            parser.error(f"{options.recipe}: there is no variant {name!r}; there are {', '.join(ablations.variants)}")
+    for name in ablations.variants:  # before hours of training, not after
+        try:
+            new_spec(ablations.recipe_of(name, 0), len(GESTURES))
+        except MovinetError as error:
+            parser.error(f"{options.recipe}: variant {name!r}: {error}")
     variants = {name: ablations.variants[name] for name in options.variants or ablations.variants}
-    ablations = replace(ablations, seeds=seeds, orders=orders, variants=variants)
+    ablations = replace(ablations, seeds=seeds, orders=orders, variants=variants, reference=reference)
     ablations = ablations.started(study, options.table)
     found = run(study, ablations, options.minutes, options.table)
     print_table(ablations, found)

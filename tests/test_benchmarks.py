@@ -37,3 +37,35 @@ def test_benchmark(command: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
+
+
+STUDY = """
+recipe:
+  network: movinet_t0_stream
+  data: {kind: gestures, clips: 4, frames: [4]}
+  epochs: 1
+  batch_size: 2
+  optimizer: {kind: adamw, lr: 1e-3}
+seeds: [0]
+orders: [in order]
+variants:
+  mine: {}
+  wider: {options: {hidden: 64}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("", "", 0, "beside mine, points"),
+        ("hidden", "hiden", 2, "variant 'wider': movinet_t0_stream: a network has no option 'hiden'"),
+        ("seeds", "reference: stream\nseeds", 2, "there is no variant 'stream'; there are mine, wider"),
+    ],
+)
+def test_a_study_of_ones_own(old: str, new: str, code: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace(old, new))
+    line = ["--recipe", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out"), "--table"]
+    script = ROOT / "benchmarks" / "ablations.py"
+    done = subprocess.run([sys.executable, script, *line], capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr

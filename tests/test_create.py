@@ -267,6 +267,20 @@ def test_wrapped_and_converted_networks_are_saved(mine: MoViNet, tmp_path: Path)
         movinet.save_model(nn.Linear(1, 1), tmp_path / "one.safetensors")
     with pytest.raises(MovinetError, match="want a MoViNet or an Ensemble, not str"):
         movinet.save_model("one.safetensors", mine)  # type: ignore[arg-type]
+    with pytest.raises(MovinetError, match=r"not Sequential; model\.0 is one: give that"):
+        movinet.save_model(nn.Sequential(mine, nn.ReLU()), tmp_path / "one.safetensors")
+
+
+def test_layers_exchanged_by_hand_are_refused_with_what_to_do(mine: MoViNet, tmp_path: Path) -> None:
+    for layer in (nn.Linear(mine.head_hidden_size, 7), nn.Sequential(nn.Linear(mine.head_hidden_size, 3))):
+        mine.head.classifier = layer
+        with pytest.raises(WeightsError, match=r"by hand.* model\.reset_classifier"):
+            movinet.save_model(mine, tmp_path / "one.safetensors")
+
+
+def test_a_specification_is_made_a_network_by_its_class() -> None:
+    with pytest.raises(SpecError, match=r"movinet\.MoViNet\(spec\)"):
+        movinet.create_model(tiny_spec())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 from movinet.arch.baseline_spec import BASELINES, BaselineSpec
 from movinet.arch.options import SpecOptions
 from movinet.arch.serialize import find_spec, read_spec
-from movinet.arch.spec import Spec
+from movinet.arch.spec import EnsembleSpec, NetworkSpec, Spec
 from movinet.arch.zoo import network_names
 from movinet.errors import SpecError, WeightsError
 from movinet.video.transform import Transform
@@ -72,6 +72,7 @@ def create_model(
         WeightsError: there are no such weights, or they do not fit the network.
         MissingExtra: PyTorch is not installed.
     """
+    _refuse_specification(name)
     known = [*SpecOptions.__annotations__, "pretrained", "num_classes"]
     if unknown := [option for option in overrides if option not in known]:
         raise SpecError(f"create_model has no option {unknown[0]!r}{did_you_mean(unknown[0], known)}")
@@ -228,6 +229,12 @@ def _spec_of(name: str | Path) -> Spec:
             known = [*list_models(), *list_models(pretrained=True)]
             raise SpecError(f"no network is called {name!r}{did_you_mean(name, known, most=2)}")
     return load_weights(name).spec
+
+
+def _refuse_specification(name: object) -> None:
+    if isinstance(name, NetworkSpec | EnsembleSpec):
+        kind = "Ensemble" if isinstance(name, EnsembleSpec) else "MoViNet"
+        raise SpecError(f"create_model wants a name or a file; movinet.{kind}(spec) makes a network of a specification")
 
 
 def _is_yaml(name: str | Path) -> bool:

@@ -72,6 +72,7 @@ def test_measuring_goes_on_where_it_stopped_and_is_drawn(tmp_path: Path, capsys:
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     for line, said in (
         (["compare", "x4d"], "no network is called"),
+        (["compare", str(tmp_path)], "your own is counted and timed by movinet profile"),
         (["compare", "--data", "Kinetics-700"], "nothing published"),
         (["compare", "--measure"], "--out"),
         (["compare", "--trained", str(tmp_path / "none.json")], "cannot be read"),

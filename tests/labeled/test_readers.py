@@ -182,8 +182,8 @@ def test_lists_by_split_are_one_set(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("file,label\n", "lists no videos"),
-        ("1.mp4,a\n", "name the columns, with a `file`; it names 1.mp4, a"),
-        ("file,what\n1.mp4,a\n", "with a `label`"),
+        ("1.mp4,a\n", "name the columns, `file` or .*`filename` among them; it names 1.mp4, a"),
+        ("file,what\n1.mp4,a\n", "`labels` or `label` among them"),
         ("file,label\n1.mp4,a\n1.mp4\n", "line 3: 1 cell for 2 columns"),
         ('file,label\n1.mp4,"a\n', "line 2"),
         ("file,label\n1.mp4,a\n,b\n", "line 3: no file"),

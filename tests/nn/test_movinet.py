@@ -1,5 +1,9 @@
 """One network, one computation: a clip is a stream that happens to be finished."""
 
+import re
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 from arch.specs import SIZES, network_specs
@@ -214,6 +218,28 @@ def test_features_embedding_and_classifier(spec: NetworkSpec) -> None:
     assert network(clip.bfloat16()).shape == (2, 3)
     assert network.head.classifier.weight.dtype == torch.bfloat16
     assert count.parameters(network.spec) == sum(p.numel() for p in network.parameters())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("shape", "turned", "hint"),
+    [
+        ((2, 4, 32, 32, 3), lambda clip: clip.permute(0, 4, 1, 2, 3), "permute(0, 4, 1, 2, 3)"),
+        ((2, 4, 3, 32, 32), lambda clip: clip.transpose(1, 2), "transpose(1, 2)"),
+        ((2, 3, 32, 32), lambda clip: clip[:, :, None], "clip[:, :, None]"),
+        ((4, 3, 32, 32), lambda clip: clip.transpose(0, 1)[None], "clip.transpose(0, 1)[None]"),
+        ((3, 4, 32, 32), lambda clip: clip[None], "clip[None]"),
+    ],
+)
+def test_axes_in_another_order_are_told_apart(
+    shape: tuple[int, ...], turned: Callable[[torch.Tensor], torch.Tensor], hint: str
+) -> None:
+    network = MoViNet(small_spec())
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        network(torch.rand(shape))
+    network(turned(torch.rand(shape)))
+    with pytest.raises(ValueError, match="must be a tensor, not ndarray"):
+        network(np.zeros(shape, np.float32))
 
 
 @torch.inference_mode()

@@ -249,6 +249,8 @@ def test_missing_and_unfit_files_say_so(tmp_path: Path) -> None:
         (text, "not a video"),
         (empty, "not a video"),
         (write_sound(tmp_path / "sound.m4a"), "no video, only audio"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "by its path or address, not a value of the type ndarray$"),
+        ([text, text], "one video is wanted"),
     ]:
         with pytest.raises(VideoError, match=words):
             list(read_frames(path, 5))

@@ -81,6 +81,11 @@ def _chosen(networks: Sequence[str]) -> list[str]:
     names = comparable()
     for wanted in networks:
         if not any(wanted in name for name in names) and not published(networks=[wanted]):
+            if Path(wanted).exists():
+                raise MovinetError(
+                    f"{wanted}: networks that others published are compared, by name; your own is counted and timed by "
+                    f"movinet profile {wanted}, and judged by movinet evaluate"
+                )
             raise MovinetError(f"no network is called {wanted!r}{did_you_mean(wanted, names)}")
     return [name for name in names if not networks or any(wanted in name for wanted in networks)]
 

@@ -129,10 +129,11 @@ def read_csv(path: Path, videos: Path | None = None, skip_missing: bool = False)
         MovinetError: a column is lacking, a row is malformed, a video missing or listed twice.
     """
     columns, rows = read_table(path)
-    for what, names in (("file", _FILE), ("label", _LABELS)):
+    for names in (_FILE, _LABELS):
         if not set(names) & set(columns):
+            others = " or ".join(f"`{name}`" for name in names)
             raise MovinetError(
-                f"{path}: the first line must name the columns, with a `{what}`; it names {', '.join(columns)}"
+                f"{path}: the first line must name the columns, {others} among them; it names {', '.join(columns)}"
             )
     return gather("a CSV list", path, _rows(path, rows, videos or path.parent), skip_missing=skip_missing)
 

@@ -14,6 +14,8 @@ from movinet.nn.ensemble import Ensemble, build
 from movinet.nn.movinet import MoViNet
 from movinet.weights.info import WeightsInfo
 
+Networks = MoViNet | Ensemble | BaselineNetwork
+
 
 def unwrapped(model: nn.Module) -> MoViNet | Ensemble | BaselineNetwork:
     """The network in what `torch.compile` or parallel training made of it.
@@ -23,10 +25,13 @@ def unwrapped(model: nn.Module) -> MoViNet | Ensemble | BaselineNetwork:
     """
     inner: object = model
     for _ in range(4):  # a compiled network in a parallel one, or the other way round
-        if isinstance(inner, MoViNet | Ensemble | BaselineNetwork):
+        if isinstance(inner, Networks):
             return inner
         inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
-    raise MovinetError(f"want a MoViNet or an Ensemble, not {type(model).__name__}")
+    parts = model.named_modules() if isinstance(model, nn.Module) else ()
+    inside = next((f"model.{name}" for name, part in parts if isinstance(part, Networks)), None)
+    hint = f"; {inside} is one: give that, and keep the layers around it by torch.save(model.state_dict(), …)"
+    raise MovinetError(f"want a MoViNet or an Ensemble, not {type(model).__name__}{hint if inside else ''}")
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[np.float32]]:

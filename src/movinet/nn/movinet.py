@@ -1,5 +1,6 @@
 """The MoViNet: one network, fed a whole clip or its stream of frames in any cut."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -304,9 +305,25 @@ def check_frames(frames: Tensor, name: str, dtype: torch.dtype) -> None:
     Raises:
         ValueError: `frames`, called `name` in the message, has another shape or type.
     """
+    if not isinstance(frames, Tensor):
+        raise ValueError(f"{name} must be a tensor, not {type(frames).__name__}; torch.as_tensor makes one")
     if frames.ndim != 5 or frames.shape[1] != 3 or 0 in frames.shape[3:]:
-        raise ValueError(f"{name} must have shape (B, 3, T, H, W), got {tuple(frames.shape)}")
+        hint = _order_hint(frames.shape)
+        raise ValueError(f"{name} must have shape (B, 3, T, H, W), got {tuple(frames.shape)}{hint}")
     if not frames.is_floating_point():
         raise ValueError(f"{name} must be floating point in [0, 1], got {frames.dtype}; divide uint8 by 255")
     if frames.dtype != dtype and not torch.is_autocast_enabled(frames.device.type):
         raise ValueError(f"{name} is {frames.dtype}, but the network is {dtype}; convert one with .to()")
+
+
+def _order_hint(shape: Sequence[int]) -> str:
+    """What to do about a clip whose axes are in an order that is common elsewhere."""
+    if len(shape) == 5 and shape[4] == 3:
+        return "; colors are last: permute(0, 4, 1, 2, 3)"
+    if len(shape) == 5 and shape[2] == 3:
+        return "; frames come before colors: transpose(1, 2)"
+    if len(shape) == 4 and shape[1] == 3:
+        return "; a frame of each stream is clip[:, :, None], one clip of frames clip.transpose(0, 1)[None]"
+    if len(shape) == 4 and shape[0] == 3:
+        return "; a batch of one is clip[None]"
+    return ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
+from os import PathLike
 from pathlib import Path
 from typing import TypeGuard, TypeVar
 
@@ -319,12 +320,20 @@ def in_natural_order(name: str) -> list[tuple[int, str]]:
 
 
 def _check_exists(path: Source) -> None:
+    _refuse_no_name(path)
     try:
         missing = not is_address(path) and not _local(path).exists()
     except OSError as error:
         raise VideoError(f"{without_password(path)}: cannot be reached: {error.strerror or error}") from error
     if missing:
         raise VideoError(f"{without_password(path)}: no such file or folder")
+
+
+def _refuse_no_name(path: object) -> None:
+    if not isinstance(path, Source | PathLike):
+        raise VideoError(
+            f"one video is wanted here, by its path or address, not a value of the type {type(path).__name__}"
+        )
 
 
 def _is_folder(path: Source) -> TypeGuard[str | Path]:

@@ -139,13 +139,23 @@ class Weights:
             model: left as it is.
             info: what is known of it; what the network itself carries by default. Its labels are left out where the
                 network has another number of classes.
+
+        Raises:
+            WeightsError: the network has other layers than its specification.
         """
         from movinet.nn.convert import arrays_of
 
         info, spec = info or model.info, model.spec
         if info.spec.num_classes != spec.num_classes:
             info = replace(info, spec=spec, labels=None, background=None, operating_point=None)
-        return cls(replace(info, spec=spec), arrays_of(model))
+        arrays = arrays_of(model)
+        try:
+            return cls(replace(info, spec=spec), arrays)
+        except WeightsError as error:
+            raise WeightsError(
+                f"{error}; layers were exchanged by hand, which the specification does not know: another classifier is "
+                "made by model.reset_classifier(num_classes), other layers by another specification"
+            ) from error
 
     def to_model(self) -> "MoViNet | Ensemble | BaselineNetwork":
         """The network in PyTorch, in evaluation mode, with parameters of its own.
