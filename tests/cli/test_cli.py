@@ -101,6 +101,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         (f"classify @/good.mp4 {MODEL} --frobnicate", "frobnicate"),
         ("profile @/exported", "exported for another runtime"),
         ("convert @/exported @/out.safetensors", "exported for another runtime"),
+        ("convert @/exported/model.onnx @/out.safetensors", "exported for another runtime"),
         ("classify @/good.mp4 --model @/tiny_base.safetensors --per-frame", "stream network"),
         ("classify @/good.mp4 --model @/missing.safetensors", "no such file"),
         ("classify @/good.mp4 --model @/bad.safetensors", "bad.safetensors"),

@@ -103,6 +103,8 @@ def test_a_password_in_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b" p w \n")
     assert read_password(path) == " p w "
+    path.write_text("p w\n", encoding="utf-8-sig")  # as PowerShell writes it
+    assert read_password(path) == "p w"
     path.write_bytes(b"x" * 5000)
     with pytest.raises(MovinetError, match="no password"):
         read_password(path)

@@ -181,7 +181,7 @@ def test_ensembles_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_options_and_labels(small: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
-    labels.write_text("one\ntwo\n\nthree \n", encoding="utf-8")
+    labels.write_text("one\ntwo\n\nthree \n", encoding="utf-8-sig")  # as Windows writes it
     loaded = load_weights(small, labels=labels, options={"decay": 0.9})
     assert loaded.info.labels == ("one", "two", "three")
     assert Recognizer.load(small, labels=["a, b", "two", "three"], cache=False).labels == ("a, b", "two", "three")

@@ -32,6 +32,7 @@ _PYTORCHVIDEO = "PyTorchVideo state dict"
 # What 0 and 255 become: its networks were trained with a mean of 0.45 and a deviation of 0.225.
 _PYTORCHVIDEO_SCALE = (-0.45 / 0.225, (1 - 0.45) / 0.225)
 _EXPORTED = "movinet_manifest.json"  # in the folder of an exported network (`deploy/read_manifest.py`)
+_MODELS = (".tflite", ".onnx", ".xml")  # the files there that are taken for the folder
 
 Arrays = dict[str, NDArray[np.float32]]
 AnySpec = TypeVar("AnySpec", NetworkSpec, EnsembleSpec, Spec)
@@ -91,7 +92,7 @@ def read_any(path: Path, spec: Spec | None = None, options: dict[str, Any] | Non
     """
     if (path / RUN_WEIGHTS).is_file():
         path /= RUN_WEIGHTS
-    if (path / _EXPORTED).is_file():
+    if (path / _EXPORTED).is_file() or (path.suffix in _MODELS and path.with_name(_EXPORTED).is_file()):
         raise WeightsError(
             f"{path}: a network exported for another runtime, which classify, watch, evaluate, scan and serve take; "
             "here the weights are wanted that it was exported from"
@@ -146,7 +147,7 @@ def read_labels(path: str | Path | Sequence[str]) -> tuple[str, ...]:
     if "," in str(path) and not Path(path).exists():
         return tuple(printable(label.strip()) for label in str(path).split(",") if label.strip())
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path}: cannot read the labels: {error}") from error
     labels = tuple(printable(line.strip()) for line in lines if line.strip())

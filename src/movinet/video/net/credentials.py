@@ -109,7 +109,7 @@ def read_password(path: str | Path) -> str:
         MovinetError: It cannot be read.
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(4097)
     except OSError as error:
         raise MovinetError(f"{path}: cannot read the password: {error.strerror or error}") from error
