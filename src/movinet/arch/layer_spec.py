@@ -7,16 +7,28 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One bottleneck: 1×1×1 expansion, depthwise convolution, squeeze-excitation, 1×1×1 projection."""
+    """One bottleneck: 1×1×1 expansion, depthwise convolution, squeeze-excitation, 1×1×1 projection.
 
-    expansion: int  # channels of the depthwise convolution
-    kernel: tuple[int, int, int]  # frames, height, width
-    squeeze_excitation: bool = True  # False leaves it out of this layer, whatever the network has
+    Args:
+        expansion: channels of the depthwise convolution.
+        kernel: frames, height, width, each odd.
+        squeeze_excitation: False leaves it out of this layer, whatever the network has.
+    """
+
+    expansion: int
+    kernel: tuple[int, int, int]
+    squeeze_excitation: bool = True
 
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """Layers of equal width; the first one carries the spatial stride."""
+    """Layers of equal width; the first one carries the spatial stride.
+
+    Args:
+        channels: that every layer gives.
+        layers: one at least.
+        stride: 1 or 2.
+    """
 
     channels: int
     layers: tuple[LayerSpec, ...]

@@ -42,17 +42,42 @@ class NetworkSpec:
     """A whole network. Everything else (parameters, states, cost, exports) follows from it.
 
     The source of the structure is the official code: tensorflow/models, official/projects/movinet/modeling.
+
+    Args:
+        name: of the network.
+        stem: channels of the 1×3×3 stem, stride 2.
+        blocks: from the stem to the head.
+        project: channels of the 1×1×1 convolution before the pool.
+        hidden: width of the dense layer before the classifier.
+        size: (height, width) it is meant for; any other works.
+        fps: frames a second it is meant for.
+        frames: of an evaluation clip.
+        num_classes: 0: no classifier, the network ends with the `hidden` numbers before it.
+        causal: a stream network, which sees the past alone; else a base network, which sees clips whole.
+        convolution: depthwise kernels whole (3d), or over space and then over time (2plus1d).
+        squeeze_excitation: over the whole clip (global, of base networks), or of stream networks over all frames so far
+            (cumulative), and this frame beside them (cumulative_frame).
+        activation: of the convolutions.
+        gate: of squeeze-excitation; hard sigmoids differ, and weights fit the one they were trained with alone.
+        head_activation: after `hidden`.
+        positional_encoding: of time, in cumulative squeeze-excitation.
+        position_limit: position = min(frames seen, limit); None: unlimited, as in the paper.
+        rezero: every layer's own part is scaled by a learned number, 0 at first.
+        norm: batch; or folded: no batch norm, the convolutions have biases instead.
+        dropout: before the classifier, in training.
+        stochastic_depth: how likely the last layer is left out in training; earlier ones less.
+        decay: γ of cumulative pooling, in (0, 1]; 1 is the paper's, which never forgets.
     """
 
     name: str
-    stem: int  # channels of the 1×3×3 stem, stride 2
+    stem: int
     blocks: tuple[BlockSpec, ...]
-    project: int  # channels of the 1×1×1 convolution before the pool
-    hidden: int  # width of the dense layer before the classifier
-    size: tuple[int, int]  # height, width it is meant for; any other works
-    fps: float  # frames a second it is meant for
-    frames: int  # frames of an evaluation clip
-    num_classes: int = 600  # 0: no classifier, the network ends with the `hidden` numbers before it
+    project: int
+    hidden: int
+    size: tuple[int, int]
+    fps: float
+    frames: int
+    num_classes: int = 600
     causal: bool = True
     convolution: Convolution = "2plus1d"
     squeeze_excitation: SqueezeExcitation = "cumulative_frame"
@@ -60,12 +85,12 @@ class NetworkSpec:
     gate: Gate = "hard_sigmoid_keras"
     head_activation: Activation = "swish"
     positional_encoding: bool = False
-    position_limit: int | None = None  # position = min(frames seen, limit); None: unlimited, as in the paper
+    position_limit: int | None = None
     rezero: bool = True
-    norm: Norm = "batch"  # "folded": no batch norm, the convolutions have biases instead
+    norm: Norm = "batch"
     dropout: float = 0.2
     stochastic_depth: float = 0.2
-    decay: float = 1.0  # γ of cumulative pooling; 1 is the paper's CGAP
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         _check_types(self)
