@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,6 +299,17 @@ def test_events_of_a_video_are_those_of_its_predictions(weights: Path, video: Pa
     assert found == expected + detector.finish() != []
     with pytest.raises(MovinetError, match="base network"):
         list(Recognizer.load(tiny_weights(weights.parent, causal=False)).events(video))
+
+
+def test_a_clip_that_a_base_network_cannot_hold_is_refused(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = Recognizer.load(tiny_weights(tmp_path, causal=False))
+    height, width = recognizer.info.transform.size
+    for held, refused in ((17, False), (16, True)):
+        monkeypatch.setattr("movinet.runtime.whole_video._MOST_HELD", 3 * height * width * held)
+        with pytest.raises(MovinetError, match="more than 16 frames are too many") if refused else nullcontext():
+            assert recognizer(video).frames == 17
 
 
 def test_what_other_libraries_call_it_is_answered_with_what_it_is_called_here(weights: Path) -> None:

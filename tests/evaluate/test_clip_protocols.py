@@ -138,6 +138,20 @@ def test_a_stream_and_a_clip_say_what_the_network_says(tmp_path: Path, causal: b
     np.testing.assert_allclose(answer.every, [best.count(n) / 13 for n in range(3)], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "most"),
+    [
+        (Protocol("clip", 100_000_000), "5592405 frames of eye;"),
+        (Protocol("multi-clip", 5_000_000), "1864135 frames of eye in 3 crops"),
+        (Protocol("clip", 5_592_406, spread=True), "5592405 frames"),
+    ],
+)
+def test_clips_that_do_not_fit_into_memory_are_refused_before_any_is_read(protocol: Protocol, most: str) -> None:
+    with pytest.raises(MovinetError, match=rf"^--frames {protocol.frames}: a clip is held in memory, .* {most}"):
+        check(columns([]), protocol)
+    check(columns([]), replace(protocol, frames=1_864_135))
+
+
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     for wrong, message in (
         ({"frames": 0}, "--frames"),

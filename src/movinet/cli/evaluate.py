@@ -75,7 +75,8 @@ def evaluate(
         skip_unknown: leave out videos with a label that the network does not know.
         folder_fps: at which rate folders of images were taken; that of the network by default.
         gestures: instead of data, render so many synthetic gestures that no training sees.
-        frames: of a clip; those the network was made for by default. A clip longer than that ends with its video.
+        frames: of a clip; those the network was made for by default. A clip longer than that ends with its video, and
+            is held in memory, within a gigabyte.
         clips: of a video, for multi-clip; 10 by default.
         crops: of a clip, along the longer side, for multi-clip; 3 by default.
         spread: spread the frames of a clip over the whole video.

@@ -22,6 +22,7 @@ from movinet.errors import MovinetError
 from movinet.evaluate.footage import Footage
 from movinet.evaluate.judged import Judged, Probabilities
 from movinet.labeled.sampling import FrameTimes, Sampling, dense, uniform, windows
+from movinet.runtime.whole_video import most_held
 from movinet.video.frame import Frame, Kept
 from movinet.video.timing import LATE
 from movinet.video.transform import Transform
@@ -114,13 +115,21 @@ def check(judged: Judged, protocol: Protocol) -> None:
     """Refuse what a network cannot do.
 
     Raises:
-        MovinetError: it has no streams, or takes clips of one length alone.
+        MovinetError: it has no streams, or takes clips of one length alone, or they do not fit into memory.
     """
     if protocol.kind == "stream" and judged.answers is None:
         raise cannot_stream(judged.name)
     if not judged.any_length and protocol.frames not in (None, judged.clip_frames):
         raise MovinetError(
             f"{judged.name} was exported for clips of {counted(judged.clip_frames, 'frame')}: leave --frames out"
+        )
+
+    crops = protocol.crops if protocol.kind == "multi-clip" else 1
+    if (frames := protocol.frames or 0) > (most := most_held(judged.transform) // crops):
+        of = f" in {counted(crops, 'crop')}" if crops > 1 else ""
+        raise MovinetError(
+            f"--frames {frames}: a clip is held in memory, which has room for {most} frames of {judged.name}{of}; "
+            "a stream network holds none with --protocol stream"
         )
 
 

@@ -1,9 +1,11 @@
 """A video as one clip: held whole for a base network, and passed through by a stream network."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from movinet.errors import MovinetError
 from movinet.prediction import Prediction
 from movinet.runtime.engine import Clips
 from movinet.runtime.session import Session
@@ -13,6 +15,12 @@ from movinet.video.transform import Transform, scale_levels
 # Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
 # another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`).
 _TOGETHER = 32
+_MOST_HELD = 1 << 30  # bytes of 8-bit pixels; in float32 they take four times that, and what networks make of them more
+
+
+def most_held(transform: Transform) -> int:
+    """Frames of the network's size that may be held at once."""
+    return _MOST_HELD // (3 * math.prod(transform.size))
 
 
 def held_clip(frames: Iterable[Frame], transform: Transform) -> tuple[Clips, float]:
@@ -24,10 +32,18 @@ def held_clip(frames: Iterable[Frame], transform: Transform) -> tuple[Clips, flo
 
     Returns:
         The clip (1, 3, T, H, W), float32, and the time of its last frame in seconds.
+
+    Raises:
+        MovinetError: there are more than `most_held`.
     """
     # Made small one by one, so that a long video never lies in memory at its full size.
-    levels, last = [], 0.0
+    levels, last, most = [], 0.0, most_held(transform)
     for frame in frames:
+        if len(levels) == most:
+            raise MovinetError(
+                f"more than {most} frames are too many for one clip, which is held in memory: take a part of the video, "
+                "or a stream network, which holds none"
+            )
         levels.append(frame.levels(transform))
         last = frame.time
     return scale_levels(np.stack(levels).transpose(3, 0, 1, 2), transform.scale)[None], last
