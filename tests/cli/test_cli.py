@@ -1,6 +1,7 @@
 """The command line as a user meets it: answers, examples, and every kind of bad input ending in one message and 2."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -233,12 +234,17 @@ def test_synthesize_writes_a_folder_a_class(folder: Path, capfd: pytest.CaptureF
     assert "star" in (folder / "set" / "clips.csv").read_text()
 
 
-def test_every_command_has_help_with_examples(capfd: pytest.CaptureFixture[str]) -> None:
-    for command in ("classify", "watch", "models", "profile", "convert", "demo", "data synthesize"):
+def test_every_command_has_help_with_examples_to_copy(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("classify", "watch", "models", "profile", "convert", "demo", "evaluate", "data synthesize"):
         code, out, _ = run(Path(), f"{command} --help", capfd)
         assert code == 0
-        assert "Examples" in out
-        assert f"movinet {command}" in out
+        shown = re.sub(r" \\ *\n +", " ", out.partition("\nExamples ")[2])  # as a shell reads it
+        lines = [line.strip() for line in shown.splitlines() if line.strip()]
+        assert any(line.startswith(f"movinet {command}") for line in lines)
+        assert all(line.startswith(("movinet ", "ffmpeg ")) for line in lines), lines
 
 
 def test_the_installed_program_runs() -> None:

@@ -7,10 +7,23 @@ from cyclopts import App
 
 from movinet.cli.app import app
 
+_COLUMNS = 77  # that help has for an example on a terminal of 80
+
 
 def examples(*lines: str) -> str:
-    """The end of a command's --help."""
-    return "**Examples**\n\n```\n" + "\n".join(lines) + "\n```"
+    """The end of a command's --help. What is too long for a line goes on in the next as shells have it, and can be
+    copied."""
+    return "**Examples**\n\n```\n" + "\n".join(map(_folded, lines)) + "\n```"
+
+
+def _folded(line: str) -> str:
+    first, *options = line.split(" --")
+    lines = [first]
+    for option in options:
+        if len(lines[-1]) + len(option) + len(" -- \\") > _COLUMNS:
+            lines.append("   ")
+        lines[-1] += f" --{option}"
+    return " \\\n".join(lines)
 
 
 app.command(

@@ -41,8 +41,8 @@ def held_clip(frames: Iterable[Frame], transform: Transform) -> tuple[Clips, flo
     for frame in frames:
         if len(levels) == most:
             raise MovinetError(
-                f"more than {most} frames are too many for one clip, which is held in memory: take a part of the video, "
-                "or a stream network, which holds none"
+                f"more than {most} frames are too many for one clip, which is held in memory: take a part of the "
+                "video, or a stream network, which holds none"
             )
         levels.append(frame.levels(transform))
         last = frame.time
