@@ -8,7 +8,6 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
 from rich.console import Console
 
 from movinet.data.synthetic.gesture_clips import GESTURES, render_gesture
@@ -29,14 +28,13 @@ def main() -> None:
     parser.add_argument("--gesture", choices=GESTURES, default="star")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     name = f"{args.gesture}.mp4"
     view = View([name], MODEL)
     with TemporaryDirectory() as folder, StreamPool.load(MODEL, max_streams=1) as pool:
         path, spec = Path(folder) / name, pool.info.spec
         clip = render_gesture(args.gesture, args.seed, (192, 256), spec.frames, spec.fps)
         encode_video(path, clip.frames, spec.fps)
-        camera = Camera(address=str(path), name=name, memory=5.0, on=0.75, off=0.5, ignore=("other",))
+        camera = Camera(address=str(path), name=name)
         reports = list(watch([feed_of(camera, path, pool)]))
         last = max(n for n, report in enumerate(reports) if isinstance(report.what, Seen))
         for report in reports[: last + 1]:  # before what runs is told as ended
