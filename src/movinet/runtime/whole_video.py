@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from movinet.errors import MovinetError
 from movinet.prediction import Prediction
@@ -37,7 +38,8 @@ def held_clip(frames: Iterable[Frame], transform: Transform) -> tuple[Clips, flo
         MovinetError: there are more than `most_held`.
     """
     # Made small one by one, so that a long video never lies in memory at its full size.
-    levels, last, most = [], 0.0, most_held(transform)
+    levels: list[NDArray[np.uint8]] = []
+    last, most = 0.0, most_held(transform)
     for frame in frames:
         if len(levels) == most:
             raise MovinetError(
