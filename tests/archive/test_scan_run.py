@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,11 @@ from archive.videos import by_name, rows_of, run, run_scan, scan_command, small_
 from tiny import LABELS, tiny_spec, tiny_weights
 
 from movinet.arch.zoo import temporal_ensemble
+from movinet.archive.listing import list_items
+from movinet.archive.results import open_results
+from movinet.archive.scan_run import Scan
+from movinet.archive.tasks import Outcome, Task
+from movinet.archive.workers import Lost
 from movinet.nn.ensemble import Ensemble
 from movinet.recognizer import Recognizer
 from movinet.weights.load import load_weights
@@ -248,3 +254,36 @@ def test_control_c_keeps_what_is_done(model: Path, tmp_path: Path) -> None:
         process.wait()
     assert 0 < len(by_name(out)) < MANY
     assert set(LABELS) >= {entry["label"] for entry in rows_of(out)[0]["last"]}
+
+
+def test_workers_wait_for_no_disk(videos: Path, tmp_path: Path) -> None:
+    """They have their next videos before what came of the last is kept."""
+    order: list[str] = []
+
+    class Eager:
+        """A worker that has looked at once."""
+
+        busy, ready = 0, True
+
+        def __init__(self) -> None:
+            self.tasks: list[Task] = []
+
+        def room(self, ahead: bool) -> int:
+            return 1 - len(self.tasks)
+
+        def give(self, task: Task) -> None:
+            order.append("given")
+            self.tasks.append(task)
+
+        def take(self, seconds: float) -> list[Outcome | Lost]:
+            order.append("taken")
+            return [Lost(self.tasks.pop(), "no frame")]
+
+        def close(self) -> None:
+            pass
+
+    with open_results(tmp_path / "results", {}) as results:
+        results.keep_up = lambda: order.append("kept")  # type: ignore[method-assign]
+        scan = Scan(results, list_items([str(videos)], print), results.read(), False, "tiny", "0")
+        assert scan.run(Eager(), lambda progress, row: None, Event())
+    assert order == ["given", "kept", "taken"] * 6

@@ -146,12 +146,12 @@ class Scan:
                 task = self._next()
                 self._given[task.number] = task
                 workers.give(task)
+            self._results.keep_up()  # which waits for the disk, so only once the workers have their next tasks
             came = workers.take(_LOOKS_UP)
             if self.progress.start is None and workers.ready:
                 self.progress.start = time.monotonic() - self.progress.began
             for outcome in came:
                 self._settle(outcome, tell)
-            self._results.keep_up()
             tell(self.progress, None)
         is_complete = not self.left
         if is_complete:

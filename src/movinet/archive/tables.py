@@ -67,7 +67,7 @@ def write_rows(folder: Path, number: int, rows: Sequence[dict[str, Any]]) -> Non
         (folder / table).mkdir(exist_ok=True)
     lines = "".join(f"{json.dumps(row, allow_nan=False)}\n" for row in rows)  # in ASCII, odd names escaped
     write_atomically(part_path(folder, LINES, number), lines.encode("ascii"))
-    plain = [{**row, "path": shown(row["path"])} for row in rows]
+    plain = [{**row, "path": shown(row["path"]), "error": row["error"] and shown(row["error"])} for row in rows]
     with _parquet(part_path(folder, ROWS, number), row_schema()) as write:
         write(pa.Table.from_pylist(plain, schema=row_schema()))
 
