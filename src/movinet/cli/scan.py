@@ -21,7 +21,7 @@ from movinet.archive.workers import Processes, Workers
 from movinet.cli.app import Model, at_least_one, seconds
 from movinet.cli.console import complain, err, out, print_json, progress_bar, warn
 from movinet.cli.recognizing import mode_of, tell_default
-from movinet.cli.watch import until_stopped
+from movinet.cli.stopping import until_stopped
 from movinet.cores import usable_cores
 from movinet.errors import MovinetError, needs_extra, printable
 from movinet.events import what_is_promised
