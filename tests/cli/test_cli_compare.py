@@ -9,8 +9,10 @@ from movinet.arch.serialize import find_spec
 from movinet.baselines.comparison import comparable, measure_costs, read_costs, read_trained
 from movinet.baselines.published_figures import PUBLISHED
 from movinet.cli.app import app
+from movinet.cli.compare_plots import part_names
 from movinet.costs import macs_per_clip, parameters
 from movinet.errors import MovinetError
+from movinet.train.plots import new_figure
 from movinet.weights.registry import find
 
 
@@ -95,3 +97,16 @@ def test_a_network_is_run_in_processes_of_its_own(tmp_path: Path) -> None:
     assert cost.clip_ms > 0
     assert cost.memory_mb is not None
     assert 10 < cost.memory_mb < 1000
+
+
+def test_names_in_pictures_do_not_lie_on_one_another() -> None:
+    figure = new_figure(4, 3)
+    axes = figure.subplots()
+    axes.plot([1, 1, 1.01], [1, 1.01, 1.02], "o")
+    names = [
+        axes.annotate(f"network {n}", (1, 1 + n / 100), (3, 4), textcoords="offset points", fontsize=6.5)
+        for n in range(3)
+    ]
+    part_names(figure)
+    boxes = [name.get_window_extent() for name in names]
+    assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])

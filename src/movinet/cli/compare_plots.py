@@ -22,6 +22,8 @@ _FAMILIES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("MobileNet", lambda name: "mobilenet" in name.lower(), COLORS[4 % len(COLORS)]),
     ("others", lambda name: True, FAINT),
 )
+# Of a name beside its point, in points; the first that is free.
+_PLACES = ((3, 4), (3, -9), (3, -2), (-3, 4), (-3, -9), (-3, -2), (3, 12), (3, -17), (-3, 12), (-3, -17))
 
 
 def draw_published(rows: Sequence[Published], path: Path) -> None:
@@ -38,6 +40,7 @@ def draw_published(rows: Sequence[Published], path: Path) -> None:
             if row.data == data and row.top1 is not None and (gmacs := video_gmacs(row)) is not None
         ]
         _scatter(axes, points, f"{data}: top-1, %, as published", "billion multiply-adds a video, of all views")
+    part_names(figure)
     save_figure(figure, path)
 
 
@@ -63,6 +66,7 @@ def draw_costs(rows: Sequence[Published], costs: Sequence[Cost], path: Path) -> 
             (line[2], sizes, "peak memory, MB, measured"),
         ):
             _scatter(axes, points, title, cost)  # type: ignore[arg-type]
+    part_names(figure)
     save_figure(figure, path)
 
 
@@ -85,6 +89,7 @@ def draw_trained(rows: Sequence[Trained], path: Path) -> None:
         for row in rows:
             each = [100 * top1 for top1 in row.top1]
             axes.plot([cost[row.network]] * len(each), each, color=FAINT, marker=".", lw=0.8, zorder=0)
+    part_names(figure)
     save_figure(figure, path)
 
 
@@ -109,11 +114,9 @@ def _scatter(axes: "Axes", points: Sequence[Point], title: str, cost: str) -> No
         line = "-" if name.startswith("MoViNet") else "none"
         xs, ys = [p[1] for p in mine], [p[2] for p in mine]
         axes.plot(xs, ys, linestyle=line, marker="o", ms=4, lw=1.2, color=color, label=name)
-        below = name == "MoViNet stream"
+        place = _PLACES[name == "MoViNet stream"]
         for network, x, y in mine:
-            axes.annotate(
-                _short(network), (x, y), (3, -9 if below else 4), textcoords="offset points", fontsize=6.5, color=INK
-            )
+            axes.annotate(_short(network), (x, y), place, textcoords="offset points", fontsize=6.5, color=INK)
     if points:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -126,6 +129,31 @@ def _scatter(axes: "Axes", points: Sequence[Point], title: str, cost: str) -> No
         axes.set_yticks([])
         axes.text(0.5, 0.5, "nothing was measured", ha="center", transform=axes.transAxes, color=FAINT)
     axes.set_xlabel(cost, color=FAINT, fontsize=9, loc="right")
+
+
+def part_names(figure: "Figure") -> None:
+    """Move names that lie on others, or on points, to where there is room, if there is."""
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()  # places are known from now on
+    for axes in figure.axes:
+        names = [text for text in axes.texts if isinstance(text, Annotation)]
+        points = [axes.transData.transform(line.get_xydata()) for line in axes.lines]
+        taken = [Bbox.from_bounds(x - 2, y - 2, 4, 4) for line in points for x, y in line]
+        for name in names:
+            placed = name.get_position()
+            for place in (placed, *_PLACES):
+                name.set_position(place)
+                name.set_horizontalalignment("left" if place[0] > 0 else "right")
+                box = name.get_window_extent()
+                if not any(box.overlaps(other) for other in taken):
+                    break
+            else:
+                name.set_position(placed)
+                name.set_horizontalalignment("left")
+                box = name.get_window_extent()
+            taken.append(box)
 
 
 def _short(network: str) -> str:
