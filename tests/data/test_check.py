@@ -150,6 +150,13 @@ def test_odd_time_stamps_are_seen(tmp_path: Path) -> None:
     assert inspect(tmp_path / "gap.mkv").oddities == ("no frame for 5.10 s after 0.90 s",)
 
 
+def test_recordings_that_were_joined_may_have_the_same_time_stamps(tmp_path: Path) -> None:
+    write_stamped(tmp_path / "one.ts", list(range(20)))
+    (tmp_path / "two.ts").write_bytes(2 * (tmp_path / "one.ts").read_bytes())
+    found = inspect(tmp_path / "two.ts")
+    assert (found.frames, found.oddities) == (40, ())
+
+
 def test_the_real_gestures_stand_still(shared: Path) -> None:
     path = shared / "data/egogestar/caret/carret_1.mp4"
     found = inspect(path)

@@ -153,7 +153,7 @@ class _Packet(NamedTuple):
 @dataclass(frozen=True)
 class _Packets:
     times: NDArray[np.float64]  # when frames are shown, seconds since the first, as the decoder tells time
-    repeated: int  # frames that share their time stamp with another or have none
+    repeated: int  # frames that share their time stamp with another of their recording or have none
     expected: int  # frames the header announces, or 0
     fps: float | None
     says: float | None  # seconds, as the container tells
@@ -173,17 +173,17 @@ def _read_packets(path: Path | Member) -> _Packets:
                     )
         except av.error.FFmpegError:
             broken = True
-        stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
         clock = Clock(opened.fps or 25.0, trust_pts=container.format.name != "avi")
-        read = []
+        read, repeated = [], 0
         for recording, is_ahead in _recordings(packets, may_be_joined(container)):
             if all(packet.pts is not None for packet in recording):  # from the order of decoding to that of display
                 recording.sort(key=lambda packet: packet.pts or 0)
             if is_ahead:
                 clock.joined()
+            stamps = [packet.dts if packet.pts is None else packet.pts for packet in recording]
+            repeated += len(stamps) - len(set(stamps) - {None})
             read += [clock.read(packet) for packet in recording]
         times = np.array([time[0] for time in read if time is not None])
-        repeated = len(stamps) - len(set(stamps) - {None})
         return _Packets(times, repeated, stream.frames, opened.fps, opened.duration, broken)
 
 
