@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 BITS = 12
 _CHECK = (1, 0, 1)  # after the number: what is no counter is not taken for one
-_ENCODERS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg"}
+_ENCODERS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg", "vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def burn(picture: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
@@ -62,7 +62,7 @@ def film(
     """Encode footage.
 
     Args:
-        codec: h264, hevc or mjpeg.
+        codec: h264, hevc, mjpeg, vp8 or vp9.
         seconds: How long it is before it begins again; with `fps` at most 4096 pictures.
         fps: Pictures a second.
         size: Width and height.
@@ -97,6 +97,9 @@ def film(
 def _options(codec: Codec, interval: int, b_frames: int, preset: str) -> dict[str, str]:
     if codec == "mjpeg":
         return {}
+    if codec in ("vp8", "vp9"):
+        keys = {"g": str(interval), "keyint_min": str(interval)}
+        return {**keys, "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
     plain = {"preset": preset if codec == "h264" else "ultrafast", "forced-idr": "1"}
     if codec == "h264":
         tune = {} if b_frames else {"tune": "zerolatency"}

@@ -73,7 +73,7 @@ class KeptPackets:
         if packet.is_keyframe and self._format.changes(packet):
             self._connection = None
         if self._connection is None:
-            if not packet.is_keyframe or not (described := self._describe(stream, packet, self._format.extradata)):
+            if not packet.is_keyframe or not (described := self._describe(stream, packet, self._format)):
                 return
             self._connection = described
         with self._changed:
@@ -118,7 +118,7 @@ class KeptPackets:
         with self._changed:
             self._changed.notify_all()
 
-    def _describe(self, stream: VideoStream, packet: "av.Packet[VideoStream]", extradata: bytes | None) -> bytes | None:
+    def _describe(self, stream: VideoStream, packet: "av.Packet[VideoStream]", form: PictureFormat) -> bytes | None:
         """A file from which another file's track can be made, by another thread and after the camera is gone."""
         if stream.codec_context.name == "rawvideo":
             self.refused = "it sends raw pictures, which only fit into a file encoded"
@@ -127,8 +127,10 @@ class KeptPackets:
         try:
             with av.open(data, "w", format="nut") as container:
                 track = container.add_stream_from_template(stream)
-                if extradata is not None:
-                    track.codec_context.extradata = extradata
+                if form.extradata is not None:
+                    track.codec_context.extradata = form.extradata
+                if form.size is not None:
+                    track.width, track.height = form.size
                 first = av.Packet(bytes(packet))  # muxing changes a packet's stamps
                 first.pts = first.dts = 0
                 first.stream, first.is_keyframe = track, True

@@ -4,14 +4,15 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
 
-from movinet.video.picture_head import size_in_head
+from movinet.video.picture_head import size_in_head, size_in_vp8, size_in_vp9
 
-_JPEG_HEAD = 4096  # bytes within which a camera's JPEG states its size
+_HEAD = 4096  # bytes within which a camera's JPEG states its size; others do at once
+_SIZES = {"mjpeg": size_in_head, "vp8": size_in_vp8, "vp9": size_in_vp9}  # of codecs without a description
 
 
 class PictureFormat:
-    """Follows what key frames say of it: the sequence's parameters of H.264 and HEVC, a JPEG's size, what others have
-    for it. Those of single pictures may change with every one.
+    """Follows what key frames say of it: the sequence's parameters of H.264 and HEVC, the size of JPEG, VP8 and VP9,
+    what others have for it. Those of single pictures may change with every one.
 
     Args:
         stream: The track.
@@ -21,6 +22,8 @@ class PictureFormat:
         self._stream, self._codec = stream, stream.codec_context.name
         self.extradata: bytes | None = None
         """The codec's description, where it is another than the track's own."""
+        self.size: tuple[int, int] | None = None
+        """Width and height, where pictures say it and no description does."""
         own = stream.codec_context.extradata
         self._known: bytes | tuple[int, int] | None = None if own is None else self._of_sequence(own)
         self._filter: BitStreamFilterContext | None = None
@@ -34,8 +37,9 @@ class PictureFormat:
     def changes(self, packet: "av.Packet[VideoStream]") -> bool:
         """Whether pictures are another from this key frame's packet on."""
         said: bytes | tuple[int, int] | None
-        if self._codec == "mjpeg":
-            brought, said = None, size_in_head(bytes(packet)[:_JPEG_HEAD])
+        if (size_in := _SIZES.get(self._codec)) is not None:
+            brought, said = None, size_in(bytes(packet)[:_HEAD])
+            self.size = said or self.size
         else:
             brought = self._brought(packet)
             said = None if brought is None else self._of_sequence(brought)
