@@ -46,6 +46,15 @@ def test_servers_without_ranges_or_lengths_are_read_through(http_clip: bytes, se
             assert numbers(one.url(path)) == list(range(25))
 
 
+def test_a_file_with_its_index_at_its_end_is_read_of_a_server_without_ranges(http_clip: bytes) -> None:
+    """As `python -m http.server` gives what FFmpeg writes by default."""
+    assert http_clip.index(b"mdat") < http_clip.index(b"moov")
+    with site({"/clip.mp4": Answer(http_clip, ranges=False)}) as one:
+        assert numbers(one.url("/clip.mp4")) == list(range(100))
+        assert 2 <= len(one.asked) <= 3
+        assert numbers(one.url("/clip.mp4"), start=2.0) == numbers(one.url("/clip.mp4"))[50:]
+
+
 def chunks(data: bytes, whole: bool = True) -> Callable[[BaseHTTPRequestHandler], None]:
     def send(handler: BaseHTTPRequestHandler) -> None:
         for begin in range(0, len(data), 1000):

@@ -22,6 +22,7 @@ from movinet.video.net.playlist import PLAYLIST_BYTES, absolute, is_named_playli
 from movinet.video.net.sources import Limits, without_password
 
 _SKIPPED = 1 << 16  # bytes ahead that are read and thrown away rather than asked for anew
+_RETURNS = 4  # to the beginning of a file, where the server gives it from there alone
 
 
 class Readable(Protocol):
@@ -179,6 +180,8 @@ class HttpFile:
         self._at = 0  # where FFmpeg is
         self._there = 0  # where the response is
         self._ranges = False
+        self._index_last = False
+        self._returns = 0
         self._whole_begun = start == 0 and end is None
 
     @property
@@ -195,6 +198,7 @@ class HttpFile:
         while len(self._ahead) < 7 and (more := self._receive(1 << 15)):
             self._ahead += more
         self.head = self._ahead[:64]
+        self._index_last = _index_is_last(self._ahead)
         if is_playlist(self.head):
             text = bytearray(self._ahead)
             while more := self._receive(1 << 15):
@@ -233,7 +237,7 @@ class HttpFile:
         return self._at
 
     def seekable(self) -> bool:
-        return self._ranges and self._whole_begun and self.length is not None
+        return (self._ranges or self._index_last) and self._whole_begun and self.length is not None
 
     def readable(self) -> bool:
         return True
@@ -249,11 +253,12 @@ class HttpFile:
             gap = self._at - (self._there - len(self._ahead))
             if self.length is not None and self._at >= self.length:
                 return b""
-            if self._response is not None and 0 < gap <= _SKIPPED:
-                while gap and (skipped := self._take(gap)):
-                    gap -= len(skipped)
-            else:
-                self._request(self._at)
+            from_there = self._index_last and not self._ranges  # the beginning
+            if self._response is None or gap < 0 or (gap > _SKIPPED and not from_there):
+                self._request(0 if from_there else self._at)
+                gap = self._at - self._there
+            while gap and (skipped := self._take(min(gap, _SKIPPED))):
+                gap -= len(skipped)
         data = self._take(size)
         self._at += len(data)
         return data
@@ -267,6 +272,12 @@ class HttpFile:
     def _request(self, position: int) -> None:
         if self._response is not None:
             self._response.close()
+            if position == 0:
+                self._returns += 1
+            if self._returns > _RETURNS:
+                raise Failed(
+                    "the server gives this file from its beginning alone, and it is read in jumps: fetch it first"
+                )
         self._ahead, self._there, self._response = b"", position, None
         begin = self._start + position
         answer, self._parts = self._opener.client.request(self._parts, begin, self._end)
@@ -304,3 +315,16 @@ def _format(file: HttpFile) -> str | None:
     if file.type == "multipart/x-mixed-replace":
         return "mpjpeg"
     return "hls" if file.whole is not None and is_named_playlist(file.url, file.type) else None
+
+
+def _index_is_last(head: bytes) -> bool:
+    """Whether an MP4 begins with its pictures: then FFmpeg wants its end, and its beginning again."""
+    at = 0
+    while at + 8 <= len(head):
+        size, kind = int.from_bytes(head[at : at + 4]), head[at + 4 : at + 8]
+        if kind == b"mdat":
+            return True
+        if kind not in (b"ftyp", b"free", b"skip", b"wide") or size < 8:
+            return False
+        at += size
+    return False
