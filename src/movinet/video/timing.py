@@ -117,4 +117,7 @@ class Clock:
 
 def _seconds(ticks: int, base: Fraction | None) -> float:
     """What float(ticks * base) is, to the bit, in a tenth of its time: fractions are reduced at every step."""
-    return ticks * base.numerator / base.denominator if base else 0.0
+    if base is None:
+        return 0.0
+    numerator, denominator = base.as_integer_ratio()
+    return ticks * numerator / denominator

@@ -7,10 +7,9 @@ to them, or not at all where each picture stands alone.
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from operator import attrgetter
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import av
 from av.video.codeccontext import VideoCodecContext
@@ -25,7 +24,6 @@ Packet: TypeAlias = "av.Packet[VideoStream]"
 
 _AHEAD = 32  # packets that are read before one is decoded; codecs reorder over 16 frames at most
 _AHEAD_BYTES = 8 << 20
-_NEVER = -(1 << 63)
 _REMEMBERED = 64  # stamps among which none may be there twice
 # Decoders that take the level anew with each packet, and whose other frames are the same to the bit for it.
 _LEAVE_OUT = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -93,7 +91,7 @@ class LookAhead:
     def __init__(self, packets: Iterator[Packet], faults: Stamps) -> None:
         self._packets, self._faults = packets, faults
         self._queue: deque[Packet] = deque()
-        self._stamps: deque[int] = deque()  # of the same packets; `_NEVER` for those that are not shown
+        self._stamps: list[int] = []  # in order of display, of those of them that are shown
         self._bytes = self._corrupt = 0
         self._ended = False
         self.is_sound = True
@@ -110,7 +108,8 @@ class LookAhead:
             if not self._queue:
                 return
             packet = self._queue.popleft()
-            self._stamps.popleft()
+            if (pts := _shown_at(packet)) is not None:
+                del self._stamps[bisect_left(self._stamps, pts)]
             self._bytes -= packet.size
             self.is_damaged = self._corrupt > 0
             self._corrupt -= packet.is_corrupt
@@ -123,21 +122,26 @@ class LookAhead:
             return
         self.is_sound = self.is_sound and not self._faults.is_fault(packet)
         self._queue.append(packet)
-        self._stamps.append(_NEVER if packet.pts is None or packet.is_discard else packet.pts)
+        if (pts := _shown_at(packet)) is not None:
+            insort(self._stamps, pts)
         self._bytes += packet.size
         self._corrupt += packet.is_corrupt
 
     def next_shown(self, pts: int) -> int | None:
         """The stamp of the first frame in sight that is shown after one of this stamp; None where there is none."""
-        return min((stamp for stamp in self._stamps if stamp > pts), default=None)
+        place = bisect_right(self._stamps, pts)
+        return self._stamps[place] if place < len(self._stamps) else None
 
     def none_before(self) -> int | None:
         """A stamp before which no frame of the packets to come is shown; None where none is known."""
         return self._queue[0].dts if self._queue else None
 
 
-@dataclass(frozen=True)
-class Sent:
+def _shown_at(packet: Packet) -> int | None:
+    return None if packet.is_discard else packet.pts
+
+
+class Sent(NamedTuple):
     """A packet that was given to the decoder, or was not, and whose frame has not come: what a clock reads of it.
 
     Args:

@@ -1,7 +1,7 @@
 """The one door through which every file and address is opened: what it may do is in `movinet.video.net.sources`."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -38,15 +38,13 @@ class Opened:
         self.is_direct = False
         """Whether it is a camera whose server leads nowhere else."""
 
-    @contextmanager
-    def watch(self) -> Iterator[None]:
+    def watch(self) -> AbstractContextManager[None]:
         """Around everything that has FFmpeg read.
 
         Raises:
             VideoError: The source did not answer in time, or led where it may not.
         """
-        with self._opener.watch() if self._opener else nullcontext():
-            yield
+        return self._opener.watch() if self._opener else nullcontext()
 
     @property
     def fault(self) -> str | None:
