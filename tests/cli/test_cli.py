@@ -112,6 +112,7 @@ def test_addresses_lead_where_the_user_allows(folder: Path, capfd: pytest.Captur
         (f"watch @/missing.mp4 {MODEL}", "no such file"),
         (f"watch @/good.mp4 {MODEL} --on 0.2 --off 0.5", "--off"),
         (f"watch @/good.mp4 {MODEL} --timeout 0", "--timeout"),
+        (f"watch @/good.mp4 {MODEL} --before 3", "--record names the folder"),
         (f"watch @/good.mp4 {MODEL} --memory -1", "--memory"),
         (f"watch @/good.mp4 {MODEL} --memory nan", "--memory"),
         (f"watch @/good.mp4 {MODEL} --seconds -3", "--seconds"),

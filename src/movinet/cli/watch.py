@@ -62,10 +62,10 @@ def watch(
     loop: bool = False,
     save: Path | None = None,
     record: Path | None = None,
-    before: float = 5.0,
-    after: float = 5.0,
-    keep_days: float = inf,
-    keep_gb: float = 10.0,
+    before: float | None = None,
+    after: float | None = None,
+    keep_days: float | None = None,
+    keep_gb: float | None = None,
     stream: int | None = None,
     credentials: Path | None = None,
     transport: Transport = "tcp",
@@ -109,10 +109,10 @@ def watch(
         loop: begin again at the end of a file.
         save: a video file to write what was seen to, with labels and events drawn into it; of one source.
         record: a folder for clips around events, as the camera sent them, with a .json beside each.
-        before: seconds of a clip before its event.
-        after: seconds of a clip after its event.
-        keep_days: after which clips are deleted.
-        keep_gb: gigabytes that clips may take; the oldest are deleted.
+        before: seconds of a clip before its event; 5 by default.
+        after: seconds of a clip after its event; 5 by default.
+        keep_days: after which clips are deleted; never by default.
+        keep_gb: gigabytes that clips may take, 10 by default; the oldest are deleted.
         stream: of sources with several video tracks, the one with this number, as ffprobe counts them; by default the
             one that moves.
         credentials: a YAML file with users and passwords, by the names or hosts of cameras.
@@ -168,7 +168,11 @@ def watch(
         "motion_gate": motion_gate,
         "hardware": hardware,
     }
-    recording = None if record is None else Recording(record, before, after, days=keep_days, gigabytes=keep_gb)
+    clips = {"before": before, "after": after, "days": keep_days, "gigabytes": keep_gb}
+    said = {name: value for name, value in clips.items() if value is not None}
+    if record is None and said:
+        raise MovinetError("no clips are kept; --record names the folder for them")
+    recording = None if record is None else Recording(record, **said)
     cameras = _cameras(sources, defaults)
     if save is not None:
         refuse_to_save(save, len(cameras))
