@@ -161,6 +161,8 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(MovinetError, match=message):
             Protocol("multi-clip", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(MovinetError, match="no protocol 'clips'; choose one of clip, multi-clip, stream"):
+        Protocol("clips")  # type: ignore[arg-type]
     with pytest.raises(MovinetError, match="mean nothing"):
         Protocol("stream", spread=True)
     broken = judge_clips(

@@ -138,3 +138,8 @@ def test_labels_and_times_must_be_those_of_network_and_video(folder: Path) -> No
     refuse_beyond_end(stream, 1.5)
     with pytest.raises(MovinetError, match=r"begin at 1 s, but the video lasts 0\.50 s"):
         refuse_beyond_end(stream, 0.5)
+
+
+def test_a_folder_is_no_list_of_long_videos(tmp_path: Path) -> None:
+    with pytest.raises(MovinetError, match="a folder; of long videos a list is wanted"):
+        read_streams(tmp_path)

@@ -187,10 +187,10 @@ def print_events(judged: Judged, target: float, as_json: bool) -> None:
         _print(judged, point)
     if point.false_alarms is None:
         warn("something always happens in these streams: no rate of false alarms can be promised")
-    elif figures.false_alarms_an_hour.high > 2 * max(target, 1e-9):
+    elif (worst := figures.false_alarms_an_hour.high) > 2 * max(target, 1e-9):
         warn(
             f"{figures.hours:.2f} hours are too little to promise {target:g} false alarms an hour: it may be "
-            f"{figures.false_alarms_an_hour.high:.2g}"
+            f"{worst:{'.0f' if worst >= 10 else '.2g'}}"
         )
 
 

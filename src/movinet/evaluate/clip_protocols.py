@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from time import process_time
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ MOST_VIEWS = 1000
 _MOST_KEPT = 4096  # answers of one stream: of a longer one every other is left out, and again
 
 
+Kind = Literal["clip", "multi-clip", "stream"]
+
+
 @dataclass(frozen=True)
 class Protocol:
     """What is done with every video.
@@ -50,13 +53,15 @@ class Protocol:
         MovinetError: there is nothing to be seen, or too much.
     """
 
-    kind: Literal["clip", "multi-clip", "stream"]
+    kind: Kind
     frames: int | None = None
     clips: int = 10
     crops: int = 3
     spread: bool = False
 
     def __post_init__(self) -> None:
+        if self.kind not in (kinds := get_args(Kind)):
+            raise MovinetError(f"there is no protocol {self.kind!r}; choose one of {', '.join(kinds)}")
         for name, value in (("frames", self.frames or 1), ("clips", self.clips), ("crops", self.crops)):
             if value < 1 or (name == "frames" and self.frames == 0):
                 raise MovinetError(f"--{name} must be at least 1, got {0 if name == 'frames' else value}")

@@ -52,6 +52,8 @@ def read_streams(path: Path, videos: Path | None = None) -> list[LabeledStream]:
     Raises:
         MovinetError: it cannot be read, or is wrong: with the line or name, and what is wrong there.
     """
+    if path.is_dir():
+        raise MovinetError(f"{path}: a folder; of long videos a list is wanted: CSV (file,label,start,end) or JSON")
     _refuse_large(path)
     rows = _json_rows(path, videos) if path.suffix.lower() == ".json" else _csv_rows(path)
     found: dict[str, list[Segment]] = {}
