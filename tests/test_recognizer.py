@@ -254,7 +254,9 @@ def test_clips_of_floats_are_what_their_levels_are(weights: Path, dtype: torch.d
     floats = torch.from_numpy(levels).float().div(255).to(dtype)
     rounded = (floats.float() * 255).round().to(torch.uint8).numpy()
     expected = recognizer(rounded).probabilities
-    for clip in (floats, floats.permute(3, 0, 1, 2), floats.permute(0, 3, 1, 2), floats.permute(3, 0, 1, 2)[None]):
+    learned = floats.clone().requires_grad_()  # as a network that makes pictures gives them
+    channels_first = floats.permute(3, 0, 1, 2), floats.permute(0, 3, 1, 2), floats.permute(3, 0, 1, 2)[None]
+    for clip in (floats, learned, *channels_first):
         np.testing.assert_array_equal(recognizer(clip).probabilities, expected)
     np.testing.assert_array_equal(
         recognizer(floats[0].permute(2, 0, 1)).probabilities, recognizer(rounded[0]).probabilities

@@ -168,6 +168,10 @@ def test_a_network_of_the_same_arrays_that_says_other_things_is_refused(videos: 
     assert "not the network that" in run("similar", out, videos / "0.mp4", code=2)
     save_weights(tmp_path / "moved.safetensors", weights.arrays, weights.info)
     assert run("similar", out, videos / "0.mp4", "--model", tmp_path / "moved.safetensors")
+    run("export", tmp_path / "moved.safetensors", "--to", "onnx", "--out", tmp_path / "onnx")
+    assert run("similar", out, videos / "0.mp4", "--model", tmp_path / "onnx"), "it says the same"
+    run("export", tmp_path / "moved.safetensors", "--to", "onnx", "--precision", "int8", "--out", tmp_path / "int8")
+    assert "not the network that" in run("similar", out, videos / "0.mp4", "--model", tmp_path / "int8", code=2)
 
 
 def test_killed_anywhere_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:

@@ -72,9 +72,10 @@ def answers_hash(network: Network) -> str:
     """SHA-256 over all that decides what a network says, but for its engine and labels: its arrays, what it computes
     with them, what it wants of a frame, and how an exported file holds it."""
     info = network.info
-    what: list[Any] = [network.hash, info.spec.to_dict(), info.transform.to_dict(), info.multi_label]
+    precision, clip_frames = "float32", None
     if isinstance(network, ExportedNetwork) and isinstance(network.source, Manifest):
-        what += [network.kind, network.precision, network.source.frames]
+        precision, clip_frames = network.precision, None if info.spec.causal else network.source.frames
+    what = [network.hash, info.spec.to_dict(), info.transform.to_dict(), info.multi_label, precision, clip_frames]
     return hashlib.sha256(dump_json(what).encode()).hexdigest()
 
 

@@ -133,6 +133,7 @@ def levels_of_floats(rgb: Any) -> Any:
     """
     if not hasattr(rgb, "__array__") or "float" not in str(getattr(rgb, "dtype", "")):
         return rgb
+    rgb = rgb.detach() if hasattr(rgb, "detach") else rgb  # a network that is trained made them
     try:
         values = np.asarray(rgb if "bfloat16" not in str(rgb.dtype) else rgb.float())
     except TypeError as error:  # a tensor on another device
