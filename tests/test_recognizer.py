@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,32 @@ def test_frames_that_are_decoded_together_are_all_seen_in_order(weights: Path, t
     assert (last.time, last.frames) == (expected.time, count)
     np.testing.assert_array_equal(last.probabilities, expected.probabilities)
     assert seen == list(range(1, count))
+
+
+@pytest.mark.parametrize(
+    ("fps", "shown"),
+    [
+        (None, range(6)),
+        (5.0, range(6)),
+        (10.0, [0, 2, 4]),
+        (2.5, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]),
+        (12.5, [0, 2, 5]),
+    ],
+)
+def test_arrays_of_any_rate_are_seen_at_the_networks(weights: Path, fps: float | None, shown: Iterable[int]) -> None:
+    recognizer, clip = Recognizer.load(weights), frames(6)
+    answer = recognizer(clip, fps=fps)
+    assert answer.frames == len(shown)
+    np.testing.assert_array_equal(answer.probabilities, recognizer(clip[list(shown)]).probabilities)
+
+
+def test_a_rate_that_is_none_or_of_a_file(weights: Path, video: Path) -> None:
+    recognizer = Recognizer.load(weights)
+    for fps in (0.0, -5.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="frames a second"):
+            recognizer(frames(2), fps=fps)
+    with pytest.raises(ValueError, match="says its own"):
+        recognizer(video, fps=30)
 
 
 def test_predictions_name_the_likeliest_labels_first(weights: Path) -> None:

@@ -20,13 +20,13 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.seat import Network
 from movinet.runtime.session import OnGap, Session
 from movinet.runtime.solo import Solo
-from movinet.runtime.whole_video import held_clip, stream_answer
+from movinet.runtime.whole_video import frames_of, held_clip, stream_answer
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track
 from movinet.video.net.login import Address
 from movinet.video.net.sources import DEFAULT_LIMITS, Limits
-from movinet.video.transform import HasArray, as_frames, levels_of_floats
+from movinet.video.transform import HasArray
 from movinet.weights.registry import DEFAULT_MODEL
 from movinet.weights.weights import Weights
 from movinet.words import CalledElsewhere
@@ -217,36 +217,38 @@ class Recognizer:
         return self._own.push(rgb, time)
 
     @overload
-    def __call__(self, video: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
+    def __call__(self, video: list[Any] | tuple[Any, ...], *, fps: float | None = None) -> list[Prediction]: ...
     @overload
-    def __call__(self, video: Source | NDArray[np.uint8] | HasArray) -> Prediction: ...
+    def __call__(self, video: Source | NDArray[np.uint8] | HasArray, *, fps: float | None = None) -> Prediction: ...
     def __call__(
-        self, video: Source | NDArray[np.uint8] | HasArray | list[Any] | tuple[Any, ...]
+        self,
+        video: Source | NDArray[np.uint8] | HasArray | list[Any] | tuple[Any, ...],
+        *,
+        fps: float | None = None,
     ) -> Prediction | list[Prediction]:
         """What a video shows, or each of several.
 
         Args:
-            video: a path or address; or frames at the network's own rate, uint8 RGB (T, H, W, 3) or one (H, W, 3), as
-                an array or a tensor on the CPU; or floats in [0, 1], also with channels first, as PyTorch has them; or
-                a list of any of these.
+            video: a path or address; or frames, uint8 RGB (T, H, W, 3) or one (H, W, 3), as an array or a tensor on the
+                CPU; or floats in [0, 1], also with channels first, as PyTorch has them; or a list of any of these.
+            fps: frames a second that an array or a tensor has; the network's own by default. Files say it themselves.
 
         Returns:
             The answer after its last frame; a list of them for a list.
 
         Raises:
             VideoError: it cannot be read.
-            ValueError: the frames have another type or shape.
+            ValueError: the frames have another type or shape, or `fps` is no rate.
             BatchError: some of a list are such; it has the answers of the others.
         """
         if isinstance(video, list | tuple):
-            return self._each(video)
+            return self._each(video, fps)
         if isinstance(video, str | Path | Member | Track | Address):
+            if fps is not None:
+                raise ValueError(f"fps={fps} is for arrays and tensors; {video} says its own")
             return self.classify(video)
-        frames = as_frames(levels_of_floats(video))
-        if not len(frames):
-            raise ValueError("the clip has no frames")
-        period = 1.0 / self.info.transform.fps
-        return self.classify_frames(Frame.of_rgb(rgb, n * period) for n, rgb in enumerate(frames))
+        rate = self.info.transform.fps
+        return self.classify_frames(frames_of(video, rate if fps is None else fps, rate))
 
     def stream(
         self,
@@ -364,12 +366,12 @@ class Recognizer:
         """
         self._own.restore(path)
 
-    def _each(self, videos: Sequence[Any]) -> list[Prediction]:
+    def _each(self, videos: Sequence[Any], fps: float | None) -> list[Prediction]:
         answers: list[Prediction | None] = []
         errors: dict[int, Exception] = {}
         for n, video in enumerate(videos):
             try:
-                answers.append(self(video))
+                answers.append(self(video, fps=fps))
             except ValueError as error:  # MovinetErrors are such
                 answers.append(None)
                 errors[n] = error

@@ -1,7 +1,7 @@
 """A video as one clip: held whole for a base network, and passed through by a stream network."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,33 @@ from movinet.prediction import Prediction
 from movinet.runtime.engine import Clips
 from movinet.runtime.session import Session
 from movinet.video.frame import Frame
-from movinet.video.transform import Transform, scale_levels
+from movinet.video.pacer import FilePacer
+from movinet.video.transform import HasArray, Transform, as_frames, levels_of_floats, scale_levels
 
 # Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
 # another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`).
 _TOGETHER = 32
 _MOST_HELD = 1 << 30  # bytes of 8-bit pixels; in float32 they take four times that, and what networks make of them more
+
+
+def frames_of(rgb: NDArray[np.uint8] | HasArray, fps: float, rate: float) -> Iterator[Frame]:
+    """Frames of an array as a network is shown those of a file.
+
+    Args:
+        rgb: uint8 RGB (T, H, W, 3) or (H, W, 3), or floats in [0, 1], also with channels first.
+        fps: frames a second that it has.
+        rate: that the network wants.
+
+    Raises:
+        ValueError: it has another type or shape, or no frames, or its rate is none.
+    """
+    frames = as_frames(levels_of_floats(rgb))
+    if not len(frames):
+        raise ValueError("the clip has no frames")
+    if not 0 < fps < math.inf:
+        raise ValueError(f"fps is {fps}; want the frames a second that the clip has")
+    timed = ((n / fps, 1 / fps, frame) for n, frame in enumerate(frames))
+    return (Frame.of_rgb(frame, time) for time, frame in FilePacer(rate).shown(timed))
 
 
 def most_held(transform: Transform) -> int:
