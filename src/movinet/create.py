@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from movinet.weights.download import Progress
 
 
+_CALLED_ELSEWHERE = {
+    "drop_path_rate": "stochastic_depth",
+    "drop_rate": "dropout",
+    "frame_rate": "fps",
+    "img_size": "size",
+    "input_size": "size",
+    "num_frames": "frames",
+}
+
+
 class LoadedModel(NamedTuple):
     """`model, info = load_model(…)`."""
 
@@ -75,7 +85,9 @@ def create_model(
     _refuse_specification(name)
     known = [*SpecOptions.__annotations__, "pretrained", "num_classes"]
     if unknown := [option for option in overrides if option not in known]:
-        raise SpecError(f"create_model has no option {unknown[0]!r}{did_you_mean(unknown[0], known)}")
+        ours = _CALLED_ELSEWHERE.get(unknown[0])
+        words = did_you_mean(unknown[0], known) if ours is None else f"; here it is {ours}"
+        raise SpecError(f"create_model has no option {unknown[0]!r}{words}")
     if not isinstance(pretrained, bool):
         raise SpecError(f"pretrained is {pretrained!r}; want True or False (num_classes= says how many classes)")
     if not pretrained:
