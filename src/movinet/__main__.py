@@ -1,5 +1,6 @@
 """`movinet`, and `python -m movinet`: the command line."""
 
+import gc
 import sys
 
 
@@ -11,6 +12,8 @@ def run() -> None:
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        gc.freeze()  # or Python, as it ends, looks for garbage in all that was imported, and takes it apart in order
 
 
 if __name__ == "__main__":

@@ -354,3 +354,16 @@ def test_labels_may_be_given_as_they_are(folder: Path, capfd: pytest.CaptureFixt
     code, out, _ = run(folder, f"classify @/good.mp4 {MODEL} --labels up,down,out --json", capfd)
     assert code == 0
     assert {top["label"] for top in json.loads(out)["top"]} == {"up", "down", "out"}
+
+
+def test_at_the_end_nobody_looks_for_garbage() -> None:
+    """Among all that is imported that takes as long as to import a quarter of it."""
+    program = """
+import atexit, gc, sys
+import movinet.__main__
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000, file=sys.stderr))
+sys.argv = ["movinet", "--version"]
+movinet.__main__.run()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "True\n"
