@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tiny import tiny_spec, tiny_weights
 
 from movinet import MovinetError
+from movinet.arch.step import HEAD_POOL
 from movinet.arch.zoo import network_spec
 from movinet.errors import BatchError, WeightsError
 from movinet.events import EventDetector
@@ -347,3 +348,24 @@ def test_what_other_libraries_call_it_is_answered_with_what_it_is_called_here(we
         with pytest.raises(AttributeError, match=rf"Recognizer has no '{name}'; here it is {re.escape(ours)}"):
             getattr(of, name)
         assert not hasattr(of, name)
+
+
+def test_embeddings_are_means_of_what_the_head_sees(weights: Path, video: Path) -> None:
+    recognizer, network = Recognizer.load(weights), load_weights(weights).to_model().eval()
+    clip = torch.from_numpy(read_clip(video, recognizer.info.transform))
+    with torch.inference_mode():
+        _, state = network.step(clip[None])
+    embedding = recognizer.embed(video)
+    np.testing.assert_allclose(embedding, state[HEAD_POOL][0].numpy(), atol=1e-5)
+    assert embedding.dtype == np.float32
+    session = recognizer.session()
+    for frame in frames(3):
+        session.push(frame)
+    np.testing.assert_array_equal(session.embedding(), recognizer.embed(frames(3)))
+
+
+def test_what_has_no_embedding(tmp_path: Path, weights: Path, video: Path) -> None:
+    with pytest.raises(MovinetError, match="has not begun"):
+        Recognizer.load(weights).session().embedding()
+    with pytest.raises(MovinetError, match="base network"):
+        Recognizer.load(tiny_weights(tmp_path, causal=False)).embed(video)

@@ -20,7 +20,7 @@ from movinet.runtime.open_network import open_network
 from movinet.runtime.seat import Network
 from movinet.runtime.session import OnGap, Session
 from movinet.runtime.solo import Solo
-from movinet.runtime.whole_video import frames_of, held_clip, stream_answer
+from movinet.runtime.whole_video import array_frames, held_clip, stream_answer
 from movinet.video.decode import read_frames
 from movinet.video.frame import Frame
 from movinet.video.locations import Member, Source, Track
@@ -243,12 +243,24 @@ class Recognizer:
         """
         if isinstance(video, list | tuple):
             return self._each(video, fps)
-        if isinstance(video, str | Path | Member | Track | Address):
-            if fps is not None:
-                raise ValueError(f"fps={fps} is for arrays and tensors; {video} says its own")
-            return self.classify(video)
-        rate = self.info.transform.fps
-        return self.classify_frames(frames_of(video, rate if fps is None else fps, rate))
+        return self.classify_frames(self._frames(video, fps))
+
+    def embed(self, video: Source | NDArray[np.uint8] | HasArray, *, fps: float | None = None) -> NDArray[np.float32]:
+        """A video as one vector (features,), for search and clustering: the mean over its frames of the features that
+        the classifier's head sees. Alike are those of a large cosine. `movinet scan --embeddings` keeps such a vector a
+        second of many videos; `MoViNet.embed` gives what comes after the head's dense layer.
+
+        Args:
+            video, fps: as of a call, but no list.
+
+        Raises:
+            VideoError: it cannot be read.
+            ValueError: the frames have another type or shape, or `fps` is no rate.
+            MovinetError: the network is a base network, an ensemble, or somebody else's file.
+        """
+        session = self.session()
+        stream_answer(session, self._frames(video, fps))
+        return session.embedding()
 
     def stream(
         self,
@@ -365,6 +377,15 @@ class Recognizer:
                 in another form, or holds what no stream can.
         """
         self._own.restore(path)
+
+    def _frames(self, video: Source | NDArray[np.uint8] | HasArray, fps: float | None) -> Iterator[Frame]:
+        """At the network's rate."""
+        rate = self.info.transform.fps
+        if not isinstance(video, str | Path | Member | Track | Address):
+            return array_frames(video, rate if fps is None else fps, rate)
+        if fps is not None:
+            raise ValueError(f"fps={fps} is for arrays and tensors; {video} says its own")
+        return read_frames(video, rate)
 
     def _each(self, videos: Sequence[Any], fps: float | None) -> list[Prediction]:
         answers: list[Prediction | None] = []

@@ -21,7 +21,7 @@ from movinet.errors import SpecError
 StateLayout = Literal["buffer", "frames", "partial_sums"]
 
 FRAMES, CLIP, LOGITS, FEATURES = "frames", "clip", "logits", "features"
-DECAY, POOL_WEIGHT, FRAME_COUNT = "decay", "pool_weight", "frame_count"
+DECAY, POOL_WEIGHT, FRAME_COUNT, HEAD_POOL = "decay", "pool_weight", "frame_count", "head.pool"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from movinet.arch.step import DECAY, POOL_WEIGHT, TensorSpec
+from movinet.arch.step import DECAY, HEAD_POOL, POOL_WEIGHT, TensorSpec
 from movinet.archive.items import Item, check_file
 from movinet.archive.pieces import Piece, cut
 from movinet.archive.spool import NoRoom, Spooled, Writer, read_spooled, spool_name
@@ -29,7 +29,6 @@ from movinet.video.pacer import FilePacer
 
 _TOGETHER = 32  # as of `movinet.recognizer`: taking turns, decoder and network drive one another out of the cache
 _TIMEOUT = 30.0  # seconds that an address may stay silent
-POOL = "head.pool"
 
 Alive = Callable[[], None]
 
@@ -51,9 +50,9 @@ class Looker:
     ) -> None:
         self.network, self._session, self._wishes, self._spool, self._run = network, session, wishes, spool, run
         names = [port.name for port in ports]
-        if wishes.vectors and POOL not in names:
+        if wishes.vectors and HEAD_POOL not in names:
             raise MovinetError(f"{network.info.name}: only networks of our own, and no ensembles, give embeddings")
-        self._places = tuple(names.index(name) for name in (POOL_WEIGHT, DECAY, POOL)) if wishes.vectors else ()
+        self._places = tuple(names.index(name) for name in (POOL_WEIGHT, DECAY, HEAD_POOL)) if wishes.vectors else ()
 
     def look(self, task: Task, local: Path | None, alive: Alive) -> Outcome:
         """Do a task, whatever the video is.

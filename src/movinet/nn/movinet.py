@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from movinet.arch.count import state_shapes
 from movinet.arch.spec import NetworkSpec
-from movinet.arch.step import DECAY, FRAME_COUNT, POOL_WEIGHT
+from movinet.arch.step import DECAY, FRAME_COUNT, HEAD_POOL, POOL_WEIGHT
 from movinet.nn.blocks import Bottleneck, ConvNormAct, Head, initialize
 from movinet.nn.predict import predict
 from movinet.nn.state import State
@@ -20,7 +20,6 @@ from movinet.nn.summary import summary
 from movinet.prediction import Prediction
 from movinet.weights.info import WeightsInfo, fresh_info
 
-HEAD_POOL = "head.pool"
 MOST = 16.0  # no frame in [0, 1], or scaled and centered in any way that is usual, has such a value
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from movinet.arch.step import TensorSpec, decays
+from movinet.arch.step import HEAD_POOL, TensorSpec, decays
 from movinet.errors import MovinetError
 from movinet.events import Event, EventDetector
 from movinet.prediction import Prediction
@@ -233,6 +234,20 @@ class Session:
         """
         self._seat.check()
         return self._seat.snapshot()
+
+    def embedding(self) -> NDArray[np.float32]:
+        """What the stream has seen, as one vector (features,): the mean over its frames, as its memory weighs them, of
+        the features that the classifier's head sees.
+
+        Raises:
+            MovinetError: no frame was seen yet, or the network is an ensemble or somebody else's file.
+        """
+        saved, names = self.snapshot(), [port.name for port in self._ports]
+        if HEAD_POOL not in names:
+            raise MovinetError(f"{self.info.name}: only networks of our own, and no ensembles, give embeddings")
+        if saved.frames == 0 or self._begins:
+            raise MovinetError("there is no embedding: the stream has not begun")
+        return saved.state[names.index(HEAD_POOL)].astype(np.float32).reshape(-1)
 
     def save(self, path: str | Path) -> None:
         """Write the stream's state to a file, whole or not at all; `restore` goes on from it.

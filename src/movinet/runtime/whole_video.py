@@ -20,7 +20,7 @@ _TOGETHER = 32
 _MOST_HELD = 1 << 30  # bytes of 8-bit pixels; in float32 they take four times that, and what networks make of them more
 
 
-def frames_of(rgb: NDArray[np.uint8] | HasArray, fps: float, rate: float) -> Iterator[Frame]:
+def array_frames(rgb: NDArray[np.uint8] | HasArray, fps: float, rate: float) -> Iterator[Frame]:
     """Frames of an array as a network is shown those of a file.
 
     Args:
