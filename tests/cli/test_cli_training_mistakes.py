@@ -1,5 +1,6 @@
 """`movinet train` and `finetune` given what cannot be: one sentence, and nothing half done."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -119,6 +120,19 @@ def test_a_run_does_not_go_on_with_other_clips(files: Path, capfd: Capture, work
     code, _, err = run("train --resume run", capfd)
     assert code == 2
     assert "another recipe or version: epochs was 2 and is 3" in err
+
+
+def test_a_run_does_not_go_on_with_another_network(files: Path, capfd: Capture, work: Path) -> None:
+    """The file it began with was written over since, by one of the same parameters that forgets."""
+    clips_folder(work / "clips", {"a": 3, "b": 3})
+    shutil.copy(files / "tiny_stream.safetensors", "mine.safetensors")
+    options = "--epochs 1 --batch-size 4 --frames 4 --device cpu --workers 0 --threads 1 --held-out 0 --out run"
+    assert run(f"finetune clips --model mine.safetensors {options}", capfd)[0] == 0
+    (work / "run/metrics.json").unlink()  # written at the end
+    assert run(f"convert {files}/tiny_stream.safetensors mine.safetensors --force --option decay=0.5", capfd)[0] == 0
+    code, _, err = run("train --resume run", capfd)
+    assert code == 2
+    assert "another recipe or version: network.decay was 1.0 and is 0.5; a run goes on as it began" in err
 
 
 def test_a_run_among_its_clips_is_refused(files: Path, capfd: Capture, work: Path) -> None:

@@ -144,7 +144,10 @@ class Training:
         tensors, progress = checkpoint.tensors, dict(checkpoint.progress)
         version = progress.pop("version", None)
         began = progress.pop("recipe", None)  # 0.1 did not say
+        network = progress.pop("network", None)
         another = other_entry(self.entries(), began) if isinstance(began, dict) else None
+        if another is None and isinstance(network, dict):  # where it comes from may hold another one by now
+            another = other_entry(self._network(), network)
         if another is None and "learner" in tensors:
             another = other_tensor(self.learner.module.state_dict(), tensors["learner"])
         try:
@@ -339,8 +342,12 @@ class Training:
         tensors = self.tensors()
         if self.fabric.is_global_zero:
             tensors |= {"clips": self._clip_digests}
-            about = {"examples": self.sets.fingerprint, "recipe": self.entries(), "version": __version__}
-            save_checkpoint(self.path, tensors, {**asdict(self.state), **about})
+            about = {"recipe": self.entries(), "network": self._network(), "version": __version__}
+            save_checkpoint(self.path, tensors, {**asdict(self.state), "examples": self.sets.fingerprint, **about})
+
+    def _network(self) -> dict[str, Any]:
+        """What the network is, by name, in JSON's types."""
+        return recipe_entries({"network": self.model.spec.to_dict()})
 
     @cached_property
     def _clip_digests(self) -> dict[str, Tensor]:
