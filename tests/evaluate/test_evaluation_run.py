@@ -16,6 +16,7 @@ from tiny import LABELS, tiny_weights
 from tiny_sets import tiny_set
 
 from movinet.errors import MovinetError
+from movinet.evaluate.answer_file import AnswerFile, Record
 from movinet.evaluate.clip_protocols import Protocol
 from movinet.evaluate.evaluation_report import Circumstances, as_plain
 from movinet.evaluate.evaluation_run import Outcome, run_evaluation
@@ -124,6 +125,21 @@ def test_without_a_file_what_was_found_waits_in_a_folder(folder: Path) -> None:
     assert list(scratch.iterdir()) == [], "done, and what was forgotten is gone"
     (folder / "file").write_text("")
     assert len(evaluated(folder, scratch=folder / "file" / "x").records) == 6, "where nothing can be kept"
+
+
+def test_a_disk_that_fills_ends_only_a_run_that_was_to_be_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = AnswerFile.add
+
+    def full(self: AnswerFile, number: int, record: Record) -> None:
+        if number == 2:
+            raise MovinetError("No space left on device")
+        add(self, number, record)
+
+    monkeypatch.setattr(AnswerFile, "add", full)
+    assert len(evaluated(folder, scratch=folder / "scratch").records) == 6
+    assert list((folder / "scratch").iterdir()) == []
+    with pytest.raises(MovinetError, match="No space left"):
+        evaluated(folder, answers=folder / "a.jsonl")
 
 
 def test_a_broken_video_is_left_out_and_tried_again(folder: Path) -> None:

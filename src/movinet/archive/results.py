@@ -274,10 +274,10 @@ def _refuse_others(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) 
     for name, value in wanted.items():
         # The source may have moved, and earlier versions left `network_hash` out.
         if found.get(name, value) != value and name != "source":
-            raise MovinetError(
-                f"{folder}: holds results with {name} {brief(found.get(name))}, not {brief(value)}; go on with that, "
-                "or choose another folder (--out)"
-            )
+            was = f"with {name} {brief(found.get(name))}, not {brief(value)}"
+            if name == "network_hash":
+                was = "of a network of the same parameters that computes, sees or stores them otherwise"
+            raise MovinetError(f"{folder}: holds results {was}; go on with that, or choose another folder (--out)")
 
 
 def _clean(folder: Path) -> None:

@@ -126,8 +126,8 @@ def run_evaluation(
                     unreadable.append(str(told))
                     on_error(told)
                 else:
-                    if file:
-                        file.add(number, records[number])
+                    if file and not _kept(file, number, records[number], needed=answers is not None):
+                        file = None
             if progress:
                 progress(number + 1, len(known))
         done = True
@@ -150,6 +150,18 @@ def run_evaluation(
         resumed,
         match.classes,
     )
+
+
+def _kept(file: AnswerFile, number: int, record: Record, needed: bool) -> bool:
+    """Whether a record could be written; where nobody asked for the file, a full disk ends no evaluation."""
+    try:
+        file.add(number, record)
+    except MovinetError:
+        if needed:
+            raise
+        file.close(remove=True)
+        return False
+    return True
 
 
 def _record(answer: Answer, footage: Footage, classes: Mapping[str, int], multi_label: bool) -> Record:

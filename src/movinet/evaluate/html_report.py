@@ -64,10 +64,15 @@ def check_report(path: Path) -> None:
     if path.suffix.lower() not in (".html", ".htm") or not path.parent.is_dir():
         raise MovinetError(f"--report {path}: want a file ending in .html, in a folder that is there")
     try:
-        if path.is_dir() or (path.exists() and _MARK.encode() not in path.read_bytes()[:1000]):
+        if path.is_dir() or (path.exists() and not _is_report(path)):
             raise MovinetError(f"--report {path}: exists and is no report of ours; choose another name")
     except OSError as error:
         raise MovinetError(f"--report {path}: {error.strerror or error}") from error
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _MARK.encode() in file.read(1000)
 
 
 def write_report(path: Path, outcome: Outcome, figures: Figures, how: Circumstances) -> None:
