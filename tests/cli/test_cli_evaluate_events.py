@@ -105,6 +105,23 @@ def test_thresholds_are_not_written_elsewhere(listed: Path, capsys: pytest.Captu
         assert message in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_runs_and_exported_models_stand_for_what_thresholds_go_into(
+    listed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, ran = listed.parent / "exported", listed.parent / "run"
+    export(load_weights(tiny_weights(listed.parent)), "onnx", folder)
+    ran.mkdir()
+    (listed.parent / "tiny_stream.safetensors").rename(ran / "model.safetensors")
+    assert run(str(listed), "--model", str(folder / "model.onnx"), "--save", "--exported", str(ran)) == 0
+    assert read_manifest(folder).info.operating_point == load_weights(ran).info.operating_point is not None
+    capsys.readouterr()
+    assert run(str(listed), "--model", str(ran), "--exported", str(listed)) == 2
+    told = capsys.readouterr()
+    assert (told.out, "streams.csv is neither" in told.err.replace("\n", " ")) == ("", True), "before it is judged"
+    assert run(str(listed), "--model", str(ran), "--alarms", str(listed.parent / "nowhere" / "a.csv")) == 2
+    assert "--alarms" in capsys.readouterr().err
+
+
 def test_what_cannot_be_promised_is_said(listed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = str(tiny_weights(listed.parent))
     assert run(str(listed), "--model", weights) == 0

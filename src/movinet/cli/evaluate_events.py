@@ -80,7 +80,9 @@ def evaluate_events(
         MovinetError: it cannot be written there, nothing can be read, or something happens that the network has no
             label for.
     """
-    places = [*([place_of(model)] if save else []), *exported]
+    places = [*([place_of(model)] if save else []), *map(place_of, exported)]
+    if alarms is not None and not alarms.parent.is_dir():
+        raise MovinetError(f"--alarms {alarms}: want a file in a folder that is there")
     for place in places:
         refuse_other_weights(place, recognizer.network.hash)
     judged = judge_events(
@@ -93,11 +95,11 @@ def evaluate_events(
         background=background,
         memory=memory,
     )
+    print_events(judged, target, as_json)  # first: what cannot be written is no reason to have seen it all for nothing
     for place in places:
         write_point(place, judged.info)
     if alarms is not None:
         _write_alarms(alarms, judged.alarms)
-    print_events(judged, target, as_json)
     if places and not as_json:
         out.print(f"\nwritten into {', '.join(map(str, places))}")
     return 2 if judged.failed else 0
@@ -204,22 +206,24 @@ def hash_of(path: Path, listed: Sequence[LabeledStream]) -> str:
     return whole.hexdigest()
 
 
-def place_of(model: str) -> Path:
-    """The file of weights, or the exported folder, that a model's name is the path of.
+def place_of(model: str | Path) -> Path:
+    """The file of weights, or the exported folder, that a model's name is the path of, or of the run or model in it.
 
     Raises:
         MovinetError: it is something else.
     """
     path = Path(model)
-    if lookup(model) is None and not is_on_hub(model):
+    if isinstance(model, Path) or (lookup(model) is None and not is_on_hub(model)):
         if is_exported(path):
             return path
         if (path / RUN_WEIGHTS).is_file():
             path /= RUN_WEIGHTS
         if path.is_file() and path.suffix == ".safetensors":
             return path
+        if path.is_file() and is_exported(path.parent):
+            return path.parent
     raise MovinetError(
-        f"--save writes into a .safetensors file of ours or an exported folder, and {model} is neither: "
+        f"thresholds are written into a .safetensors file of ours or an exported folder, and {model} is neither: "
         f"`movinet convert {model} mine.safetensors` makes one"
     )
 
