@@ -20,6 +20,7 @@ from movinet.archive.tasks import Outcome, Task, Wishes
 from movinet.errors import MovinetError, VideoError
 from movinet.runtime.seat import Network
 from movinet.runtime.session import Session
+from movinet.runtime.whole_video import TOGETHER
 from movinet.video.container import Video, open_at
 from movinet.video.decode import frames_of
 from movinet.video.frame import Frame
@@ -27,7 +28,6 @@ from movinet.video.locations import is_address
 from movinet.video.net.sources import DEFAULT_LIMITS
 from movinet.video.pacer import FilePacer
 
-_TOGETHER = 32  # as of `movinet.recognizer`: taking turns, decoder and network drive one another out of the cache
 _TIMEOUT = 30.0  # seconds that an address may stay silent
 
 Alive = Callable[[], None]
@@ -129,9 +129,9 @@ class Looker:
                 for frame in frames:
                     waiting.append(frame.kept(transform))
                     alive()
-                    if len(waiting) == _TOGETHER:
+                    if len(waiting) == TOGETHER:
                         break
-                more = len(waiting) == _TOGETHER
+                more = len(waiting) == TOGETHER
             except VideoError as error:  # after these frames
                 fault, more = error, False
             for frame in waiting:

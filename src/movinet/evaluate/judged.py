@@ -17,15 +17,12 @@ from movinet.runtime.engine import Clips, Logits, forgetting, with_decays
 from movinet.runtime.exported import ExportedNetwork, answers_hash
 from movinet.runtime.foreign_tflite import ForeignFile
 from movinet.runtime.images import write_scaled
+from movinet.runtime.whole_video import TOGETHER
 from movinet.video.frame import Frame
 from movinet.video.transform import Transform, scale_levels
 
 Probabilities = NDArray[np.float32]
 """(num_classes,), summing to 1 unless the network is one for several labels."""
-
-# Frames that are decoded before the network sees them: taking turns at each, decoder and network drive one another out
-# of the processor's cache (`benchmarks/file_to_labels.py`).
-_TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def _streams(recognizer: Recognizer) -> Callable[[Iterable[Frame]], Iterator[Pro
     def answers(shown: Iterable[Frame]) -> Iterator[Probabilities]:
         engine.set_states(batch, {0: beginning})
         levels = (frame.levels(info.transform) for frame in shown)
-        while together := list(islice(levels, _TOGETHER)):
+        while together := list(islice(levels, TOGETHER)):
             logits = np.empty((len(together), info.spec.num_outputs), np.float32)
             for image, row in zip(together, logits, strict=True):
                 write_scaled(image, info.transform.scale, images[0])

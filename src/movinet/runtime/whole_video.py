@@ -14,9 +14,9 @@ from movinet.video.frame import Frame
 from movinet.video.pacer import FilePacer
 from movinet.video.transform import HasArray, Transform, as_frames, levels_of_floats, scale_levels
 
-# Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
-# another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`).
-_TOGETHER = 32
+TOGETHER = 64
+"""Frames of a file that are decoded before the network sees them: taking turns at each, decoder and network drive one
+another out of the processor's cache, which costs a tenth of the time of both (`benchmarks/file_to_labels.py`)."""
 _MOST_HELD = 1 << 30  # bytes of 8-bit pixels; in float32 they take four times that, and what networks make of them more
 
 
@@ -91,7 +91,7 @@ def stream_answer(
                 progress(session.frames, None)
 
     for frame in frames:
-        if len(waiting) == _TOGETHER:
+        if len(waiting) == TOGETHER:
             see(waiting)
             waiting.clear()
         waiting.append(frame.kept(session.info.transform))
