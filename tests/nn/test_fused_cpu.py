@@ -117,7 +117,9 @@ def test_channels_that_differ_by_little_and_lie_far_from_zero(seed: int) -> None
 @settings(max_examples=60, deadline=None)
 def test_depthwise(channels: int, side: int, stride: int, size: tuple[int, int], seed: int) -> None:
     weight = torch.randn(channels, 1, side, side, generator=torch.Generator().manual_seed(seed))
-    assert_as_good(*answers(images(2, channels, size, seed), weight, stride, None, None, seed), floor=0.5)
+    # The norm undoes what a kernel of one pixel does, so that its gradient is what large terms leave of one another.
+    floor = 2.0 if side == 1 else 0.5
+    assert_as_good(*answers(images(2, channels, size, seed), weight, stride, None, None, seed), floor=floor)
 
 
 # No network has 1×1 kernels at stride 2 of under eight channels: with AVX2 alone, oneDNN (of PyTorch 2.13) writes
