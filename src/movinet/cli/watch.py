@@ -28,7 +28,7 @@ from movinet.live.feeds import feed_of, promise_of
 from movinet.live.json_lines import as_json
 from movinet.live.loop import Feed
 from movinet.live.loop import watch as recognize
-from movinet.live.recording import Recorders, Recording
+from movinet.live.recording import Recorders, Recording, options_said
 from movinet.live.report import Over, Report, Seen
 from movinet.live.view import View, as_line, first_line
 from movinet.live.webhook import Webhook
@@ -168,11 +168,8 @@ def watch(
         "motion_gate": motion_gate,
         "hardware": hardware,
     }
-    clips = {"before": before, "after": after, "days": keep_days, "gigabytes": keep_gb}
-    said = {name: value for name, value in clips.items() if value is not None}
-    if record is None and said:
-        raise MovinetError("no clips are kept; --record names the folder for them")
-    recording = None if record is None else Recording(record, **said)
+    clips = {"folder": record, "before": before, "after": after, "days": keep_days, "gigabytes": keep_gb}
+    recording = Recording(**said) if (said := options_said(clips)) else None
     cameras = _cameras(sources, defaults)
     if save is not None:
         refuse_to_save(save, len(cameras))

@@ -68,6 +68,22 @@ class Recording:
         return self.before + 15.0
 
 
+def options_said(given: dict[str, Any], is_kept: bool = False) -> dict[str, Any]:
+    """Fields of a `Recording` as a command line gives them, without those that nobody said.
+
+    Args:
+        given: by name, None for what was not said; `folder` among them.
+        is_kept: a folder was named elsewhere.
+
+    Raises:
+        MovinetError: there is something to record with, and no folder.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    if said and "folder" not in said and not is_kept:
+        raise MovinetError("no clips are kept; --record names the folder for them")
+    return said
+
+
 class Recorder:
     """Writes the clips of one source, in a thread of its own; a context manager. Nothing here holds up watching.
 

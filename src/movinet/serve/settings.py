@@ -8,7 +8,7 @@ from typing import Any
 
 from movinet.dataclass_io import from_plain
 from movinet.errors import MovinetError
-from movinet.live.recording import Recording
+from movinet.live.recording import Recording, options_said
 from movinet.runtime.engine import Precision
 from movinet.runtime.factory import EngineKind
 from movinet.video.net.credentials import read_secret_yaml
@@ -265,14 +265,10 @@ def with_clips(settings: Settings, given: dict[str, Any]) -> Settings:
     Raises:
         MovinetError: it makes no sense, or no folder is said.
     """
-    said = {name: value for name, value in given.items() if value is not None}
+    said = options_said(given, is_kept=settings.clips is not None)
     if not said:
         return settings
-    if settings.clips is not None:
-        return replace(settings, clips=replace(settings.clips, **said))
-    if "folder" not in said:
-        raise MovinetError("no clips are kept; --record names the folder for them")
-    return replace(settings, clips=Clips(**said))
+    return replace(settings, clips=Clips(**said) if settings.clips is None else replace(settings.clips, **said))
 
 
 def _is_network(host: str) -> bool:
